@@ -1,0 +1,65 @@
+"""Every exception that dhmpi raises.
+
+* DhmpiError
+  x InputError         what somebody typed or wrote cannot be used; exit status 2
+    + ProblemError     a problem or one of its dimensions
+    + LoadError        a name or file that should hold a problem or a run function
+    + OptionError      an option's value, or a combination of options
+    + ResultsError     a results file that cannot be read, written or resumed
+  x EvaluatorError     an evaluator cannot start or go on
+    + ProtocolError    ranks disagree, or a rank is gone
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DhmpiError(Exception):
+    """Base class of all errors raised by dhmpi."""
+
+
+class InputError(DhmpiError, ValueError):
+    """Something that a person typed or wrote cannot be used."""
+
+
+class ProblemError(InputError):
+    """A problem, one of its dimensions or a point does not fit."""
+
+
+class LoadError(InputError):
+    """A problem or run function cannot be loaded.
+
+    Args:
+        message: One sentence with the name and the remedy.
+        details: The traceback of the user's own module, if it was that which failed.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class OptionError(InputError):
+    """An option has a value that is not allowed."""
+
+
+class ResultsError(InputError):
+    """A results file cannot be read, written or resumed."""
+
+
+class EvaluatorError(DhmpiError):
+    """An evaluator cannot start or go on."""
+
+
+class ProtocolError(EvaluatorError):
+    """Ranks disagree about the campaign, or a rank is gone."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return the remedy for a misspelt name: near misses, or else all choices."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in known], n=1, cutoff=0.6)
+    if near:
+        match = next(choice for choice in known if choice.lower() == near[0])
+        return f"did you mean {match!r}?"
+    return "choose from " + ", ".join(known) if known else "there is nothing to choose from"

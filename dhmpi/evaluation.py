@@ -1,0 +1,57 @@
+"""The record that passes between searches, evaluators and results."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+Point = dict[str, Any]
+
+
+class State(str, Enum):
+    """Where an evaluation stands; a failure is a state, never a magic number."""
+
+    PENDING = "PENDING"  # asked, not yet started
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"  # raised, died, or returned something that is no finite number
+    TIMEOUT = "TIMEOUT"
+    LOST = "LOST"  # its rank is gone; the point is evaluated again elsewhere
+    CANCELLED = "CANCELLED"  # stopped by a signal or the end of the time; evaluated again on --resume
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the evaluation counts towards the budget and is never run again."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
+
+
+class Evaluation(NamedTuple):
+    """One point, run once.
+
+    Attributes:
+        id: Number of the evaluation in its campaign, from 0.
+        point: Value of every dimension, by name.
+        objective: What the run function returned, finite; None unless the state is DONE.
+        state: Where it stands.
+        submitted: When the search rank sent it off [s since 1970-01-01 UTC].
+        started: When its worker began; None before that [s since 1970-01-01 UTC].
+        ended: When its worker ended it; None before that [s since 1970-01-01 UTC].
+        rank: Rank of the worker, or -1 before it has one.
+        host: Name of the worker's host.
+        error: Why it failed: the user's traceback, an exit code, a signal; empty otherwise.
+        extra: What the run function returned besides the objective (JSON values).
+    """
+
+    id: int
+    point: Point
+    objective: float | None = None
+    state: State = State.PENDING
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    rank: int = -1
+    host: str = ""
+    error: str = ""
+    extra: Mapping[str, Any] = {}
