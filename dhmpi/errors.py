@@ -13,6 +13,9 @@
 import difflib
 from collections.abc import Iterable
 
+# Exit statuses of the command line.
+EXIT_FAILURE, EXIT_INPUT = 1, 2
+
 
 class DhmpiError(Exception):
     """Base class of all errors raised by dhmpi."""

@@ -1,13 +1,13 @@
 """The record that passes between searches, evaluators and results."""
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 Point = dict[str, Any]
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where an evaluation stands; a failure is a state, never a magic number."""
 
     PENDING = "PENDING"  # asked, not yet started

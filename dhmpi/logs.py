@@ -1,0 +1,17 @@
+"""Log lines on standard error."""
+
+import logging
+
+
+def configure(level: str, rank: int) -> None:
+    """Show the package's log records.
+
+    Args:
+        level: debug, info, warning or error.
+        rank: This process's rank, named in every line.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"%(asctime)s rank {rank} %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("dhmpi")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())

@@ -1,0 +1,73 @@
+"""Text and JSON that any file format can hold."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_MAX_DEPTH = 50
+
+
+def _text_of(value: object) -> str:
+    try:
+        return os.fsdecode(value) if isinstance(value, os.PathLike) else repr(value)
+    except Exception:  # repr is the user's code
+        return f"<{type(value).__name__}>"
+
+
+def simplify(value: Any) -> Any:
+    """Return a JSON value for an object that JSON does not know.
+
+    Args:
+        value: numpy scalars and arrays become numbers and lists, sets lists, anything else its `repr`.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if not isinstance(value, type) and callable(getattr(value, "tolist", None)):  # numpy, without importing it
+        try:
+            simple = value.tolist()
+        except Exception:
+            return _text_of(value)
+        return simple if isinstance(simple, bool | int | float | str | list | None) else _text_of(value)
+    return _text_of(value)
+
+
+def _purify(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value for anything: strange keys, cycles and integers that are too long included."""
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() < 4096 else hex(value)
+    if depth > _MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else _text_of(k): _purify(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_purify(item, depth + 1) for item in value]
+    return _purify(simplify(value), depth + 1)
+
+
+# Cycles end in a RecursionError: looking for them would cost every evaluation.
+_encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=simplify).encode
+
+
+def dumps(value: Any) -> str:
+    """Encode anything as compact ASCII JSON; NaN and infinities in Python's spelling."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return _encode(_purify(value))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as it comes back from JSON."""
+    return json.loads(dumps(value))
+
+
+def clean(text: str) -> str:
+    """Return text that HDF5 can hold: NUL and lone surrogates are replaced."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,51 @@
+import io
+
+import pytest
+
+from dhmpi import environ
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, (0, 1, False)),
+        ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"}, (2, 4, True)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "8"}, (1, 8, True)),
+        ({"PALS_RANKID": "3", "PALS_SIZE": "16", "PMI_RANK": "3"}, (3, 16, True)),
+        ({"ALPS_APP_PE": "5"}, (5, 0, True)),
+        ({"PMIX_RANK": "1", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"}, (1, 2, True)),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, (1, 2, True)),
+        # a batch script, which is not a step
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "7"}, (0, 1, False)),
+    ],
+)
+def test_the_launcher_is_recognised(env, expected):
+    assert environ.launch(env) == expected
+
+
+def test_a_child_is_no_rank_and_has_its_share_of_the_cores():
+    env = {
+        "OMPI_COMM_WORLD_RANK": "1",
+        "PMIX_ID": "x",
+        "SLURM_PROCID": "0",
+        "HOME": "/h",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    }
+    child = environ.child_environment(env)
+    assert set(child) == {"HOME", "OMPI_ALLOW_RUN_AS_ROOT", "OMP_NUM_THREADS"}
+
+
+def test_threads_that_somebody_has_set_stay():
+    assert environ.child_environment({"OMP_NUM_THREADS": "7"})["OMP_NUM_THREADS"] == "7"
+
+
+def test_ranks_of_one_node_share_its_cores(monkeypatch):
+    monkeypatch.setattr(environ.os, "sched_getaffinity", lambda pid: set(range(64)))
+    assert environ.threads_per_rank({}) == 64
+    assert environ.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "16"}) == 4
+    assert environ.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "100"}) == 1
+
+
+def test_there_may_be_no_terminal(monkeypatch):
+    monkeypatch.setattr(environ.sys, "stderr", io.StringIO())
+    assert environ.terminal() is None
