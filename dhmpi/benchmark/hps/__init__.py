@@ -1,0 +1,1 @@
+"""Hyperparameter problems to try; each package holds `Problem` and `run`, and the objective is minimised."""

@@ -1,0 +1,15 @@
+"""Run function of rosen30."""
+
+from collections.abc import Mapping
+
+from dhmpi.benchmark.functions import rosenbrock
+from dhmpi.benchmark.hps.rosen30.problem import NAMES
+
+
+def run(point: Mapping[str, float]) -> float:
+    """Return the Rosenbrock function, to be minimised; the optimum is 0 where every dimension is 1.
+
+    Args:
+        point: x1 to x30.
+    """
+    return rosenbrock([point[name] for name in NAMES])
