@@ -1,0 +1,38 @@
+"""Results: one campaign writes one HDF5 file that is whole at any moment."""
+
+from typing import TYPE_CHECKING
+
+from dhmpi.results.export import export_csv, export_json
+from dhmpi.results.metadata import Metadata
+from dhmpi.results.reader import PathLike, Results, read
+from dhmpi.results.store import ResultsStore
+from dhmpi.results.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Metadata",
+    "Results",
+    "ResultsStore",
+    "Summary",
+    "export_csv",
+    "export_json",
+    "load",
+    "read",
+    "summarise",
+]
+
+
+def load(path: PathLike) -> "pd.DataFrame":
+    """Read a campaign as a pandas data frame, one row per evaluation.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    from dhmpi.results import frame  # pandas is slow to import
+
+    return frame.load(path)

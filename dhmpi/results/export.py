@@ -1,0 +1,86 @@
+"""A campaign as flat rows, CSV and JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, TextIO
+
+from dhmpi.evaluation import Evaluation
+from dhmpi.plain import dumps
+from dhmpi.results.reader import Results
+
+_LAST = ("objective", "state", "submitted", "started", "ended", "rank", "host", "error")
+_TAKEN = frozenset(("id", *_LAST))
+
+
+def point_columns(results: Results) -> list[str]:
+    """Return the column of every dimension: its name, after `point.` if another column has that name."""
+    return [f"point.{name}" if name in _TAKEN or name.startswith("extra.") else name for name in results.metadata.space]
+
+
+def extra_keys(results: Results) -> list[str]:
+    """Return the keys of all extras, in order of appearance."""
+    return list(dict.fromkeys(key for evaluation in results.evaluations for key in evaluation.extra))
+
+
+def header(results: Results) -> list[str]:
+    """Return the names of all columns."""
+    return ["id", *point_columns(results), *_LAST, *(f"extra.{key}" for key in extra_keys(results))]
+
+
+def rows(results: Results) -> Iterator[list[Any]]:
+    """Yield one list per evaluation, in the order of the header; None where there is nothing."""
+    names, keys = list(results.metadata.space), extra_keys(results)
+    for each in results.evaluations:
+        last = [each.objective, each.state.value, each.submitted, each.started, each.ended]
+        last += [each.rank, each.host, each.error]
+        yield [each.id, *map(each.point.__getitem__, names), *last, *map(each.extra.get, keys)]
+
+
+def export_csv(results: Results, stream: TextIO) -> None:
+    """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
+
+    Args:
+        results: What to write.
+        stream: A text file, opened with newline="".
+    """
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header(results))
+    for row in rows(results):
+        writer.writerow([dumps(value) if isinstance(value, list | dict) else value for value in row])
+
+
+def export_json(results: Results, stream: TextIO) -> None:
+    """Write one object with `metadata` and `evaluations`; NaN and infinities are null, as every JSON reader knows.
+
+    Args:
+        results: What to write.
+        stream: A text file.
+    """
+    metadata = {field.name: getattr(results.metadata, field.name) for field in fields(results.metadata)}
+    metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
+    stream.write(f'{{"metadata": {_strict(metadata)},\n"evaluations": [')
+    for index, evaluation in enumerate(results.evaluations):
+        stream.write((",\n" if index else "\n") + _strict(_record(evaluation)))
+    stream.write("\n]}\n")
+
+
+def _record(evaluation: Evaluation) -> dict[str, Any]:
+    return evaluation._asdict() | {"state": evaluation.state.value}
+
+
+def _strict(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return {key: _finite(item) for key, item in value.items()} if isinstance(value, dict) else value

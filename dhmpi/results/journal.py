@@ -1,0 +1,196 @@
+"""The journal: what happened since the last snapshot, appended and checked.
+
+A file is a magic number and frames: length and CRC-32 of the payload (u32 each, little endian), then the payload. The
+first payload is the header, JSON whatever the version. Each other one is a record, the events of one pass of the loop:
+a mark, by which it is found behind damage, and a MessagePack list, or a string of JSON if MessagePack cannot hold it.
+"""
+
+import contextlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # it has no types
+
+from dhmpi.errors import ResultsError
+from dhmpi.plain import dumps
+from dhmpi.results.files import Owner, open_new, put_in_place, temporary, write_all
+
+MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
+VERSION = 2
+MAX_LENGTH = 1 << 30
+_HEAD = struct.Struct("<II")
+_MARK = b"\xc1REC"  # 0xC1 begins nothing in MessagePack
+
+# The kinds of events; with them go rows as `Table` takes them, or changed fields of the metadata as JSON text.
+SUBMITTED, FINISHED, METADATA = "s", "f", "m"
+Event = Sequence[Any]
+
+
+def _frame(payload: bytes) -> bytes:
+    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+class JournalWriter:
+    """Append events to a new journal, under a temporary name until it takes the place of an older one.
+
+    Args:
+        path: Where `put_in_place` puts it.
+        generation: Number of the snapshot that it continues.
+        campaign: Identifier of the campaign.
+        owner: The process that writes.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path, generation: int, campaign: str = "", owner: Owner | None = None) -> None:
+        header = {"version": VERSION, "generation": generation, "campaign": campaign, "owner": owner}
+        data = MAGIC + _frame(dumps(header).encode("ascii"))
+        self._packer = msgpack.Packer()
+        self._path = path
+        self._size = len(data)
+        self._fd = open_new(path)
+        try:
+            write_all(self._fd, data)
+            os.fsync(self._fd)
+        except BaseException:
+            self.discard()
+            raise
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another writer has put its own journal in the place of this one."""
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except OSError:
+            return False
+
+    def put_in_place(self) -> None:
+        """Rename the file to its path, durably."""
+        put_in_place(self._path)
+
+    def discard(self) -> None:
+        """Remove the file, which is not yet in place."""
+        self.close()
+        temporary(self._path).unlink(missing_ok=True)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Append one record.
+
+        Args:
+            events: All events of one pass of the loop, each its kind and what happened; tuples come back as lists.
+
+        Raises:
+            OSError: Nothing was appended.
+        """
+        try:
+            packed = self._packer.pack(events)
+        except (TypeError, ValueError, OverflowError):  # a lone surrogate, more than 64 bits, a strange object
+            packed = self._packer.pack(dumps(events))
+        record = _frame(_MARK + packed)
+        try:
+            write_all(self._fd, record)
+        except OSError:
+            # A later record behind half of this one could not be found again.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+                os.lseek(self._fd, self._size, os.SEEK_SET)
+            raise
+        self._size += len(record)
+
+    def sync(self) -> None:
+        """Make everything appended safe from a crash of the machine."""
+        getattr(os, "fdatasync", os.fsync)(self._fd)  # macOS has only fsync
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What could be read of a journal.
+
+    Attributes:
+        generation: Number of the snapshot that it continues; -1 if the header is damaged.
+        events: Every intact event from the beginning.
+        dropped_bytes: Bytes that were not read.
+        reason: Why: "" (none were dropped), "torn" (the end of the last record is missing, as after a kill) or
+            "damaged" (the header is broken, or intact records follow a broken one).
+        campaign: Identifier of the campaign.
+        owner: The process that writes, or wrote, it.
+    """
+
+    generation: int
+    events: list[Event] = field(default_factory=list)
+    dropped_bytes: int = 0
+    reason: str = ""
+    campaign: str = ""
+    owner: Owner | None = None
+
+
+def read_journal(path: Path) -> Journal:
+    """Read every intact record of a journal, up to the first that is not.
+
+    Raises:
+        OSError: The file cannot be read.
+        ResultsError: A dhmpi with another format wrote it.
+    """
+    data = path.read_bytes()
+    first = _payload(data, len(MAGIC)) if data.startswith(MAGIC) else None
+    if first is None:
+        return Journal(-1, dropped_bytes=len(data), reason="damaged")
+    header = json.loads(first)
+    if header["version"] != VERSION:
+        raise ResultsError(f"{path} must have version {VERSION}, got {header['version']}; use the dhmpi that wrote it")
+    events: list[Event] = []
+    position = len(MAGIC) + _HEAD.size + len(first)
+    while (payload := _payload(data, position)) is not None:
+        events += _unpack(payload[len(_MARK) :])
+        position += _HEAD.size + len(payload)
+    dropped = len(data) - position
+    reason = "" if not dropped else "damaged" if _goes_on(data, position + 1) else "torn"
+    owner = Owner(*header["owner"]) if header["owner"] else None
+    return Journal(header["generation"], events, dropped, reason, header["campaign"], owner)
+
+
+def _unpack(packed: bytes) -> list[Event]:
+    found = msgpack.unpackb(packed, strict_map_key=False, object_pairs_hook=_mapping)
+    events: list[Event] = json.loads(found) if isinstance(found, str) else found
+    return events
+
+
+def _mapping(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    """Make keys text, as JSON does."""
+    return {key if isinstance(key, str) else dumps(key): value for key, value in pairs}
+
+
+def _payload(data: bytes, position: int) -> bytes | None:
+    """Return the payload of the frame at a position, or None if there is no intact one."""
+    start = position + _HEAD.size
+    if start > len(data):
+        return None
+    length, crc = _HEAD.unpack_from(data, position)
+    # Zeros, as a file system may leave them at the end, would be an empty record with a right sum.
+    if not 1 <= length <= min(MAX_LENGTH, len(data) - start):
+        return None
+    payload = data[start : start + length]
+    return payload if zlib.crc32(payload) == crc else None
+
+
+def _goes_on(data: bytes, position: int) -> bool:
+    """Whether an intact record starts anywhere at or after a position."""
+    found = data.find(_MARK, position + _HEAD.size)
+    while found >= 0:
+        if _payload(data, found - _HEAD.size) is not None:
+            return True
+        found = data.find(_MARK, found + 1)
+    return False

@@ -1,0 +1,92 @@
+"""What a results file says of its campaign as a whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dhmpi.errors import ResultsError
+from dhmpi.plain import dumps
+from dhmpi.results.schema import Dimension, dimensions
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The campaign as a whole.
+
+    Attributes:
+        search: Name of the search.
+        problem: Name of the problem.
+        space: Documented form of every dimension, by name: (low, high), (low, high, prior) or a list of choices.
+        options: Options of the search and the evaluator; JSON values.
+        seed: Seed of the campaign.
+        created: When it began [s since 1970-01-01 UTC].
+        version: Version of dhmpi.
+        command: The command line.
+        runs: One mapping per start: started, ended (None while it runs, or if it was killed) [s since 1970-01-01 UTC],
+            num_workers, hosts, layout (text), why (it ended; empty if nobody could say).
+        statistics: What the search and the evaluator measured of themselves; JSON values.
+        complete: Whether the campaign came to its end, with nothing left to resume.
+    """
+
+    search: str
+    problem: str
+    space: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    created: float = 0.0
+    version: str = ""
+    command: Sequence[str] = ()
+    runs: Sequence[Mapping[str, Any]] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        if not -(2**63) <= self.seed < 2**63:
+            raise ResultsError(f"seed must fit in 64 bits, got {self.seed}")
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The datasets of the points, in order."""
+        return dimensions(self.space)
+
+    def begin_run(self, started: float, num_workers: int, hosts: Sequence[str], layout: str) -> "Metadata":
+        """Return the metadata with one more run."""
+        run: dict[str, Any] = {"started": started, "ended": None, "num_workers": num_workers}
+        run |= {"hosts": list(hosts), "layout": layout, "why": ""}
+        return replace(self, runs=[*self.runs, run], complete=False)
+
+    def end_run(self, ended: float, why: str) -> "Metadata":
+        """Return the metadata with the last run ended; the same if none is open."""
+        if not self.runs or self.runs[-1]["ended"] is not None:
+            return self
+        return replace(self, runs=[*self.runs[:-1], {**self.runs[-1], "ended": ended, "why": why}])
+
+    def resumed(self, now: "Metadata") -> "Metadata":
+        """Return the stored metadata as the next run continues them.
+
+        Args:
+            now: Metadata of the run that resumes; its options, version and command take the place of the stored ones.
+
+        Raises:
+            ResultsError: The search or the space is another one.
+        """
+        if now.search != self.search:
+            raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
+        _require_same_space(self.dimensions, now.dimensions)
+        return replace(self, options=now.options, version=now.version, command=now.command, complete=False)
+
+
+def _require_same_space(stored: Sequence[Dimension], now: Sequence[Dimension]) -> None:
+    olds, news = ({each.name: each for each in dims} for dims in (stored, now))
+    for name, old in olds.items():
+        if name not in news:
+            raise ResultsError(f"dimension {name!r} is in the file, {old.documented!r}, but not in the problem")
+        # JSON tells 1 from 1.0 from True, which == does not.
+        if dumps(old.spec) != dumps(news[name].spec):
+            theirs = news[name].documented
+            raise ResultsError(f"dimension {name!r} must be {old.documented!r} as in the file, got {theirs!r}")
+    for name, new in news.items():
+        if name not in olds:
+            raise ResultsError(f"dimension {name!r} is in the problem, {new.documented!r}, but not in the file")
+    if list(olds) != list(news):
+        raise ResultsError(f"dimensions must be in the order {', '.join(olds)} of the file, got {', '.join(news)}")

@@ -1,0 +1,149 @@
+"""Open a results file: its snapshot, and what the journal adds."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Evaluation
+from dhmpi.results.journal import FINISHED, METADATA, SUBMITTED, Event, Journal, read_journal
+from dhmpi.results.metadata import Metadata
+from dhmpi.results.summary import best
+from dhmpi.results.table import Table
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results file and its journal say.
+
+    Attributes:
+        metadata: The campaign as a whole.
+        evaluations: All evaluations in order of id; RUNNING ones were submitted and have not ended.
+        dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
+    """
+
+    metadata: Metadata
+    evaluations: list[Evaluation]
+    dropped: str = ""
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the smallest objective; None before one is DONE."""
+        return best(self.evaluations)
+
+
+class Recovered(NamedTuple):
+    """What a results file and its journal say, to be continued."""
+
+    metadata: Metadata
+    table: Table
+    campaign: str
+    generation: int
+    dropped: str
+
+
+def read(path: PathLike) -> Results:
+    """Read a campaign, whether or not it is still being written.
+
+    Args:
+        path: The results file.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    found = recover(resolve(path))
+    return Results(found.metadata, found.table.evaluations(), found.dropped)
+
+
+def resolve(path: PathLike) -> Path:
+    """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere."""
+    return Path(os.path.realpath(path))
+
+
+def journal_path(path: Path) -> Path:
+    """Return where the journal of a results file is."""
+    return path.with_name(f"{path.name}.journal")
+
+
+def open_journal(path: Path) -> Journal | None:
+    """Read the journal of a results file, if there is one.
+
+    Raises:
+        ResultsError: It cannot be read, or a dhmpi with another format wrote it.
+    """
+    journal = journal_path(path)
+    try:
+        return read_journal(journal)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResultsError(f"cannot read {journal}: {error.strerror}") from error
+
+
+def recover(path: Path) -> Recovered:
+    """Read a snapshot and replay its journal.
+
+    Raises:
+        ResultsError: The file is missing, damaged, or no results file, or the journal continues a later one.
+    """
+    # The journal first: a snapshot read later contains a journal that it has made obsolete, so that a writer who
+    # replaces both in the meantime does no harm. The other way round, events could be missed.
+    journal = open_journal(path)
+    from dhmpi.results import snapshot  # h5py is slow to import
+
+    metadata, table, campaign, generation = snapshot.parse(_read_bytes(path), path)
+    if journal is None:
+        return Recovered(metadata, table, campaign, generation, "")
+    name = journal_path(path)
+    if journal.generation < 0:
+        dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
+    elif journal.campaign != campaign:
+        dropped = f"{name} belongs to another campaign and was left out"
+    elif journal.generation > generation:
+        raise ResultsError(
+            f"{path} must be snapshot {journal.generation} as its journal, got {generation}; "
+            f"restore the file, or remove {name} to do without what came later"
+        )
+    elif journal.generation < generation:
+        dropped = ""
+    else:
+        metadata = replay(journal.events, metadata, table)
+        dropped = _dropped(name, journal)
+    return Recovered(metadata, table, campaign, generation, dropped)
+
+
+def replay(events: list[Event], metadata: Metadata, table: Table) -> Metadata:
+    """Apply the events of a journal to a table and return the metadata they leave."""
+    changes: dict[str, Any] = {}
+    # A writer that was interrupted between writing and forgetting may have written a record twice.
+    for kind, what in events:
+        if kind == SUBMITTED:
+            table.submit([row for row in what if not table.has_ended(row[0])])
+        elif kind == FINISHED:
+            table.finish(what)
+        elif kind == METADATA:
+            changes |= json.loads(what)
+    return replace(metadata, **changes)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ResultsError(
+            f"{path} does not exist; check the name, or start a new campaign without --resume"
+        ) from error
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _dropped(name: Path, journal: Journal) -> str:
+    if journal.reason == "torn":
+        return f"{name} ends in an unfinished record; its {journal.dropped_bytes} bytes were left out"
+    if journal.reason == "damaged":
+        return f"{name} is damaged; the last {journal.dropped_bytes} bytes, with intact records, were left out"
+    return ""

@@ -1,0 +1,143 @@
+"""The layout of a results file: the writer, the reader and the documentation follow these tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dhmpi.errors import ResultsError
+from dhmpi.plain import clean, plain
+
+FORMAT = "dhmpi.results"
+VERSION = 1
+GROUP = "evaluations"
+POINT = "point"
+
+_TIME = "s since 1970-01-01 UTC"
+_MEANINGS = {"string": "UTF-8 text of variable length", "json": "JSON text", "state": "ASCII text of 9 bytes"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One dataset of `/evaluations`, or one attribute of `/`.
+
+    Attributes:
+        name: Its name in the file.
+        dtype: int64, float64, int32, bool, state, string or json.
+        unit: Its unit, empty if it has none.
+        meaning: What it holds, in one phrase.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS = (
+    Column("id", "int64", "", "number of the evaluation in its campaign, from 0; ascending"),
+    Column("objective", "float64", "", "what the run function returned; NaN when there is none"),
+    Column("state", "state", "", "PENDING, RUNNING, DONE, FAILED, TIMEOUT, LOST or CANCELLED"),
+    Column("submitted", "float64", _TIME, "when the search rank sent it off"),
+    Column("started", "float64", _TIME, "when its worker began; NaN before that"),
+    Column("ended", "float64", _TIME, "when its worker ended it; NaN before that"),
+    Column("rank", "int32", "", "rank of the worker; -1 before it has one"),
+    Column("host", "string", "", "name of the worker's host"),
+    Column("error", "string", "", "why it failed; empty otherwise"),
+    Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),
+)
+
+ATTRIBUTES = (
+    Column("format", "string", "", f"always {FORMAT}"),
+    Column("schema", "int64", "", "version of this layout"),
+    Column("campaign", "string", "", "random identifier; the journal carries the same one"),
+    Column("generation", "int64", "", "number of this snapshot; a journal of the same number continues it"),
+    Column("search", "string", "", "name of the search"),
+    Column("problem", "string", "", "name of the problem"),
+    Column("space", "json", "", "specification of every dimension, by name, in order"),
+    Column("options", "json", "", "options of the latest run"),
+    Column("seed", "int64", "", "seed of the campaign"),
+    Column("created", "float64", _TIME, "when the campaign began"),
+    Column("version", "string", "", "version of dhmpi in the latest run"),
+    Column("command", "json", "", "command line of the latest run, a list"),
+    Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why"),
+    Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
+    Column("complete", "bool", "", "whether the campaign came to its end, with nothing left to resume"),
+)
+
+
+@dataclass(frozen=True)
+class Dimension(Column):
+    """One dataset of `/evaluations/point`.
+
+    Attributes:
+        spec: {"range": [low, high]} with or without "prior", or {"choices": [...]}.
+    """
+
+    spec: Mapping[str, Any]
+
+    @property
+    def link(self) -> str:
+        """The name of the dataset: that of the dimension, with what HDF5 forbids in names escaped."""
+        name = clean(self.name).replace("%", "%25").replace("/", "%2F")
+        return {"": "%", ".": "%2E", "..": "%2E%2E"}.get(name, name)
+
+    @property
+    def documented(self) -> tuple[Any, ...] | list[Any]:
+        """The documented form."""
+        return documented(self.spec)
+
+
+def documented(spec: Mapping[str, Any]) -> tuple[Any, ...] | list[Any]:
+    """Return the documented form of a specification: (low, high), (low, high, prior) or a list of choices."""
+    if "choices" in spec:
+        return list(spec["choices"])
+    prior = (spec["prior"],) if "prior" in spec else ()
+    return (*spec["range"], *prior)
+
+
+def dimension(name: str, form: Any) -> Dimension:
+    """Derive the dataset of a dimension from its documented form.
+
+    Args:
+        name: The dimension's name.
+        form: (low, high) or (low, high, prior) for a range, a list for choices.
+
+    Raises:
+        ResultsError: The form is neither.
+    """
+    simple = plain(form)
+    if isinstance(form, tuple) and len(simple) in (2, 3):
+        spec: dict[str, Any] = {"range": simple[:2]} | ({"prior": simple[2]} if len(simple) == 3 else {})
+        dtype = "int64" if _dtype(simple[:2]) == "int64" else "float64"
+        return Dimension(name, dtype, "", f"value of {name}, in a range", spec)
+    if isinstance(form, list):
+        return Dimension(name, _dtype(simple), "", f"value of {name}, one of its choices", {"choices": simple})
+    raise ResultsError(f"dimension {name!r} must be a tuple (low, high) or a list of choices, got {form!r}")
+
+
+def dimensions(space: Mapping[str, Any]) -> tuple[Dimension, ...]:
+    """Derive the datasets of `/evaluations/point` from the documented form of a space."""
+    return tuple(dimension(name, form) for name, form in space.items())
+
+
+def _dtype(values: list[Any]) -> str:
+    kinds = {type(value) for value in values}
+    if kinds == {str} and all(clean(value) == value for value in values):
+        return "string"
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
+        return "int64"
+    return "float64" if kinds == {float} else "json"
+
+
+def markdown_table() -> str:
+    """Render the layout for the documentation."""
+    rows = [(f"`/` attribute `{column.name}`", column) for column in ATTRIBUTES]
+    rows += [(f"`/{GROUP}/{column.name}`", column) for column in COLUMNS]
+    point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
+    rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
+    lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]
+    for name, column in rows:
+        lines.append(f"| {name} | {_MEANINGS.get(column.dtype, column.dtype)} | {column.unit} | {column.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,211 @@
+"""A campaign as the bytes of an HDF5 file, and back; the only importer of h5py.
+
+Files are made and read in memory: the file system sees one write, a full disk is an ordinary error, and neither
+locks nor files that others have open matter.
+"""
+
+import io
+import json
+import os
+from array import array
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from dhmpi.errors import ResultsError
+from dhmpi.plain import clean, dumps
+from dhmpi.results.metadata import Metadata
+from dhmpi.results.schema import ATTRIBUTES, COLUMNS, FORMAT, GROUP, POINT, VERSION, Column, Dimension, documented
+from dhmpi.results.table import STATES, Table
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_STRING = h5py.string_dtype()
+_STATE_NAMES = np.array([state.value for state in STATES], dtype="S9")
+_CHUNK = 1 << 14  # rows
+_GROWTH = 1 << 22  # bytes
+
+
+class Snapshot(NamedTuple):
+    """What a results file holds.
+
+    Attributes:
+        metadata: The campaign as a whole.
+        table: Its evaluations.
+        campaign: Its identifier.
+        generation: Number of the snapshot.
+    """
+
+    metadata: Metadata
+    table: Table
+    campaign: str
+    generation: int
+
+
+def dump(snapshot: Snapshot) -> bytes:
+    """Return the bytes of the HDF5 file."""
+    with h5py.File(FORMAT, "w", driver="core", backing_store=False, block_size=_GROWTH) as file:
+        _write_attributes(file, snapshot)
+        table, order = snapshot.table, _order(snapshot.table)
+        group = file.create_group(GROUP)
+        for column in COLUMNS:
+            _write(group, column, column.name, _values(table, column.name)[order])
+        points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
+        columns = zip(*table.points, strict=True) if len(table) else iter([()] * len(table.names))
+        for dimension, values in zip(snapshot.metadata.dimensions, columns, strict=True):
+            _write_dimension(points, dimension, values, order)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
+    """Read the bytes of a results file.
+
+    Args:
+        data: All of them.
+        name: Name of the file, for sentences.
+
+    Raises:
+        ResultsError: They are no HDF5, damaged, or not written by this or an older dhmpi.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ResultsError(f"{name} must be an HDF5 file, got {'something else' if data else 'an empty file'}")
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            return _read(file, name)
+    except ResultsError:
+        raise
+    except Exception as error:  # whatever h5py makes of damaged bytes
+        raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
+
+
+def _order(table: Table) -> Any:
+    rows = np.array(table.order(), dtype=np.int64)
+    return slice(None) if np.array_equal(rows, np.arange(len(rows))) else rows
+
+
+def _values(table: Table, name: str) -> Any:
+    column = getattr(table, name)
+    if isinstance(column, array):
+        return np.array(column)
+    if isinstance(column, bytearray):
+        return _STATE_NAMES[np.frombuffer(bytes(column), dtype=np.uint8)]
+    if isinstance(column, list):
+        return _texts(column)
+    values = _texts([""] * len(table))
+    for row, text in column.items():
+        values[row] = text
+    return values
+
+
+def _texts(values: Sequence[str]) -> Any:
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = values
+    return texts
+
+
+def _write(group: Any, column: Column, link: str, values: Any) -> Any:
+    dtype = _STRING if values.dtype == object else values.dtype
+    chunk = (min(max(len(values), 1), _CHUNK),)
+    dataset = group.create_dataset(
+        link, (len(values),), dtype, maxshape=(None,), chunks=chunk, fletcher32=dtype is not _STRING
+    )
+    if dtype is not _STRING or values.any():  # what is not written reads as empty
+        dataset[...] = values
+    dataset.attrs["unit"] = column.unit
+    dataset.attrs["meaning"] = clean(column.meaning)
+    return dataset
+
+
+def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], order: Any) -> None:
+    typed = _typed(dimension.dtype, values)
+    column = _texts([dumps(value) for value in values]) if typed is None else typed
+    dataset = _write(group, dimension, dimension.link, column[order])
+    dataset.attrs["encoding"] = "json" if typed is None else "value"
+    dataset.attrs["spec"] = dumps(dimension.spec)
+
+
+def _typed(dtype: str, values: Sequence[Any]) -> Any:
+    """Return values as the dtype of their dimension, or None if one of them would not come back as it is."""
+    if dtype == "json":
+        return None
+    if dtype == "string":
+        if not all(isinstance(value, str) and clean(value) == value for value in values):
+            return None
+        return _texts(values)
+    kinds = {"bool": "b", "int64": "iu", "float64": "fiu"}[dtype]
+    try:
+        found = np.array(values, dtype=None if values else dtype)
+    except (ValueError, OverflowError):
+        return None
+    exact = found.ndim == 1 and found.dtype.kind in kinds and found.dtype != np.uint64
+    return found.astype(dtype) if exact else None
+
+
+def _write_attributes(file: Any, snapshot: Snapshot) -> None:
+    metadata = snapshot.metadata
+    special: dict[str, Any] = {
+        "format": FORMAT,
+        "schema": VERSION,
+        "campaign": snapshot.campaign,
+        "generation": snapshot.generation,
+        "space": {dimension.name: dimension.spec for dimension in metadata.dimensions},
+    }
+    for column in ATTRIBUTES:
+        value = special[column.name] if column.name in special else getattr(metadata, column.name)
+        if column.dtype == "json":
+            file.attrs[column.name] = dumps(value)
+        elif column.dtype == "string":
+            file.attrs[column.name] = clean(value)
+        else:
+            file.attrs.create(column.name, value, dtype=column.dtype)
+
+
+def _read(file: Any, name: str | os.PathLike[str]) -> Snapshot:
+    if file.attrs.get("format") != FORMAT:
+        raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
+    if file.attrs["schema"] > VERSION:
+        version = file.attrs["schema"]
+        raise ResultsError(f"{name} must have schema {VERSION} or older, got {version}; use the dhmpi that wrote it")
+    found: dict[str, Any] = {}
+    for column in ATTRIBUTES:
+        value = file.attrs[column.name]
+        if column.dtype == "json":
+            value = json.loads(value)
+        found[column.name] = value.item() if isinstance(value, np.generic) else value
+    found["space"] = {key: documented(spec) for key, spec in found["space"].items()}
+    campaign, generation = found.pop("campaign"), found.pop("generation")
+    del found["format"], found["schema"]
+    metadata = Metadata(**found)
+    return Snapshot(metadata, _read_table(file[GROUP], metadata), campaign, generation)
+
+
+def _read_table(group: Any, metadata: Metadata) -> Table:
+    table = Table(list(metadata.space))
+    columns = {column.name: _read_column(group[column.name]) for column in COLUMNS}
+    for name in ("id", "objective", "submitted", "started", "ended", "rank"):
+        values = getattr(table, name)
+        values.frombytes(columns[name].astype(values.typecode).tobytes())
+    codes = {state.value: code for code, state in enumerate(STATES)}
+    table.state.extend(codes[name.decode()] for name in columns["state"].tolist())
+    table.counts = [table.state.count(code) for code in range(len(STATES))]
+    table.host = columns["host"].tolist()
+    table.error = {row: text for row, text in enumerate(columns["error"].tolist()) if text}
+    table.extra = {row: text for row, text in enumerate(columns["extra"].tolist()) if text}
+    table.rows = {number: row for row, number in enumerate(table.id)}
+    points = [_read_dimension(group[POINT][dimension.link]) for dimension in metadata.dimensions]
+    table.points = list(zip(*points, strict=True)) if points else [()] * len(table)
+    if not len(table.rows) == len(table.host) == len(table.points) == len(table.state):
+        raise ValueError("its columns differ in length")
+    return table
+
+
+def _read_column(dataset: Any) -> Any:
+    text = h5py.check_string_dtype(dataset.dtype)
+    return (dataset.asstr() if text is not None and text.length is None else dataset)[()]
+
+
+def _read_dimension(dataset: Any) -> list[Any]:
+    values: list[Any] = _read_column(dataset).tolist()
+    return [json.loads(value) for value in values] if dataset.attrs["encoding"] == "json" else values

@@ -1,0 +1,315 @@
+"""Write one campaign: a snapshot that is always whole, and a journal of what came after it."""
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Evaluation, Point, State
+from dhmpi.plain import dumps, plain
+from dhmpi.results.files import Owner, open_new, replace_file, sync_directory, temporary
+from dhmpi.results.journal import FINISHED, METADATA, SUBMITTED, Event, JournalWriter
+from dhmpi.results.metadata import Metadata
+from dhmpi.results.reader import PathLike, Recovered, journal_path, open_journal, recover, resolve
+from dhmpi.results.table import STATES, Table
+
+SYNC_INTERVAL = 1.0  # s
+SNAPSHOT_INTERVAL = 5.0  # s
+SNAPSHOT_SHARE = 50  # a snapshot may cost 1/50 of the time
+
+
+class ResultsStore:
+    """Keep everything that happens in a campaign; made by `create` or `resume`.
+
+    The order of calls is `begin_run`, then in every pass of the loop `submitted` and `finished` as often as needed
+    and `commit` once, at last `close`. What was committed survives the death of the process; a crash of the machine
+    costs at most the last second.
+
+    Attributes:
+        path: The results file.
+        metadata: The campaign as a whole.
+        dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
+    """
+
+    def __init__(self, path: Path, state: Recovered) -> None:
+        self.path = path
+        self.metadata, self._table, self._campaign, self._generation, self.dropped = state
+        self._values = _getter(self._table.names)
+        self._owner = Owner.current()
+        self._journal: JournalWriter | None = None
+        self._events: list[Event] = []
+        self._changed = self._unsynced = False
+        self._synced = self._current = time.monotonic()
+        self._cost = 0.0
+        self.snapshot()
+
+    @classmethod
+    def check(cls, path: PathLike, overwrite: bool = False) -> None:
+        """Check whether `create` can succeed, without touching what exists.
+
+        Args:
+            path: The file.
+            overwrite: Whether an existing file may be replaced. Default: False.
+
+        Raises:
+            ResultsError: The file exists, is being written by another process, or cannot be written.
+        """
+        path = resolve(path)
+        _require_place(path)
+        found = [each for each in (path, journal_path(path)) if each.exists()]
+        if found and not overwrite:
+            raise ResultsError(
+                f"{found[0].name} exists; use --resume to continue it, --overwrite to replace it, "
+                "or --output for another file"
+            )
+        _require_free(path)
+        _require_writable(path)
+
+    @classmethod
+    def create(cls, path: PathLike, metadata: Metadata, overwrite: bool = False) -> "ResultsStore":
+        """Start the file of a new campaign.
+
+        Args:
+            path: The file; its directory must exist.
+            metadata: The campaign as a whole.
+            overwrite: Replace an existing file. Default: False.
+
+        Raises:
+            ResultsError: The file exists, is being written by another process, or cannot be written.
+        """
+        path = resolve(path)
+        cls.check(path, overwrite)
+        names = [dimension.name for dimension in metadata.dimensions]
+        # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
+        return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, ""))
+
+    @classmethod
+    def resume(cls, path: PathLike, metadata: Metadata) -> "ResultsStore":
+        """Continue the file of a campaign, whatever ended it.
+
+        Args:
+            path: The file.
+            metadata: Search and space must be those of the file; options, version and command replace the stored ones.
+
+        Raises:
+            ResultsError: There is no such file, it is damaged or being written by another process, or the campaign
+                is another one.
+        """
+        path = resolve(path)
+        _require_place(path)
+        _require_free(path)
+        state = recover(path)
+        resumed = state.metadata.resumed(metadata)
+        _require_writable(path)
+        return cls(path, state._replace(metadata=resumed))
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """All evaluations in order of id; those that were submitted and have not ended are RUNNING."""
+        return self._table.evaluations()
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """The number of evaluations in each state."""
+        return dict(zip(STATES, self._table.counts, strict=True))
+
+    def begin_run(self, num_workers: int, hosts: Sequence[str], layout: str, started: float | None = None) -> None:
+        """Enter a start of the campaign.
+
+        Args:
+            num_workers: Evaluations that can run at once.
+            hosts: Names of the hosts.
+            layout: The roles of the ranks, for people.
+            started: When it began [s since 1970-01-01 UTC]. Default: now.
+        """
+        started = time.time() if started is None else started
+        self._change(self.metadata.begin_run(started, num_workers, hosts, layout), "runs", "complete")
+
+    def end_run(self, why: str, ended: float | None = None) -> None:
+        """Enter the end of the latest run.
+
+        Args:
+            why: Why it ended.
+            ended: When [s since 1970-01-01 UTC]. Default: now.
+        """
+        self._change(self.metadata.end_run(time.time() if ended is None else ended, why), "runs")
+
+    def set_statistics(self, statistics: Mapping[str, Any]) -> None:
+        """Replace the statistics of the campaign by others (JSON values)."""
+        self._change(replace(self.metadata, statistics=plain(statistics)), "statistics")
+
+    def submitted(self, evaluations: Iterable[Evaluation]) -> None:
+        """Note evaluations that were sent off, also once more after CANCELLED or LOST.
+
+        Raises:
+            ResultsError: A point does not have the dimensions of the space, or the evaluation has ended for good.
+        """
+        names, rows = self._table.names, []
+        for evaluation in evaluations:
+            point = evaluation.point
+            try:
+                values = self._values(point)
+            except KeyError:
+                values = ()
+            if len(point) != len(names) or len(values) != len(names):
+                wanted = ", ".join(names)
+                raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
+            rows.append((evaluation.id, values, evaluation.submitted))
+        if rows:
+            self._table.submit(rows)
+            self._events.append((SUBMITTED, rows))
+
+    def finished(self, evaluations: Iterable[Evaluation]) -> None:
+        """Note evaluations that have ended, in whatever state.
+
+        Raises:
+            ResultsError: One was never submitted.
+        """
+        rows = [
+            (number, state, objective, started, ended, rank, host, error, dumps(extra) if extra else "")
+            for number, _, objective, state, _, started, ended, rank, host, error, extra in evaluations
+        ]
+        if rows:
+            self._table.finish(rows)
+            self._events.append((FINISHED, rows))
+
+    def commit(self, now: float | None = None) -> None:
+        """Make what was noted safe: one record in the journal, a sync at least once a second, a snapshot when due.
+
+        Args:
+            now: Reading of the monotonic clock [s]. Default: read it.
+
+        Raises:
+            ResultsError: The file system takes no more.
+        """
+        now = time.monotonic() if now is None else now
+        if self._journal is None:
+            raise ResultsError(f"{self.path} must be open to be written, and it was closed")
+        try:  # in every pass of the loop, so without the cost of a context manager
+            if self._events:
+                self._journal.append(self._events)
+                self._events.clear()
+                self._changed = self._unsynced = True
+            if self._unsynced and now - self._synced >= SYNC_INTERVAL:
+                self._require_sole_writer()
+                self._journal.sync()
+                self._unsynced, self._synced = False, now
+        except OSError as error:
+            raise self._explanation(error) from error
+        if self._changed and now - self._current >= max(SNAPSHOT_INTERVAL, SNAPSHOT_SHARE * self._cost):
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Write everything to the results file and start an empty journal.
+
+        Raises:
+            ResultsError: The file system takes no more; file and journal are as they were.
+        """
+        began = time.monotonic()
+        self._require_sole_writer()
+        with self._explained():
+            # Made first: if it cannot be, file and journal stay as they were.
+            journal = JournalWriter(journal_path(self.path), self._generation + 1, self._campaign, self._owner)
+            try:
+                self._write_snapshot()
+            except BaseException:
+                journal.discard()
+                raise
+            if self._journal is not None:
+                self._journal.close()  # from now on nobody reads it
+            journal.put_in_place()
+        self._journal = journal
+        self._current = self._synced = time.monotonic()
+        self._cost = self._current - began
+
+    def close(self, why: str, complete: bool = False) -> None:
+        """End the run, write the last snapshot and remove the journal; a second time does nothing.
+
+        Args:
+            why: Why the run ended.
+            complete: Whether the campaign came to its end, with nothing left to resume. Default: False.
+
+        Raises:
+            ResultsError: The file system takes no more; what was committed is in the journal.
+        """
+        if self._journal is None:
+            return
+        self.end_run(why)
+        self.commit()
+        self._require_sole_writer()
+        self.metadata = replace(self.metadata, complete=complete)
+        self._write_snapshot()
+        with self._explained():
+            self._journal.close()
+            self._journal = None
+            journal_path(self.path).unlink(missing_ok=True)
+            sync_directory(self.path.parent)
+
+    def _change(self, metadata: Metadata, *names: str) -> None:
+        self.metadata = metadata
+        self._events.append((METADATA, dumps({name: getattr(metadata, name) for name in names})))
+
+    def _write_snapshot(self) -> None:
+        from dhmpi.results import snapshot  # h5py is slow to import
+
+        state = snapshot.Snapshot(self.metadata, self._table, self._campaign, self._generation + 1)
+        with self._explained():
+            replace_file(self.path, snapshot.dump(state))
+        self._generation += 1
+        self._events.clear()
+        self._changed = self._unsynced = False
+
+    def _require_sole_writer(self) -> None:
+        if self._journal is not None and self._journal.is_replaced:
+            raise ResultsError(f"{self.path} must have one writer, and another process has taken it over")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._explanation(error) from error
+
+    def _explanation(self, error: OSError) -> ResultsError:
+        reason = error.strerror or error
+        return ResultsError(f"cannot write {self.path}: {reason}; make room, then use --resume")
+
+
+def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda point: tuple(point[name] for name in names)
+
+
+def _require_place(path: Path) -> None:
+    if path.is_dir():
+        raise ResultsError(f"results file must not be a directory, got {path}; name a file in it")
+    if not path.parent.is_dir():
+        raise ResultsError(f"directory of the results file must exist, got {path.parent}; create it first")
+
+
+def _require_writable(path: Path) -> None:
+    """Try it: permissions tell nothing about root, quotas and read-only file systems."""
+    try:
+        os.close(open_new(path))
+        temporary(path).unlink()
+        temporary(journal_path(path)).unlink(missing_ok=True)  # of a killed run
+    except OSError as error:
+        message = f"directory of the results file must be writable, got {path.parent} ({error.strerror})"
+        raise ResultsError(f"{message}; use --output for another file") from error
+
+
+def _require_free(path: Path) -> None:
+    journal = open_journal(path)
+    owner = journal.owner if journal else None
+    if owner is not None and owner.is_another:
+        raise ResultsError(
+            f"{path} must have one writer, and process {owner.pid} on {owner.host} is writing it; "
+            "wait for its end, or use --output for another file"
+        )

@@ -1,0 +1,95 @@
+"""The figures of a campaign."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results.metadata import Metadata
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a campaign.
+
+    Attributes:
+        counts: Number of evaluations in every state that occurs.
+        best: The evaluation with the smallest objective; None before one is DONE.
+        utilisation: Busy worker-seconds / available worker-seconds over all runs, 0 to 1; None without a run.
+        duration: Length of all runs together [s].
+        num_runs: Number of starts.
+    """
+
+    counts: Mapping[State, int]
+    best: Evaluation | None
+    utilisation: float | None
+    duration: float
+    num_runs: int
+
+
+def summarise(metadata: Metadata, evaluations: Sequence[Evaluation], now: float | None = None) -> Summary:
+    """Compute the figures of a campaign.
+
+    Args:
+        metadata: The campaign as a whole.
+        evaluations: Its evaluations.
+        now: When the latest run is seen, if it is going on [s since 1970-01-01 UTC]. Default: the last time that an
+            evaluation of it mentions.
+    """
+    windows = run_windows(metadata.runs, evaluations, now)
+    return Summary(
+        counts=dict(Counter(evaluation.state for evaluation in evaluations)),
+        best=best(evaluations),
+        utilisation=_utilisation(metadata.runs, windows, evaluations),
+        duration=math.fsum(end - start for start, end in windows),
+        num_runs=len(windows),
+    )
+
+
+def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
+    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
+    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
+
+
+def run_windows(
+    runs: Sequence[Mapping[str, Any]], evaluations: Sequence[Evaluation], now: float | None = None
+) -> list[tuple[float, float]]:
+    """Return when every run began and ended [s since 1970-01-01 UTC].
+
+    A killed run could not say when: then the last time that an evaluation mentions before the next run.
+
+    Args:
+        runs: The runs of the metadata.
+        evaluations: All evaluations.
+        now: End of the last run, if it has none. Default: as for a killed run.
+    """
+    times = [time for each in evaluations for time in (each.submitted, each.started, each.ended) if time is not None]
+    windows = []
+    for index, run in enumerate(runs):
+        start, end, is_last = run["started"], run["ended"], index + 1 == len(runs)
+        if end is None and is_last and now is not None:
+            end = now
+        if end is None:
+            limit = math.inf if is_last else runs[index + 1]["started"]
+            end = max((time for time in times if start <= time <= limit), default=start)
+        windows.append((start, max(start, end)))
+    return windows
+
+
+def _utilisation(
+    runs: Sequence[Mapping[str, Any]], windows: Sequence[tuple[float, float]], evaluations: Sequence[Evaluation]
+) -> float | None:
+    available = math.fsum(run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True))
+    if available <= 0:
+        return None
+    busy = math.fsum(_overlap(each, window) for each in evaluations for window in windows)
+    return busy / available
+
+
+def _overlap(evaluation: Evaluation, window: tuple[float, float]) -> float:
+    if evaluation.started is None or evaluation.ended is None:
+        return 0.0
+    return max(0.0, min(evaluation.ended, window[1]) - max(evaluation.started, window[0]))
