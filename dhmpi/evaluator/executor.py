@@ -1,0 +1,227 @@
+"""Executors: the place where one evaluation at a time runs, in this process or in a child."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from dhmpi.evaluation import State
+from dhmpi.evaluator.runner import Outcome, Packed, RunFunction, Runner, Task, pack_outcomes, unpack_tasks
+
+# Seconds for which short evaluations are run, or sent, as one batch.
+BATCH_TIME = 1e-3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an executor has to know.
+
+    Attributes:
+        run: The run function, or its name.
+        timeout: Seconds that an evaluation may take, or None.
+        files: Directory for what evaluations print and write.
+    """
+
+    run: RunFunction | str
+    timeout: float | None = None
+    files: str = "results.h5.files"
+
+
+class Executor(ABC):
+    """Runs evaluations one after the other.
+
+    Calls come in this order: `load` once, then `poll` until it is `ready`; then `submit` and `poll` until no task is
+    left, again and again; `cancel` in between; `close` at the end. Tasks come in lists, since a list of many short ones
+    travels at the cost of one.
+    """
+
+    ready = False
+
+    def __init__(self) -> None:
+        self._tasks: deque[Task] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are tasks without an outcome."""
+        return bool(self._tasks)
+
+    @abstractmethod
+    def load(self) -> None:
+        """Begin to load the run function; a second time does nothing.
+
+        Raises:
+            LoadError: It cannot be loaded; a child says so at a later `poll`.
+        """
+
+    @abstractmethod
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Begin to evaluate tasks, in their order."""
+
+    @abstractmethod
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Return the outcomes there are; wait up to `timeout` seconds for the first."""
+
+    def receive(self, packed: Sequence[Packed]) -> None:
+        """Begin to evaluate tasks as they travel between ranks."""
+        self.submit(unpack_tasks(packed))
+
+    def report(self, timeout: float) -> list[Packed]:
+        """Return outcomes as they travel; see `poll`."""
+        return pack_outcomes(self.poll(timeout))
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Stop what is running; `poll` then returns all tasks, CANCELLED unless they have just ended."""
+
+    def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
+        """Stop user code that runs in this very process; called by a signal handler."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the executor holds, and what runs in it."""
+
+    def _cancelled(self) -> list[Outcome]:
+        """Give up all tasks."""
+        now = time.time()
+        outcomes = [Outcome(task.id, State.CANCELLED, None, now, now) for task in self._tasks]
+        self._tasks.clear()
+        return outcomes
+
+
+class Output:
+    """Where user code prints: a nameless file on the node, copied to a file of its own per evaluation.
+
+    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds.
+
+    Args:
+        directory: Where the files go; it is made when something has been printed.
+        file: The nameless file, opened for appending; by default a new one.
+    """
+
+    def __init__(self, directory: str, file: BinaryIO | None = None) -> None:
+        self._directory = Path(directory)
+        self.file: BinaryIO = file or open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
+
+    def collect(self, id: int) -> str:
+        """Move what has been printed to the evaluation's own file, and return its last 2,000 characters."""
+        descriptor = self.file.fileno()
+        size = os.fstat(descriptor).st_size
+        if not size:
+            return ""
+        with open(f"/proc/self/fd/{descriptor}", "rb") as printed:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
+                shutil.copyfileobj(printed, kept)
+            printed.seek(max(0, size - 2000))
+            tail = printed.read().decode(errors="replace")
+        os.ftruncate(descriptor, 0)
+        return tail
+
+    def close(self) -> None:
+        """Close the file; it has no name and goes with that."""
+        self.file.close()
+
+
+def _nameless_file() -> int:
+    descriptor, name = tempfile.mkstemp(prefix="dhmpi-")
+    os.unlink(name)
+    # Appending: after a truncation, the child's next line begins at the start again.
+    appending = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_APPEND)
+    os.close(descriptor)
+    return appending
+
+
+class InlineExecutor(Executor):
+    """Runs evaluations in this very process: fastest, and as fragile as the run function.
+
+    A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
+    Python to return.
+
+    Args:
+        setup: What to run.
+        load_run: Loads the run function from its name.
+        redirect: Whether this process's standard output and error become the evaluations' output files.
+    """
+
+    def __init__(self, setup: Setup, load_run: Callable[[object], RunFunction], redirect: bool = False) -> None:
+        super().__init__()
+        self._setup = setup
+        self._load_run = load_run
+        self._is_stopping = False
+        self._output = Output(setup.files) if redirect else None
+
+    def load(self) -> None:
+        """Load the run function at once."""
+        if self.ready:
+            return
+        if self._output is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(self._output.file.fileno(), 1)
+            os.dup2(self._output.file.fileno(), 2)
+        run = self._load_run(self._setup.run)
+        self._runner = Runner(run, self._setup.timeout, self._setup.files)
+        self.ready = True
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Keep the tasks; `poll` runs them."""
+        self._tasks.extend(tasks)
+        self._is_stopping = False
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Run the next task to its end, however long it takes, and those after it while that is quick."""
+        outcomes: list[Outcome] = []
+        end = time.perf_counter() + BATCH_TIME
+        while self._tasks and not self._is_stopping:
+            task = self._tasks[0]
+            outcomes.append(self._run(task))
+            self._tasks.popleft()
+            if self._output is not None:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                self._output.collect(task.id)
+            if time.perf_counter() > end:
+                return outcomes
+        return outcomes + self._cancelled() if self._is_stopping else outcomes
+
+    def _run(self, task: Task) -> Outcome:
+        limit = self._setup.timeout
+        if limit is None:
+            return self._runner(task)
+        before = signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        try:
+            outcome = self._runner(task)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        if outcome.state is State.TIMEOUT:
+            return outcome._replace(error=f"ran longer than {limit:g} s")
+        return outcome
+
+    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
+        self._runner.interrupt(State.TIMEOUT)
+
+    def cancel(self) -> None:
+        """Keep tasks that have not begun from beginning."""
+        self._is_stopping = True
+
+    def interrupt(self) -> None:
+        """Raise an exception inside the user's code."""
+        self._is_stopping = True
+        if self.ready:
+            self._runner.interrupt(State.CANCELLED)
+
+    def close(self) -> None:
+        """Close the output."""
+        if self._output is not None:
+            self._output.close()

@@ -1,0 +1,152 @@
+"""Evaluates on the worker ranks of an MPI job."""
+
+import logging
+import time
+from collections import deque
+
+from dhmpi.errors import EvaluatorError, LoadError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.executor import BATCH_TIME
+from dhmpi.evaluator.runner import Outcome, Task, pack_tasks, unpack_outcomes
+from dhmpi.mpi.comm import Communicator
+from dhmpi.mpi.protocol import SearchEnd, Tag
+
+log = logging.getLogger(__name__)
+
+# How long workers get to say farewell before they are left behind [s].
+FAREWELL = 2.0
+
+
+class MPIEvaluator(Evaluator):
+    """Runs evaluations on worker ranks, one at a time on each.
+
+    Evaluations that take well below a millisecond travel in batches, so that messages do not cost more than they carry;
+    what is longer is handed out one by one. A worker that dies, or that alone cannot load the run function, is given
+    up: its evaluations come back LOST.
+
+    Args:
+        comm: All ranks of the campaign; the others run `protocol.WorkerEnd.serve`.
+        signs: Whether workers give signs of life (those with a child do).
+    """
+
+    def __init__(self, comm: Communicator, signs: bool) -> None:
+        super().__init__()
+        self._end = SearchEnd(comm, signs)
+        self._usable = set(self._end.alive)
+        self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
+        self._outbox: dict[int, list[Task]] = {}
+        self._free: deque[int] = deque()  # a rank for each further evaluation that it can take
+        self._batches = BatchSize()
+        self._anyone_ready = False
+        self.all_left = False
+
+    @property
+    def num_workers(self) -> int:
+        """How many worker ranks there are."""
+        return len(self._usable)
+
+    @property
+    def num_idle(self) -> int:
+        """How many evaluations the worker ranks can take."""
+        return len(self._free)
+
+    def start(self) -> None:
+        """Wait for the first rank that can evaluate, or that says why it cannot."""
+        while not self._anyone_ready:
+            self.gather(1.0)
+
+    def _submit(self, task: Task) -> None:
+        rank = self._free.popleft()
+        self._running[rank].add(task.id)
+        self._outbox.setdefault(rank, []).append(task)
+
+    def gather(self, timeout: float) -> list[Evaluation]:
+        """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
+        for rank, tasks in self._outbox.items():
+            self._end.send_tasks(rank, pack_tasks(tasks))
+        self._outbox.clear()
+        ended: list[Evaluation] = []
+        for rank, tag, payload in self._end.receive(timeout):
+            if tag is Tag.OUTCOMES:
+                ended += self._account(rank, unpack_outcomes(payload))
+            elif tag is Tag.READY:
+                self._anyone_ready = True
+                self._running[rank] = set()
+                self._free.append(rank)
+            elif rank in self._usable:
+                ended += self._retire(rank, payload)
+        return ended
+
+    def _account(self, rank: int, outcomes: list[Outcome]) -> list[Evaluation]:
+        running, host = self._running.get(rank, set()), self._end.hosts[rank]
+        # Those that are not there have been given up since.
+        known = [outcome for outcome in outcomes if outcome.id in running]
+        running.difference_update([outcome.id for outcome in known])
+        self._batches.learn(known)
+        if not running and rank in self._usable:
+            self._free.extend([rank] * self._batches.size)
+        return [self._conclude(outcome, rank, host) for outcome in known]
+
+    def _retire(self, rank: int, unloadable: tuple[str, str] | None) -> list[Evaluation]:
+        if unloadable is not None and not self._anyone_ready:
+            raise LoadError(*unloadable)
+        where = f"rank {rank} on {self._end.hosts.get(rank, 'an unknown host')}"
+        log.warning("%s is no longer used: %s", where, unloadable[0] if unloadable else "it is gone")
+        self._usable.remove(rank)
+        self._free = deque(free for free in self._free if free != rank)
+        if not self._usable:
+            raise EvaluatorError("at least one worker rank must be left, but all are gone; continue with --resume")
+        return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
+
+    def cancel(self, timeout: float) -> list[Evaluation]:
+        """Ask all busy workers to stop, and give up what does not come back in time."""
+        for rank, ids in self._running.items():
+            if ids:
+                self._end.cancel(rank)
+        end = time.monotonic() + timeout
+        evaluations: list[Evaluation] = []
+        while self._pending and (left := end - time.monotonic()) > 0:
+            evaluations += self.gather(left)
+        self._running.clear()
+        return evaluations + self._give_up(self._pending, State.CANCELLED)
+
+    def shutdown(self) -> None:
+        """Send all workers home."""
+        self.all_left = self._end.stop(FAREWELL)
+
+    def hosts(self) -> list[str]:
+        """Return the names of the workers' hosts."""
+        return sorted(set(self._end.hosts.values()))
+
+
+class BatchSize:
+    """How many evaluations a worker is given at once.
+
+    Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
+    long as real work does brings the number down to one, and for a while, since others must not queue behind its like.
+    Failures prove nothing: they may be quick where successes take hours.
+    """
+
+    LARGEST = 64
+    REAL_WORK = 0.05  # s; well above what a busy node's scheduler adds to a short evaluation
+    PATIENCE = 1000  # short evaluations in a row before batches grow again
+
+    def __init__(self) -> None:
+        self.size = 1
+        self._patience = 0
+
+    def learn(self, outcomes: list[Outcome]) -> None:
+        """Take note of how long a batch took."""
+        durations = [outcome.ended - outcome.started for outcome in outcomes if outcome.state is State.DONE]
+        if not durations:
+            return
+        total = sum(durations)
+        if total > self.REAL_WORK and max(durations) > self.REAL_WORK:
+            self.size, self._patience = 1, self.PATIENCE
+        elif total > 2 * BATCH_TIME:
+            self.size = max(1, self.size // 2)
+        elif self._patience > 0:
+            self._patience -= len(durations)
+        elif total < BATCH_TIME:
+            self.size = min(2 * self.size, self.LARGEST)

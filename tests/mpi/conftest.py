@@ -1,0 +1,45 @@
+"""These tests run on several ranks at once: `mpirun -n 3 python -m pytest --with-mpi tests/mpi`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dhmpi import environ
+
+
+class FailuresOnly:
+    """The report of a rank other than 0: one report is enough, unless something fails."""
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            print(f"rank {environ.launch().rank}: {report.nodeid}\n{report.longreprtext}", file=sys.stderr)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if environ.launch().rank > 0:
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(FailuresOnly())
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(60))
+
+
+@pytest.fixture
+def comm():
+    from dhmpi.mpi.comm import connect
+
+    found = connect()
+    found.barrier()
+    yield found
+    found.barrier()
+
+
+@pytest.fixture
+def files(comm, tmp_path_factory):
+    """The same directory on all ranks."""
+    path = tmp_path_factory.mktemp("files") if comm.rank == 0 else None
+    return Path(comm.broadcast(path))

@@ -1,0 +1,43 @@
+import time
+
+import pytest
+
+from dhmpi.mpi.comm import Backoff
+
+pytestmark = pytest.mark.mpi
+
+
+def receive(comm, limit=10.0):
+    backoff, end = Backoff(), time.monotonic() + limit
+    while (message := comm.receive()) is None:
+        assert time.monotonic() < end, "no message has come"
+        backoff.wait()
+    return message
+
+
+def test_every_rank_hears_from_its_neighbour(comm):
+    neighbour = (comm.rank + 1) % comm.size
+    comm.send(neighbour, 3, {"from": comm.rank})
+    message = receive(comm)
+    source = (comm.rank - 1) % comm.size
+    assert (message.source, message.tag, message.payload) == (source, 3, {"from": source})
+
+
+def test_sending_never_waits_for_the_receiver(comm):
+    large = bytes(8 << 20)
+    neighbour = (comm.rank + 1) % comm.size
+    for number in range(3):
+        comm.send(neighbour, 1, (number, large))  # every rank sends before any rank receives
+    received = [receive(comm).payload for _ in range(3)]
+    assert [number for number, _ in received] == [0, 1, 2]
+    assert all(data == large for _, data in received)
+    comm.send(neighbour, 2)
+    assert receive(comm).tag == 2
+
+
+def test_nothing_comes_from_nobody(comm):
+    assert comm.receive() is None
+
+
+def test_the_library_has_a_name(comm):
+    assert "MPI" in comm.library() or "MPICH" in comm.library()

@@ -1,0 +1,121 @@
+"""The evaluator contract on worker ranks: rank 0 tests, the others serve."""
+
+from pathlib import Path
+
+import pytest
+from contracts.evaluator import EvaluatorContract, StoppableEvaluatorContract, collect, evaluate
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.child import ChildExecutor
+from dhmpi.evaluator.executor import InlineExecutor, Setup
+from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
+from dhmpi.evaluator.runner import Outcome
+from dhmpi.loader import load_run
+from dhmpi.mpi.protocol import WorkerEnd
+
+pytestmark = pytest.mark.mpi(min_size=2)
+
+BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
+
+
+def session(comm, make_executor):
+    """Yield an evaluator on rank 0; serve it on the other ranks, whose test is then over."""
+    if comm.rank:
+        WorkerEnd(comm, make_executor()).serve()
+        pytest.skip("a worker rank: it has served")
+    evaluator = MPIEvaluator(comm, signs=True)
+    try:
+        yield evaluator
+    finally:
+        evaluator.shutdown()
+    assert evaluator.all_left
+
+
+class TestProcess(StoppableEvaluatorContract):
+    @pytest.fixture
+    def evaluator(self, comm, files):
+        for evaluator in session(comm, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files)))):
+            evaluator.start()
+            yield evaluator
+
+    def test_all_ranks_work(self, evaluator, comm):
+        found, id = set(), 0
+        while found != set(range(1, comm.size)):
+            while evaluator.num_idle:
+                evaluator.submit(Evaluation(id, {"do": "sleep", "value": 0.1}))
+                id += 1
+            found |= {each.rank for each in evaluator.gather(1.0)}
+            assert id < 200
+        evaluator.cancel(5.0)
+
+    def test_a_cancelled_rank_can_work_again(self, evaluator):
+        evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}))
+        evaluator.gather(0.2)
+        assert [each.state for each in evaluator.cancel(5.0)] == [State.CANCELLED]
+
+
+class TestInline(EvaluatorContract):
+    @pytest.fixture
+    def evaluator(self, comm, files):
+        for evaluator in session(comm, lambda: InlineExecutor(Setup(BEHAVE, 1.0, str(files)), load_run)):
+            evaluator.start()
+            yield evaluator
+
+
+class TestUnloadable:
+    @pytest.fixture
+    def evaluator(self, comm, files):
+        yield from session(comm, lambda: ChildExecutor(Setup("math.no_such_function", None, str(files))))
+
+    def test_the_first_rank_says_so(self, evaluator):
+        with pytest.raises(LoadError, match="no_such_function"):
+            evaluator.start()
+
+
+class TestOneRankUnloadable:
+    @pytest.fixture
+    def evaluator(self, comm, files):
+        target = "math.no_such_function" if comm.rank == comm.size - 1 and comm.size > 2 else BEHAVE
+        yield from session(comm, lambda: InlineExecutor(Setup(target, None, str(files)), load_run))
+
+    def test_the_others_go_on(self, evaluator, comm, monkeypatch):
+        monkeypatch.setattr(evaluator, "_anyone_ready", True)  # whoever speaks first
+        while evaluator.num_workers > max(1, comm.size - 2) or not evaluator.num_idle:
+            evaluator.gather(1.0)
+        assert evaluate(evaluator, do="return", value=1.0).state is State.DONE
+
+
+def outcome(id, seconds, state=State.DONE):
+    return Outcome(id, state, 1.0, 100.0, 100.0 + seconds)
+
+
+class TestBatchSize:
+    def test_short_evaluations_travel_together(self):
+        batches = BatchSize()
+        for _ in range(10):
+            batches.learn([outcome(id, 1e-6) for id in range(batches.size)])
+        assert batches.size == BatchSize.LARGEST
+
+    def test_one_long_evaluation_ends_that(self):
+        batches = BatchSize()
+        batches.size = 32
+        batches.learn([outcome(0, 1e-6), outcome(1, 3.0)])
+        assert batches.size == 1
+        batches.learn([outcome(0, 1e-6)])
+        assert batches.size == 1
+
+    def test_quick_failures_prove_nothing(self):
+        batches = BatchSize()
+        for id in range(100):
+            batches.learn([outcome(id, 1e-6, State.FAILED)])
+        assert batches.size == 1
+
+
+def test_collect_reports_a_hang(comm):
+    class Silent:
+        def gather(self, timeout):
+            return []
+
+    with pytest.raises(AssertionError, match="0 of 1"):
+        collect(Silent(), 1, limit=0.05)
