@@ -1,0 +1,1 @@
+"""Surrogate models: the only importers of scikit-optimize and scikit-learn."""

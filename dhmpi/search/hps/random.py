@@ -1,0 +1,26 @@
+"""Random search: the yardstick of every other search."""
+
+import sys
+
+from dhmpi.evaluation import Point
+from dhmpi.search.sampling import Sampler
+from dhmpi.search.search import Search
+
+
+class RandomSearch(Search):
+    """Draws points from the priors of the dimensions; see `Search` for the arguments."""
+
+    name = "hps-random"
+
+    def _begin(self, seed: int) -> None:
+        super()._begin(seed)
+        self._sampler = Sampler(self.space, seed)
+
+    def _propose(self) -> Point | None:
+        return self._sampler.draw(self._seen)
+
+
+if __name__ == "__main__":
+    from dhmpi.cli import main
+
+    sys.exit(main([RandomSearch.name, *sys.argv[1:]]))

@@ -1,0 +1,59 @@
+"""Options that every search has."""
+
+from dataclasses import dataclass
+
+from dhmpi.options import choice, flag, integer, number, option, text
+
+ISOLATIONS = ("process", "inline")
+EVALUATORS = ("mpi", "serial")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+DEFAULT_MAX_EVALS = 100
+DEFAULT_SEED = 12345
+
+
+@dataclass(frozen=True)
+class CampaignOptions:
+    """How much is evaluated, where, and what becomes of the results."""
+
+    max_evals: int | None = option(
+        None,
+        integer(1),
+        f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes is given)",
+    )
+    max_minutes: float | None = option(
+        None, number(0, exclusive=True), "minutes after which the search stops (default: no limit)"
+    )
+    eval_timeout_minutes: float | None = option(
+        None, number(0, exclusive=True), "minutes after which an evaluation is killed (default: no limit)"
+    )
+    seed: int | None = option(
+        None,
+        integer(0),
+        f"seed of everything that is drawn at random (default: {DEFAULT_SEED}, or that of the file with --resume)",
+    )
+    output: str = option("results.h5", text, "results file")
+    resume: bool = option(False, flag, "continue the campaign in the results file")
+    overwrite: bool = option(False, flag, "replace an existing results file")
+    num_workers: int | None = option(
+        None, integer(1), "evaluations at the same time (default: one per rank other than 0; one without mpirun)"
+    )
+    isolation: str = option(
+        "process",
+        choice(ISOLATIONS),
+        "process: user code runs in a child, whose crash or time-out costs one evaluation; "
+        "inline: in the rank itself, which is fastest",
+    )
+    log_level: str = option("warning", choice(LOG_LEVELS), "what is logged: " + ", ".join(LOG_LEVELS))
+    quiet: bool = option(False, flag, "show no progress, only the result")
+
+    @property
+    def eval_limit(self) -> int | None:
+        """Number of evaluations after which the campaign is complete; None without a limit."""
+        if self.max_evals is None and self.max_minutes is None:
+            return DEFAULT_MAX_EVALS
+        return self.max_evals
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that an evaluation may take."""
+        return None if self.eval_timeout_minutes is None else 60 * self.eval_timeout_minutes

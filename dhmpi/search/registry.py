@@ -1,0 +1,34 @@
+"""The searches by name."""
+
+import importlib
+from typing import NamedTuple
+
+from dhmpi.errors import OptionError, did_you_mean
+from dhmpi.search.search import Search
+
+
+class Entry(NamedTuple):
+    """Where a search is, and what it is in one line."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+SEARCHES = {
+    "ambs": Entry("dhmpi.search.hps.ambs", "AMBS", "asynchronous model-based search"),
+    "hps-random": Entry("dhmpi.search.hps.random", "RandomSearch", "random search"),
+}
+
+
+def find(name: str) -> type[Search]:
+    """Return the class of a search.
+
+    Raises:
+        OptionError: There is no such search.
+    """
+    if name not in SEARCHES:
+        raise OptionError(f"no such search: {name!r}; {did_you_mean(name, SEARCHES)}")
+    entry = SEARCHES[name]
+    found: type[Search] = getattr(importlib.import_module(entry.module), entry.attribute)
+    return found

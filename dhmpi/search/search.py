@@ -1,0 +1,189 @@
+"""The contract of all searches: ask for points, tell what became of them."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import Evaluation, Point, State
+from dhmpi.loader import load_problem
+from dhmpi.options import as_flag, build, check_names, choice
+from dhmpi.search.options import DEFAULT_SEED, EVALUATORS, CampaignOptions
+
+if TYPE_CHECKING:
+    from dhmpi.results import Results
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """The options of a search that has none of its own."""
+
+
+class Search(ABC):
+    """Proposes points, one by one, none of them twice; smaller objectives are better.
+
+    Calls come in this order: `ask` for points; `tell` each evaluation when it ends, in any order; and again. Points
+    that have been asked and not told are pending. Subclasses write `_propose` and, if they learn, `_learn`.
+
+    Args:
+        problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
+        run: The run function, or its name; for `main`.
+        evaluator: Name of the evaluator, for `main`; by default the MPI job's worker ranks, or this process.
+        **options: Options by the names of the command line, with `_` for `-`.
+
+    Raises:
+        InputError: The problem or an option cannot be used.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
+        check_names((CampaignOptions, self.Options), options)
+        self._setup(problem, run, evaluator, build(CampaignOptions, options), build(self.Options, options), str)
+
+    @classmethod
+    def from_options(
+        cls, problem: object, run: object, evaluator: object, options: CampaignOptions, own_options: Any
+    ) -> "Search":
+        """Make a search from options that have been checked; its errors call them by their command-line names."""
+        search = cls.__new__(cls)
+        search._setup(problem, run, evaluator, options, own_options, as_flag)
+        return search
+
+    def _setup(
+        self,
+        problem: object,
+        run: object,
+        evaluator: object,
+        options: CampaignOptions,
+        own_options: Any,
+        label: Callable[[str], str],
+    ) -> None:
+        if isinstance(evaluator, str):
+            evaluator = choice(EVALUATORS)(label("evaluator"), evaluator)
+        self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
+        self.options, self.own_options = options, own_options
+        loaded = load_problem(problem)
+        self.space = loaded.dimensions
+        size = self.space.size
+        if size is not None and options.max_evals is not None and options.max_evals > size:
+            raise OptionError(
+                f"{label('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
+            )
+        self._first = deque([loaded.starting_point_asdict] if loaded.has_starting_point else [])
+        self._seen: set[Hashable] = set()
+        self._pending: dict[Hashable, Point] = {}
+        self._begin(DEFAULT_SEED if options.seed is None else options.seed)
+
+    @property
+    def num_pending(self) -> int:
+        """How many points have been asked and not told."""
+        return len(self._pending)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every point of the space has been asked."""
+        size = self.space.size
+        return size is not None and len(self._seen) >= size
+
+    def ask(self, num: int = 1) -> list[Point]:
+        """Return up to `num` new points; the problem's starting point comes first.
+
+        There are fewer only while points are pending, or when the space is exhausted.
+        """
+        points: list[Point] = []
+        seen, key_of = self._seen, self.space.key
+        while len(points) < num and not self.is_exhausted:
+            point = self._first.popleft() if self._first else self._propose()
+            if point is None:
+                break
+            key = key_of(point)
+            if key in seen:
+                continue  # the starting point of a campaign that is resumed
+            seen.add(key)
+            self._pending[key] = point
+            points.append(point)
+        return points
+
+    def tell(self, evaluations: Iterable[Evaluation]) -> None:
+        """Report evaluations; those in a state that is not final stay, or become, pending.
+
+        Evaluations that were never asked are welcome: those of an earlier run, or somebody's own.
+        """
+        final = []
+        for evaluation in evaluations:
+            key = self.space.key(evaluation.point)
+            self._seen.add(key)
+            if evaluation.state.is_final:
+                self._pending.pop(key, None)
+                final.append(evaluation)
+            else:
+                self._pending[key] = evaluation.point
+        if final:
+            self._learn(final)
+
+    def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
+        """Go on with a campaign as if it had never stopped; to be called before anything is asked.
+
+        Args:
+            seed: The campaign's seed.
+            evaluations: All of its evaluations so far.
+        """
+        self._begin(seed)
+        self.tell(evaluations)
+
+    def _begin(self, seed: int) -> None:
+        """Set up what depends on the seed."""
+        self.seed = seed
+
+    @abstractmethod
+    def _propose(self) -> Point | None:
+        """Return a point that is not in `_seen`, or None to wait for pending ones; the space is not exhausted."""
+
+    def _learn(self, evaluations: list[Evaluation]) -> None:  # noqa: B027  # to learn nothing is a choice
+        """Take note of final evaluations; the default learns nothing."""
+
+    def main(self) -> "Results | None":
+        """Run the campaign on all ranks that call this.
+
+        Returns:
+            The results on rank 0; None on the others.
+
+        Raises:
+            DhmpiError: Something keeps the campaign from running, on rank 0.
+        """
+        # The one call upwards: the documented way to start a search from Python is a method of the search.
+        from dhmpi.compose import run_search
+
+        return run_search(self)
+
+
+class Objectives:
+    """What a learner is told: the points that are final, with a penalty for those that failed."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self._objectives: list[float | None] = []
+        self._worst = -float("inf")
+        self.num_done = 0
+
+    def append(self, evaluation: Evaluation) -> None:
+        """Add a final evaluation."""
+        objective = evaluation.objective if evaluation.state is State.DONE else None
+        self.points.append(evaluation.point)
+        self._objectives.append(objective)
+        if objective is not None:
+            self.num_done += 1
+            self._worst = max(self._worst, objective)
+
+    def values(self) -> list[float]:
+        """Return an objective per point; a failure counts as the worst that has been seen.
+
+        To be called only when at least one evaluation is done: without any, there is no scale for a penalty.
+        """
+        if not self.num_done:
+            raise ValueError("at least one evaluation must be done before failures have a penalty, got none")
+        return [self._worst if objective is None else objective for objective in self._objectives]

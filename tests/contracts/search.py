@@ -1,0 +1,185 @@
+"""What every search must do. A test class inherits the suite and provides the fixture `make`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dhmpi.benchmark import HpProblem
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import Evaluation, State
+
+
+def mixed_problem():
+    """Integer, real, log-scaled and categorical dimensions."""
+    problem = HpProblem()
+    problem.add_dim("units", (1, 64), 8)
+    problem.add_dim("dropout", (0.0, 0.9), 0.1)
+    problem.add_dim("rate", (1e-5, 1.0, "log-uniform"), 1e-3)
+    problem.add_dim("activation", ["relu", "tanh", None, True], "tanh")
+    return problem
+
+
+def small_problem():
+    """Six points."""
+    problem = HpProblem()
+    problem.add_dim("a", (0, 2), 1)
+    problem.add_dim("b", [True, 1])
+    return problem
+
+
+def objective(point):
+    """A function of the mixed problem."""
+    penalty = 0.0 if point["activation"] == "relu" else 1.0
+    return abs(point["units"] - 30) / 10 + (point["dropout"] - 0.3) ** 2 + abs(point["rate"] - 0.01) + penalty
+
+
+def done(id, point, value):
+    return Evaluation(id, point, value, State.DONE, 0.0, 0.0, 1.0)
+
+
+def ended(id, point, state):
+    return Evaluation(id, point, None, state, 0.0, 0.0, 1.0)
+
+
+def converse(search, num, evaluate, num_pending=4):
+    """Ask and tell `num` evaluations, always with some pending; return the points in the order of asking."""
+    asked, waiting = [], []
+    while len(asked) < num or waiting:
+        points = search.ask(min(num_pending - len(waiting), num - len(asked))) if len(asked) < num else []
+        waiting += points
+        asked += points
+        if not points and not waiting:
+            break
+        if waiting:
+            point = waiting.pop(0)
+            search.tell([evaluate(len(asked), point)])
+    return asked
+
+
+def distinct(search, points):
+    return len({search.space.key(point) for point in points}) == len(points)
+
+
+class SearchContract:
+    """For all searches of hyperparameters; `make(problem, **options)` makes one."""
+
+    def test_the_starting_point_is_first(self, make):
+        assert make(mixed_problem()).ask(3)[0] == {
+            "units": 8,
+            "dropout": 0.1,
+            "rate": 1e-3,
+            "activation": "tanh",
+        }
+
+    def test_every_point_is_legal_and_new(self, make):
+        search = make(mixed_problem())
+        points = converse(search, 30, lambda id, point: done(id, point, objective(point)))
+        assert len(points) == 30
+        assert distinct(search, points)
+        for point in points:
+            assert search.space.canonical(point) == point
+
+    def test_asking_gives_what_was_asked_for_while_nothing_is_pending(self, make):
+        search = make(mixed_problem())
+        assert len(search.ask(7)) == 7
+        assert search.num_pending == 7
+
+    def test_pending_points_are_not_asked_again(self, make):
+        search = make(small_problem())
+        assert distinct(search, search.ask(4) + search.ask(2))
+
+    def test_an_exhausted_space_ends_it(self, make):
+        search = make(small_problem())
+        points = converse(search, 20, lambda id, point: done(id, point, float(point["a"])))
+        assert len(points) == 6
+        assert distinct(search, points)
+        assert search.is_exhausted
+        assert search.ask(1) == []
+
+    def test_a_space_of_one_point(self, make):
+        problem = HpProblem()
+        problem.add_dim("only", ["this"])
+        search = make(problem)
+        assert search.ask(3) == [{"only": "this"}]
+        assert search.ask(1) == []
+
+    @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
+    def test_failures_alone_do_no_harm(self, make, state):
+        search = make(mixed_problem())
+        points = converse(search, 15, lambda id, point: ended(id, point, state))
+        assert len(points) == 15
+        assert distinct(search, points)
+
+    def test_some_failures_do_no_harm(self, make):
+        search = make(mixed_problem())
+
+        def evaluate(id, point):
+            return ended(id, point, State.FAILED) if id % 3 == 0 else done(id, point, objective(point))
+
+        assert len(converse(search, 25, evaluate)) == 25
+
+    @pytest.mark.parametrize("values", [[1e300, -1e300], [0.0], [5e-324, 1e-300], [1e-9, 2e-9]])
+    def test_extreme_objectives_do_no_harm(self, make, values):
+        search = make(mixed_problem())
+        assert len(converse(search, 16, lambda id, point: done(id, point, values[id % len(values)]))) == 16
+
+    @pytest.mark.parametrize("state", [State.CANCELLED, State.LOST])
+    def test_what_is_evaluated_again_stays_pending(self, make, state):
+        search = make(mixed_problem())
+        [point] = search.ask(1)
+        search.tell([ended(0, point, state)])
+        assert search.num_pending == 1
+        search.tell([done(0, point, 1.0)])
+        assert search.num_pending == 0
+
+    def test_what_was_never_asked_can_be_told(self, make):
+        search = make(small_problem())
+        search.tell([done(0, {"a": 0, "b": 1}, 1.0)])
+        points = converse(search, 20, lambda id, point: done(id, point, 0.0))
+        assert len(points) == 5
+        assert {"a": 0, "b": True} in points
+
+    def test_the_same_seed_gives_the_same_points(self, make):
+        def points(seed):
+            return converse(make(mixed_problem(), seed=seed), 16, lambda id, point: done(id, point, objective(point)))
+
+        assert points(3) == points(3)
+        assert points(3) != points(4)
+
+    def test_another_process_gives_the_same_points(self, make):
+        code = (
+            "import json, sys; sys.path.insert(0, 'tests')\n"
+            "from contracts.search import converse, done, mixed_problem, objective\n"
+            "from dhmpi.search.registry import find\n"
+            f"search = find({make(mixed_problem()).name!r})(mixed_problem(), seed=3)\n"
+            "print(json.dumps(converse(search, 14, lambda id, point: done(id, point, objective(point)))))"
+        )
+        there = json.loads(subprocess.check_output([sys.executable, "-c", code], timeout=60))
+        search = make(mixed_problem(), seed=3)
+        assert there == converse(search, 14, lambda id, point: done(id, point, objective(point)))
+
+    def test_a_resumed_search_goes_on_as_if_it_had_not_stopped(self, make):
+        whole, first, second = (make(mixed_problem(), seed=5) for _ in range(3))
+        evaluations = []
+        for id in range(14):
+            for search in (whole, first):
+                [point] = search.ask(1)
+                evaluation = done(id, point, objective(point))
+                search.tell([evaluation])
+            evaluations.append(evaluation)
+        second.resume(5, evaluations)
+        assert second.ask(1) == whole.ask(1)
+
+    def test_unknown_options_are_refused(self, make):
+        with pytest.raises(OptionError, match="'max_eval'; did you mean 'max_evals'"):
+            make(mixed_problem(), max_eval=3)
+
+    def test_an_unknown_evaluator_is_refused(self, make):
+        with pytest.raises(OptionError, match="evaluator must be one of mpi, serial, got mpl; did you mean 'mpi'"):
+            make(mixed_problem(), evaluator="mpl")
+
+    def test_more_evaluations_than_points_are_refused(self, make):
+        with pytest.raises(OptionError, match="max_evals must not exceed the 6 points of the space, got 7"):
+            make(small_problem(), max_evals=7)

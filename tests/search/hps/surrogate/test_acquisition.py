@@ -1,0 +1,69 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from dhmpi.search.hps.surrogate.acquisition import HEDGED, Posterior, hedge, score
+
+MEAN = np.array([-1.0, -0.2, 0.0, 0.3, 2.0])
+DEVIATION = np.array([0.5, 1.0, 0.01, 2.0, 0.1])
+BEST, KAPPA, XI = -0.1, 1.5, 0.05
+
+
+def scores(name, mean=MEAN, deviation=DEVIATION, best=BEST):
+    return score(name, Posterior(mean, deviation), best, KAPPA, XI)
+
+
+def test_lcb_is_the_mean_less_some_deviations():
+    assert scores("LCB") == pytest.approx(MEAN - KAPPA * DEVIATION)
+
+
+def test_pi_is_the_probability_of_an_improvement():
+    assert scores("PI") == pytest.approx(-norm.cdf(BEST - XI, loc=MEAN, scale=DEVIATION))
+
+
+def test_ei_is_the_expected_improvement():
+    z = (BEST - XI - MEAN) / DEVIATION
+    assert scores("EI") == pytest.approx(-DEVIATION * (z * norm.cdf(z) + norm.pdf(z)))
+
+
+def test_ei_is_the_mean_of_what_is_gained():
+    """By numerical integration, without the formula."""
+    grid = np.linspace(-12, 12, 200_001)
+    gained = np.maximum(0.0, BEST - XI - (MEAN[:, None] + DEVIATION[:, None] * grid))
+    expected = (gained * norm.pdf(grid)).sum(axis=1) * (grid[1] - grid[0])
+    assert scores("EI") == pytest.approx(-expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["LCB", "EI", "PI"])
+def test_of_equal_deviations_the_lowest_mean_is_most_promising(name):
+    mean = np.array([0.5, -0.5, 0.0])
+    assert np.argsort(scores(name, mean, np.full(3, 0.3))).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("name", ["LCB", "EI"])
+def test_of_equal_means_the_least_certain_is_most_promising(name):
+    assert np.argmin(scores(name, np.zeros(3), np.array([0.1, 3.0, 1.0]))) == 1
+
+
+@pytest.mark.parametrize(("name", "expected"), [("LCB", [1.0, -3.0]), ("EI", [0.0, 0.0]), ("PI", [0.0, 0.0])])
+def test_a_model_that_is_certain_gives_finite_scores(name, expected):
+    assert scores(name, np.array([1.0, -3.0]), np.zeros(2)).tolist() == expected
+
+
+def test_the_hedge_weighs_what_is_promised():
+    """Weights 2, 1, 1."""
+    promised = [-math.log(2), 0.0, 0.0]
+    for seed in range(50):
+        expected = np.random.default_rng(seed).choice(3, p=[0.5, 0.25, 0.25])
+        assert hedge(promised, np.random.default_rng(seed)) == expected
+
+
+def test_the_hedge_is_not_swayed_by_what_is_common_to_all():
+    for shift in (-1e6, 0.0, 1e6):
+        assert hedge([shift - 100, shift, shift], np.random.default_rng(0)) == 0
+
+
+def test_the_hedge_knows_its_functions():
+    assert sorted(HEDGED) == ["EI", "LCB", "PI"]

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from dhmpi.benchmark.space import Space
+from dhmpi.search.hps.ambs import LEARNERS
+from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.search.hps.surrogate.learners import Learner
+
+NAMES = [name for name in LEARNERS if name != "DUMMY"]
+MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": ["relu", None, True]})
+LINE = Space.from_specs({"x": (0.0, 1.0)})
+SPACES = {
+    "mixed": MIXED,
+    "line": LINE,
+    "categories": Space.from_specs({"act": ["relu", None, True], "flag": [True, False]}),
+}
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
+
+
+def fitted(name, space, points, values, seed=0):
+    encoding = Encoding(space)
+    learner = Learner(name, encoding.num_columns, seed)
+    learner.fit(encoding.encode(points), np.asarray(values, dtype=float))
+    return lambda points: learner.predict(encoding.encode(points))
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("num", [1, 40])
+def test_there_is_a_finite_mean_and_deviation_per_row(name, space, num):
+    rng = np.random.default_rng(1)
+    predict = fitted(name, SPACES[space], SPACES[space].sample(rng, 14), rng.normal(size=14))
+    mean, deviation = predict(SPACES[space].sample(rng, num))
+    assert mean.shape == deviation.shape == (num,)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()
+
+
+def test_no_deviation_is_negative(name):
+    rng = np.random.default_rng(2)
+    predict = fitted(name, MIXED, MIXED.sample(rng, 12), rng.normal(size=12))
+    _, deviation = predict(MIXED.sample(rng, 500))
+    assert deviation.min() >= 0
+
+
+@pytest.mark.parametrize("value", [0.0, -2.5])
+def test_a_constant_objective_is_predicted(name, value):
+    rng = np.random.default_rng(1)
+    predict = fitted(name, MIXED, MIXED.sample(rng, 12), np.full(12, value))
+    mean, deviation = predict(MIXED.sample(rng, 20))
+    assert mean == pytest.approx(np.full(20, value), abs=1e-3)
+    assert deviation == pytest.approx(np.zeros(20), abs=1e-2)
+
+
+def test_the_same_point_may_have_several_objectives(name):
+    point = {"x": 0.5}
+    mean, deviation = fitted(name, LINE, [point] * 12, [-1.0, 1.0] * 6)([point])
+    assert abs(mean[0]) <= 1
+    assert np.isfinite(deviation).all()
+
+
+def test_predictions_follow_the_data(name):
+    """A step: low on the left, high on the right."""
+    points = [{"x": x} for x in np.linspace(0, 1, 24).tolist()]
+    values = [-1.0 if point["x"] < 0.5 else 1.0 for point in points]
+    mean, _ = fitted(name, LINE, points, values)([{"x": 0.1}, {"x": 0.3}, {"x": 0.7}, {"x": 0.9}])
+    assert max(mean[:2]) < -0.5
+    assert min(mean[2:]) > 0.5
+
+
+def test_the_same_seed_predicts_the_same(name):
+    rng = np.random.default_rng(1)
+    points, values, candidates = MIXED.sample(rng, 14), rng.normal(size=14), MIXED.sample(rng, 20)
+    first, again = (fitted(name, MIXED, points, values, seed=3)(candidates) for _ in range(2))
+    assert np.array_equal(first, again)
