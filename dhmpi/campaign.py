@@ -1,0 +1,155 @@
+"""The loop that every search runs in: ask, submit, gather, tell, append."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator import Evaluator
+from dhmpi.progress import Progress
+from dhmpi.results import ResultsStore
+from dhmpi.search import Search
+from dhmpi.signals import Stopped, StopRequest
+
+# Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
+GATHER_WAIT = 0.2
+# How long running evaluations get to end when the campaign stops early [s].
+CANCEL_WAIT = 1.5
+
+
+class Campaign:
+    """Runs a search until its budget is spent, its space is exhausted, or it is told to stop.
+
+    Args:
+        search: What proposes points.
+        evaluator: Where they are evaluated; it has been started.
+        store: Where the results go; what it holds already is continued.
+        eval_limit: Number of evaluations at which the campaign is complete, or None.
+        deadline: When it stops [monotonic s], or None.
+        stop: Whether a signal has asked it to stop.
+        progress: What is shown meanwhile.
+
+    Attributes:
+        seconds: Time spent in the search and in the store.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        evaluator: Evaluator,
+        store: ResultsStore,
+        eval_limit: int | None,
+        deadline: float | None,
+        stop: StopRequest,
+        progress: Progress,
+    ) -> None:
+        self._search, self._evaluator, self._store = search, evaluator, store
+        self._eval_limit, self._deadline = eval_limit, deadline
+        self._stop, self._progress = stop, progress
+        earlier = store.evaluations
+        self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
+        self._num_final = sum(evaluation.state.is_final for evaluation in earlier)
+        self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
+        self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0}
+        self._best: Evaluation | None = None
+        for evaluation in earlier:
+            self._compare(evaluation)
+
+    def run(self) -> str:
+        """Run the campaign.
+
+        Returns:
+            Why it ended, for people. The results are in the store, which stays open.
+        """
+        try:
+            while not (why := self._reason_to_stop()):
+                wants_more = self._fill()
+                if self._evaluator.num_idle and not self._evaluator.num_pending:
+                    return "every point of the space has been evaluated"
+                self._collect(0.0 if wants_more else GATHER_WAIT)
+        except Stopped:
+            why = self._reason_to_stop()
+        if self._evaluator.num_pending:
+            self._store.snapshot()  # first of all, since whoever sent the signal may not wait for the rest
+            with self._stop.writing():
+                self._store.finished(self._evaluator.cancel(CANCEL_WAIT))
+                self._store.commit()
+        return why
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to resume."""
+        if self._eval_limit is not None and self._num_final >= self._eval_limit:
+            return True
+        return self._search.is_exhausted and not self._again and not self._evaluator.num_pending
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the smallest objective."""
+        return self._best
+
+    def _reason_to_stop(self) -> str:
+        if self._stop.signal_name:
+            return f"stopped by {self._stop.signal_name}"
+        if self._eval_limit is not None and self._num_final >= self._eval_limit:
+            return f"{self._num_final} evaluations are complete"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "the time is over"
+        return ""
+
+    @contextmanager
+    def _clock(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - begun
+
+    def _fill(self) -> bool:
+        """Give idle workers points; return whether the search may have more for those that are left."""
+        evaluator = self._evaluator
+        submitted: list[Evaluation] = []
+        room = evaluator.num_idle
+        if self._eval_limit is not None:
+            room = min(room, self._eval_limit - self._num_final - evaluator.num_pending)
+        while self._again and len(submitted) < room:
+            submitted.append(evaluator.submit(self._again.popleft()))
+        room -= len(submitted)
+        points = []
+        if room > 0:
+            with self._stop.interruptible(), self._clock("ask"):
+                points = self._search.ask(room)
+        for point in points:
+            submitted.append(evaluator.submit(Evaluation(self._next_id, point)))
+            self._next_id += 1
+        if submitted:
+            with self._clock("store"):
+                self._store.submitted(submitted)
+                self._store.commit()
+        return 0 < len(points) < room
+
+    def _collect(self, timeout: float) -> None:
+        num_running = self._evaluator.num_pending
+        with self._stop.writing():
+            evaluations = self._evaluator.gather(timeout)
+            with self._clock("store"):
+                self._store.finished(evaluations)
+                self._store.commit()  # before the search learns of it: whatever it builds on is safe
+        for evaluation in evaluations:
+            if evaluation.state.is_final:
+                self._num_final += 1
+                self._compare(evaluation)
+            else:
+                self._again.append(evaluation)
+        if evaluations:
+            with self._stop.interruptible(), self._clock("tell"):
+                self._search.tell(evaluations)
+        if self._progress.is_due():
+            self._progress.update(self._store.counts, num_running, self._best)
+
+    def _compare(self, evaluation: Evaluation) -> None:
+        if evaluation.state is State.DONE and (
+            self._best is None or evaluation.objective < self._best.objective  # type: ignore[operator]  # DONE has one
+        ):
+            self._best = evaluation

@@ -1,0 +1,98 @@
+"""What `show` and `best` print, and what stands at the end of a campaign."""
+
+import json
+from datetime import datetime, timedelta
+from typing import TextIO
+
+from dhmpi.evaluation import Evaluation
+from dhmpi.plain import clean
+from dhmpi.results import Results, summarise
+
+
+def show(results: Results, stream: TextIO) -> None:
+    """Print what ran, how it went, and the best point."""
+    metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
+    counts = ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
+    rows = {
+        "search": metadata.search,
+        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, smaller objectives are better)",
+        "seed": str(metadata.seed),
+        "created": _local(metadata.created),
+        "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
+        "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
+        "state": _state(results),
+    }
+    for index, run in enumerate(metadata.runs):
+        ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
+        rows[f"run {index + 1}"] = (
+            f"{_local(run['started'])}{ended}, {_counted(run['num_workers'], 'worker')}; {run['layout']}"
+        )
+    for name, value in rows.items():
+        print(f"{name:12}{value}", file=stream)
+    if results.dropped:
+        print(f"{'note':12}{results.dropped}", file=stream)
+    print(file=stream)
+    best(results, stream)
+
+
+def best(results: Results, stream: TextIO, as_json: bool = False) -> None:
+    """Print the best evaluation."""
+    found = results.best
+    if as_json:
+        print(json.dumps(None if found is None else found.point), file=stream)
+    elif found is None:
+        print("no evaluation has succeeded", file=stream)
+        _print_errors(results, stream)
+    else:
+        _print_best(found, stream)
+
+
+def report(results: Results, path: str, stream: TextIO) -> None:
+    """Print how a campaign ended, and how to look further."""
+    summary = summarise(results.metadata, results.evaluations)
+    run = results.metadata.runs[-1]
+    busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
+    num_final = sum(num for state, num in summary.counts.items() if state.is_final)
+    print(
+        f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
+        file=stream,
+    )
+    best(results, stream)
+    if not results.metadata.complete:
+        print("to continue: the same command with --resume", file=stream)
+    print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
+    stream.flush()
+
+
+def _print_best(found: Evaluation, stream: TextIO) -> None:
+    print(f"best objective {found.objective:.10g}, evaluation {found.id}:", file=stream)
+    width = max(len(name) for name in [*found.point, *found.extra])
+    for name, value in found.point.items():
+        print(f"  {name:{width}}  {value!r}", file=stream)
+    if found.extra:
+        print("its other results:", file=stream)
+    for name, value in found.extra.items():
+        print(f"  {clean(name):{width}}  {value!r}", file=stream)
+
+
+def _print_errors(results: Results, stream: TextIO) -> None:
+    errors = [evaluation.error for evaluation in results.evaluations if evaluation.error]
+    if errors:
+        print(f"the latest error:\n{errors[-1]}", file=stream)
+
+
+def _state(results: Results) -> str:
+    if results.metadata.complete:
+        return "complete"
+    run = results.metadata.runs[-1] if results.metadata.runs else None
+    if run is None or run["ended"] is None:
+        return "running, or killed: continue with --resume"
+    return f"{run['why']}: continue with --resume"
+
+
+def _counted(num: int, what: str) -> str:
+    return f"{num} {what}" if num == 1 else f"{num} {what}s"
+
+
+def _local(time: float) -> str:
+    return datetime.fromtimestamp(time).strftime("%Y-%m-%d %H:%M:%S")

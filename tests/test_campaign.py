@@ -1,0 +1,271 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dhmpi import results
+from dhmpi.benchmark import HpProblem
+from dhmpi.campaign import Campaign
+from dhmpi.evaluation import State
+from dhmpi.evaluator import Evaluator, SerialEvaluator
+from dhmpi.evaluator.executor import InlineExecutor, Setup
+from dhmpi.loader import load_run
+from dhmpi.progress import Progress
+from dhmpi.results import Metadata, ResultsStore
+from dhmpi.search.hps.random import RandomSearch
+from dhmpi.search.search import Search
+from dhmpi.signals import StopRequest
+
+
+def problem():
+    made = HpProblem()
+    made.add_dim("x", (0, 9), 5)
+    made.add_dim("y", (0.0, 1.0), 0.5)
+    return made
+
+
+def finite():
+    made = HpProblem()
+    made.add_dim("x", (0, 4))
+    return made
+
+
+class FakeEvaluator(Evaluator):
+    """Ends what was submitted at the next gather, as the script says: a state for each submission, else DONE."""
+
+    def __init__(self, num_workers=3, script=()):
+        super().__init__()
+        self._num_workers, self._script, self._tasks = num_workers, list(script), []
+        self.most_pending = 0
+
+    num_workers = property(lambda self: self._num_workers)
+    num_idle = property(lambda self: self._num_workers - self.num_pending)
+
+    def start(self):
+        pass
+
+    def _submit(self, task):
+        self._tasks.append(task)
+        self.most_pending = max(self.most_pending, self.num_pending)
+
+    def gather(self, timeout):
+        tasks, self._tasks = self._tasks, []
+        return [self._end(task) for task in tasks]
+
+    def _end(self, task):
+        state = self._script.pop(0) if self._script else State.DONE
+        pending, now = self._pending.pop(task.id), time.time()
+        value = float(task.point["x"]) if state is State.DONE else None
+        return pending._replace(state=state, objective=value, started=now, ended=now, rank=1)
+
+    def cancel(self, timeout):
+        return self._give_up(self._pending, State.CANCELLED)
+
+    def shutdown(self):
+        pass
+
+
+def campaign(tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None):
+    if store is None:
+        metadata = Metadata(search=search.name, problem="test", space=search.space.specs(), seed=search.seed)
+        store = ResultsStore.create(tmp_path / "results.h5", metadata)
+    store.begin_run(evaluator.num_workers, [], "test")
+    progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
+    return Campaign(search, evaluator, store, eval_limit, deadline, stop or StopRequest(), progress), store
+
+
+def resume(tmp_path, search, evaluator, **limits):
+    metadata = Metadata(search=search.name, problem="test", space=search.space.specs())
+    store = ResultsStore.resume(tmp_path / "results.h5", metadata)
+    search.resume(store.metadata.seed, store.evaluations)
+    return campaign(tmp_path, search, evaluator, store=store, **limits)
+
+
+@pytest.mark.parametrize("num_workers", [1, 3, 50])
+def test_the_budget_is_exact(tmp_path, num_workers):
+    evaluator = FakeEvaluator(num_workers)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator)
+    assert made.run() == "20 evaluations are complete"
+    assert made.is_complete
+    assert [each.id for each in store.evaluations] == list(range(20))
+    assert {each.state for each in store.evaluations} == {State.DONE}
+    assert evaluator.most_pending == min(num_workers, 20)
+
+
+def test_failures_count_and_the_lost_are_evaluated_again(tmp_path):
+    script = [State.LOST, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST]
+    made, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator(script=script))
+    made.run()
+    assert len(store.evaluations) == 20
+    assert store.counts[State.DONE] == 18
+    assert store.counts[State.FAILED] == store.counts[State.TIMEOUT] == 1
+
+
+def test_an_exhausted_space_ends_it(tmp_path):
+    made, store = campaign(tmp_path, RandomSearch(finite()), FakeEvaluator())
+    assert made.run() == "every point of the space has been evaluated"
+    assert made.is_complete
+    assert sorted(each.point["x"] for each in store.evaluations) == [0, 1, 2, 3, 4]
+
+
+def test_the_last_points_of_a_space_may_be_lost_and_come_again(tmp_path):
+    script = [State.DONE, State.DONE, State.DONE, State.LOST, State.LOST, State.LOST]
+    made, store = campaign(tmp_path, RandomSearch(finite()), FakeEvaluator(script=script))
+    made.run()
+    assert store.counts[State.DONE] == 5
+
+
+def test_the_best_is_the_smallest(tmp_path):
+    made, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator(script=[State.FAILED]))
+    made.run()
+    assert made.best.objective == min(each.objective for each in store.evaluations if each.objective is not None)
+
+
+def test_the_time_may_be_over(tmp_path):
+    made, store = campaign(
+        tmp_path, RandomSearch(problem()), FakeEvaluator(), eval_limit=None, deadline=time.monotonic() + 0.3
+    )
+    assert made.run() == "the time is over"
+    assert not made.is_complete
+    assert store.counts[State.DONE] > 5
+
+
+def test_resuming_completes_exactly(tmp_path):
+    first, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator(script=[State.FAILED]), eval_limit=7)
+    first.run()
+    store.close("enough")
+    second, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator(5), eval_limit=20)
+    second.run()
+    store.close("complete", complete=True)
+    whole, there = results.read(tmp_path / "results.h5"), tmp_path / "whole"
+    there.mkdir()
+    made, unbroken = campaign(there, RandomSearch(problem()), FakeEvaluator())
+    made.run()
+    assert [each.point for each in whole.evaluations] == [each.point for each in unbroken.evaluations]
+    assert len(whole.metadata.runs) == 2
+
+
+def test_what_was_running_is_submitted_again(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    class Dying(FakeEvaluator):
+        def gather(self, timeout):
+            if len(self.seen) > 6:
+                raise Killed
+            found = super().gather(timeout)
+            self.seen += found
+            return found
+
+    evaluator = Dying()
+    evaluator.seen = []
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator)
+    with pytest.raises(Killed):
+        made.run()
+    store.commit()
+    store._journal.close()  # as the end of the process does, which this test survives
+    made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    assert [each.state for each in store.evaluations[-3:]] == [State.RUNNING] * 3
+    again = [each.point for each in store.evaluations[-3:]]
+    made.run()
+    assert [each.point for each in store.evaluations[9:12]] == again
+    assert store.counts[State.DONE] == 20
+
+
+def test_a_resumed_campaign_that_is_complete_does_nothing(tmp_path):
+    made, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    made.run()
+    store.close("complete", complete=True)
+    evaluator = FakeEvaluator()
+    made, store = resume(tmp_path, RandomSearch(problem()), evaluator)
+    assert made.run() == "20 evaluations are complete"
+    assert evaluator.most_pending == 0
+
+
+def test_results_are_safe_before_the_search_learns_of_them(tmp_path):
+    seen = []
+
+    class Watching(RandomSearch):
+        def _learn(self, evaluations):
+            stored = {each.id: each.state for each in results.read(tmp_path / "results.h5").evaluations}
+            seen.extend(stored.get(each.id) for each in evaluations)
+
+    made, _ = campaign(tmp_path, Watching(problem()), FakeEvaluator())
+    made.run()
+    assert seen == [State.DONE] * 20
+
+
+class Impatient(RandomSearch):
+    """Sends a signal while it proposes its fifth point."""
+
+    signum = signal.SIGTERM
+
+    def _propose(self):
+        if len(self._seen) == 4:
+            os.kill(os.getpid(), self.signum)
+            time.sleep(30)  # which the signal ends
+        return super()._propose()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_even_a_long_computation(tmp_path, signum):
+    search = Impatient(problem())
+    search.signum = signum
+    with StopRequest() as stop:
+        made, store = campaign(tmp_path, search, FakeEvaluator(1), stop=stop)
+        begun = time.monotonic()
+        assert made.run() == f"stopped by {signum.name}"
+    assert time.monotonic() - begun < 5
+    assert store.counts[State.DONE] == 4
+    store.close("stopped")
+    made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    made.run()
+    assert store.counts[State.DONE] == 20
+
+
+def test_a_signal_interrupts_user_code_in_this_process(tmp_path):
+    def run(point):
+        if point["x"] == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(30)
+        return 1.0
+
+    evaluator = SerialEvaluator(InlineExecutor(Setup(run, None, str(tmp_path)), load_run))
+    evaluator.start()
+    with StopRequest(evaluator.interrupt) as stop:
+        made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, stop=stop)
+        assert made.run() == "stopped by SIGUSR1"
+    assert store.evaluations[0].state is State.CANCELLED
+
+
+class Lazy(Search):
+    """Proposes a point only when nothing is pending."""
+
+    name = "lazy"
+
+    def _propose(self):
+        if self._pending:
+            return None
+        return {"x": len(self._seen) % 10, "y": len(self._seen) / 100}
+
+
+def test_a_search_may_wait_for_results(tmp_path):
+    evaluator = FakeEvaluator()
+    made, store = campaign(tmp_path, Lazy(problem()), evaluator)
+    made.run()
+    assert len(store.evaluations) == 20
+    assert evaluator.most_pending == 1
+
+
+def test_where_rank_0_spent_its_time_is_measured(tmp_path):
+    made, _ = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    made.run()
+    assert set(made.seconds) == {"ask", "tell", "store"}
+    assert all(seconds > 0 for seconds in made.seconds.values())
+
+
+def test_the_file_is_in_its_place_from_the_beginning(tmp_path):
+    _, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    assert Path(store.path).exists()

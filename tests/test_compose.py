@@ -1,0 +1,225 @@
+import signal
+from pathlib import Path
+
+import pytest
+
+from dhmpi import compose, results
+from dhmpi.benchmark import HpProblem
+from dhmpi.compose import run_search
+from dhmpi.errors import LoadError, OptionError, ResultsError
+from dhmpi.evaluation import State
+from dhmpi.evaluator import SerialEvaluator
+from dhmpi.evaluator.executor import InlineExecutor, Setup
+from dhmpi.loader import load_run
+from dhmpi.options import as_flag
+from dhmpi.search.hps.random import RandomSearch
+from dhmpi.search.options import CampaignOptions
+from dhmpi.signals import STOP_SIGNALS
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")
+
+
+def problem():
+    made = HpProblem()
+    made.add_dim("x", (0, 99))
+    return made
+
+
+def objective(point):
+    return float(point["x"])
+
+
+def search(search_class=RandomSearch, evaluator=None, run=objective, **options):
+    return search_class(problem(), run, evaluator, **{"isolation": "inline", "quiet": True, "max_evals": 6} | options)
+
+
+class Watched(SerialEvaluator):
+    """Evaluates in this process, and keeps what it was told to do."""
+
+    def __init__(self, num_workers=1):
+        super().__init__(InlineExecutor(Setup(objective), load_run))
+        self.calls, self._num_workers = [], num_workers
+
+    num_workers = property(lambda self: self._num_workers)
+
+    def start(self):
+        self.calls.append("start")
+        super().start()
+
+    def shutdown(self):
+        self.calls.append("shutdown")
+        super().shutdown()
+
+
+class Broken(RandomSearch):
+    """Has no idea after four points."""
+
+    def _propose(self):
+        if len(self._seen) == 4:
+            raise RuntimeError("no idea")
+        return super()._propose()
+
+
+def refused(error, act):
+    with pytest.raises(error) as caught:
+        act()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("label", "run", "isolation"), [(str, "run", "isolation"), (as_flag, "--run", "--isolation")])
+def test_options_are_called_as_they_were_given(label, run, isolation):
+    def hidden(point):
+        return 1.0
+
+    sentence = refused(OptionError, lambda: compose.run(search, hidden, None, CampaignOptions(), label))
+    assert sentence == (
+        f"{run} must be a function that another interpreter can import, got {hidden!r}; "
+        f"define it at the top of a module, or set {isolation} to 'inline'"
+    )
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(1, 4), (3, 4), (3, 1)])
+def test_another_number_of_workers_is_refused(there, wanted):
+    evaluator = Watched(there)
+    sentence = refused(OptionError, search(evaluator=evaluator, num_workers=wanted).main)
+    assert sentence == (
+        f"num_workers must be {there} here (an evaluator of one's own), got {wanted}; "
+        "start another number of ranks, or leave it out"
+    )
+    assert evaluator.calls == ["shutdown"]
+
+
+def test_resume_and_overwrite_exclude_each_other():
+    sentence = refused(OptionError, search(resume=True, overwrite=True).main)
+    assert sentence == "resume and overwrite exclude each other; give one"
+
+
+def test_nothing_starts_before_the_results_have_a_place():
+    Path("results.h5").write_bytes(b"somebody's")
+    evaluator = Watched()
+    refused(ResultsError, search(evaluator=evaluator).main)
+    assert evaluator.calls == ["shutdown"]
+    assert Path("results.h5").read_bytes() == b"somebody's"
+
+
+def test_a_run_function_that_cannot_be_loaded_leaves_no_file():
+    assert "no_such" in refused(LoadError, search(run="math.no_such").main)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("run", [objective, "math.no_such", 7])
+@pytest.mark.parametrize("isolation", ["process", "inline"])
+def test_other_ranks_have_nothing_to_do_without_mpi(ranks, run, isolation):
+    def never(options):
+        pytest.fail("only rank 0 makes the search")
+
+    assert compose.run(never, run, "serial", CampaignOptions(isolation=isolation)) is None
+    assert list(Path().iterdir()) == []
+
+
+def test_rank_0_is_enough_without_mpi(ranks, monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
+    assert len(search(evaluator="serial").main().evaluations) == 6
+
+
+def test_other_ranks_leave_an_evaluator_of_somebodys_own_alone(ranks):
+    evaluator = Watched()
+    assert search(evaluator=evaluator).main() is None
+    assert evaluator.calls == []
+
+
+def test_an_evaluator_of_somebodys_own_is_used():
+    evaluator = Watched()
+    found = search(evaluator=evaluator, seed=77).main()
+    assert [each.state for each in found.evaluations] == [State.DONE] * 6
+    assert evaluator.calls == ["start", "shutdown"]
+    assert evaluator.seed == 77
+
+
+def test_an_evaluator_of_somebodys_own_needs_no_run_function():
+    assert len(RandomSearch(problem(), None, Watched(), max_evals=3, quiet=True).main().evaluations) == 3
+
+
+def test_a_search_that_fails_leaves_a_file_that_says_why_and_can_be_continued():
+    evaluator = Watched()
+    assert refused(RuntimeError, search(Broken, evaluator, max_evals=9).main) == "no idea"
+    assert evaluator.calls == ["start", "shutdown"]
+    found = results.read("results.h5")
+    assert [each.state for each in found.evaluations] == [State.DONE] * 4
+    assert found.metadata.runs[-1]["why"] == "RuntimeError: no idea"
+    assert found.metadata.runs[-1]["ended"] is not None
+    assert not found.metadata.complete
+    resumed = search(max_evals=9, resume=True).main()
+    whole = search(max_evals=9, output="whole.h5").main()
+    assert [each.point for each in resumed.evaluations] == [each.point for each in whole.evaluations]
+    assert resumed.metadata.complete
+
+
+def test_a_run_leaves_nothing_but_its_file():
+    search().main()
+    assert [path.name for path in Path().iterdir()] == ["results.h5"]
+
+
+@pytest.mark.parametrize("signum", STOP_SIGNALS)
+def test_a_campaign_that_is_stopped_before_the_first_evaluation_leaves_no_file(signum, caplog):
+    class Stopping(Watched):
+        def start(self):
+            signal.raise_signal(signum)
+            pytest.fail("the signal ends a start that takes long")
+
+    before, evaluator = [signal.getsignal(each) for each in STOP_SIGNALS], Stopping()
+    assert search(evaluator=evaluator).main() is None
+    assert evaluator.calls == ["shutdown"]
+    assert list(Path().iterdir()) == []
+    assert caplog.messages == [f"stopped by {signum.name} before the first evaluation"]
+    assert [signal.getsignal(each) for each in STOP_SIGNALS] == before
+
+
+def test_a_campaign_that_is_stopped_can_be_continued():
+    class Stopping(RandomSearch):
+        def _propose(self):
+            if len(self._seen) == 3:
+                signal.raise_signal(signal.SIGTERM)
+            return super()._propose()
+
+    stopped = search(Stopping).main()
+    assert stopped.metadata.runs[-1]["why"] == "stopped by SIGTERM"
+    assert not stopped.metadata.complete
+    resumed = search(resume=True).main()
+    assert [each.state for each in resumed.evaluations] == [State.DONE] * 6
+    assert [run["why"] for run in resumed.metadata.runs] == ["stopped by SIGTERM", "6 evaluations are complete"]
+
+
+def test_the_file_says_what_ran():
+    search(seed=77).main()
+    metadata = results.read("results.h5").metadata
+    assert (metadata.search, metadata.problem, metadata.seed) == ("hps-random", "HpProblem", 77)
+    assert metadata.space == {"x": (0, 99)}
+    assert metadata.options["isolation"] == "inline"
+    assert set(metadata.statistics) == {"ask_seconds", "tell_seconds", "store_seconds"}
+    assert metadata.runs[0]["layout"] == "1 rank, which searches and evaluates"
+    assert len(metadata.runs[0]["hosts"]) == metadata.runs[0]["num_workers"] == 1
+
+
+def test_what_is_returned_is_what_the_file_says():
+    found, read = run_search(search()), results.read("results.h5")
+    assert found.evaluations == read.evaluations
+    assert found.metadata == read.metadata
+
+
+def test_the_seed_of_the_file_holds_when_none_is_given():
+    search(seed=77, max_evals=3).main()
+    resumed = search(resume=True).main()
+    whole = search(seed=77, output="whole.h5").main()
+    assert [each.point for each in resumed.evaluations] == [each.point for each in whole.evaluations]
+    sentence = refused(OptionError, search(resume=True, seed=78).main)
+    assert sentence == "seed must be 77 as in the file, got 78"

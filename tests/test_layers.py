@@ -1,0 +1,121 @@
+"""Imports point down only, and each library has one door."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "dhmpi"
+
+# From top to bottom. A module belongs to the longest prefix that fits; modules of one line do not know each other,
+# but what is inside one room may.
+LAYERS = (
+    ("dhmpi.__main__",),
+    ("dhmpi.cli",),
+    ("dhmpi.compose", "dhmpi.views"),
+    ("dhmpi.campaign",),
+    ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
+    ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
+    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi"),
+    ("dhmpi.benchmark", "dhmpi.environ"),
+    ("dhmpi.evaluation", "dhmpi.plain"),
+    ("dhmpi.errors",),
+    ("dhmpi",),
+)
+# The documented ways to start a search from Python, and by `python -m`.
+UPWARD = {("dhmpi.search.search", "dhmpi.compose"), ("dhmpi.search.search", "dhmpi.results")}
+MAIN_BLOCK = "dhmpi.cli"
+
+DOORS = {
+    "mpi4py": ("dhmpi/mpi/comm.py",),
+    "h5py": ("dhmpi/results/snapshot.py",),
+    "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
+    "msgpack": ("dhmpi/results/journal.py",),
+    "skopt": ("dhmpi/search/hps/surrogate/",),
+    "sklearn": ("dhmpi/search/hps/surrogate/", "dhmpi/benchmark/hps/"),
+    "tqdm": ("dhmpi/progress.py",),
+}
+ALLOWED = {*DOORS, "numpy", "dhmpi"} | set(sys.stdlib_module_names)
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path):
+    """Yield (module, whether it stands in the `__main__` block) of every import, deferred ones included."""
+    tree = ast.parse(path.read_text())
+    mains = [node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
+    inside = {id(child) for main in mains for child in ast.walk(main)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"imports must be absolute, got a relative one in {path}"
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if is_module(name) else node.module for name in whole]
+        else:
+            continue
+        for name in names:
+            yield name, id(node) in inside
+
+
+def is_module(name):
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def layer(name):
+    found = [
+        (len(prefix), level, prefix)
+        for level, prefixes in enumerate(LAYERS)
+        for prefix in prefixes
+        if name == prefix or name.startswith(prefix + ".")
+    ]
+    return max(found)[1:]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_down(path):
+    here = name_of(path)
+    level, room = layer(here)
+    for name, is_main in imported(path):
+        if name.partition(".")[0] != "dhmpi" or (here, name) in UPWARD or (is_main and name == MAIN_BLOCK):
+            continue
+        other, other_room = layer(name)
+        assert other > level or other_room == room, f"{here} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_each_library_has_one_door(path):
+    where = path.relative_to(PACKAGE.parent).as_posix()
+    for name, _ in imported(path):
+        library = name.partition(".")[0]
+        assert library in ALLOWED, f"{where} imports {library}, which is no dependency"
+        if library in DOORS:
+            assert where.startswith(DOORS[library]), f"{where} imports {library}, whose door is {DOORS[library]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_modules_are_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("dhmpi.cli", ["numpy", "mpi4py", "h5py", "pandas", "skopt", "sklearn", "tqdm"]),
+        ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
+        ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn"]),
+        ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn"]),
+        ("dhmpi.evaluator.child", ["numpy", "mpi4py", "h5py"]),
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(module, heavy):
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -1,0 +1,183 @@
+import io
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from dhmpi import views
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, Results
+
+METADATA = Metadata("ambs", "pkg.Problem", {"units": (1, 9), "act": ["relu", None]}, seed=7, created=1_000_000.0)
+LAYOUT = "3 ranks: rank 0 searches, ranks 1 to 2 evaluate"
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def run(started, ended, why=""):
+    return {"started": started, "ended": ended, "num_workers": 2, "hosts": [], "layout": LAYOUT, "why": why}
+
+
+def evaluation(id, state, objective=None, **fields):
+    """One that took 30 s of the run that started at 1,000,000."""
+    began = 1_000_000.0 + 10 * id
+    point = {"units": id + 1, "act": "relu"}
+    return Evaluation(id, point, objective, state, began, began, began + 30, 1, "nid0", **fields)
+
+
+DONE = [evaluation(0, State.DONE, 2.5), evaluation(1, State.DONE, 1.25, extra={"epochs": 3, "note": "it's"})]
+FAILED = [
+    evaluation(0, State.FAILED, error="ValueError: the first"),
+    evaluation(1, State.TIMEOUT, error="ran longer than 1 s"),
+    evaluation(2, State.CANCELLED),
+]
+COMPLETE = Results(
+    replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "2 evaluations are complete")], complete=True), DONE
+)
+INTERRUPTED = Results(replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "stopped by SIGTERM")]), DONE[:1])
+UNSUCCESSFUL = Results(
+    replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "2 evaluations are complete")], complete=True), FAILED
+)
+KILLED = Results(
+    replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "stopped by SIGTERM"), run(1_003_600.0, None)]), DONE[:1]
+)
+EMPTY = Results(METADATA, [])
+
+
+def text(view, *arguments, **options):
+    stream = io.StringIO()
+    view(*arguments, stream, **options)
+    return stream.getvalue()
+
+
+BEST = """\
+best objective 1.25, evaluation 1:
+  units   2
+  act     'relu'
+its other results:
+  epochs  3
+  note    "it's"
+"""
+
+
+def test_best():
+    assert text(views.best, COMPLETE) == BEST
+
+
+def test_without_other_results_there_is_no_word_of_them():
+    assert text(views.best, INTERRUPTED) == "best objective 2.5, evaluation 0:\n  units  1\n  act    'relu'\n"
+
+
+def test_if_nothing_succeeded_the_latest_error_is_shown():
+    assert text(views.best, UNSUCCESSFUL) == "no evaluation has succeeded\nthe latest error:\nran longer than 1 s\n"
+
+
+def test_if_nothing_succeeded_nor_failed_there_is_no_error_to_show():
+    assert text(views.best, EMPTY) == "no evaluation has succeeded\n"
+
+
+@pytest.mark.parametrize(("results", "point"), [(COMPLETE, {"units": 2, "act": "relu"}), (UNSUCCESSFUL, None)])
+def test_best_as_json_is_the_point_alone(results, point):
+    shown = text(views.best, results, as_json=True)
+    assert json.loads(shown) == point
+    assert shown.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("objective", "shown"),
+    [(0.0, "0"), (-1 / 3, "-0.3333333333"), (1e300, "1e+300"), (123456789012.0, "1.23456789e+11")],
+)
+def test_objectives_are_shown_with_ten_digits(objective, shown):
+    results = Results(METADATA, [evaluation(0, State.DONE, objective)])
+    assert text(views.best, results).startswith(f"best objective {shown}, evaluation 0:\n")
+
+
+def test_the_report_of_a_complete_campaign():
+    assert text(views.report, COMPLETE, "my.h5") == (
+        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 50 % busy\n"
+        + BEST
+        + "to look further: dhmpi show my.h5, dhmpi export --csv my.h5\n"
+    )
+
+
+def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
+    assert text(views.report, INTERRUPTED, "my.h5") == (
+        "stopped by SIGTERM: 1 evaluation in 0:01:00, workers 25 % busy\n"
+        "best objective 2.5, evaluation 0:\n"
+        "  units  1\n"
+        "  act    'relu'\n"
+        "to continue: the same command with --resume\n"
+        "to look further: dhmpi show my.h5, dhmpi export --csv my.h5\n"
+    )
+
+
+def test_the_report_counts_what_has_ended_for_good():
+    assert text(views.report, UNSUCCESSFUL, "my.h5").startswith(
+        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 75 % busy\nno evaluation has succeeded\n"
+    )
+
+
+def test_a_run_without_length_has_no_utilisation():
+    metadata = replace(METADATA, runs=[run(5.0, 5.0, "stopped by SIGINT")])
+    first = text(views.report, Results(metadata, []), "my.h5").splitlines()[0]
+    assert first == "stopped by SIGINT: 0 evaluations in 0:00:00"
+
+
+def test_show():
+    assert text(views.show, COMPLETE) == (
+        "search      ambs\n"
+        "problem     pkg.Problem (2 dimensions, smaller objectives are better)\n"
+        "seed        7\n"
+        "created     1970-01-12 13:46:40\n"
+        "evaluations 2: 2 DONE\n"
+        "utilisation 50.0 %\n"
+        "state       complete\n"
+        f"run 1       1970-01-12 13:46:40 for 0:01:00, 2 workers; {LAYOUT}\n"
+        "\n" + BEST
+    )
+
+
+def rows(results):
+    shown = text(views.show, results).partition("\n\n")[0].splitlines()
+    return {line[:12].strip(): line[12:] for line in shown}
+
+
+@pytest.mark.parametrize(
+    ("results", "state"),
+    [
+        (COMPLETE, "complete"),
+        (INTERRUPTED, "stopped by SIGTERM: continue with --resume"),
+        (KILLED, "running, or killed: continue with --resume"),
+        (EMPTY, "running, or killed: continue with --resume"),
+    ],
+)
+def test_the_state_says_what_can_be_done(results, state):
+    assert rows(results)["state"] == state
+
+
+def test_every_run_has_a_row():
+    shown = rows(KILLED)
+    assert shown["run 1"] == f"1970-01-12 13:46:40 for 0:01:00, 2 workers; {LAYOUT}"
+    assert shown["run 2"] == f"1970-01-12 14:46:40, 2 workers; {LAYOUT}"
+
+
+def test_what_is_not_known_is_said():
+    shown = rows(EMPTY)
+    assert (shown["evaluations"], shown["utilisation"]) == ("none", "unknown")
+    assert "note" not in shown
+
+
+def test_states_are_counted():
+    assert rows(UNSUCCESSFUL)["evaluations"] == "3: 1 CANCELLED, 1 FAILED, 1 TIMEOUT"
+
+
+def test_what_was_lost_is_noted():
+    assert rows(replace(COMPLETE, dropped="7 bytes were left out"))["note"] == "7 bytes were left out"
