@@ -1,0 +1,61 @@
+"""The documentation is true: its commands run, its tables are those of the code."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dhmpi
+from dhmpi.results.schema import markdown_table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.launcher
+@pytest.mark.timeout(300)
+def test_the_readme_runs_from_top_to_bottom(tmp_path):
+    env = dict(
+        os.environ,
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        OMPI_ALLOW_RUN_AS_ROOT="1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe",
+    )
+    ran = 0
+    for number, (language, text) in enumerate(BLOCKS):
+        if language == "python":
+            named = re.match(r"# (\w+\.py)\n", text)
+            path = tmp_path / (named[1] if named else f"block{number}.py")
+            path.write_text(text)
+            commands = [] if named else [[sys.executable, path.name]]
+        else:
+            commands = [shlex.split(line) for line in text.splitlines()]
+        for command in commands:
+            if command[0] == "mpirun":
+                command = ["timeout", "120", *command]
+            done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            ran += 1
+    assert ran >= 9
+
+
+def test_every_file_that_is_mentioned_is_there():
+    for name in ["README.md", "CONTRIBUTING.md", "docs/running.md", "docs/results.md", "benchmarks/README.md"]:
+        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
+            assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
+    for script in re.findall(r"^    (scripts/\w+)", README, re.MULTILINE):
+        assert os.access(ROOT / script, os.X_OK)
+
+
+def test_the_layout_of_the_results_file_is_documented():
+    assert markdown_table() in (ROOT / "docs" / "results.md").read_text()
+
+
+def test_the_version_has_its_changes():
+    assert f"## {dhmpi.__version__}" in (ROOT / "CHANGES.md").read_text()
