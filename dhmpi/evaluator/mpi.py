@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 # How long workers get to say farewell before they are left behind [s].
 FAREWELL = 2.0
+# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
+REAL_WORK = 0.05
 
 
 class MPIEvaluator(Evaluator):
@@ -67,7 +69,11 @@ class MPIEvaluator(Evaluator):
             self._end.send_tasks(rank, pack_tasks(tasks))
         self._outbox.clear()
         ended: list[Evaluation] = []
-        for rank, tag, payload in self._end.receive(timeout):
+        begun = time.monotonic()
+        events = self._end.receive(timeout)
+        if time.monotonic() - begun > REAL_WORK:
+            self._batches.shrink()
+        for rank, tag, payload in events:
             if tag is Tag.OUTCOMES:
                 ended += self._account(rank, unpack_outcomes(payload))
             elif tag is Tag.READY:
@@ -128,8 +134,7 @@ class BatchSize:
     Failures prove nothing: they may be quick where successes take hours.
     """
 
-    LARGEST = 64
-    REAL_WORK = 0.05  # s; well above what a busy node's scheduler adds to a short evaluation
+    LARGEST = 256
     PATIENCE = 1000  # short evaluations in a row before batches grow again
 
     def __init__(self) -> None:
@@ -142,11 +147,15 @@ class BatchSize:
         if not durations:
             return
         total = sum(durations)
-        if total > self.REAL_WORK and max(durations) > self.REAL_WORK:
-            self.size, self._patience = 1, self.PATIENCE
+        if max(durations) > REAL_WORK:
+            self.shrink()
         elif total > 2 * BATCH_TIME:
             self.size = max(1, self.size // 2)
         elif self._patience > 0:
             self._patience -= len(durations)
         elif total < BATCH_TIME:
             self.size = min(2 * self.size, self.LARGEST)
+
+    def shrink(self) -> None:
+        """Take note that something takes long; it may be known before it has ended, since nothing comes back."""
+        self.size, self._patience = 1, self.PATIENCE

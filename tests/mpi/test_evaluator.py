@@ -105,6 +105,12 @@ class TestBatchSize:
         batches.learn([outcome(0, 1e-6)])
         assert batches.size == 1
 
+    def test_waiting_in_vain_ends_it_too(self):
+        batches = BatchSize()
+        batches.size = 32
+        batches.shrink()
+        assert batches.size == 1
+
     def test_quick_failures_prove_nothing(self):
         batches = BatchSize()
         for id in range(100):
