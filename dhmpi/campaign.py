@@ -52,6 +52,7 @@ class Campaign:
         self._num_final = sum(evaluation.state.is_final for evaluation in earlier)
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
         self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0}
+        self._busy = 0.0  # seconds of all workers, in evaluations that have ended
         self._best: Evaluation | None = None
         for evaluation in earlier:
             self._compare(evaluation)
@@ -130,7 +131,8 @@ class Campaign:
         return 0 < len(points) < room
 
     def _collect(self, timeout: float) -> None:
-        num_running = self._evaluator.num_pending
+        is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
+        busy = self._busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
             evaluations = self._evaluator.gather(timeout)
             with self._clock("store"):
@@ -139,14 +141,15 @@ class Campaign:
         for evaluation in evaluations:
             if evaluation.state.is_final:
                 self._num_final += 1
+                self._busy += (evaluation.ended or 0.0) - (evaluation.started or 0.0)
                 self._compare(evaluation)
             else:
                 self._again.append(evaluation)
         if evaluations:
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
-        if self._progress.is_due():
-            self._progress.update(self._store.counts, num_running, self._best)
+        if is_due:
+            self._progress.update(self._store.counts, num_running, self._best, busy)
 
     def _compare(self, evaluation: Evaluation) -> None:
         if evaluation.state is State.DONE and (

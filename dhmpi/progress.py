@@ -47,26 +47,24 @@ class Progress:
                 total=eval_limit, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
             )
         self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
-        self._begun = self._seen = time.monotonic()
+        self._begun = time.monotonic()
         self._next = self._begun + min(1.0, self._interval)
-        self._busy = 0.0
         self._history = deque([(self._begun, num_before)])
 
-    def update(self, counts: Mapping[State, int], num_running: int, best: Evaluation | None) -> None:
+    def update(self, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float) -> None:
         """Show the state if it is time to.
 
         Args:
             counts: Number of evaluations by state.
             num_running: Evaluations that are running.
             best: The best evaluation so far.
+            busy: How long workers have evaluated in this run, all of them together [s].
         """
         now = time.monotonic()
-        self._busy += num_running * (now - self._seen)
-        self._seen = now
         if now < self._next or self._quiet:
             return
         self._next = now + self._interval
-        text = self._line(now, counts, num_running, best)
+        text = self._line(now, counts, num_running, best, busy)
         if self._bar is not None:
             self._bar.n = _num_final(counts)
             self._bar.set_description_str(text)
@@ -82,7 +80,9 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _line(self, now: float, counts: Mapping[State, int], num_running: int, best: Evaluation | None) -> str:
+    def _line(
+        self, now: float, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float
+    ) -> str:
         num_final = _num_final(counts)
         self._history.append((now, num_final))
         while len(self._history) > 2 and now - self._history[1][0] > RATE_WINDOW:
@@ -94,7 +94,7 @@ class Progress:
             f"{done} done, {num_final - done} failed, {num_running} running",
             "no objective yet" if best is None else f"best {best.objective:.6g}",
             f"{rate:.3g}/s",
-            f"{100 * self._busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
+            f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
         ]
         left = self._seconds_left(now, num_final, rate)
         if left is not None and left < YEAR:

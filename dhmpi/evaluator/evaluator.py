@@ -33,6 +33,10 @@ class Evaluator(ABC):
         """How many evaluations have been submitted and not gathered."""
         return len(self._pending)
 
+    def running_seconds(self) -> float:
+        """Return how long the pending evaluations have been running, all of them together."""
+        return len(self._pending) * time.time() - sum(each.submitted or 0.0 for each in self._pending.values())
+
     @property
     @abstractmethod
     def num_idle(self) -> int:
