@@ -177,8 +177,8 @@ def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
 def _finite(value: object) -> float | None:
     if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
         return None
-    # numpy would make a number of a boolean, a text, or half of a complex number.
-    if getattr(getattr(value, "dtype", None), "kind", "f") not in "iuf":
+    # numpy would make a number of a boolean, a text, half of a complex number or, before 2.4, an array of one.
+    if getattr(value, "ndim", 0) or getattr(getattr(value, "dtype", None), "kind", "f") not in "iuf":
         return None
     try:
         number = float(value)
