@@ -110,25 +110,26 @@ class Campaign:
     def _fill(self) -> bool:
         """Give idle workers points; return whether the search may have more for those that are left."""
         evaluator = self._evaluator
-        submitted: list[Evaluation] = []
         room = evaluator.num_idle
         if self._eval_limit is not None:
             room = min(room, self._eval_limit - self._num_final - evaluator.num_pending)
-        while self._again and len(submitted) < room:
-            submitted.append(evaluator.submit(self._again.popleft()))
-        room -= len(submitted)
-        points = []
-        if room > 0:
-            with self._stop.interruptible(), self._clock("ask"):
-                points = self._search.ask(room)
-        for point in points:
-            submitted.append(evaluator.submit(Evaluation(self._next_id, point)))
-            self._next_id += 1
-        if submitted:
-            with self._clock("store"):
-                self._store.submitted(submitted)
-                self._store.commit()
+        again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
+        self._submit(again)
+        room -= len(again)
+        if room <= 0:
+            return False
+        with self._stop.interruptible(), self._clock("ask"):
+            points = self._search.ask(room)
+        self._submit([Evaluation(id, point) for id, point in enumerate(points, start=self._next_id)])
+        self._next_id += len(points)
         return 0 < len(points) < room
+
+    def _submit(self, evaluations: list[Evaluation]) -> None:
+        if evaluations:
+            running = [self._evaluator.submit(evaluation) for evaluation in evaluations]
+            with self._clock("store"):
+                self._store.submitted(running)
+                self._store.commit()
 
     def _collect(self, timeout: float) -> None:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending

@@ -225,6 +225,19 @@ def test_a_signal_ends_even_a_long_computation(tmp_path, signum):
     assert store.counts[State.DONE] == 20
 
 
+def test_a_signal_while_what_was_running_is_submitted_again_loses_nothing(tmp_path):
+    script = [State.DONE, State.DONE, State.CANCELLED, State.CANCELLED]
+    search = Impatient(problem())
+    with StopRequest() as stop:
+        made, store = campaign(tmp_path, search, FakeEvaluator(4, script), stop=stop)
+        assert made.run() == "stopped by SIGTERM"
+    assert store.counts[State.CANCELLED] == 2
+    store.close("stopped")
+    made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
+    made.run()
+    assert store.counts[State.DONE] == 20
+
+
 def test_a_signal_interrupts_user_code_in_this_process(tmp_path):
     def run(point):
         if point["x"] == 5:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 
 from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
@@ -39,6 +39,7 @@ class MPIEvaluator(Evaluator):
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._outbox: dict[int, list[Task]] = {}
         self._free: deque[int] = deque()  # a rank for each further evaluation that it can take
+        self._num_free: Counter[int] = Counter()  # how often each rank is there
         self._batches = BatchSize()
         self._anyone_ready = False
         self.all_left = False
@@ -60,29 +61,35 @@ class MPIEvaluator(Evaluator):
 
     def _submit(self, task: Task) -> None:
         rank = self._free.popleft()
+        self._num_free[rank] -= 1
         self._running[rank].add(task.id)
         self._outbox.setdefault(rank, []).append(task)
 
     def gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
-        for rank, tasks in self._outbox.items():
-            self._end.send_tasks(rank, pack_tasks(tasks))
-        self._outbox.clear()
+        self._post()
         ended: list[Evaluation] = []
         begun = time.monotonic()
         events = self._end.receive(timeout)
-        if time.monotonic() - begun > REAL_WORK:
+        if time.monotonic() - begun > REAL_WORK and self._batches.size > 1:
             self._batches.shrink()
+            for rank in self._running:
+                self._offer(rank)
         for rank, tag, payload in events:
             if tag is Tag.OUTCOMES:
                 ended += self._account(rank, unpack_outcomes(payload))
             elif tag is Tag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
-                self._free.append(rank)
+                self._offer(rank)
             elif rank in self._usable:
                 ended += self._retire(rank, payload)
         return ended
+
+    def _post(self) -> None:
+        for rank, tasks in self._outbox.items():
+            self._end.send_tasks(rank, pack_tasks(tasks))
+        self._outbox.clear()
 
     def _account(self, rank: int, outcomes: list[Outcome]) -> list[Evaluation]:
         running, host = self._running.get(rank, set()), self._end.hosts[rank]
@@ -90,9 +97,21 @@ class MPIEvaluator(Evaluator):
         known = [outcome for outcome in outcomes if outcome.id in running]
         running.difference_update([outcome.id for outcome in known])
         self._batches.learn(known)
-        if not running and rank in self._usable:
-            self._free.extend([rank] * self._batches.size)
+        self._offer(rank)
         return [self._conclude(outcome, rank, host) for outcome in known]
+
+    def _offer(self, rank: int) -> None:
+        """Let a rank have as many evaluations as travel together, those that it has not returned yet included.
+
+        So it gets the next ones while it is busy with the last of the others, and never waits.
+        """
+        can_work = rank in self._usable and rank in self._running
+        num = max(0, self._batches.size - len(self._running[rank])) if can_work else 0
+        if num < self._num_free[rank]:
+            self._free = deque(free for free in self._free if free != rank)
+            self._num_free[rank] = 0
+        self._free.extend([rank] * (num - self._num_free[rank]))
+        self._num_free[rank] = num
 
     def _retire(self, rank: int, unloadable: tuple[str, str] | None) -> list[Evaluation]:
         if unloadable is not None and not self._anyone_ready:
@@ -100,13 +119,14 @@ class MPIEvaluator(Evaluator):
         where = f"rank {rank} on {self._end.hosts.get(rank, 'an unknown host')}"
         log.warning("%s is no longer used: %s", where, unloadable[0] if unloadable else "it is gone")
         self._usable.remove(rank)
-        self._free = deque(free for free in self._free if free != rank)
+        self._offer(rank)
         if not self._usable:
             raise EvaluatorError("at least one worker rank must be left, but all are gone; continue with --resume")
         return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
 
     def cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
+        self._post()  # what comes after the CANCEL would be evaluated
         for rank, ids in self._running.items():
             if ids:
                 self._end.cancel(rank)
@@ -114,7 +134,8 @@ class MPIEvaluator(Evaluator):
         evaluations: list[Evaluation] = []
         while self._pending and (left := end - time.monotonic()) > 0:
             evaluations += self.gather(left)
-        self._running.clear()
+        # Ranks that have not answered may be stuck, and get nothing more.
+        self._running = {rank: ids for rank, ids in self._running.items() if not ids}
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:

@@ -49,10 +49,16 @@ class TestProcess(StoppableEvaluatorContract):
             assert id < 200
         evaluator.cancel(5.0)
 
+    def test_what_has_just_been_submitted_is_cancelled_too(self, evaluator):
+        evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}))
+        assert [each.state for each in evaluator.cancel(5.0)] == [State.CANCELLED]
+
     def test_a_cancelled_rank_can_work_again(self, evaluator):
         evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}))
         evaluator.gather(0.2)
         assert [each.state for each in evaluator.cancel(5.0)] == [State.CANCELLED]
+        for _ in range(2 * evaluator.num_workers):
+            assert evaluate(evaluator, do="return", value=1.0).state is State.DONE
 
 
 class TestInline(EvaluatorContract):
