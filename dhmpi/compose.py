@@ -137,12 +137,14 @@ def _run_on_ranks(
 def _worker_rank(comm: Communicator, executor: Executor) -> None:
     """Evaluate for the search rank until it says stop."""
     leave_to_search_rank(executor.interrupt)
-    try:
-        WorkerEnd(comm, executor).serve()
-    except BaseException:
-        # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
-        traceback.print_exc()
-        leave_at_once(1)
+    with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
+        try:
+            WorkerEnd(comm, executor).serve()
+        except BaseException:
+            # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
+            traceback.print_exc(file=stderr)
+            stderr.flush()
+            leave_at_once(EXIT_FAILURE)
 
 
 class _SearchRank:

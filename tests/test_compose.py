@@ -1,4 +1,6 @@
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,3 +225,20 @@ def test_the_seed_of_the_file_holds_when_none_is_given():
     assert [each.point for each in resumed.evaluations] == [each.point for each in whole.evaluations]
     sentence = refused(OptionError, search(resume=True, seed=78).main)
     assert sentence == "seed must be 77 as in the file, got 78"
+
+
+def test_a_worker_rank_that_breaks_down_says_why_though_its_output_is_the_evaluations(tmp_path):
+    code = f"""
+from dhmpi import compose
+from dhmpi.evaluator.executor import InlineExecutor, Setup
+
+class Broken:
+    def send(self, *message): pass
+    def receive(self): raise RuntimeError("the network is down")
+
+executor = InlineExecutor(Setup(abs, None, {str(tmp_path)!r}), lambda target: target, redirect=True)
+compose._worker_rank(Broken(), executor)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "RuntimeError: the network is down" in done.stderr
