@@ -14,6 +14,7 @@ from dhmpi.mpi.protocol import SearchEnd, Tag, WorkerEnd
 
 class FakeCommunicator:
     rank = 0
+    has_losses = False
 
     def __init__(self, size=3, *messages):
         self.size = size
@@ -144,3 +145,31 @@ def test_a_busy_worker_gives_signs_of_life_and_stops_when_told(quick):
     assert tags[-1] is Tag.BYE
     assert Tag.ALIVE in tags
     assert executor.closed
+
+
+class LeftAtOnce(BaseException):
+    """The process would have ended here."""
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_worker_leaves_without_finalize_when_it_is_told_of_a_loss(monkeypatch, told):
+    def leave(status):
+        raise LeftAtOnce(status)
+
+    monkeypatch.setattr(protocol, "leave_at_once", leave)
+    comm = FakeCommunicator(3, (0, Tag.STOP, told))
+    comm.flush = lambda timeout: None
+    worker = WorkerEnd(comm, BusyExecutor(comm))
+    if told:
+        with pytest.raises(LeftAtOnce):
+            worker.serve()
+    else:
+        worker.serve()
+    assert comm.sent[-1][1] is Tag.BYE
+
+
+def test_the_search_rank_tells_of_a_loss():
+    comm = FakeCommunicator()
+    comm.has_losses = True
+    SearchEnd(comm, signs=False).stop(0.0)
+    assert comm.sent == [(1, Tag.STOP, True), (2, Tag.STOP, True)]

@@ -55,6 +55,13 @@ class Communicator:
         except self._mpi.Exception:
             self._find_lost(destination)
 
+    def flush(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds until everything that was sent is on its way."""
+        end = time.monotonic() + timeout
+        requests = [request for sends in self._sends.values() for request in sends]
+        while time.monotonic() < end and not all(request.Test() for request in requests):
+            time.sleep(1e-3)
+
     def receive(self) -> Message | None:
         """Return a message that has arrived, from whatever rank, or None."""
         if self._news:

@@ -8,7 +8,7 @@
     OUTCOMES of some of them ->
     ALIVE                    -> nothing else to say for a while
                              <- CANCEL  stop what is running, send its outcome
-                             <- STOP    nothing more will come
+                             <- STOP    nothing more will come; whether a rank has died
     BYE                      -> the worker leaves
 
 All of it is point to point and polled, on one thread, so that ranks may be slow or die without taking others along.
@@ -30,6 +30,8 @@ SILENCE_CHECK_INTERVAL = 5.0
 # How long a worker waits for its child before it looks for messages again [s]; the child's answer ends the wait.
 CHILD_WAIT = 0.02
 EXIT_SEARCH_RANK_LOST = 70
+# How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
+FLUSH_TIME = 0.5
 
 
 class Tag(IntEnum):
@@ -161,7 +163,7 @@ class SearchEnd:
             Whether all have left; MPI_Finalize would wait for those that have not.
         """
         for rank in self.alive:
-            self._comm.send(rank, Tag.STOP)
+            self._comm.send(rank, Tag.STOP, self._comm.has_losses)
         end = time.monotonic() + timeout
         while self.alive and (left := end - time.monotonic()) > 0:
             self.receive(left)
@@ -181,6 +183,7 @@ class WorkerEnd:
         self._executor = executor
         self._backoff = Backoff()
         self._announced = False
+        self._has_losses = False  # as the search rank says, which may be the only one to know
         self._last_sign = time.monotonic()
 
     def serve(self) -> None:
@@ -196,6 +199,9 @@ class WorkerEnd:
                 self._backoff.wait()
         self._executor.close()
         self._comm.send(SEARCH_RANK, Tag.BYE)
+        if self._has_losses or self._comm.has_losses:
+            self._comm.flush(FLUSH_TIME)
+            leave_at_once(0)  # MPI_Finalize could wait for the dead for ever
 
     def _told_to_stop(self) -> bool:
         message = self._comm.receive()
@@ -209,6 +215,8 @@ class WorkerEnd:
         elif message.tag == Tag.LOST and message.source == SEARCH_RANK:
             self._executor.close()
             leave_at_once(EXIT_SEARCH_RANK_LOST)
+        if message.tag == Tag.STOP:
+            self._has_losses = bool(message.payload)
         return message.tag == Tag.STOP
 
     def _work(self) -> None:
