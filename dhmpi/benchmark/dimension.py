@@ -121,16 +121,18 @@ class Real:
         if self.prior == "uniform":
             reals = _interpolate(u, self.low, self.high)
         else:
-            reals = np.exp(_interpolate(u, math.log(self.low), math.log(self.high)))
+            with np.errstate(over="ignore"):  # by rounding, just below the largest float
+                reals = np.exp(_interpolate(u, math.log(self.low), math.log(self.high)))
         values: list[Any] = np.clip(reals, self.low, self.high).tolist()
         return values
 
     def to_unit(self, values: Sequence[float]) -> Unit:
         """Map values to numbers in [0, 1], shape (num,), on the scale of the prior."""
         if self.prior == "uniform":
-            # By halves, since the difference of two large bounds may overflow.
-            half = self.high / 2 - self.low / 2
-            return np.array([(value / 2 - self.low / 2) / half for value in values])
+            # By halves where the difference of two large bounds overflows; halves of tiny ones may be equal.
+            part = 1.0 if math.isfinite(self.high - self.low) else 0.5
+            low, width = part * self.low, part * self.high - part * self.low
+            return np.array([(part * value - low) / width for value in values])
         return _log_to_unit(values, self.low, self.high)
 
     def canonical(self, value: object) -> float:
@@ -273,8 +275,9 @@ def _interpolate(u: Unit, low: float, high: float) -> Unit:
 
 
 def _log_to_unit(values: Sequence[float], low: float, high: float) -> Unit:
-    start, end = math.log(low), math.log(high)
-    return np.array([(math.log(value) - start) / (end - start) for value in values])
+    start = math.log(low)
+    width = math.log(high) - start or 1.0  # neighbours may have the same logarithm
+    return np.array([(math.log(value) - start) / width for value in values])
 
 
 def _range(items: tuple[Any, ...]) -> Integer | Real:

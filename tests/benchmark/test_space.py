@@ -335,3 +335,23 @@ def test_keys_cost_below_1_us():
     space = Space.from_specs({f"x{i}": (0.0, 1.0) for i in range(10)})
     points = space.sample(np.random.default_rng(0), 1000)
     assert seconds(lambda: [space.key(point) for point in points]) < 1000 * 1e-6
+
+
+def test_points_just_below_the_largest_float_are_inside():
+    low, high = 1.7976931348621712e308, 1.7976931348621714e308
+    values = dimension("x", (low, high, "log-uniform")).from_unit(np.linspace(0, LAST, 1000))
+    assert all(low <= value <= high for value in values)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        (0.0, 5e-324),
+        (1e10, math.nextafter(1e10, math.inf), "log-uniform"),
+        (2**63 - 2, 2**63 - 1, "log-uniform"),
+        (-sys.float_info.max, sys.float_info.max),
+    ],
+)
+def test_bounds_of_extreme_ranges_have_units(spec):
+    units = dimension("x", spec).to_unit(spec[:2])
+    assert ((units >= 0) & (units <= 1)).all()
