@@ -33,6 +33,7 @@ DOORS = {
     "h5py": ("dhmpi/results/snapshot.py",),
     "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
     "msgpack": ("dhmpi/results/journal.py",),
+    "scipy": ("dhmpi/search/hps/surrogate/",),
     "skopt": ("dhmpi/search/hps/surrogate/",),
     "sklearn": ("dhmpi/search/hps/surrogate/", "dhmpi/benchmark/hps/"),
     "tqdm": ("dhmpi/progress.py",),

@@ -1,14 +1,28 @@
 """Random points, none of them twice."""
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 
 import numpy as np
 
-from dhmpi.benchmark.space import Space
+from dhmpi.benchmark.space import Space, Unit
 from dhmpi.evaluation import Point
 
 FIRST_BLOCK, LARGEST_BLOCK = 16, 1024
 HOPELESS = 100 * LARGEST_BLOCK
+
+# Returns numbers in [0, 1), shape (num, num_dimensions).
+Draw = Callable[[np.random.Generator, int, int], Unit]
+
+
+def independent(rng: np.random.Generator, num: int, num_dimensions: int) -> Unit:
+    """Return independent random numbers in [0, 1), shape (num, num_dimensions)."""
+    return rng.random((num, num_dimensions))
+
+
+def spread(rng: np.random.Generator, num: int, num_dimensions: int) -> Unit:
+    """Return a Latin hypercube (McKay et al. 1979), shape (num, num_dimensions): evenly spread in every dimension."""
+    strata = rng.permuted(np.tile(np.arange(num), (num_dimensions, 1)), axis=1).T
+    return np.minimum((strata + rng.random((num, num_dimensions))) / num, np.nextafter(1.0, 0.0))
 
 
 class Sampler:
@@ -20,11 +34,13 @@ class Sampler:
     Args:
         space: Where the points lie.
         seed: What they depend on.
+        draw: How the points of a block lie to each other: `independent` or `spread`.
     """
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, draw: Draw = independent) -> None:
         self._space = space
         self._rng = np.random.default_rng(seed)
+        self._draw = draw
         self._points = self._sequence()
 
     def draw(self, seen: Collection[Hashable]) -> Point | None:
@@ -35,12 +51,12 @@ class Sampler:
             # In a nearly exhausted space, looking for what is left is faster than hitting it by chance.
             if misses >= LARGEST_BLOCK and self._space.size is not None and len(seen) * 2 > self._space.size:
                 return self._space.unseen(seen, self._rng)
-            if misses >= HOPELESS:  # a range of real numbers between which hardly any float lies
-                return None
+            if misses >= HOPELESS:  # a range between which hardly any number lies, on the scale of its prior
+                return None if self._space.size is None else self._space.unseen(seen, self._rng)
         return None
 
     def _sequence(self) -> Iterator[Point]:
         num = FIRST_BLOCK  # small, because the first worker is waiting
         while True:
-            yield from self._space.sample(self._rng, num)
+            yield from self._space.from_unit(self._draw(self._rng, num, len(self._space.dimensions)))
             num = min(2 * num, LARGEST_BLOCK)

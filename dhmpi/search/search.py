@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import Evaluation, Point, State
+from dhmpi.evaluation import Evaluation, Point
 from dhmpi.loader import load_problem
 from dhmpi.options import as_flag, build, check_names, choice
 from dhmpi.search.options import DEFAULT_SEED, EVALUATORS, CampaignOptions
@@ -25,7 +25,8 @@ class Search(ABC):
     """Proposes points, one by one, none of them twice; smaller objectives are better.
 
     Calls come in this order: `ask` for points; `tell` each evaluation when it ends, in any order; and again. Points
-    that have been asked and not told are pending. Subclasses write `_propose` and, if they learn, `_learn`.
+    that have been asked and not told are pending. Subclasses write `_propose`; if they learn, `_learn`; and
+    if they care for what is pending, `_lend`.
 
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
@@ -105,6 +106,7 @@ class Search(ABC):
                 continue  # the starting point of a campaign that is resumed
             seen.add(key)
             self._pending[key] = point
+            self._lend(key, point)
             points.append(point)
         return points
 
@@ -120,8 +122,9 @@ class Search(ABC):
             if evaluation.state.is_final:
                 self._pending.pop(key, None)
                 final.append(evaluation)
-            else:
+            elif key not in self._pending:
                 self._pending[key] = evaluation.point
+                self._lend(key, evaluation.point)
         if final:
             self._learn(final)
 
@@ -146,6 +149,13 @@ class Search(ABC):
     def _learn(self, evaluations: list[Evaluation]) -> None:  # noqa: B027  # to learn nothing is a choice
         """Take note of final evaluations; the default learns nothing."""
 
+    def _lend(self, key: Hashable, point: Point) -> None:  # noqa: B027
+        """Take note of a point that has become pending; the default does not."""
+
+    def statistics(self) -> dict[str, float | str]:
+        """Return what the search has measured of itself, by name; the default measures nothing."""
+        return {}
+
     def main(self) -> "Results | None":
         """Run the campaign on all ranks that call this.
 
@@ -159,31 +169,3 @@ class Search(ABC):
         from dhmpi.compose import run_search
 
         return run_search(self)
-
-
-class Objectives:
-    """What a learner is told: the points that are final, with a penalty for those that failed."""
-
-    def __init__(self) -> None:
-        self.points: list[Point] = []
-        self._objectives: list[float | None] = []
-        self._worst = -float("inf")
-        self.num_done = 0
-
-    def append(self, evaluation: Evaluation) -> None:
-        """Add a final evaluation."""
-        objective = evaluation.objective if evaluation.state is State.DONE else None
-        self.points.append(evaluation.point)
-        self._objectives.append(objective)
-        if objective is not None:
-            self.num_done += 1
-            self._worst = max(self._worst, objective)
-
-    def values(self) -> list[float]:
-        """Return an objective per point; a failure counts as the worst that has been seen.
-
-        To be called only when at least one evaluation is done: without any, there is no scale for a penalty.
-        """
-        if not self.num_done:
-            raise ValueError("at least one evaluation must be done before failures have a penalty, got none")
-        return [self._worst if objective is None else objective for objective in self._objectives]

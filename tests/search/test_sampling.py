@@ -1,10 +1,11 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from dhmpi.benchmark.space import Space
-from dhmpi.search.sampling import FIRST_BLOCK, LARGEST_BLOCK, Sampler
+from dhmpi.search.sampling import FIRST_BLOCK, LARGEST_BLOCK, Sampler, spread
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 10**6, "log-uniform"), "act": [True, 1, 1.0, None]})
 FINITE = Space.from_specs({"n": (0, 39), "act": [True, 1, 1.0, None]})
@@ -76,3 +77,23 @@ def test_points_follow_the_priors():
     shares = [decades.count(decade) / 3000 for decade in range(6)]
     assert all(abs(earlier - later) < 0.07 for earlier, later in pairwise(shares))
     assert min(shares) > 0.1
+
+
+@pytest.mark.parametrize("num", [1, 2, 1024])
+def test_spread_points_are_one_per_stratum_of_every_dimension(num):
+    units = spread(np.random.default_rng(0), num, 3)
+    assert units.shape == (num, 3)
+    assert (units < 1).all()
+    assert np.sort((units * num).astype(int), axis=0).tolist() == [[stratum] * 3 for stratum in range(num)]
+
+
+@pytest.mark.parametrize("num", [0, 7, FIRST_BLOCK, LARGEST_BLOCK + 7])
+def test_a_sequence_of_spread_points_can_be_taken_up_again(num):
+    whole = draw(Sampler(MIXED, 5, spread), MIXED, num + 50)
+    assert draw(Sampler(MIXED, 5, spread), MIXED, 50, keys(MIXED, whole[:num])) == whole[num:]
+
+
+def test_a_finite_space_is_drawn_to_its_last_point():
+    # Both integers have the same logarithm, so one of them is never hit by chance.
+    space = Space.from_specs({"x": (2**62, 2**62 + 1, "log-uniform"), "y": list("abcdefgh")})
+    assert len(set(keys(space, draw(Sampler(space, 0), space, 16)))) == 16

@@ -8,7 +8,6 @@ from dhmpi.search import Search
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
 from dhmpi.search.registry import SEARCHES, find
-from dhmpi.search.search import Objectives
 
 
 class Scripted(Search):
@@ -21,12 +20,17 @@ class Scripted(Search):
         super()._begin(seed)
         self.left = list(self.script)
         self.learnt = []
+        self.lent = []
 
     def _propose(self):
         return self.left.pop(0) if self.left else None
 
     def _learn(self, evaluations):
         self.learnt.append([evaluation.id for evaluation in evaluations])
+
+    def _lend(self, key, point):
+        assert key == self.space.key(point)
+        self.lent.append(point)
 
 
 def points(*values):
@@ -84,6 +88,12 @@ class TestAsking:
         assert search.num_pending == 3
         search.tell([evaluation(0, 1), evaluation(1, 5, State.FAILED)])
         assert search.num_pending == 1
+
+    def test_the_search_learns_once_of_every_point_that_becomes_pending(self):
+        search = scripted(1)
+        search.ask(2)
+        search.tell([evaluation(0, 1, State.LOST), evaluation(1, 2, State.RUNNING), evaluation(2, 5)])
+        assert search.lent == points(5, 1, 2)
 
 
 class TestTelling:
@@ -186,35 +196,3 @@ class TestRegistry:
         with pytest.raises(OptionError) as caught:
             find("ambz")
         assert str(caught.value) == "no such search: 'ambz'; did you mean 'ambs'?"
-
-
-class TestObjectives:
-    def test_failures_count_as_the_worst_so_far(self):
-        told = Objectives()
-        for each in [
-            evaluation(0, 0, State.FAILED),
-            evaluation(1, 1, objective=-3.0),
-            evaluation(2, 2, State.TIMEOUT),
-            evaluation(3, 3, objective=-1.0),
-        ]:
-            told.append(each)
-        assert told.values() == [-1.0, -3.0, -1.0, -1.0]
-        assert told.points == points(0, 1, 2, 3)
-        assert told.num_done == 2
-
-    def test_a_penalty_grows_with_what_is_learnt(self):
-        told = Objectives()
-        told.append(evaluation(0, 0, State.FAILED))
-        penalties = []
-        for id, value in enumerate([1e-300, -5.0, 2.0], start=1):
-            told.append(evaluation(id, id, objective=value))
-            penalties.append(told.values()[0])
-        assert penalties == [1e-300, 1e-300, 2.0]
-
-    @pytest.mark.parametrize("states", [[], [State.FAILED], [State.TIMEOUT, State.FAILED]])
-    def test_without_success_there_is_no_penalty(self, states):
-        told = Objectives()
-        for id, state in enumerate(states):
-            told.append(evaluation(id, id, state))
-        with pytest.raises(ValueError, match="at least one evaluation must be done before failures have a penalty"):
-            told.values()

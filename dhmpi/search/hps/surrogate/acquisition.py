@@ -1,46 +1,37 @@
-"""Acquisition functions: how promising a candidate is; the formulas are scikit-optimize's."""
+"""Acquisition functions: how promising a candidate is; the formulas are those of skopt.acquisition."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
+from scipy.special import ndtr
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.learner import Posterior
 
 
-class Posterior:
-    """Predictions at the candidates, made once for all acquisition functions; stands in for scikit-optimize's model.
-
-    Args:
-        mean: Predicted objective of each candidate, shape (num,).
-        deviation: Its standard deviation, shape (num,).
-    """
-
-    def __init__(self, mean: Matrix, deviation: Matrix) -> None:
-        self.mean, self.deviation = mean, deviation
-
-    def predict(self, rows: Matrix, return_std: bool = True) -> tuple[Matrix, Matrix]:
-        """Return what is known; the rows are the candidates."""
-        return self.mean, self.deviation
-
-
-def score(name: str, posterior: Posterior, best: float, kappa: float, xi: float) -> Matrix:
-    """Return a score per candidate, shape (num,); smaller is more promising.
+def score(names: Sequence[str], posterior: Posterior, best: float, kappa: float, xi: float) -> list[Matrix]:
+    """Return a score per candidate, shape (num,), for each acquisition function; smaller is more promising.
 
     Args:
-        name: LCB, EI or PI.
+        names: Some of LCB, EI and PI.
         posterior: The predictions.
         best: The best objective so far.
         kappa: Weight of the deviation in LCB.
         xi: Improvement that EI and PI look for.
     """
-    rows = np.empty((len(posterior.mean), 1))  # unused by the posterior, but checked by scikit-optimize
-    if name == "LCB":
-        scores: Matrix = gaussian_lcb(rows, posterior, kappa)
-        return scores
-    function = {"EI": gaussian_ei, "PI": gaussian_pi}[name]
-    improvement: Matrix = function(rows, posterior, best, xi)
-    return -improvement
+    mean, deviation = posterior
+    scores = {"LCB": mean - kappa * deviation}
+    if not {"EI", "PI"}.isdisjoint(names):
+        improvement = best - xi - mean
+        certain = deviation <= 0
+        with np.errstate(over="ignore"):  # in so many deviations, infinity is as far
+            scaled = improvement / np.where(certain, 1.0, deviation)
+            density = np.exp(-0.5 * scaled**2) / math.sqrt(2 * math.pi)
+        probability: Matrix = ndtr(scaled)
+        scores["PI"] = np.where(certain, 0.0, -probability)
+        scores["EI"] = np.where(certain, 0.0, -improvement * probability - deviation * density)
+    return [scores[name] for name in names]
 
 
 HEDGED = ("EI", "LCB", "PI")

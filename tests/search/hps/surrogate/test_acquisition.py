@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import norm
+from skopt import acquisition
 
-from dhmpi.search.hps.surrogate.acquisition import HEDGED, Posterior, hedge, score
+from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
+from dhmpi.search.hps.surrogate.learner import Posterior
 
 MEAN = np.array([-1.0, -0.2, 0.0, 0.3, 2.0])
 DEVIATION = np.array([0.5, 1.0, 0.01, 2.0, 0.1])
@@ -12,7 +14,8 @@ BEST, KAPPA, XI = -0.1, 1.5, 0.05
 
 
 def scores(name, mean=MEAN, deviation=DEVIATION, best=BEST):
-    return score(name, Posterior(mean, deviation), best, KAPPA, XI)
+    [found] = score([name], Posterior(mean, deviation), best, KAPPA, XI)
+    return found
 
 
 def test_lcb_is_the_mean_less_some_deviations():
@@ -67,3 +70,23 @@ def test_the_hedge_is_not_swayed_by_what_is_common_to_all():
 
 def test_the_hedge_knows_its_functions():
     assert sorted(HEDGED) == ["EI", "LCB", "PI"]
+
+
+def test_scores_of_several_functions_are_those_of_each():
+    together = score(["PI", "LCB", "EI"], Posterior(MEAN, DEVIATION), BEST, KAPPA, XI)
+    assert [each.tolist() for each in together] == [scores(name).tolist() for name in ("PI", "LCB", "EI")]
+
+
+@pytest.mark.parametrize("name", ["LCB", "EI", "PI"])
+def test_the_formulas_are_those_of_scikit_optimize(name):
+    class Model:
+        def predict(self, rows, return_std):
+            return MEAN, DEVIATION
+
+    function, parameters = {
+        "LCB": (acquisition.gaussian_lcb, (KAPPA,)),
+        "EI": (acquisition.gaussian_ei, (BEST, XI)),
+        "PI": (acquisition.gaussian_pi, (BEST, XI)),
+    }[name]
+    sign = 1 if name == "LCB" else -1
+    assert sign * scores(name) == pytest.approx(function(np.zeros((5, 1)), Model(), *parameters))

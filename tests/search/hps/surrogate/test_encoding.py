@@ -120,3 +120,31 @@ def test_rows_lie_in_the_unit_cube(chosen, seed):
     assert (rows >= 0).all()
     assert (rows <= 1).all()
     assert rows.tolist() == encoding.encode(points).tolist()
+    # What a model's candidates are made of comes out the same, without points in between.
+    units = np.random.default_rng(seed).random((10, len(chosen)))
+    values, decoded = encoding.decode(units)
+    points = space.from_unit(units)
+    assert decoded.tolist() == encoding.encode(points).tolist()
+    assert [dict(zip(space.names, row, strict=True)) for row in zip(*values, strict=True)] == points
+
+
+@pytest.mark.parametrize(
+    "spec", [(0.0, 4.0), (1e-4, 1.0, "log-uniform"), (0, 9), (1, 64, "log-uniform"), ["a", 1, None]]
+)
+def test_units_lead_back_to_their_points(spec):
+    space = Space.from_specs({"constant": [7], "x": spec})
+    encoding = Encoding(space)
+    rows = encoding.encode(space.sample(np.random.default_rng(0), 200))
+    again = encoding.decode(encoding.units(rows))[1]
+    if isinstance(spec[0], float):
+        assert again == pytest.approx(rows)
+    else:
+        assert again.tolist() == rows.tolist()
+
+
+def test_every_row_is_a_point_of_its_own():
+    space = Space.from_specs({"n": (1, 5, "log-uniform"), "constant": [7], "act": [True, 1, 1.0]})
+    encoding = Encoding(space)
+    rows = encoding.every_row()
+    assert len({row.tobytes() for row in rows}) == len(rows) == space.size
+    assert encoding.decode(encoding.units(rows))[1].tolist() == rows.tolist()

@@ -1,0 +1,51 @@
+"""Gradient boosted quantile regression."""
+
+import numpy as np
+from sklearn.ensemble import GradientBoostingRegressor
+from skopt.learning import GradientBoostingQuantileRegressor
+
+from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
+from dhmpi.search.hps.surrogate.pull import Pull
+
+
+class Boosting(Learner):
+    """Boosted trees for three quantiles, as scikit-optimize defines them; points bend its predictions (`Pull`).
+
+    Args:
+        seed: What its random choices depend on.
+    """
+
+    max_rows, num_candidates = 1000, 4096
+
+    def __init__(self, seed: int) -> None:
+        base = GradientBoostingRegressor(n_estimators=30, loss="quantile")
+        self._model = GradientBoostingQuantileRegressor(base_estimator=base, random_state=seed)
+
+    def fit(self, rows: Matrix, values: Matrix) -> None:
+        """Fit the three regressors; see `Learner`."""
+        self._model.fit(rows, values)
+
+    def predict(self, rows: Matrix) -> Posterior:
+        """Return the median, and half of what the quantiles for one deviation span, by what was fitted alone."""
+        # scikit-optimize 0.10.2 computes the same, but by a function that numpy 2.4 has no more.
+        low, median, high = self._model.predict(rows, return_quantiles=True).T
+        return Posterior(median, np.maximum(high - low, 0) / 2)  # quantiles may cross
+
+    def watch(self, places: Places) -> None:
+        """Predict at the candidates; see `Learner`."""
+        rows = places.astype(np.float64)
+        self._fitted, self._pull = self.predict(rows), Pull(rows)
+
+    @property
+    def posterior(self) -> Posterior:
+        """The predictions at the candidates."""
+        return self._pull.bend(self._fitted)
+
+    def add(self, places: Places, values: Matrix) -> None:
+        """Take in points; see `Learner`."""
+        self._pull.add(places.astype(np.float64), values)
+
+    def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
+        """Exchange lies for truths; see `Learner`."""
+        self._pull.replace(places.astype(np.float64), lies, values)

@@ -1,0 +1,126 @@
+"""The candidates that a model chooses from."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dhmpi.benchmark.space import Categorical, Integer
+from dhmpi.evaluation import Point
+from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.search.sampling import spread
+
+SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.3
+SHORTEST = 0.2  # share of the difference of two parents
+
+
+class Candidates:
+    """Some rows, all different, that are handed out one by one.
+
+    Args:
+        encoding: The encoding of the rows.
+        units: What the points are made from, shape (num, num_dimensions).
+    """
+
+    def __init__(self, encoding: Encoding, units: Matrix) -> None:
+        self._names = encoding.space.names
+        self._values, self.rows = encoding.decode(units)
+        # As bytes, rows are compared at once; they are exact since both sides are encodings of points.
+        self._index: dict[bytes, int] = {}
+        for index, row in enumerate(self.rows):
+            self._index.setdefault(row.tobytes(), index)
+        self._penalty = np.full(len(units), np.inf)
+        self._penalty[list(self._index.values())] = 0.0
+        self.num_left = self.num = len(self._index)
+        size = encoding.space.size
+        self._is_everything = size is not None and len(units) >= size  # though some may have equal rows
+
+    @property
+    def is_low(self) -> bool:
+        """Whether less than half of them is left, and there are others."""
+        return not self._is_everything and 2 * self.num_left < self.num
+
+    def point(self, index: int) -> Point:
+        """Return the point of a candidate."""
+        return {name: values[index] for name, values in zip(self._names, self._values, strict=True)}
+
+    def known(self, rows: Matrix) -> None:
+        """Leave out rows that were known before these candidates were drawn."""
+        for row in rows:
+            self.take(row)
+        self.num = self.num_left
+
+    def take(self, row: Matrix) -> int:
+        """Take a row away, if it is there; return its index, or -1 if it was never there."""
+        index = self._index.get(row.tobytes(), -1)
+        if index >= 0 and self._penalty[index] == 0.0:
+            self._penalty[index] = np.inf
+            self.num_left -= 1
+        return index
+
+    def best(self, scores: Matrix) -> int:
+        """Return the index of the smallest score, shape (num,), of what is left, or -1 if nothing is.
+
+        The first of those that differ by rounding only: lies that come and go leave noise in the scores.
+        """
+        left = scores + self._penalty
+        smallest = float(left.min())
+        return int((left <= smallest + 1e-9 * abs(smallest) + 1e-14).argmax()) if self.num_left else -1
+
+
+def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int, is_smooth: bool = True) -> Matrix:
+    """Return units of new candidates, shape (at most num, num_dimensions); all points if the space is that small.
+
+    Args:
+        encoding: The encoding of the rows.
+        rng: Where they are drawn from.
+        parents: Rows of the best points, about which half of the candidates lie.
+        num: How many.
+        is_smooth: Whether the model tells neighbours apart; else no step is much smaller than the parents' distances.
+    """
+    size = encoding.space.size
+    if size is not None and size <= num:
+        return encoding.units(encoding.every_row())
+    num_local = num // 2
+    wide = spread(rng, num - num_local, len(encoding.space.dimensions))
+    local = (_near if is_smooth else _between)(encoding, rng, encoding.units(parents), num_local)
+    # In any order: the first of equally promising ones is taken, and forests have many of these.
+    return rng.permutation(np.concatenate([wide, local]))
+
+
+def _near(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
+    """Change coordinates of the parents' units by steps of all orders of magnitude."""
+    dimensions = encoding.space.dimensions
+    width = len(dimensions)
+    changes = _changes(rng, num, width)
+    scales = SMALLEST_STEP * (LARGEST_STEP / SMALLEST_STEP) ** rng.random((num, 1))
+    steps = scales * rng.normal(size=(num, width))
+    bins = np.array([1 / dim.size if isinstance(dim, Integer) else 0.0 for dim in dimensions])
+    steps = np.copysign(np.maximum(np.abs(steps), bins), steps)  # an integer changes by 1 or more
+    units = np.clip(parents[np.arange(num) % len(parents)] + changes * steps, 0.0, np.nextafter(1.0, 0.0))
+    return np.where(changes & _categories(encoding), rng.random((num, width)), units)
+
+
+def _between(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
+    """Change coordinates of a parent by a share of the difference of two others; differential evolution's steps.
+
+    The parents have drawn near to each other, and in the directions that matter, when the search has.
+    """
+    width = parents.shape[1]
+    base = rng.integers(len(parents), size=(2, num)).min(axis=0)  # the better of two
+    one, other = rng.integers(len(parents), size=(2, num))
+    shares = SHORTEST + (1 - SHORTEST) * rng.random((num, 1))
+    moved = parents[base] + shares * (parents[one] - parents[other])
+    moved = np.where((moved < 0) | (moved >= 1), parents[base], moved)
+    moved = np.where(_categories(encoding), parents[one], moved)
+    units: Matrix = np.where(_changes(rng, num, width), moved, parents[base])
+    return units
+
+
+def _changes(rng: np.random.Generator, num: int, width: int) -> npt.NDArray[np.bool_]:
+    """Return which coordinates change, shape (num, width): one to all of them."""
+    changes = rng.random((num, width)) < width ** -rng.random((num, 1))
+    changes[np.arange(num), rng.integers(width, size=num)] = True
+    return changes
+
+
+def _categories(encoding: Encoding) -> npt.NDArray[np.bool_]:
+    return np.array([isinstance(dim, Categorical) for dim in encoding.space.dimensions])

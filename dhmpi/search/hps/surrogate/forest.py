@@ -1,0 +1,142 @@
+"""Forests that take in points by the statistics of their leaves.
+
+A point changes the count, the sum and the sum of squares of the leaf that it falls into, one leaf per tree, and so the
+predictions at the candidates that share the leaf: O(trees), without growing anything. A lie moves the mean of its leaf
+and makes it surer of it; it adds nothing to the variance, or what is pending would look worth another visit.
+"""
+
+import numpy as np
+from skopt.learning import ExtraTreesRegressor, RandomForestRegressor
+
+from dhmpi.search.hps.surrogate.background import checkpoint
+from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
+
+KINDS = {"RF": RandomForestRegressor, "ET": ExtraTreesRegressor}
+NUM_TREES = 48
+PORTION = 8  # trees grown at a time
+# Not 3 as in scikit-optimize: larger leaves blur the best point, and are uncertain where the objective is bad.
+SMALLEST_LEAF = 1
+# What a lie weighs beside a truth; as much as a truth, it would keep everybody away from the best point's leaf.
+LIE_WEIGHT = 0.1
+# Above this, working all predictions out again is faster than changing them point by point.
+FEW = 16
+
+
+class Forest(Learner):
+    """A random forest or extra trees, as scikit-optimize defines them.
+
+    Args:
+        kind: RF or ET.
+        seed: What its random choices depend on.
+    """
+
+    max_rows, num_candidates = 3000, 4096
+    num_parents, is_smooth = 20, False
+    bend = 0.1
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self._model = KINDS[kind](min_samples_leaf=SMALLEST_LEAF, random_state=seed, n_jobs=1, warm_start=True)
+
+    def fit(self, rows: Matrix, values: Matrix) -> None:
+        """Grow the trees; see `Learner`."""
+        for num in range(PORTION, NUM_TREES + 1, PORTION):
+            checkpoint()
+            self._model.set_params(n_estimators=num).fit(rows, values)
+        self._trees = [each.tree_ for each in self._model.estimators_]
+        self._offsets = np.cumsum([0, *(tree.node_count for tree in self._trees)])
+        count = np.concatenate([tree.weighted_n_node_samples for tree in self._trees])
+        mean = np.concatenate([tree.value[:, 0, 0] for tree in self._trees])
+        variance = np.concatenate([tree.impurity for tree in self._trees])
+        # Number, sum and sum of squares of the values in each node; weight and weighted sum of the lies.
+        none = np.zeros_like(count)
+        self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none])
+
+    def locate(self, rows: Matrix) -> Places:
+        """Return the leaf of each row in each tree, shape (num, num_trees); nodes are numbered through all trees."""
+        single = rows.astype(np.float32)  # what scikit-learn's trees compare
+        leaves = [tree.apply(single) + start for tree, start in zip(self._trees, self._offsets, strict=False)]
+        return np.stack(leaves, axis=1)
+
+    def predict(self, rows: Matrix) -> Posterior:
+        """Return the mean and the deviation over all trees and their leaves; see `Learner`."""
+        places = self.locate(rows)
+        means, moments = _moments(self._leaves)
+        return _posterior(means[places].sum(axis=1), moments[places].sum(axis=1))
+
+    def watch(self, places: Places) -> None:
+        """Note which candidates fall into which leaf; see `Learner`."""
+        self._watched = places
+        flat = places.ravel()
+        order = np.argsort(flat, kind="stable")
+        self._members = order // places.shape[1]
+        self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1))
+        self._predict_watched()
+
+    @property
+    def posterior(self) -> Posterior:
+        """The predictions at the candidates."""
+        return _posterior(self._means, self._seconds)
+
+    def add(self, places: Places, values: Matrix) -> None:
+        """Take in points; see `Learner`."""
+        none = np.zeros_like(values)
+        self._shift(places, np.stack([none + 1, values, values**2, none, none], axis=1))
+
+    def lend(self, places: Places, lies: Matrix) -> None:
+        """Take in pending points; see `Learner`."""
+        none = np.zeros_like(lies)
+        self._shift(places, np.stack([none, none, none, none + LIE_WEIGHT, LIE_WEIGHT * lies], axis=1))
+
+    def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
+        """Exchange lies for truths; see `Learner`."""
+        one = np.ones_like(values)
+        self._shift(places, np.stack([one, values, values**2, -LIE_WEIGHT * one, -LIE_WEIGHT * lies], axis=1))
+
+    def _shift(self, places: Places, amounts: Matrix) -> None:
+        """Change the statistics of the leaves at places, shape (num, num_trees), by amounts, shape (num, 5)."""
+        if len(places) <= FEW:
+            for leaves, amount in zip(places, amounts, strict=True):
+                self._shift_one(leaves, amount)
+            return
+        for statistic, amount in zip(self._leaves, amounts.T, strict=True):
+            np.add.at(statistic, places.ravel(), np.repeat(amount, places.shape[1]))
+        self._predict_watched()
+
+    def _shift_one(self, leaves: Places, amount: Matrix) -> None:
+        old = self._leaves[:, leaves]
+        new = old + amount[:, None]
+        self._leaves[:, leaves] = new
+        (old_means, old_moments), (new_means, new_moments) = _moments(old), _moments(new)
+        starts, ends = self._bounds[leaves], self._bounds[leaves + 1]
+        slices = zip(starts.tolist(), ends.tolist(), strict=True)
+        members = np.concatenate([self._members[start:end] for start, end in slices])
+        sizes, num = ends - starts, len(self._watched)
+        self._means += np.bincount(members, np.repeat(new_means - old_means, sizes), num)
+        self._seconds += np.bincount(members, np.repeat(new_moments - old_moments, sizes), num)
+
+    def _predict_watched(self) -> None:
+        means, moments = _moments(self._leaves)
+        self._means: Matrix = means[self._watched].sum(axis=1)
+        self._seconds: Matrix = moments[self._watched].sum(axis=1)
+
+
+def _moments(leaves: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the means and the second moments of leaves from their statistics, shape (5, num)."""
+    count, total, squares, lent, lies = leaves
+    weight = count + lent
+    mean = (total + lies) / weight
+    variance = (squares - total**2 / count) / weight
+    return mean, variance + mean**2
+
+
+def _posterior(means: Matrix, moments: Matrix) -> Posterior:
+    """Return the law of total variance over the trees.
+
+    Args:
+        means: Sum over the trees of the means of the leaves, shape (num,).
+        moments: Sum over the trees of the second moments of the leaves, shape (num,).
+    """
+    mean = means / NUM_TREES
+    variance = moments / NUM_TREES - mean**2
+    return Posterior(mean, np.sqrt(np.maximum(variance, 0.0)))

@@ -1,0 +1,230 @@
+"""A Gaussian process with a quadratic trend, for the few hundred points around the best one."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
+from scipy.optimize import minimize
+
+from dhmpi.search.hps.surrogate.background import checkpoint
+from dhmpi.search.hps.surrogate.encoding import Indices, Matrix
+from dhmpi.search.hps.surrogate.learner import Posterior
+
+SQRT5 = 5**0.5
+SMALLEST_VARIANCE = 1e-14
+# What log-parameters are expected to be, and how far from that: length scales as wide as the region, a tenth of the
+# variance noise (what is finer than the points are dense looks like noise, too), any quadratic trend.
+LENGTH, AMPLITUDE, NOISE, TREND = (0.0, 1.0), (0.0, 1.5), (np.log(0.1), 1.5), (np.log(0.1), 3.0)
+LENGTH_BOUNDS, AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS = (-5.3, 3.4), (-7.0, 5.0), (-18.4, 0.0), (-25.0, 8.0)
+NUGGET = 1e-8
+
+
+class Parameters(NamedTuple):
+    """Hyperparameters.
+
+    Attributes:
+        lengths: Length scale of each dimension, shape (num_dimensions,).
+        amplitude: Variance of the Matern part.
+        noise: Variance of the noise.
+        trend: Variance of the quadratic part.
+    """
+
+    lengths: Matrix
+    amplitude: float
+    noise: float
+    trend: float
+
+    @classmethod
+    def from_logs(cls, logs: Matrix) -> "Parameters":
+        """Make them from their logarithms, shape (num_dimensions + 3,)."""
+        amplitude, noise, trend = np.exp(logs[-3:]).tolist()
+        return cls(np.exp(logs[:-3]), amplitude, noise, trend)
+
+
+class Gaussian:
+    """The posterior of a process whose covariance is a Matern 5/2 and a quadratic polynomial.
+
+    The polynomial lets it follow a bowl in any direction exactly, however much longer than wide; the Matern part takes
+    whatever is left, and the noise what is finer than that.
+
+    Args:
+        rows: Coordinates of the points, shape (num, num_columns), scaled to the region of interest.
+        values: Their standardised objectives, shape (num,).
+        owners: Which dimension each column belongs to, shape (num_columns,).
+        parameters: The hyperparameters.
+    """
+
+    def __init__(self, rows: Matrix, values: Matrix, owners: Indices, parameters: Parameters) -> None:
+        self._rows, self._parameters = rows, parameters
+        self._lengths = parameters.lengths[owners]
+        self._reach = float(len(parameters.lengths))  # of the polynomial, squared
+        covariance = self._covariance(rows, rows)
+        self._factor = _factor(covariance, parameters.noise)
+        self._weights = cho_solve((self._factor, True), values, check_finite=False)
+
+    def imagine(self, rows: Matrix) -> "Gaussian":
+        """Return the process with pending points, shape (num, num_columns), at the values that it predicts there.
+
+        That leaves the mean as it is, and makes it sure where the truth is on its way (Ginsbourger et al. 2010).
+        """
+        extended = Gaussian.__new__(Gaussian)
+        extended.__dict__.update(self.__dict__)
+        across = solve_triangular(self._factor, self._covariance(self._rows, rows), lower=True, check_finite=False)
+        own = _factor(self._covariance(rows, rows) - across.T @ across, self._parameters.noise)
+        num, more = len(self._rows), len(rows)
+        extended._rows = np.concatenate([self._rows, rows])
+        extended._factor = np.zeros((num + more, num + more))
+        extended._factor[:num, :num], extended._factor[num:, :num] = self._factor, across.T
+        extended._factor[num:, num:] = own
+        extended._weights = np.concatenate([self._weights, np.zeros(more)])
+        return extended
+
+    def predict(self, rows: Matrix) -> Posterior:
+        """Return the predictions at rows, shape (num, num_columns)."""
+        across = self._covariance(rows, self._rows)
+        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        variance = self._variance(rows) - (explained**2).sum(axis=0)
+        return Posterior(across @ self._weights, np.sqrt(np.maximum(variance, SMALLEST_VARIANCE)))
+
+    def choose(self, rows: Matrix, kappas: Matrix) -> list[int]:
+        """Choose rows by their lower confidence bounds, each as if the ones before were pending.
+
+        Args:
+            rows: Candidates, shape (num, num_columns).
+            kappas: Weight of the deviation for each choice, shape (num_choices,).
+        """
+        across = self._covariance(rows, self._rows)
+        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        mean = across @ self._weights
+        variance = self._variance(rows) - (explained**2).sum(axis=0)
+        chosen: list[int] = []
+        for kappa in kappas.tolist():
+            bounds = mean - kappa * np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
+            bounds[chosen] = np.inf
+            index = int(bounds.argmin())
+            common = self._covariance(rows, rows[index : index + 1])[:, 0] - explained.T @ explained[:, index]
+            # One more row of the Cholesky factor, by which all variances shrink.
+            uncertain = float(variance[index]) + self._parameters.noise
+            step = common / np.sqrt(max(uncertain, SMALLEST_VARIANCE))
+            explained = np.concatenate([explained, step[None]])
+            variance = variance - step**2
+            chosen.append(index)
+        return chosen
+
+    def slope(self, row: Matrix) -> tuple[float, float, Matrix, Matrix]:
+        """Return the mean and the deviation at a row, shape (num_columns,), and their gradients."""
+        amplitude, trend = self._parameters.amplitude, self._parameters.trend
+        offsets = (row - self._rows) / self._lengths
+        distance = SQRT5 * np.sqrt((offsets**2).sum(axis=1))
+        decay = np.exp(-distance)
+        product = 1 + self._rows @ row / self._reach
+        across = amplitude * (1 + distance + distance**2 / 3) * decay + trend * product**2
+        turn = -(5 / 3) * amplitude * ((1 + distance) * decay)[:, None] * offsets / self._lengths
+        turn += (2 * trend / self._reach) * product[:, None] * self._rows
+        own = 1 + row @ row / self._reach
+        known = cho_solve((self._factor, True), across, check_finite=False)
+        variance = max(amplitude + trend * float(own) ** 2 - float(across @ known), SMALLEST_VARIANCE)
+        deviation = float(np.sqrt(variance))
+        variance_turn = 4 * trend * own * row / self._reach - 2 * known @ turn
+        return float(across @ self._weights), deviation, self._weights @ turn, variance_turn / (2 * deviation)
+
+    def _covariance(self, left: Matrix, right: Matrix) -> Matrix:
+        matern = self._parameters.amplitude * _matern(left / self._lengths, right / self._lengths)
+        total: Matrix = matern + self._parameters.trend * (1 + left @ right.T / self._reach) ** 2
+        return total
+
+    def _variance(self, rows: Matrix) -> Matrix:
+        trend: Matrix = self._parameters.trend * (1 + (rows**2).sum(axis=1) / self._reach) ** 2
+        return self._parameters.amplitude + trend
+
+
+def fit(
+    rows: Matrix, values: Matrix, owners: Indices, start: Matrix | None = None, num_steps: int = 30
+) -> tuple[Matrix, float]:
+    """Find the most probable hyperparameters, by L-BFGS on the log posterior (Rasmussen and Williams 2006, 5.9).
+
+    Args:
+        rows: Shape (num, num_columns).
+        values: Shape (num,).
+        owners: Which dimension each column belongs to, shape (num_columns,).
+        start: Logarithms to start from; by default, what is expected.
+        num_steps: How many steps are made at most.
+
+    Returns:
+        The logarithms, shape (num_dimensions + 3,), and the negative log posterior.
+    """
+    num_dimensions = int(owners[-1]) + 1
+    expected = np.array([LENGTH] * num_dimensions + [AMPLITUDE, NOISE, TREND])
+    bounds = [LENGTH_BOUNDS] * num_dimensions + [AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS]
+    objective = _Fit(rows, values, owners, expected)
+    begin = expected[:, 0] if start is None else start
+    found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": num_steps})
+    return found.x, float(found.fun)
+
+
+class _Fit:
+    """The negative log posterior of hyperparameters, and its gradient."""
+
+    def __init__(self, rows: Matrix, values: Matrix, owners: Indices, expected: Matrix) -> None:
+        self._values, self._expected = values, expected
+        num, num_dimensions = len(rows), int(owners[-1]) + 1
+        self._squares = np.empty((num_dimensions, num * num))
+        for dimension in range(num_dimensions):
+            own = rows[:, owners == dimension]
+            self._squares[dimension] = _squared_distances(own, own).ravel()
+        self._polynomial = (1 + rows @ rows.T / num_dimensions) ** 2
+
+    def __call__(self, logs: Matrix) -> tuple[float, Matrix]:
+        checkpoint()
+        inverse_squares = np.exp(-2 * logs[:-3])
+        amplitude, noise, trend = np.exp(logs[-3:]).tolist()
+        num = len(self._values)
+        squared = (inverse_squares @ self._squares).reshape(num, num)
+        distance = SQRT5 * np.sqrt(squared)
+        decay = np.exp(-distance)
+        matern = (1 + distance + (5 / 3) * squared) * decay
+        try:
+            factor = _factor(amplitude * matern + trend * self._polynomial, noise)
+        except LinAlgError:
+            return 1e10, np.zeros_like(logs)  # L-BFGS steps back
+        weights = cho_solve((factor, True), self._values, check_finite=False)
+        lower, _ = dpotri(factor, lower=1)
+        inverse = np.tril(lower) + np.tril(lower, -1).T
+        outer = np.outer(weights, weights) - inverse
+        surprise = (logs - self._expected[:, 0]) / self._expected[:, 1]
+        likelihood = 0.5 * float(self._values @ weights) + float(np.log(np.diag(factor)).sum())
+        gradient = np.empty_like(logs)
+        slope = (outer * ((5 / 3) * amplitude * (1 + distance) * decay)).ravel()
+        gradient[:-3] = -0.5 * (self._squares @ slope) * inverse_squares
+        gradient[-3] = -0.5 * float((outer * matern).sum()) * amplitude
+        gradient[-2] = -0.5 * float(np.trace(outer)) * noise
+        gradient[-1] = -0.5 * float((outer * self._polynomial).sum()) * trend
+        return likelihood + 0.5 * float(surprise @ surprise), gradient + surprise / self._expected[:, 1]
+
+
+def _squared_distances(left: Matrix, right: Matrix) -> Matrix:
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
+    nonnegative: Matrix = np.maximum(squares, 0)
+    return nonnegative
+
+
+def _matern(left: Matrix, right: Matrix) -> Matrix:
+    distance = SQRT5 * np.sqrt(_squared_distances(left, right))
+    matern: Matrix = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return matern
+
+
+def _factor(covariance: Matrix, noise: float) -> Matrix:
+    """Return the lower Cholesky factor of a covariance with noise; it needs more of it where points coincide."""
+    diagonal = np.diag_indices_from(covariance)
+    scale = float(np.trace(covariance)) / len(covariance)
+    covariance[diagonal] += noise + NUGGET + 1e-2 * NUGGET * scale
+    for more in (0.0, 1e-8, 1e-6):
+        covariance[diagonal] += more * scale
+        try:
+            factor: Matrix = cholesky(covariance, lower=True, check_finite=False)
+            return factor
+        except LinAlgError:
+            continue
+    raise LinAlgError("covariance must be positive definite, got one that is not; use fewer or other points")

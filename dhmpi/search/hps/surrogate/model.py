@@ -1,0 +1,105 @@
+"""A fitted learner and everything that has become known since."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
+from dhmpi.search.hps.surrogate.archive import Scale
+from dhmpi.search.hps.surrogate.candidates import Candidates
+from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.learner import Learner, Places
+from dhmpi.search.hps.surrogate.task import Event
+
+
+class Model:
+    """Chooses candidates by a learner that holds a lie for each pending point until the truth comes.
+
+    Lies, penalties and the scale stay those of the objectives that the learner was fitted to; so what is chosen depends
+    on nothing but these, what else has been told, and what is pending, in whatever order it came.
+
+    Args:
+        learner: It watches the candidates.
+        candidates: What to choose from.
+        places: Their places, shape (num_candidates, ...).
+        objectives: What the learner was fitted to, shape (num,), NaN for failures.
+        seed: Seed of the search.
+        block: How many lots of candidates there were before, since the last refit to new objectives.
+        options: acq_func, liar_strategy, kappa and xi, as in `AMBSOptions`.
+
+    Attributes:
+        seconds: How long it took to make.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        candidates: Candidates,
+        places: Places,
+        objectives: Matrix,
+        seed: int,
+        block: int,
+        options: Any,
+    ) -> None:
+        self.learner, self.candidates, self._places = learner, candidates, places
+        self.num_fitted, self.block = len(objectives), block
+        self._seed, self._options = seed, options
+        self._scale = Scale.of(objectives, learner.bend)
+        standard = self._scale.standard(objectives)
+        lies = {"cl_min": standard.min(), "cl_mean": standard.mean(), "cl_max": standard.max()}
+        self._lie = float(lies[options.liar_strategy])
+        self._best = float(standard.min())
+        self._num_known = len(objectives)
+        self._lent: dict[Hashable, Places] = {}
+        self.seconds = 0.0
+
+    def lend(self, keys: Sequence[Hashable], rows: Matrix) -> None:
+        """Take in pending points, shape (num, num_columns), with a lie."""
+        places = self._take(rows)
+        self.learner.lend(places, np.full(len(rows), self._lie))
+        self._lent.update(zip(keys, places, strict=True))
+        self._num_known += len(rows)
+
+    def learn(self, keys: Sequence[Hashable], rows: Matrix, objectives: Matrix) -> None:
+        """Take in final points, shape (num, num_columns); the truth replaces the lie where there is one."""
+        values = self._scale.standard(objectives)
+        self._best = min(self._best, float(values.min(initial=self._best)))
+        found = [self._lent.pop(key, None) for key in keys]  # once, if a point is told repeatedly
+        lent = [places for places in found if places is not None]
+        was_lent = np.array([places is not None for places in found], dtype=bool)
+        if lent:
+            self.learner.replace(np.stack(lent), np.full(len(lent), self._lie), values[was_lent])
+        if len(lent) < len(keys):
+            self.learner.add(self._take(rows[~was_lent]), values[~was_lent])
+            self._num_known += len(keys) - len(lent)
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Take in many events at once."""
+        events = list(events)
+        last = {event.key: event for event in events}  # what was told has no lie any more
+        pending = [event for event in last.values() if not event.is_final]
+        final = [event for event in events if event.is_final]
+        if pending:
+            self.lend([event.key for event in pending], np.stack([event.row for event in pending]))
+        if final:
+            objectives = np.array([event.objective for event in final])
+            self.learn([event.key for event in final], np.stack([event.row for event in final]), objectives)
+
+    def choose(self) -> int:
+        """Return the index of the most promising candidate, or -1 if none is left."""
+        options, posterior = self._options, self.learner.posterior
+        names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
+        scores = score(names, posterior, self._best, options.kappa, options.xi)
+        picked = [self.candidates.best(each) for each in scores]
+        if len(set(picked)) == 1:
+            return picked[0]
+        rng = np.random.default_rng((self._seed, self.num_fitted, self._num_known))
+        return picked[hedge([float(posterior.mean[index]) for index in picked], rng)]
+
+    def _take(self, rows: Matrix) -> Places:
+        """Take rows away from the candidates, and return their places."""
+        indices = [self.candidates.take(row) for row in rows]
+        if indices and min(indices) >= 0:
+            return self._places[indices]
+        return self.learner.locate(rows)

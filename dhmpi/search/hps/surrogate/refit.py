@@ -1,0 +1,73 @@
+"""The jobs of the background: making models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dhmpi.search.hps.surrogate.archive import Scale
+from dhmpi.search.hps.surrogate.boosting import Boosting
+from dhmpi.search.hps.surrogate.candidates import Candidates, draw
+from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.forest import Forest
+from dhmpi.search.hps.surrogate.learner import Learner
+from dhmpi.search.hps.surrogate.model import Model
+from dhmpi.search.hps.surrogate.process import Process
+from dhmpi.search.hps.surrogate.task import Event, Task
+
+
+def refit(task: Task) -> Model:
+    """Return a model that depends on nothing but the task."""
+    begun = task.clock()
+    rows, objectives = task.rows[: task.num], task.objectives[: task.num]
+    rng = np.random.default_rng((task.seed, task.num))
+    learner = make_learner(task, int(rng.integers(2**31)))
+    values = Scale.of(objectives, learner.bend).standard(objectives)
+    chosen = subset(values, learner.max_rows, rng)
+    learner.fit(rows[chosen], values[chosen])
+    candidates = _candidates(task, values, learner)
+    places = learner.locate(candidates.rows)
+    learner.watch(places)
+    model = Model(learner, candidates, places, objectives, task.seed, task.block, task.options)
+    later = task.rows[task.num :]
+    model.learn(range(len(later)), later, task.objectives[task.num :])
+    model.apply(task.pending)
+    model.seconds = task.clock() - begun
+    return model
+
+
+def catch_up(model: Model, events: Sequence[Event]) -> Model:
+    """Let a model take in what has happened while it was made."""
+    model.apply(events)
+    return model
+
+
+def make_learner(task: Task, seed: int) -> Learner:
+    """Return the learner that the options name."""
+    name = task.options.learner
+    if name == "GP":
+        return Process(task.encoding.num_columns, seed, task.options.ask_budget)
+    return Boosting(seed) if name == "GBRT" else Forest(name, seed)
+
+
+def subset(values: Matrix, num: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Return the indices of at most `num` values: a third of them the best ones, the latest ones, and any others."""
+    if len(values) <= num:
+        return np.arange(len(values))
+    best = np.argsort(values, kind="stable")[: num // 3]
+    latest = np.arange(len(values) - num // 3, len(values))
+    others = rng.permutation(len(values))[:num]
+    # The first occurrences: the best and the latest come first, whatever is left is filled up.
+    together = np.concatenate([best, latest, others])
+    _, first = np.unique(together, return_index=True)
+    return np.sort(together[np.sort(first)[:num]])
+
+
+def _candidates(task: Task, values: Matrix, learner: Learner) -> Candidates:
+    rng = np.random.default_rng((task.seed, task.num, task.block))
+    parents = task.rows[np.argsort(values, kind="stable")[: learner.num_parents]]
+    units = draw(task.encoding, rng, parents, learner.num_candidates, learner.is_smooth)
+    candidates = Candidates(task.encoding, units)
+    if task.encoding.space.size is not None:  # points of a range of real numbers are never drawn twice
+        candidates.known(task.rows[: task.num])
+    return candidates

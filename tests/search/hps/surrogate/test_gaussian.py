@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from dhmpi.search.hps.surrogate.gaussian import Gaussian, Parameters, _Fit, fit
+
+OWNERS = np.array([0, 1, 1, 2])  # the second dimension has two columns
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).uniform(-1, 1, (30, 4))
+
+
+@pytest.fixture
+def values(rows):
+    return np.sin(3 * rows[:, 0]) + rows[:, 1] * rows[:, 3]
+
+
+PARAMETERS = Parameters(np.array([0.7, 1.1, 0.9]), 1.3, 1e-4, 0.2)
+
+
+def covariance(left, right):
+    """The covariance, written down once more, one pair at a time."""
+    lengths = PARAMETERS.lengths[OWNERS]
+    distance = np.sqrt(5) * np.linalg.norm((left - right) / lengths)
+    matern = PARAMETERS.amplitude * (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return matern + PARAMETERS.trend * (1 + left @ right / 3) ** 2
+
+
+def test_predictions_are_those_of_the_textbook(rows, values):
+    new = np.random.default_rng(1).uniform(-1, 1, (5, 4))
+    known = np.array([[covariance(a, b) for b in rows] for a in rows]) + PARAMETERS.noise * np.eye(len(rows))
+    across = np.array([[covariance(a, b) for b in rows] for a in new])
+    posterior = Gaussian(rows, values, OWNERS, PARAMETERS).predict(new)
+    variance = [covariance(a, a) - each @ np.linalg.solve(known, each) for a, each in zip(new, across, strict=True)]
+    assert posterior.mean == pytest.approx(across @ np.linalg.solve(known, values), rel=1e-4)
+    assert posterior.deviation == pytest.approx(np.sqrt(variance), rel=1e-3)
+
+
+def test_imagined_points_leave_the_mean_and_take_away_the_doubt(rows, values):
+    process = Gaussian(rows, values, OWNERS, PARAMETERS)
+    pending = np.random.default_rng(2).uniform(-1, 1, (4, 4))
+    before, after = process.predict(pending), process.imagine(pending).predict(pending)
+    assert after.mean == pytest.approx(before.mean, abs=1e-8)
+    assert (after.deviation < 0.2 * before.deviation).all()
+    # The same as if they were known with the values that are predicted.
+    known = Gaussian(np.vstack([rows, pending]), np.concatenate([values, before.mean]), OWNERS, PARAMETERS)
+    new = np.random.default_rng(3).uniform(-1, 1, (6, 4))
+    for ours, theirs in zip(process.imagine(pending).predict(new), known.predict(new), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_slopes_are_those_of_the_predictions(rows, values):
+    process = Gaussian(rows, values, OWNERS, PARAMETERS).imagine(rows[:2] + 0.1)
+    row = np.array([0.3, -0.2, 0.5, 0.1])
+    mean, deviation, _, _ = process.slope(row)
+    posterior = process.predict(row[None])
+    assert (mean, deviation) == pytest.approx((posterior.mean[0], posterior.deviation[0]), rel=1e-6)
+    assert check_grad(lambda at: process.slope(at)[0], lambda at: process.slope(at)[2], row) < 1e-5
+    assert check_grad(lambda at: process.slope(at)[1], lambda at: process.slope(at)[3], row) < 1e-5
+
+
+def test_choices_know_the_choices_before_them(rows, values):
+    process = Gaussian(rows, values, OWNERS, PARAMETERS)
+    candidates = np.random.default_rng(4).uniform(-1, 1, (50, 4))
+    kappas = np.array([2.0, 0.0, 2.0, 2.0])
+    expected = []
+    for kappa in kappas:
+        mean, deviation = process.predict(candidates)
+        bounds = mean - kappa * deviation
+        bounds[expected] = np.inf
+        expected.append(int(bounds.argmin()))
+        process = process.imagine(candidates[expected[-1:]])
+    assert Gaussian(rows, values, OWNERS, PARAMETERS).choose(candidates, kappas) == expected
+
+
+def test_the_slope_of_the_likelihood_is_right(rows, values):
+    expected = np.array([(0.0, 1.0)] * 6)
+    objective = _Fit(rows, values, OWNERS, expected)
+    for logs in (np.zeros(6), np.array([0.3, -0.5, 0.2, 0.4, -3.0, -1.0])):
+        assert check_grad(lambda at: objective(at)[0], lambda at: objective(at)[1], logs) < 1e-3
+
+
+def test_a_fit_finds_a_quadratic_in_any_direction():
+    rng = np.random.default_rng(5)
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    stretch = turn @ np.diag([1, 10, 100, 1000.0]) @ turn.T
+    rows, new = rng.uniform(-1, 1, (2, 60, 4))
+    values = np.einsum("ij,jk,ik->i", rows, stretch, rows)
+    mean, deviation = values.mean(), values.std()
+    logs, _ = fit(rows, (values - mean) / deviation, np.arange(4))
+    predicted = Gaussian(rows, (values - mean) / deviation, np.arange(4), Parameters.from_logs(logs)).predict(new).mean
+    truth = np.einsum("ij,jk,ik->i", new, stretch, new)
+    assert np.abs(predicted * deviation + mean - truth).max() < 0.02 * deviation
+
+
+def test_points_that_coincide_are_no_fault(values, rows):
+    twice = np.vstack([rows, rows])
+    certain = PARAMETERS._replace(noise=0.0)
+    posterior = Gaussian(twice, np.concatenate([values, values]), OWNERS, certain).predict(rows)
+    assert posterior.mean == pytest.approx(values, abs=1e-2)

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from contracts.executors import Inline, Later
+from contracts.search import done, ended, mixed_problem, objective
+
+from dhmpi.benchmark.space import Space
+from dhmpi.evaluation import State
+from dhmpi.search.hps.surrogate import regional
+from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.load import PACES
+from dhmpi.search.hps.surrogate.regional import RegionalProposer
+from dhmpi.search.sampling import Sampler, spread
+
+CUBE = Space.from_specs({f"x{index}": (-5.0, 5.0) for index in range(4)})
+
+
+def standing():
+    return 0.0
+
+
+def bowl(point):
+    return sum((value - 1.5) ** 2 for value in point.values())
+
+
+@pytest.fixture
+def proposer():
+    return RegionalProposer(CUBE, 1, 0.05, Background(Inline(), standing))
+
+
+def initial(space, num, seed=0):
+    sampler, seen = Sampler(space, seed, spread), set()
+    points = []
+    while len(points) < num:
+        points.append(sampler.draw(seen))
+        seen.add(space.key(points[-1]))
+    return points
+
+
+def converse(proposer, space, evaluate, num, num_initial=12):
+    """Tell initial points, then propose and tell one by one; return the keys of what is known."""
+    seen = set()
+    for id, point in enumerate(initial(space, num_initial)):
+        proposer.told([done(id, point, evaluate(point))])
+        seen.add(space.key(point))
+    for id in range(num_initial, num):
+        point = proposer.propose(seen)
+        seen.add(space.key(point))
+        proposer.asked(space.key(point), point)
+        proposer.told([done(id, point, evaluate(point))])
+    return seen
+
+
+def test_before_enough_has_succeeded_there_is_nothing_to_propose(proposer):
+    points = initial(CUBE, 20)
+    proposer.told([ended(id, point, State.FAILED) for id, point in enumerate(points[:10])])
+    proposer.told([done(10 + id, point, bowl(point)) for id, point in enumerate(points[10:19])])
+    assert (proposer.propose(set()), proposer.mode) == (None, "initial")
+    proposer.told([done(19, points[19], 1.0)])
+    assert proposer.propose(set()) is not None
+    assert proposer.mode == "gp"
+
+
+def test_a_bowl_is_solved(proposer):
+    values = []
+    converse(proposer, CUBE, lambda point: values.append(bowl(point)) or values[-1], 50)
+    assert min(values) < 1e-4
+
+
+def test_proposals_that_are_pending_are_apart(proposer):
+    """While nothing is told, what is thought best does not attract everybody."""
+    seen = converse(proposer, CUBE, bowl, 14)
+    asked = []
+    for _ in range(12):
+        point = proposer.propose(seen)
+        proposer.asked(CUBE.key(point), point)
+        seen.add(CUBE.key(point))
+        asked.append(list(point.values()))
+    distances = [np.linalg.norm(np.subtract(a, b)) for index, a in enumerate(asked) for b in asked[:index]]
+    assert min(distances) > 1e-3
+    assert np.median(distances) > 1
+
+
+@pytest.mark.parametrize("pace", PACES, ids=lambda pace: pace.name)
+def test_every_pace_proposes_new_legal_points(monkeypatch, pace):
+    monkeypatch.setattr("dhmpi.search.hps.surrogate.load.PACES", (pace,))
+    space = Space.from_specs(mixed_problem().space)
+    proposer = RegionalProposer(space, 1, 0.05, Background(Inline(), standing))
+    seen = set()
+    for id, point in enumerate(initial(space, 15)):
+        proposer.told([done(id, point, objective(point))])
+        seen.add(space.key(point))
+    for _ in range(100):
+        point = proposer.propose(seen)
+        assert space.canonical(point) == point
+        assert space.key(point) not in seen
+        seen.add(space.key(point))
+        proposer.asked(space.key(point), point)
+    assert proposer.mode == pace.name
+
+
+def test_a_refit_is_not_waited_for():
+    later = Later()
+    proposer = RegionalProposer(CUBE, 1, 0.05, Background(later, standing))
+    points = initial(CUBE, 30)
+    proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[:20])])
+    assert proposer.propose(set()) is None
+    later.run()
+    assert proposer.propose(set()) is not None
+    assert proposer.num_refits == 1
+    proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[20:], start=20)])
+    assert proposer.propose(set()) is not None  # by the surfaces that there are, and all that is known
+    assert (proposer.num_refits, len(later.jobs)) == (1, 1)
+
+
+def test_the_exception_of_a_refit_surfaces(proposer, monkeypatch):
+    def fail(*arguments):
+        raise ArithmeticError("no surface")
+
+    monkeypatch.setattr(regional, "fit_surface", fail)
+    with pytest.raises(ArithmeticError, match="no surface"):
+        proposer.told([done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 12))])
+
+
+def test_what_is_fitted_depends_on_how_many_were_told_not_on_how_they_came(proposer):
+    other = RegionalProposer(CUBE, 1, 0.05, Background(Inline(), standing))
+    evaluations = [done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 40))]
+    proposer.told(evaluations)
+    for evaluation in evaluations:
+        other.told([evaluation])
+    seen = {CUBE.key(evaluation.point) for evaluation in evaluations}
+    assert proposer.propose(seen) == other.propose(seen)
+    assert other.num_refits > proposer.num_refits

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from dhmpi.search.hps.surrogate.warp import BENDS, FARTHEST, tidy, warp
+
+
+@pytest.mark.parametrize("bend", BENDS)
+def test_warped_values_are_standard_and_in_the_same_order(bend):
+    values = np.random.default_rng(0).exponential(size=50) ** 3
+    standard, _ = warp(values, bend)
+    assert (float(standard.mean()), float(standard.std())) == pytest.approx((0, 1))
+    assert np.argsort(standard).tolist() == np.argsort(values).tolist()
+
+
+@pytest.mark.parametrize("bend", BENDS)
+def test_the_density_is_the_log_of_the_slopes(bend):
+    values = np.sort(np.random.default_rng(1).exponential(size=2000))
+    standard, density = warp(values, bend)
+    slopes = np.gradient(standard, values)
+    assert density == pytest.approx(float(np.log(slopes).sum()), rel=1e-3)
+
+
+def test_the_likelier_scale_is_that_of_the_values():
+    straight = np.random.default_rng(2).normal(size=500)
+    bent = np.exp(3 * straight)
+
+    def surprise(values, bend):
+        standard, density = warp(values, bend)
+        return 0.5 * float(standard @ standard) - density
+
+    assert min(BENDS, key=lambda bend: surprise(straight, bend)) == np.inf
+    assert min(BENDS, key=lambda bend: surprise(bent, bend)) == min(BENDS)
+
+
+@pytest.mark.parametrize("bend", BENDS)
+@pytest.mark.parametrize("values", [np.zeros(5), np.full(3, 1e300), np.array([2.0])])
+def test_equal_values_are_all_zero(values, bend):
+    assert warp(tidy(values), bend)[0].tolist() == [0.0] * len(values)
+
+
+def test_failures_count_as_the_worst():
+    assert tidy(np.array([1.0, np.nan, 4.0, 2.0])).tolist() == [0.25, 1.0, 1.0, 0.5]
+
+
+def test_an_outlier_does_not_hide_the_others():
+    tidied = tidy(np.array([0.0, 1.0, 2.0, 1e6]) / 1e6)
+    assert tidied.max() == pytest.approx(1.5e-6 + FARTHEST * 1.5e-6)
+
+
+@pytest.mark.parametrize("values", [[1e300, -1e300, 0.0], [1.7e308, -1.7e308], [5e-324, 0.0], [1e300, 1.0, 2.0]])
+@pytest.mark.parametrize("bend", BENDS)
+def test_extreme_values_stay_finite(values, bend):
+    assert np.isfinite(warp(tidy(np.array(values)), bend)[0]).all()
