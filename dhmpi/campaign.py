@@ -32,6 +32,7 @@ class Campaign:
 
     Attributes:
         seconds: Time spent in the search and in the store.
+        busy_share: Share of the time of `run` that this thread was computing instead of waiting for workers.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Campaign:
         self._num_final = sum(evaluation.state.is_final for evaluation in earlier)
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
         self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0}
+        self.busy_share = 0.0
         self._busy = 0.0  # seconds of all workers, in evaluations that have ended
         self._best: Evaluation | None = None
         for evaluation in earlier:
@@ -63,6 +65,13 @@ class Campaign:
         Returns:
             Why it ended, for people. The results are in the store, which stays open.
         """
+        begun, computed = time.perf_counter(), time.thread_time()
+        try:
+            return self._run()
+        finally:
+            self.busy_share = (time.thread_time() - computed) / max(time.perf_counter() - begun, 1e-9)
+
+    def _run(self) -> str:
         try:
             while not (why := self._reason_to_stop()):
                 wants_more = self._fill()

@@ -240,6 +240,7 @@ class _SearchRank:
             raise
         finally:
             progress.close()
-        store.set_statistics({f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()})
+        seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
+        store.set_statistics({**seconds, "busy_share": campaign.busy_share, **search.statistics()})
         store.close(why, campaign.is_complete)
         return Results(store.metadata, store.evaluations)

@@ -1,8 +1,9 @@
 """What `show` and `best` print, and what stands at the end of a campaign."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TextIO
+from typing import Any, TextIO
 
 from dhmpi.evaluation import Evaluation
 from dhmpi.plain import clean
@@ -22,6 +23,8 @@ def show(results: Results, stream: TextIO) -> None:
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
         "state": _state(results),
     }
+    if "mode" in metadata.statistics:
+        rows["surrogate"] = _surrogate(metadata.statistics)
     for index, run in enumerate(metadata.runs):
         ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
         rows[f"run {index + 1}"] = (
@@ -88,6 +91,12 @@ def _state(results: Results) -> str:
     if run is None or run["ended"] is None:
         return "running, or killed: continue with --resume"
     return f"{run['why']}: continue with --resume"
+
+
+def _surrogate(statistics: Mapping[str, Any]) -> str:
+    median, last = (1000 * statistics[name] for name in ("ask_median", "ask_p99"))
+    asks = f"a point took {median:.3g} ms, 99 % of them at most {last:.3g} ms"
+    return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * statistics['busy_share']:.0f} % of the time"
 
 
 def _counted(num: int, what: str) -> str:

@@ -277,6 +277,7 @@ def test_where_rank_0_spent_its_time_is_measured(tmp_path):
     made.run()
     assert set(made.seconds) == {"ask", "tell", "store"}
     assert all(seconds > 0 for seconds in made.seconds.values())
+    assert 0 < made.busy_share <= 1.01
 
 
 def test_the_file_is_in_its_place_from_the_beginning(tmp_path):

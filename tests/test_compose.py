@@ -207,7 +207,7 @@ def test_the_file_says_what_ran():
     assert (metadata.search, metadata.problem, metadata.seed) == ("hps-random", "HpProblem", 77)
     assert metadata.space == {"x": (0, 99)}
     assert metadata.options["isolation"] == "inline"
-    assert set(metadata.statistics) == {"ask_seconds", "tell_seconds", "store_seconds"}
+    assert {"ask_seconds", "tell_seconds", "store_seconds", "busy_share"} == set(metadata.statistics)
     assert metadata.runs[0]["layout"] == "1 rank, which searches and evaluates"
     assert len(metadata.runs[0]["hosts"]) == metadata.runs[0]["num_workers"] == 1
 

@@ -145,6 +145,14 @@ def test_show():
     )
 
 
+def test_show_says_what_proposed_the_points_and_what_that_cost():
+    statistics = {"mode": "gp", "ask_median": 0.0123, "ask_p99": 0.0456, "busy_share": 0.034}
+    results = Results(replace(METADATA, statistics=statistics), [])
+    assert rows(results)["surrogate"] == (
+        "gp; a point took 12.3 ms, 99 % of them at most 45.6 ms; rank 0 was computing 3 % of the time"
+    )
+
+
 def rows(results):
     shown = text(views.show, results).partition("\n\n")[0].splitlines()
     return {line[:12].strip(): line[12:] for line in shown}
