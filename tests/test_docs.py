@@ -11,6 +11,7 @@ import pytest
 
 import dhmpi
 from dhmpi.results.schema import markdown_table
+from dhmpi.search.hps.surrogate.load import PACES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,7 +47,14 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path):
 
 
 def test_every_file_that_is_mentioned_is_there():
-    for name in ["README.md", "CONTRIBUTING.md", "docs/running.md", "docs/results.md", "benchmarks/README.md"]:
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/running.md",
+        "docs/results.md",
+        "docs/surrogate.md",
+        "benchmarks/README.md",
+    ]:
         for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
             assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
     for script in re.findall(r"^    (scripts/\w+)", README, re.MULTILINE):
@@ -55,6 +63,13 @@ def test_every_file_that_is_mentioned_is_there():
 
 def test_the_layout_of_the_results_file_is_documented():
     assert markdown_table() in (ROOT / "docs" / "results.md").read_text()
+
+
+def test_the_modes_of_auto_are_documented():
+    shown = (ROOT / "docs" / "surrogate.md").read_text()
+    for name, batch, effort, _ in PACES:
+        row = f"| `{name}` | {batch} | {effort.num_points} | {effort.num_candidates} | {effort.num_polished} |"
+        assert row in shown
 
 
 def test_the_version_has_its_changes():
