@@ -8,6 +8,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, Protocol
 
 from dhmpi.evaluation import Evaluation, Point, State
@@ -133,11 +134,9 @@ class VirtualExecutor(Executor):
         """
         submitted, begun = self._clock(), time.thread_time()
         try:
-            result = fn(*args, **kwargs)
-            outcome = lambda future: future.set_result(result)  # noqa: E731  # one of two, with what it needs
-        except Exception as error:
-            caught = error
-            outcome = lambda future: future.set_exception(caught)  # noqa: E731
+            outcome = partial(Future.set_result, result=fn(*args, **kwargs))
+        except Exception as error:  # raised where the result is wanted
+            outcome = partial(Future.set_exception, exception=error)
         seconds = time.thread_time() - begun
         self._clock.spare(seconds)
         self.seconds += seconds

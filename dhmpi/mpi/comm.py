@@ -93,7 +93,7 @@ class Communicator:
             self._comm.Ack_failed()
             failed, world = self._comm.Get_failed(), self._comm.Get_group()
             found.update(self._mpi.Group.Translate_ranks(failed, list(range(failed.Get_size())), world))
-        except (NotImplementedError, self._mpi.Exception):
+        except (NotImplementedError, self._mpi.Exception):  # an MPI without ULFM cannot say; the suspects are known
             if not found:
                 raise
         for rank in found - self._lost:

@@ -149,7 +149,7 @@ class Search(ABC):
     def _learn(self, evaluations: list[Evaluation]) -> None:  # noqa: B027  # to learn nothing is a choice
         """Take note of final evaluations; the default learns nothing."""
 
-    def _lend(self, key: Hashable, point: Point) -> None:  # noqa: B027
+    def _lend(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
         """Take note of a point that has become pending; the default does not."""
 
     def statistics(self) -> dict[str, float | str]:

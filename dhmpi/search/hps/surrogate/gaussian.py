@@ -71,7 +71,8 @@ class Gaussian:
         extended = Gaussian.__new__(Gaussian)
         extended.__dict__.update(self.__dict__)
         across = solve_triangular(self._factor, self._covariance(self._rows, rows), lower=True, check_finite=False)
-        own = _factor(self._covariance(rows, rows) - across.T @ across, self._parameters.noise)
+        alone = self._covariance(rows, rows)
+        own = _factor(alone - across.T @ across, self._parameters.noise, float(np.trace(alone)) / len(rows))
         num, more = len(self._rows), len(rows)
         extended._rows = np.concatenate([self._rows, rows])
         extended._factor = np.zeros((num + more, num + more))
@@ -215,13 +216,19 @@ def _matern(left: Matrix, right: Matrix) -> Matrix:
     return matern
 
 
-def _factor(covariance: Matrix, noise: float) -> Matrix:
-    """Return the lower Cholesky factor of a covariance with noise; it needs more of it where points coincide."""
+def _factor(covariance: Matrix, noise: float, rounded: float = 0.0) -> Matrix:
+    """Return the lower Cholesky factor of a covariance with noise; it needs more of it where points coincide.
+
+    Args:
+        covariance: Shape (num, num); it is changed.
+        noise: What is added to the diagonal, at least.
+        rounded: Size of the variances whose rounding errors the covariance holds; by default, its own.
+    """
     diagonal = np.diag_indices_from(covariance)
     scale = float(np.trace(covariance)) / len(covariance)
     covariance[diagonal] += noise + NUGGET + 1e-2 * NUGGET * scale
-    for more in (0.0, 1e-8, 1e-6):
-        covariance[diagonal] += more * scale
+    for more in (0.0, 1e-8, 1e-6, 1e-4, 1e-2, 1.0):
+        covariance[diagonal] += more * max(scale, rounded)
         try:
             factor: Matrix = cholesky(covariance, lower=True, check_finite=False)
             return factor

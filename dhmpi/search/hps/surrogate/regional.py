@@ -1,7 +1,7 @@
 """The proposer behind `auto`: Gaussian processes in a trust region and over the whole space."""
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ class RegionalProposer(Proposer):
         """Wait until no refit is due; see `Proposer`."""
         self._advance()
         while self._job:
-            wait([self._job])
+            self._job.exception()  # waits; what it is, is raised by `_advance`
             self._advance()
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:

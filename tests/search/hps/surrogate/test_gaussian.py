@@ -95,6 +95,20 @@ def test_a_fit_finds_a_quadratic_in_any_direction():
     assert np.abs(predicted * deviation + mean - truth).max() < 0.02 * deviation
 
 
+def test_points_far_outside_the_box_are_no_fault():
+    rng = np.random.default_rng(63)
+    for _ in range(100):
+        near = rng.normal(size=(120, 5)) * 10 ** rng.uniform(-3, 0)
+        far, pending = rng.normal(size=(2, 40, 5)) * 10 ** rng.uniform(0, 2.4)
+        spread = np.exp(rng.uniform((-7, -18.4, -10), (5, 0, 8)))
+        process = Gaussian(
+            np.vstack([near, far]), rng.normal(size=160), np.arange(5), Parameters(np.exp(rng.normal(size=5)), *spread)
+        )
+        posterior = process.imagine(np.vstack([pending, pending[:5]])).predict(near)
+        assert np.isfinite(posterior.mean).all()
+        assert np.isfinite(posterior.deviation).all()
+
+
 def test_points_that_coincide_are_no_fault(values, rows):
     twice = np.vstack([rows, rows])
     certain = PARAMETERS._replace(noise=0.0)

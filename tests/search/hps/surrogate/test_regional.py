@@ -1,3 +1,5 @@
+from concurrent.futures import Executor, Future
+
 import numpy as np
 import pytest
 from contracts.executors import Inline, Later
@@ -110,6 +112,24 @@ def test_a_refit_is_not_waited_for():
     proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[20:], start=20)])
     assert proposer.propose(set()) is not None  # by the surfaces that there are, and all that is known
     assert (proposer.num_refits, len(later.jobs)) == (1, 1)
+
+
+class DoneWhenWaitedFor(Executor):
+    """Like that of a simulation, whose time goes on only when somebody waits."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        finish, future.exception = future.exception, lambda: future.set_result(function(*args, **kwargs)) or finish()
+        return future
+
+
+@pytest.mark.timeout(20)
+def test_settling_waits_by_the_means_of_the_future():
+    proposer = RegionalProposer(CUBE, 1, 0.05, Background(DoneWhenWaitedFor(), standing))
+    proposer.told([done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 12))])
+    assert proposer.num_refits == 0
+    proposer.settle()
+    assert proposer.num_refits == 1
 
 
 def test_the_exception_of_a_refit_surfaces(proposer, monkeypatch):
