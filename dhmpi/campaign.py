@@ -1,7 +1,7 @@
 """The loop that every search runs in: ask, submit, gather, tell, append."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +29,7 @@ class Campaign:
         deadline: When it stops [monotonic s], or None.
         stop: Whether a signal has asked it to stop.
         progress: What is shown meanwhile.
+        retries: How often an evaluation is begun again whose worker is lost.
 
     Attributes:
         seconds: Time spent in the search and in the store.
@@ -44,6 +45,7 @@ class Campaign:
         deadline: float | None,
         stop: StopRequest,
         progress: Progress,
+        retries: int = 2,
     ) -> None:
         self._search, self._evaluator, self._store = search, evaluator, store
         self._eval_limit, self._deadline = eval_limit, deadline
@@ -56,6 +58,8 @@ class Campaign:
         self.busy_share = 0.0
         self._busy = 0.0  # seconds of all workers, in evaluations that have ended
         self._best: Evaluation | None = None
+        self._retries = retries
+        self._num_lost: Counter[int] = Counter()
         for evaluation in earlier:
             self._compare(evaluation)
 
@@ -135,7 +139,7 @@ class Campaign:
 
     def _submit(self, evaluations: list[Evaluation]) -> None:
         if evaluations:
-            running = [self._evaluator.submit(evaluation) for evaluation in evaluations]
+            running = [self._evaluator.submit(each, self._search.config(each.point)) for each in evaluations]
             with self._clock("store"):
                 self._store.submitted(running)
                 self._store.commit()
@@ -144,14 +148,15 @@ class Campaign:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
         busy = self._busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
-            evaluations = self._evaluator.gather(timeout)
+            evaluations = [self._retried(each) for each in self._evaluator.gather(timeout)]
             with self._clock("store"):
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe
         for evaluation in evaluations:
             if evaluation.state.is_final:
                 self._num_final += 1
-                self._busy += (evaluation.ended or 0.0) - (evaluation.started or 0.0)
+                if evaluation.started is not None and evaluation.ended is not None:  # else it never began
+                    self._busy += evaluation.ended - evaluation.started
                 self._compare(evaluation)
             else:
                 self._again.append(evaluation)
@@ -160,6 +165,16 @@ class Campaign:
                 self._search.tell(evaluations)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._best, busy)
+
+    def _retried(self, evaluation: Evaluation) -> Evaluation:
+        """Let an evaluation fail that has been lost too often: it may be what ends its workers."""
+        if evaluation.state is not State.LOST:
+            return evaluation
+        self._num_lost[evaluation.id] += 1
+        if self._num_lost[evaluation.id] <= self._retries:
+            return evaluation
+        error = f"lost {self._num_lost[evaluation.id]} times; the last time: {evaluation.error}"
+        return evaluation._replace(state=State.FAILED, error=error)
 
     def _compare(self, evaluation: Evaluation) -> None:
         if evaluation.state is State.DONE and (

@@ -3,19 +3,23 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import dhmpi
 from dhmpi import environ
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, DhmpiError, InputError, LoadError, OptionError, did_you_mean
 
-DEFAULT_PROBLEM = "dhmpi.benchmark.hps.rosen2.problem.Problem"
-DEFAULT_RUN = "dhmpi.benchmark.hps.rosen2.rosenbrock2.run"
+if TYPE_CHECKING:
+    from dhmpi.results import Results
+
 VIEWS = {
     "show": "what ran, how it went, and the best point",
     "best": "the best evaluation",
-    "export": "all evaluations as CSV or JSON",
+    "export": "all evaluations as CSV or JSON, or the best architecture as a Keras model",
+    "train": "what becomes of the best architectures when they are trained again",
 }
+DRAW = "draw"
+DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
   mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
@@ -39,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = _command(words)
         prefix = f"dhmpi {command}"
-        return _view(command, words[1:]) if command in VIEWS else _search(command, words[1:])
+        act = _draw if command == DRAW else _view if command in VIEWS else _search
+        return act(command, words[1:])
     except InputError as error:
         return _complain(prefix, error, EXIT_INPUT)
     except DhmpiError as error:
@@ -62,11 +67,11 @@ def _command(words: list[str]) -> str:
     from dhmpi.search.registry import SEARCHES
 
     if words and not words[0].startswith("-"):
-        names = [*SEARCHES, *VIEWS]
+        names = [*SEARCHES, *VIEWS, DRAW]
         if words[0] not in names:
             raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], names)}")
         return words[0]
-    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS
+    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS | {DRAW: DRAW_SUMMARY}
     listed = "\n".join(f"  {name:12}{summary}" for name, summary in commands.items())
     parser = Parser(
         "dhmpi",
@@ -81,23 +86,27 @@ def _command(words: list[str]) -> str:
 
 
 def _search(command: str, words: list[str]) -> int:
+    from dhmpi.evaluation import METHODS
     from dhmpi.options import add_arguments, as_flag, build, choice
-    from dhmpi.search.options import EVALUATORS, CampaignOptions
+    from dhmpi.search.options import CampaignOptions
     from dhmpi.search.registry import find
 
     search_class = find(command)
     parser = Parser(f"dhmpi {command}", description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0])
     parser.add_argument(
         "--problem",
-        default=DEFAULT_PROBLEM,
+        default=search_class.default_problem,
         help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "
         "path/to/file.py:Problem (default: %(default)s)",
     )
     parser.add_argument(
-        "--run", default=DEFAULT_RUN, help="function that evaluates a point, named likewise (default: %(default)s)"
+        "--run",
+        default=search_class.default_run,
+        help="function that evaluates a point, named likewise (default: %(default)s)",
     )
     parser.add_argument(
-        "--evaluator", help="where points are evaluated: mpi, serial (default: mpi with several ranks, else serial)"
+        "--evaluator",
+        help=f"where points are evaluated: {', '.join(METHODS)} (default: mpi with several ranks, else serial)",
     )
     add_arguments(parser, CampaignOptions)
     add_arguments(parser, search_class.Options)
@@ -106,7 +115,7 @@ def _search(command: str, words: list[str]) -> int:
     own_options: object = build(search_class.Options, values, as_flag)
     problem, run, evaluator = values["problem"], values["run"], values["evaluator"]
     if evaluator is not None:
-        evaluator = choice(EVALUATORS)("--evaluator", evaluator)
+        evaluator = choice(METHODS)("--evaluator", evaluator)
 
     from dhmpi import compose, logs, views
 
@@ -126,6 +135,11 @@ def _view(command: str, words: list[str]) -> int:
         form = parser.add_mutually_exclusive_group(required=True)
         form.add_argument("--csv", action="store_true", help="comma-separated values, one line per evaluation")
         form.add_argument("--json", action="store_true", help="one JSON document with the metadata and all evaluations")
+        form.add_argument("--keras", metavar="MODEL.keras", help="train the best architecture again, and save it")
+    if command == "train":
+        parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
+    if command in ("export", "train"):
+        parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
@@ -137,8 +151,34 @@ def _view(command: str, words: list[str]) -> int:
         views.show(found, sys.stdout)
     elif command == "best":
         views.best(found, sys.stdout, arguments.json)
+    elif command == "train" or arguments.keras:
+        _train(command, arguments, found)
     elif arguments.csv:
         results.export_csv(found, sys.stdout)
     else:
         results.export_json(found, sys.stdout)
+    return 0
+
+
+def _train(command: str, arguments: argparse.Namespace, found: "Results") -> None:
+    from dhmpi import architectures
+    from dhmpi.options import integer
+
+    epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
+    if command == "export":
+        architectures.export(found, arguments.keras, epochs, sys.stdout)
+    else:
+        architectures.report(found, integer(1)("--top", arguments.top), epochs, sys.stdout)
+
+
+def _draw(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Write {DRAW_SUMMARY}.")
+    parser.add_argument("file", help="ends in .dot; or in .png, .svg or .pdf if Graphviz is installed")
+    parser.add_argument("--problem", required=True, help="problem of an architecture search, named as for a search")
+    parser.add_argument("--arch", help="decisions of one architecture, as 1,0,3; by default the whole space is drawn")
+    arguments = parser.parse_args(words)
+
+    from dhmpi import architectures
+
+    architectures.draw(arguments.problem, arguments.arch, arguments.file)
     return 0

@@ -1,26 +1,25 @@
 """Putting a campaign together on all ranks: the place where names become objects."""
 
-import atexit
 import dataclasses
 import logging
 import os
+import shutil
 import sys
 import time
-import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import dhmpi
 from dhmpi import environ, results
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
-from dhmpi.evaluator import Evaluator, SerialEvaluator
-from dhmpi.evaluator.child import ChildExecutor
-from dhmpi.evaluator.executor import Executor, InlineExecutor, Setup
-from dhmpi.evaluator.mpi import MPIEvaluator
-from dhmpi.loader import load_run, run_name
-from dhmpi.mpi.comm import Communicator, connect, leave_at_once
-from dhmpi.mpi.protocol import WorkerEnd
-from dhmpi.options import as_flag
+from dhmpi.evaluation import METHODS
+from dhmpi.evaluator import Evaluator, MPIEvaluator
+from dhmpi.evaluator.executor import Resources, Setup
+from dhmpi.evaluator.factory import make, resolve_isolation
+from dhmpi.evaluator.program import check_placeholders, is_program
+from dhmpi.evaluator.ranks import join
+from dhmpi.options import as_flag, choice
 from dhmpi.progress import Progress
 from dhmpi.results import Metadata, Results, ResultsStore
 from dhmpi.search import Search
@@ -30,7 +29,6 @@ from dhmpi.signals import Stopped, StopRequest, leave_to_search_rank
 log = logging.getLogger(__name__)
 
 Label = Callable[[str], str]
-ONE_RANK = "1 rank, which searches and evaluates"
 
 
 def run_search(search: Search) -> Results | None:
@@ -50,7 +48,7 @@ def run(
     Args:
         make_search: Makes the search; called on rank 0 only.
         run_target: The run function, or its name.
-        evaluator: `mpi`, `serial`, an Evaluator, or None for the one that fits the number of ranks.
+        evaluator: Name of a method, an Evaluator, or None for what fits the number of ranks.
         options: What every search has.
         label: How an option is called in errors.
 
@@ -64,94 +62,76 @@ def run(
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
-        return _SearchRank(options, label, "an evaluator of one's own").run(make_search, evaluator)
+        return _SearchRank(options, label).run(make_search, evaluator)
     try:
-        setup = _setup(run_target, options, label)
-    except OptionError:
+        method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
+        isolation = resolve_isolation(method, options.isolation, label)
+        setup = _setup(run_target, options, isolation, label)
+    except InputError:
         if launch.rank > 0:
             return None  # rank 0 says it
         raise
-    with_mpi = evaluator == "mpi" or (evaluator is None and launch.found and launch.size != 1)
-    if not with_mpi:
-        if launch.rank > 0:
-            return None  # one rank is enough for the evaluators that need no MPI
-        return _SearchRank(options, label, ONE_RANK).run(make_search, _serial(setup, options))
-    return _run_on_ranks(make_search, setup, options, label)
+    if method == "mpi":
+        return _run_on_ranks(make_search, setup, isolation, options, label)
+    if launch.rank > 0:
+        return None  # one rank is enough for the evaluators that need no MPI
+    local = make(method, setup, options.num_workers, isolation=isolation, label=label)
+    return _SearchRank(options, label).run(make_search, local)
 
 
-def _setup(run_target: object, options: CampaignOptions, label: Label) -> Setup:
-    target = run_target
-    if options.isolation == "process" and not isinstance(target, str):
-        target = run_name(target)
-        if target is None:
-            raise OptionError(
-                f"{label('run')} must be a function that another interpreter can import, got {run_target!r}; "
-                f"define it at the top of a module, or set {label('isolation')} to 'inline'"
-            )
-    files = os.path.abspath(f"{options.output}.files")  # user code may change the directory
-    return Setup(target, options.timeout, files)  # type: ignore[arg-type]  # checked when loaded
+def _default_method(launch: environ.Launch) -> str:
+    return "mpi" if launch.found and launch.size != 1 else "serial"
 
 
-def _executor(setup: Setup, options: CampaignOptions, redirect: bool) -> Executor:
-    if options.isolation == "process":
-        return ChildExecutor(setup)
-    return InlineExecutor(setup, load_run, redirect)
+def _setup(run_target: object, options: CampaignOptions, isolation: str, label: Label) -> Setup:
+    resources = Resources(
+        options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
+    )
+    setup = Setup(run_target, options.timeout, _files(options), resources)  # type: ignore[arg-type]  # checked when loaded
+    return setup.named(label) if isolation == "process" else setup
 
 
-def _serial(setup: Setup, options: CampaignOptions) -> SerialEvaluator:
-    return SerialEvaluator(_executor(setup, options, redirect=False))
+def _files(options: CampaignOptions) -> str:
+    """Return the directory of what evaluations print and write, whole, since user code may change the current one."""
+    return os.path.abspath(f"{options.output}.files")
+
+
+def _remove_files(directory: str) -> None:
+    for path in Path(directory).glob("evaluation-*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _run_on_ranks(
-    make_search: Callable[[CampaignOptions], Search], setup: Setup, options: CampaignOptions, label: Label
+    make_search: Callable[[CampaignOptions], Search],
+    setup: Setup,
+    isolation: str,
+    options: CampaignOptions,
+    label: Label,
 ) -> Results | None:
-    executor = None
-    if environ.launch().rank > 0:
-        executor = _executor(setup, options, redirect=True)
-        if options.isolation == "process":
-            executor.load()  # before MPI starts, since a later child could inherit parts of it
-    comm = connect()
-    if comm.rank > 0:
-        _worker_rank(comm, executor or _executor(setup, options, redirect=True))
+    evaluator = join(setup, isolation, prepare=leave_to_search_rank)
+    if evaluator is None:
         return None
-    if comm.size == 1:
-        return _SearchRank(options, label, ONE_RANK).run(make_search, _serial(setup, options))
-    evaluator = MPIEvaluator(comm, signs=options.isolation == "process")
-    layout = f"{comm.size} ranks: rank 0 searches, ranks 1 to {comm.size - 1} evaluate; {comm.library()}"
     status = EXIT_FAILURE
     try:
-        found = _SearchRank(options, label, layout).run(make_search, evaluator)
+        found = _SearchRank(options, label).run(make_search, evaluator)
         status = 0
         return found
     except InputError:
         status = EXIT_INPUT
         raise
     finally:
-        # MPI_Finalize would wait for ranks that are stuck or gone; at exit, because the results are still to be shown.
-        if not evaluator.all_left:
-            atexit.register(comm.abort, status)
-        elif comm.has_losses:
-            atexit.register(leave_at_once, status)
-
-
-def _worker_rank(comm: Communicator, executor: Executor) -> None:
-    """Evaluate for the search rank until it says stop."""
-    leave_to_search_rank(executor.interrupt)
-    with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
-        try:
-            WorkerEnd(comm, executor).serve()
-        except BaseException:
-            # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
-            traceback.print_exc(file=stderr)
-            stderr.flush()
-            leave_at_once(EXIT_FAILURE)
+        if isinstance(evaluator, MPIEvaluator):
+            evaluator.leave(status)  # at exit, because the results are still to be shown
 
 
 class _SearchRank:
     """Rank 0: makes the search, opens the results, runs the campaign."""
 
-    def __init__(self, options: CampaignOptions, label: Label, layout: str) -> None:
-        self._options, self._label, self._layout = options, label, layout
+    def __init__(self, options: CampaignOptions, label: Label) -> None:
+        self._options, self._label = options, label
 
     def run(self, make_search: Callable[[CampaignOptions], Search], evaluator: Evaluator) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
@@ -163,7 +143,7 @@ class _SearchRank:
                 search = make_search(options)
                 self._check(search, evaluator)
                 earlier = self._earlier(search)
-                evaluator.seed = search.seed
+                evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():
                     evaluator.start()
                 store = self._open(search)
@@ -177,11 +157,14 @@ class _SearchRank:
             evaluator.shutdown()
 
     def _check(self, search: Search, evaluator: Evaluator) -> None:
+        run = search.run_target
+        if isinstance(run, str) and is_program(run):
+            check_placeholders(run, search.space.names)
         wanted, there = self._options.num_workers, evaluator.num_workers
         if wanted not in (None, there):
             remedy = "start another number of ranks, or leave it out"
             raise OptionError(
-                f"{self._label('num_workers')} must be {there} here ({self._layout}), got {wanted}; {remedy}"
+                f"{self._label('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"
             )
         if self._options.resume and self._options.overwrite:
             raise OptionError(f"{self._label('resume')} and {self._label('overwrite')} exclude each other; give one")
@@ -206,7 +189,9 @@ class _SearchRank:
         options, metadata = self._options, self._metadata(search)
         if options.resume:
             return ResultsStore.resume(options.output, metadata)
-        return ResultsStore.create(options.output, metadata, options.overwrite)
+        store = ResultsStore.create(options.output, metadata, options.overwrite)
+        _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
+        return store
 
     def _metadata(self, search: Search) -> Metadata:
         target = search.problem_target
@@ -219,19 +204,29 @@ class _SearchRank:
             created=time.time(),
             version=dhmpi.__version__,
             command=sys.argv,
+            maximises=search.maximises,
         )
 
     def _campaign(
         self, search: Search, evaluator: Evaluator, store: ResultsStore, deadline: float | None, stop: StopRequest
     ) -> Results:
         options = self._options
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), self._layout)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
         if not options.quiet:
-            print(self._layout, file=sys.stderr, flush=True)
+            print(evaluator.layout, file=sys.stderr, flush=True)
         num_before = sum(each.state.is_final for each in store.evaluations)
         terminal = environ.terminal()
-        progress = Progress(evaluator.num_workers, options.eval_limit, deadline, terminal, options.quiet, num_before)
-        campaign = Campaign(search, evaluator, store, options.eval_limit, deadline, stop, progress)
+        progress = Progress(
+            evaluator.num_workers,
+            options.eval_limit,
+            deadline,
+            terminal,
+            options.quiet,
+            num_before,
+            search.maximises,
+        )
+        limit, retries = options.eval_limit, options.retries
+        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries)
         try:
             why = campaign.run()
         except Exception as error:

@@ -95,7 +95,12 @@ def child_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     return child
 
 
+def num_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 def threads_per_rank(env: Mapping[str, str] = os.environ) -> int:
     """Return this rank's share of the cores that it may run on, at least 1."""
     local_size = next((int(env[name]) for name in LOCAL_SIZE_VARIABLES if env.get(name, "").isdigit()), 1)
-    return max(1, len(os.sched_getaffinity(0)) // max(1, local_size))
+    return max(1, num_cores() // max(1, local_size))

@@ -6,11 +6,12 @@
     + LoadError        a name or file that should hold a problem or a run function
     + OptionError      an option's value, or a combination of options
     + ResultsError     a results file that cannot be read, written or resumed
+    + DataError        a data set whose files are missing or broken
+  x TrainingError      an architecture cannot be built or trained
   x EvaluatorError     an evaluator cannot start or go on
     + ProtocolError    ranks disagree, or a rank is gone
 """
 
-import difflib
 from collections.abc import Iterable
 
 # Exit statuses of the command line.
@@ -50,6 +51,14 @@ class ResultsError(InputError):
     """A results file cannot be read, written or resumed."""
 
 
+class DataError(InputError):
+    """A data set cannot be read."""
+
+
+class TrainingError(DhmpiError):
+    """An architecture cannot be built or trained."""
+
+
 class EvaluatorError(DhmpiError):
     """An evaluator cannot start or go on."""
 
@@ -60,6 +69,8 @@ class ProtocolError(EvaluatorError):
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return the remedy for a misspelt name: near misses, or else all choices."""
+    import difflib  # only errors need it, and interpreters that run user code start often
+
     known = sorted(choices)
     near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in known], n=1, cutoff=0.6)
     if near:

@@ -6,6 +6,17 @@ from typing import Any, NamedTuple
 
 Point = dict[str, Any]
 
+# Where evaluations can run.
+METHODS = ("mpi", "serial", "threadPool", "processPool", "subprocess", "balsam")
+
+
+def turned(value: float | None, maximises: bool) -> float | None:
+    """Return the objective of what a run function returned, or the other way round.
+
+    Objectives are to be small, rewards to be large. This is the one place where the sign is turned.
+    """
+    return -value if maximises and value is not None else value
+
 
 class State(StrEnum):
     """Where an evaluation stands; a failure is a state, never a magic number."""

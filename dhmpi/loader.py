@@ -3,23 +3,19 @@
 A name is `pkg.module.Attr`, `pkg.module:Attr`, `path/to/file.py` or `path/to/file.py:Attr`.
 """
 
-import difflib
-import hashlib
 import importlib
 import importlib.util
-import inspect
 import operator
 import os
-import pkgutil
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from dhmpi.errors import LoadError, did_you_mean
+
+# What only errors need is imported where they are made: interpreters that run user code start often, and with this.
 
 T = TypeVar("T")
 
@@ -39,7 +35,7 @@ def load_problem(target: object) -> Any:
     """
     found = load(target, "Problem") if isinstance(target, str) else target
     label = f"{target!r}" if isinstance(target, str) else f"the {type(found).__name__} given"
-    if inspect.isclass(found) or (callable(found) and not hasattr(found, "space")):
+    if isinstance(found, type) or (callable(found) and not hasattr(found, "space")):
         found = _guarded(found, f"{label} must make a problem when called without arguments")
     space = getattr(found, "space", None)
     if not isinstance(space, Mapping):
@@ -133,7 +129,7 @@ def _import_deepest(name: str, is_module: bool) -> tuple[ModuleType, str]:
         is_last = i == len(parts) - 1
         value = getattr(module, part, None)
         # In pkg.run, the function run of the package hides its module run.
-        is_hidden = is_last and not is_module and value is not None and not inspect.ismodule(value)
+        is_hidden = is_last and not is_module and value is not None and not isinstance(value, ModuleType)
         if is_hidden or not _is_found(f"{module.__name__}.{part}", module):
             if is_module or (value is None and not is_last and hasattr(module, "__path__")):
                 raise LoadError(_no_module(module, part))
@@ -161,6 +157,9 @@ def _no_module(parent: ModuleType | None, part: str) -> str:
     if parent is not None:
         name = f"{parent.__name__}.{part}"
         return f"module {name!r} must exist, got none; {did_you_mean(part, _public(parent))}"
+    import difflib
+    import pkgutil
+
     near = difflib.get_close_matches(part, {info.name for info in pkgutil.iter_modules()})
     here = [info.name for info in pkgutil.iter_modules([os.getcwd()])]
     remedy = did_you_mean(part, near or here) if near or here else "go to its directory or set PYTHONPATH"
@@ -192,7 +191,11 @@ def _name_of_file(path: Path) -> str:
         is_free = False
     else:
         is_free = taken is None or (file is not None and Path(file).resolve() == path)
-    return path.stem if is_free else f"{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:12]}"
+    if is_free:
+        return path.stem
+    import hashlib
+
+    return f"{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:12]}"
 
 
 def _execute(name: str, path: Path) -> ModuleType:
@@ -217,6 +220,8 @@ def _make_importable(directory: str) -> None:
 
 def _is_found_afresh(name: str, file: str) -> bool:
     """Whether a new interpreter started here finds a module of one file by its name."""
+    import sysconfig
+
     paths = sysconfig.get_paths()
     fresh = [os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     fresh += [paths[scheme] for scheme in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -241,7 +246,10 @@ def _attribute(module: ModuleType, label: str, attribute: str) -> object:
 
 def _public(owner: object) -> set[str]:
     """Return the names of submodules and of the attributes that are meant for others."""
-    names = {name for name in dir(owner) if not name.startswith("_") and not inspect.ismodule(getattr(owner, name, 0))}
+    import pkgutil
+
+    names = {name for name in dir(owner) if not name.startswith("_")}
+    names = {name for name in names if not isinstance(getattr(owner, name, 0), ModuleType)}
     return names | {info.name for info in pkgutil.iter_modules(getattr(owner, "__path__", []))}
 
 
@@ -261,6 +269,8 @@ def _guarded(call: Callable[[], T], constraint: str) -> T:
 
 
 def _user_traceback(error: BaseException) -> str:
+    import traceback
+
     report = traceback.TracebackException.from_exception(error)
     links: list[traceback.TracebackException | None] = [report]
     while links:

@@ -62,17 +62,21 @@ def number(minimum: float, *, exclusive: bool = False) -> Parse:
 
 
 def choice(names: Iterable[str]) -> Parse:
-    """Return a parser of one of the given names; the case is ignored."""
-    known = {name.lower(): name for name in names}
+    """Return a parser of one of the given names; case, hyphens and underscores are ignored."""
+    known = {_squeezed(name): name for name in names}
 
     def parse(name: str, value: object) -> str:
-        found = known.get(value.lower()) if isinstance(value, str) else None
+        found = known.get(_squeezed(value)) if isinstance(value, str) else None
         if found is None:
             remedy = did_you_mean(str(value), known.values())
             raise OptionError(f"{name} must be one of {', '.join(known.values())}, got {_shown(value)}; {remedy}")
         return found
 
     return parse
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def text(name: str, value: object) -> str:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, State, turned
 
 LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
 RATE_WINDOW = 30.0  # s
@@ -26,6 +26,7 @@ class Progress:
         terminal: A terminal, or None for plain lines on standard error.
         quiet: Whether nothing is shown.
         num_before: Evaluations that an earlier run has left.
+        maximises: Whether run functions return rewards.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Progress:
         terminal: TextIO | None,
         quiet: bool,
         num_before: int = 0,
+        maximises: bool = False,
     ) -> None:
         self._num_workers = num_workers
         self._eval_limit = eval_limit
         self._deadline = deadline
         self._quiet = quiet
+        self._maximises = maximises
         self._bar = None
         if terminal is not None and not quiet:
             self._bar = tqdm(
@@ -92,7 +95,7 @@ class Progress:
         done = counts.get(State.DONE, 0)
         parts = [
             f"{done} done, {num_final - done} failed, {num_running} running",
-            "no objective yet" if best is None else f"best {best.objective:.6g}",
+            "no objective yet" if best is None else f"best {turned(best.objective, self._maximises):.6g}",
             f"{rate:.3g}/s",
             f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
         ]

@@ -5,18 +5,22 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.plain import clean
 from dhmpi.results import Results, summarise
+
+# Characters of a result that a person wants to see.
+LONGEST = 200
 
 
 def show(results: Results, stream: TextIO) -> None:
     """Print what ran, how it went, and the best point."""
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
+    better = "larger rewards" if metadata.maximises else "smaller objectives"
     counts = ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
     rows = {
         "search": metadata.search,
-        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, smaller objectives are better)",
+        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
         "seed": str(metadata.seed),
         "created": _local(metadata.created),
         "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
@@ -47,7 +51,7 @@ def best(results: Results, stream: TextIO, as_json: bool = False) -> None:
         print("no evaluation has succeeded", file=stream)
         _print_errors(results, stream)
     else:
-        _print_best(found, stream)
+        _print_best(found, results.metadata.maximises, stream)
 
 
 def report(results: Results, path: str, stream: TextIO) -> None:
@@ -67,15 +71,25 @@ def report(results: Results, path: str, stream: TextIO) -> None:
     stream.flush()
 
 
-def _print_best(found: Evaluation, stream: TextIO) -> None:
-    print(f"best objective {found.objective:.10g}, evaluation {found.id}:", file=stream)
+def _print_best(found: Evaluation, maximises: bool, stream: TextIO) -> None:
+    what, value = "reward" if maximises else "objective", turned(found.objective, maximises)
+    print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
     width = max(len(name) for name in [*found.point, *found.extra])
     for name, value in found.point.items():
         print(f"  {name:{width}}  {value!r}", file=stream)
     if found.extra:
         print("its other results:", file=stream)
     for name, value in found.extra.items():
-        print(f"  {clean(name):{width}}  {value!r}", file=stream)
+        text = _shortened(value).replace("\n", "\n" + " " * (width + 4))
+        print(f"  {clean(name):{width}}  {text}", file=stream)
+
+
+def _shortened(value: object) -> str:
+    """Return a value as a person wants to see it: texts of several lines as they are, all else in one, cut short."""
+    if isinstance(value, str) and "\n" in value:
+        return clean(value)
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 def _print_errors(results: Results, stream: TextIO) -> None:

@@ -50,7 +50,7 @@ class FakeEvaluator(Evaluator):
         self._tasks.append(task)
         self.most_pending = max(self.most_pending, self.num_pending)
 
-    def gather(self, timeout):
+    def _gather(self, timeout):
         tasks, self._tasks = self._tasks, []
         return [self._end(task) for task in tasks]
 
@@ -60,20 +60,20 @@ class FakeEvaluator(Evaluator):
         value = float(task.point["x"]) if state is State.DONE else None
         return pending._replace(state=state, objective=value, started=now, ended=now, rank=1)
 
-    def cancel(self, timeout):
+    def _cancel(self, timeout):
         return self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self):
         pass
 
 
-def campaign(tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None):
+def campaign(tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None, retries=2):
     if store is None:
         metadata = Metadata(search=search.name, problem="test", space=search.space.specs(), seed=search.seed)
         store = ResultsStore.create(tmp_path / "results.h5", metadata)
     store.begin_run(evaluator.num_workers, [], "test")
     progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
-    return Campaign(search, evaluator, store, eval_limit, deadline, stop or StopRequest(), progress), store
+    return Campaign(search, evaluator, store, eval_limit, deadline, stop or StopRequest(), progress, retries), store
 
 
 def resume(tmp_path, search, evaluator, **limits):
@@ -101,6 +101,28 @@ def test_failures_count_and_the_lost_are_evaluated_again(tmp_path):
     assert len(store.evaluations) == 20
     assert store.counts[State.DONE] == 18
     assert store.counts[State.FAILED] == store.counts[State.TIMEOUT] == 1
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_what_ends_its_workers_fails_at_last(tmp_path, retries):
+    evaluator = FakeEvaluator(num_workers=1, script=[State.LOST] * (retries + 1))
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, retries=retries)
+    made.run()
+    assert len(store.evaluations) == 20
+    assert store.counts[State.FAILED] == 1
+    assert store.evaluations[0].error.startswith(f"lost {retries + 1} times")
+
+
+def test_what_never_began_kept_no_worker_busy(tmp_path):
+    class Refusing(FakeEvaluator):
+        def _gather(self, timeout):
+            tasks, self._tasks = self._tasks, []
+            return self._give_up([task.id for task in tasks], State.FAILED, "refused")
+
+    made, store = campaign(tmp_path, RandomSearch(problem()), Refusing())
+    made.run()
+    assert store.counts[State.FAILED] == 20
+    assert made._busy == 0.0
 
 
 def test_an_exhausted_space_ends_it(tmp_path):
@@ -152,10 +174,10 @@ def test_what_was_running_is_submitted_again(tmp_path):
         pass
 
     class Dying(FakeEvaluator):
-        def gather(self, timeout):
+        def _gather(self, timeout):
             if len(self.seen) > 6:
                 raise Killed
-            found = super().gather(timeout)
+            found = super()._gather(timeout)
             self.seen += found
             return found
 

@@ -1,6 +1,4 @@
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -77,15 +75,15 @@ def refused(error, act):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("label", "run", "isolation"), [(str, "run", "isolation"), (as_flag, "--run", "--isolation")])
-def test_options_are_called_as_they_were_given(label, run, isolation):
+@pytest.mark.parametrize(("label", "dashes"), [(str, ""), (as_flag, "--")])
+def test_options_are_called_as_they_were_given(label, dashes):
     def hidden(point):
         return 1.0
 
     sentence = refused(OptionError, lambda: compose.run(search, hidden, None, CampaignOptions(), label))
     assert sentence == (
-        f"{run} must be a function that another interpreter can import, got {hidden!r}; "
-        f"define it at the top of a module, or set {isolation} to 'inline'"
+        f"{dashes}run must be a function that another interpreter can import, got {hidden!r}; define it at the top "
+        f"of a module, or set {dashes}isolation to 'inline' or {dashes}evaluator to threadPool"
     )
 
 
@@ -94,7 +92,7 @@ def test_another_number_of_workers_is_refused(there, wanted):
     evaluator = Watched(there)
     sentence = refused(OptionError, search(evaluator=evaluator, num_workers=wanted).main)
     assert sentence == (
-        f"num_workers must be {there} here (an evaluator of one's own), got {wanted}; "
+        f"num_workers must be {there} here (1 rank, which searches and evaluates), got {wanted}; "
         "start another number of ranks, or leave it out"
     )
     assert evaluator.calls == ["shutdown"]
@@ -227,18 +225,18 @@ def test_the_seed_of_the_file_holds_when_none_is_given():
     assert sentence == "seed must be 77 as in the file, got 78"
 
 
-def test_a_worker_rank_that_breaks_down_says_why_though_its_output_is_the_evaluations(tmp_path):
-    code = f"""
-from dhmpi import compose
-from dhmpi.evaluator.executor import InlineExecutor, Setup
+def test_a_placeholder_of_a_program_must_name_a_dimension():
+    sentence = refused(LoadError, search(run="exec:echo {xx}", evaluator="subprocess", isolation=None).main)
+    assert "'xx'" in sentence
+    assert list(Path().iterdir()) == []
 
-class Broken:
-    def send(self, *message): pass
-    def receive(self): raise RuntimeError("the network is down")
 
-executor = InlineExecutor(Setup(abs, None, {str(tmp_path)!r}), lambda target: target, redirect=True)
-compose._worker_rank(Broken(), executor)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
-    assert "RuntimeError: the network is down" in done.stderr
+def test_overwriting_a_campaign_removes_what_its_evaluations_wrote():
+    search().main()
+    old = Path("results.h5.files") / "evaluation-000003"
+    old.mkdir(parents=True)
+    (old / "model.txt").write_text("old")
+    (old.parent / "evaluation-000001.log").write_text("old")
+    (old.parent / "notes.txt").write_text("somebody's")
+    search(overwrite=True).main()
+    assert [path.name for path in old.parent.iterdir()] == ["notes.txt"]

@@ -9,27 +9,26 @@ as JSON lines over two pipes of its own, so that nothing the user's code prints 
 import contextlib
 import ctypes
 import json
+import math
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dhmpi import environ
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.evaluator.executor import BATCH_TIME, Executor, Output, Setup
+from dhmpi.evaluator.executor import BATCH_TIME, Executor, Output, Setup, readable
+from dhmpi.evaluator.once import prepare
+from dhmpi.evaluator.process import GRACE, epitaph, interpreter
 from dhmpi.evaluator.runner import Outcome, Runner, Task, unpack_outcomes
-from dhmpi.loader import load_run
+from dhmpi.plain import dumps
 
-# Seconds between SIGTERM and SIGKILL.
-GRACE = 0.5
-BOOT = "import sys; sys.path.append({root!r}); from dhmpi.evaluator.child import main; main({commands}, {answers})"
-ROOT = str(Path(__file__).resolve().parents[2])
+# How often to see whether a child is still there whose answers somebody else may keep open [s].
+LOOK_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # --- the supervising end
@@ -52,6 +51,19 @@ class ChildExecutor(Executor):
         self._started = 0.0
         self._deadline: float | None = None
 
+    @property
+    def descriptor(self) -> int | None:
+        """Where the child answers; None once a cancellation has ended it."""
+        return None if self._child is None else self._answers
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the running task's time is over; or, lest a grandchild keep the answers open, the next look."""
+        if self._is_stopping:
+            return 0.0
+        deadline = math.inf if self._deadline is None else self._deadline - time.monotonic()
+        return min(deadline, LOOK_INTERVAL)
+
     def load(self) -> None:
         """Start the child, unless there is one; whether it can load turns out at a later `poll`."""
         if self._child is not None:
@@ -59,9 +71,8 @@ class ChildExecutor(Executor):
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
         self._received = b""
-        boot = BOOT.format(root=ROOT, commands=commands, answers=answers)
         self._child = subprocess.Popen(
-            [sys.executable, "-c", boot],
+            interpreter("dhmpi.evaluator.child", commands, answers),
             stdin=subprocess.DEVNULL,
             stdout=self._output.file,
             stderr=subprocess.STDOUT,
@@ -77,8 +88,9 @@ class ChildExecutor(Executor):
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks to the child, or to its successor if it has died."""
-        if self._child is None:
-            self.load()
+        if self._child is not None and not self._tasks and self._child.poll() is not None:
+            self._kill()  # it has died while it was idle, which is no task's fault
+        self.load()
         if not self._tasks:
             self._start_clock()
         self._tasks.extend(tasks)
@@ -94,6 +106,7 @@ class ChildExecutor(Executor):
             self._is_stopping = False
             return self._cancelled()
         if self._child is None:
+            time.sleep(timeout)
             return []
         if len(self._tasks) > 1:
             time.sleep(BATCH_TIME / 2)  # for several short evaluations one look is enough
@@ -107,7 +120,7 @@ class ChildExecutor(Executor):
 
     def cancel(self) -> None:
         """Kill the child; its tasks become CANCELLED unless their outcomes are already on their way."""
-        if self._tasks and self._child is not None and not select.select([self._answers], [], [], 0)[0]:
+        if self._tasks and self._child is not None and not readable([self._answers], 0.0):
             self._kill()
             self._is_stopping = True
 
@@ -147,11 +160,11 @@ class ChildExecutor(Executor):
         """Account for a child that has ended by itself."""
         assert self._child is not None
         try:
-            cause = _epitaph(self._child.wait(GRACE))
+            cause = epitaph(self._child.wait(GRACE))
         except subprocess.TimeoutExpired:
             cause = "the process closed its channel to the worker"
         if not self._loaded_once:
-            return self._not_loaded(f"the run function could not be loaded: {cause}", self._output.collect(-1))
+            return self._not_loaded(f"the run function could not be loaded: {cause}", self._output.last())
         return self._give_up_first(State.FAILED, cause)
 
     def _not_loaded(self, sentence: str, details: str) -> list[Outcome]:
@@ -165,8 +178,7 @@ class ChildExecutor(Executor):
         if not self._tasks:
             return []  # an idle child has died; the next submit starts another
         task = self._tasks.popleft()
-        self._output.collect(task.id)
-        outcome = Outcome(task.id, state, None, self._started, time.time(), error)
+        outcome = self._output.explain(Outcome(task.id, state, None, self._started, time.time(), error))
         self.load()
         self._start_clock()
         if self._tasks:
@@ -192,7 +204,7 @@ class ChildExecutor(Executor):
         self._child, self.ready = None, False
 
     def _send(self, message: object) -> None:
-        line = json.dumps(message).encode() + b"\n"
+        line = dumps(message).encode() + b"\n"
         try:
             _write(self._commands, line)
         except BrokenPipeError:
@@ -201,7 +213,7 @@ class ChildExecutor(Executor):
     def _receive(self, timeout: float) -> list[bytes] | None:
         """Return the lines there are, after up to `timeout` seconds; None if the child has ended and said nothing."""
         assert self._child is not None
-        if not select.select([self._answers], [], [], timeout)[0]:
+        if not readable([self._answers], timeout):
             # A grandchild may hold the pipe open when the child is gone.
             return [] if self._child.poll() is None else None
         data = os.read(self._answers, 1 << 20)
@@ -209,14 +221,6 @@ class ChildExecutor(Executor):
             return None
         *lines, self._received = (self._received + data).split(b"\n")
         return lines
-
-
-def _epitaph(status: int) -> str:
-    if status >= 0:
-        return f"the process ended with exit status {status} before the run function returned"
-    name = signal.Signals(-status).name
-    hint = ", perhaps because the node ran out of memory" if name == "SIGKILL" else ""
-    return f"the process was killed by signal {-status} ({name}){hint}"
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -235,10 +239,8 @@ def main(commands: int, answers: int) -> None:
     os.set_inheritable(answers, False)
     lines = os.fdopen(commands, "rb")
     setup = json.loads(lines.readline())
-    sys.argv = [sys.argv[0]]
-    sys.path.extend(entry for entry in setup["path"] if entry not in sys.path)
     try:
-        run = load_run(setup["run"])
+        run = prepare(setup)
     except LoadError as error:
         _write(answers, json.dumps({"error": str(error), "details": error.details}).encode() + b"\n")
         return
@@ -251,6 +253,6 @@ def main(commands: int, answers: int) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             libc.fflush(None)
-            output.collect(outcome.id)
+            outcome = output.explain(outcome)
             # Before the next one begins: if that kills this process, the blame must fall on the right one.
             _write(answers, json.dumps(outcome).encode() + b"\n")

@@ -1,27 +1,45 @@
 """The contract of all evaluators."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator.runner import Outcome, Task
+from dhmpi.evaluation import Evaluation, Point, State, turned
+from dhmpi.evaluator.cache import Cache, CacheKey
+from dhmpi.evaluator.requests import Requests
+from dhmpi.evaluator.runner import Outcome, RunFunction, Task
 
 
 class Evaluator(ABC):
     """Runs evaluations somewhere, at most `num_workers` at a time.
 
-    Calls come in this order: `start` once; `submit` at most `num_idle` times, `gather`, and again; `cancel` when the
-    campaign must end early; `shutdown` at the end, also after an error. A failure of user code comes back from
-    `gather` as an evaluation, never as an exception.
+    A campaign calls in this order: `start` once; `submit` at most `num_idle` times, `gather`, and again; `cancel` when
+    it must end early; `shutdown` at the end, also after an error. A failure of user code comes back from `gather` as an
+    evaluation, never as an exception.
+
+    People who drive an evaluator by hand, made by `dhmpi.evaluator.create`, call `add_eval` as often as they like, then
+    `get_finished_evals` or `await_evals`, and `shutdown` or leave a `with` block. These start it.
+
+    Args:
+        cache_key: Returns what equal points have in common; each of these is evaluated once. None: everything is.
 
     Attributes:
         seed: The campaign's seed, from which each evaluation gets one of its own.
+        maximises: Whether run functions return what is to be large; objectives are small when they are good.
     """
 
-    def __init__(self) -> None:
+    # What `get_finished_evals` and `await_evals` give for a failure.
+    FAIL_RETURN_VALUE: ClassVar[float] = sys.float_info.max
+
+    def __init__(self, cache_key: CacheKey | None = None) -> None:
         self.seed = 0
+        self.maximises = False
         self._pending: dict[int, Evaluation] = {}
+        self._cache = None if cache_key is None else Cache(cache_key)
 
     @property
     @abstractmethod
@@ -29,9 +47,14 @@ class Evaluator(ABC):
         """How many evaluations can run at the same time."""
 
     @property
+    def layout(self) -> str:
+        """Who searches and who evaluates, for people."""
+        return f"1 rank, which searches; {type(self).__name__} evaluates with {self.num_workers} workers"
+
+    @property
     def num_pending(self) -> int:
         """How many evaluations have been submitted and not gathered."""
-        return len(self._pending)
+        return len(self._pending) + (self._cache.num_waiting if self._cache else 0)
 
     def running_seconds(self) -> float:
         """Return how long the pending evaluations have been running, all of them together."""
@@ -51,39 +74,57 @@ class Evaluator(ABC):
             EvaluatorError: The workers cannot start.
         """
 
-    def submit(self, evaluation: Evaluation) -> Evaluation:
-        """Start an evaluation on an idle worker.
+    def submit(self, evaluation: Evaluation, config: Point | None = None) -> Evaluation:
+        """Start an evaluation on an idle worker, which one that `is_known` does not take.
 
         Args:
             evaluation: One that is not running yet; its id is not among those that are.
+            config: What the run function gets (default: the point).
 
         Returns:
             The evaluation, RUNNING.
         """
-        if not self.num_idle:
+        if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
         running = Evaluation(evaluation.id, evaluation.point, None, State.RUNNING, time.time())
+        if self._cache and not self._cache.admit(running):
+            return running
         self._pending[evaluation.id] = running
         # A cheap hash: neighbouring ids get unlike seeds, and the same ones whenever the campaign is repeated.
         seed = (self.seed * 0x9E3779B97F4A7C15 + (evaluation.id + 1) * 0xD1B54A32D192ED03) % 2**32
-        self._submit(Task(evaluation.id, evaluation.point, seed))
+        self._submit(Task(evaluation.id, evaluation.point if config is None else config, seed))
         return running
+
+    def is_known(self, point: Point) -> bool:
+        """Return whether a point has been evaluated, or is being evaluated, and need not be again."""
+        return self._cache is not None and self._cache.knows(point)
 
     @abstractmethod
     def _submit(self, task: Task) -> None:
         """Hand a task to an idle worker."""
 
-    @abstractmethod
     def gather(self, timeout: float) -> list[Evaluation]:
         """Return the evaluations that have ended; wait up to `timeout` seconds for the first.
 
         Raises:
             EvaluatorError: No worker is left.
         """
+        if not self._cache:
+            return self._gather(timeout)
+        return self._cache.answer(self._gather(0.0 if self._cache.has_answers else timeout))
 
     @abstractmethod
+    def _gather(self, timeout: float) -> list[Evaluation]:
+        """Do what `gather` says, for what has been handed to a worker."""
+
     def cancel(self, timeout: float) -> list[Evaluation]:
         """Stop all running evaluations and return them, CANCELLED or as they ended, within about `timeout` seconds."""
+        ended = self._cancel(timeout)
+        return self._cache.answer(ended) if self._cache else ended
+
+    @abstractmethod
+    def _cancel(self, timeout: float) -> list[Evaluation]:
+        """Do what `cancel` says, for what has been handed to a worker."""
 
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this very process; called by a signal handler."""
@@ -96,10 +137,69 @@ class Evaluator(ABC):
         """Return the names of the hosts on which evaluations run."""
         return []
 
+    # --- by hand
+
+    @staticmethod
+    def create(
+        run_function: RunFunction | str,
+        cache_key: CacheKey | None = None,
+        method: str = "subprocess",
+        num_workers: int | None = None,
+        **options: Any,
+    ) -> "Evaluator":
+        """Make an evaluator by the name of its method; see `dhmpi.evaluator.create`."""
+        from dhmpi.evaluator.factory import create  # it imports all of the classes that derive from this one
+
+        return create(run_function, cache_key, method, num_workers, **options)
+
+    @cached_property
+    def _requests(self) -> Requests:
+        self.start()
+        return Requests(self, self.FAIL_RETURN_VALUE)
+
+    def add_eval(self, x: Point) -> None:
+        """Request an evaluation; it begins when a worker is idle, or has been done before."""
+        self._requests.add([x])
+
+    def add_eval_batch(self, xs: Iterable[Point]) -> None:
+        """Request evaluations."""
+        self._requests.add(xs)
+
+    def get_finished_evals(self) -> Iterator[tuple[Point, float]]:
+        """Yield the point and the objective of each request that has ended, once.
+
+        If none has, wait 10 ms for the first: a loop around this must not take a core from the workers.
+        """
+        return self._requests.finished()
+
+    def await_evals(self, to_read: Iterable[Point], timeout: float | None = None) -> Iterator[tuple[Point, float]]:
+        """Yield the points given and their objectives, in this order; wait until all have been evaluated.
+
+        Args:
+            to_read: Points that have been requested.
+            timeout: How long to wait [s].
+
+        Raises:
+            KeyError: A point has never been requested.
+            TimeoutError: The time is over; what has ended stays for `get_finished_evals`.
+        """
+        return self._requests.awaited(to_read, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    # --- for subclasses
+
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
         id, state, objective, started, ended, error, extra = outcome
         pending = self._pending.pop(id)
+        objective = turned(objective, self.maximises)
         return Evaluation(
             id, pending.point, objective, state, pending.submitted, started, ended, rank, host, error, extra
         )

@@ -1,6 +1,8 @@
 """Executors: the place where one evaluation at a time runs, in this process or in a child."""
 
+import math
 import os
+import select
 import shutil
 import signal
 import sys
@@ -8,17 +10,39 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
+from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
+from dhmpi.evaluator.once import LOADING
 from dhmpi.evaluator.runner import Outcome, Packed, RunFunction, Runner, Task, pack_outcomes, unpack_tasks
+from dhmpi.loader import run_name
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
+# What stands in an error between its reason and the end of what the evaluation has printed.
+LAST_OUTPUT = "--- last output ---"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one evaluation gets on a cluster, in Balsam's words.
+
+    Attributes:
+        num_nodes: Nodes.
+        ranks_per_node: Ranks on each of them.
+        threads_per_rank: Threads of each rank.
+        node_packing_count: How many evaluations share a node.
+    """
+
+    num_nodes: int = 1
+    ranks_per_node: int = 1
+    threads_per_rank: int = 64
+    node_packing_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -29,11 +53,40 @@ class Setup:
         run: The run function, or its name.
         timeout: Seconds that an evaluation may take, or None.
         files: Directory for what evaluations print and write.
+        resources: What an evaluation gets, where that is not simply a process.
     """
 
     run: RunFunction | str
     timeout: float | None = None
     files: str = "results.h5.files"
+    resources: Resources = Resources()
+
+    @classmethod
+    def of(cls, run: "RunFunction | str | Setup") -> "Setup":
+        """Return a run function's setup; a setup is its own."""
+        return run if isinstance(run, Setup) else cls(run)
+
+    def named(self, label: Callable[[str], str] = str) -> "Setup":
+        """Return the setup with the run function's name, by which other interpreters find it.
+
+        Args:
+            label: How an option is called in errors.
+
+        Raises:
+            OptionError: It has none; or such an interpreter has just imported the script that calls this.
+        """
+        if LOADING in os.environ:
+            raise OptionError(
+                f"evaluations must not be started by the import of a run function, got {os.environ[LOADING]!r}; "
+                "put what starts them under if __name__ == '__main__':"
+            )
+        name = self.run if isinstance(self.run, str) else run_name(self.run)
+        if name is None:
+            raise OptionError(
+                f"{label('run')} must be a function that another interpreter can import, got {self.run!r}; define it "
+                f"at the top of a module, or set {label('isolation')} to 'inline' or {label('evaluator')} to threadPool"
+            )
+        return replace(self, run=name)
 
 
 class Executor(ABC):
@@ -53,6 +106,16 @@ class Executor(ABC):
     def busy(self) -> bool:
         """Whether there are tasks without an outcome."""
         return bool(self._tasks)
+
+    @property
+    def descriptor(self) -> int | None:
+        """What is readable when `poll` has something to do; None: it has at once, or there is nothing to wait for."""
+        return None
+
+    @property
+    def seconds_left(self) -> float:
+        """Return after how long `poll` has something to do although nothing is readable."""
+        return math.inf
 
     @abstractmethod
     def load(self) -> None:
@@ -97,6 +160,14 @@ class Executor(ABC):
         return outcomes
 
 
+def readable(descriptors: Iterable[int], timeout: float) -> bool:
+    """Wait up to `timeout` seconds until one of the descriptors is readable, and return whether one is."""
+    poll = select.poll()  # select.select takes no descriptor above 1023
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
+
+
 class Output:
     """Where user code prints: a nameless file on the node, copied to a file of its own per evaluation.
 
@@ -111,20 +182,34 @@ class Output:
         self._directory = Path(directory)
         self.file: BinaryIO = file or open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
 
+    def last(self) -> str:
+        """Return the last 2,000 characters that have been printed."""
+        size = os.fstat(self.file.fileno()).st_size
+        with self.printed() as printed:
+            printed.seek(max(0, size - 2000))
+            return printed.read().decode(errors="replace")
+
     def collect(self, id: int) -> str:
         """Move what has been printed to the evaluation's own file, and return its last 2,000 characters."""
-        descriptor = self.file.fileno()
-        size = os.fstat(descriptor).st_size
-        if not size:
+        if not os.fstat(self.file.fileno()).st_size:
             return ""
-        with open(f"/proc/self/fd/{descriptor}", "rb") as printed:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
-                shutil.copyfileobj(printed, kept)
-            printed.seek(max(0, size - 2000))
-            tail = printed.read().decode(errors="replace")
-        os.ftruncate(descriptor, 0)
+        tail = self.last()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
+            shutil.copyfileobj(printed, kept)
+        os.ftruncate(self.file.fileno(), 0)
         return tail
+
+    def explain(self, outcome: Outcome) -> Outcome:
+        """Collect what an evaluation has printed; the end of it becomes part of a failure's error."""
+        tail = self.collect(outcome.id).strip()
+        if not tail or outcome.state not in (State.FAILED, State.TIMEOUT):
+            return outcome
+        return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")
+
+    def printed(self) -> BinaryIO:
+        """Open what has been printed, to be read."""
+        return open(f"/proc/self/fd/{self.file.fileno()}", "rb")
 
     def close(self) -> None:
         """Close the file; it has no name and goes with that."""
@@ -183,12 +268,13 @@ class InlineExecutor(Executor):
         end = time.perf_counter() + BATCH_TIME
         while self._tasks and not self._is_stopping:
             task = self._tasks[0]
-            outcomes.append(self._run(task))
+            outcome = self._run(task)
             self._tasks.popleft()
             if self._output is not None:
                 sys.stdout.flush()
                 sys.stderr.flush()
-                self._output.collect(task.id)
+                outcome = self._output.explain(outcome)
+            outcomes.append(outcome)
             if time.perf_counter() > end:
                 return outcomes
         return outcomes + self._cancelled() if self._is_stopping else outcomes

@@ -1,15 +1,17 @@
 """Evaluates on the worker ranks of an MPI job."""
 
+import atexit
 import logging
 import time
 from collections import Counter, deque
 
 from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import BATCH_TIME
 from dhmpi.evaluator.runner import Outcome, Task, pack_tasks, unpack_outcomes
-from dhmpi.mpi.comm import Communicator
+from dhmpi.mpi.comm import Communicator, leave_at_once
 from dhmpi.mpi.protocol import SearchEnd, Tag
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,12 @@ class MPIEvaluator(Evaluator):
     Args:
         comm: All ranks of the campaign; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
+        cache_key: See `Evaluator`.
     """
 
-    def __init__(self, comm: Communicator, signs: bool) -> None:
-        super().__init__()
+    def __init__(self, comm: Communicator, signs: bool, cache_key: CacheKey | None = None) -> None:
+        super().__init__(cache_key)
+        self._comm = comm
         self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
@@ -65,12 +69,13 @@ class MPIEvaluator(Evaluator):
         self._running[rank].add(task.id)
         self._outbox.setdefault(rank, []).append(task)
 
-    def gather(self, timeout: float) -> list[Evaluation]:
+    def _gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
         self._post()
         ended: list[Evaluation] = []
         begun = time.monotonic()
-        events = self._end.receive(timeout)
+        is_waiting = bool(self._pending) or not self._free  # without an idle rank, for one to be ready
+        events = self._end.receive(timeout if is_waiting else 0.0)
         if time.monotonic() - begun > REAL_WORK and self._batches.size > 1:
             self._batches.shrink()
             for rank in self._running:
@@ -124,7 +129,7 @@ class MPIEvaluator(Evaluator):
             raise EvaluatorError("at least one worker rank must be left, but all are gone; continue with --resume")
         return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
 
-    def cancel(self, timeout: float) -> list[Evaluation]:
+    def _cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
         self._post()  # what comes after the CANCEL would be evaluated
         for rank, ids in self._running.items():
@@ -133,7 +138,7 @@ class MPIEvaluator(Evaluator):
         end = time.monotonic() + timeout
         evaluations: list[Evaluation] = []
         while self._pending and (left := end - time.monotonic()) > 0:
-            evaluations += self.gather(left)
+            evaluations += self._gather(left)
         # Ranks that have not answered may be stuck, and get nothing more.
         self._running = {rank: ids for rank, ids in self._running.items() if not ids}
         return evaluations + self._give_up(self._pending, State.CANCELLED)
@@ -141,6 +146,19 @@ class MPIEvaluator(Evaluator):
     def shutdown(self) -> None:
         """Send all workers home."""
         self.all_left = self._end.stop(FAREWELL)
+
+    def leave(self, status: int) -> None:
+        """See to it that this process, at its exit, does not wait in MPI_Finalize for ranks that are stuck or gone."""
+        if not self.all_left:
+            atexit.register(self._comm.abort, status)
+        elif self._comm.has_losses:
+            atexit.register(leave_at_once, status)
+
+    @property
+    def layout(self) -> str:
+        """Who searches and who evaluates."""
+        size = self._comm.size
+        return f"{size} ranks: rank 0 searches, ranks 1 to {size - 1} evaluate; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""

@@ -1,19 +1,23 @@
 """Calling a run function once, and turning whatever happens into an outcome."""
 
-import inspect
+import json
 import math
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from dhmpi.evaluation import Point, State
-from dhmpi.plain import plain
+from dhmpi.plain import dumps
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
+# What a run function may return besides the objective [bytes of JSON]; it travels, and stays in memory and in the file.
+MAX_EXTRA = 1_000_000
+# How long an error may be [characters]; some exceptions quote all of the data.
+MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
 
 
@@ -146,6 +150,11 @@ class Runner:
 
 
 def _parameters(run: RunFunction) -> tuple[str, ...]:
+    if isinstance(run, FunctionType) and not run.__dict__:  # no decorator has left another signature there
+        code = run.__code__
+        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    import inspect  # it takes as long as the rest of this package
+
     try:
         return tuple(inspect.signature(run).parameters)
     except (TypeError, ValueError):  # some builtins have no signature
@@ -163,15 +172,22 @@ def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
     extra: dict[str, Any] = {}
     value = returned
     if isinstance(returned, Mapping):
-        extra = plain(returned)
-        if "objective" not in extra:
+        text = dumps({name: each for name, each in returned.items() if name != "objective"})
+        if len(text) > MAX_EXTRA:
+            return None, _too_much(len(text)), {}
+        extra = json.loads(text)
+        if "objective" not in returned:
             return None, f"the returned dict must have the key 'objective', got {sorted(extra)}", extra
         value = returned["objective"]
-        del extra["objective"]
     objective = _finite(value)
     if objective is None:
         return None, f"the objective must be a finite number, got {value!r:.200}", extra
     return objective, "", extra
+
+
+def _too_much(size: int) -> str:
+    remedy = "return a summary and write the rest to a file in context.directory"
+    return f"what is returned besides the objective must take at most {MAX_EXTRA:,} bytes, got {size:,}; {remedy}"
 
 
 def _finite(value: object) -> float | None:
@@ -192,7 +208,12 @@ _OWN_FILE = os.path.abspath(__file__)
 
 def user_traceback(exception: BaseException) -> str:
     """Format an exception without the frames of this module."""
+    import traceback  # only failures need it
+
     frames = exception.__traceback__
     while frames is not None and os.path.abspath(frames.tb_frame.f_code.co_filename) == _OWN_FILE:
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(exception), exception, frames)).rstrip()
+    text = "".join(traceback.format_exception(type(exception), exception, frames)).rstrip()
+    if len(text) <= MAX_ERROR:
+        return text
+    return f"{text[: MAX_ERROR // 2]}\n[...]\n{text[-MAX_ERROR // 2 :]}"

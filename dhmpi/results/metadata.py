@@ -25,6 +25,7 @@ class Metadata:
         runs: One mapping per start: started, ended (None while it runs, or if it was killed) [s since 1970-01-01 UTC],
             num_workers, hosts, layout (text), why (it ended; empty if nobody could say).
         statistics: What the search and the evaluator measured of themselves; JSON values.
+        maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
     """
 
@@ -38,6 +39,7 @@ class Metadata:
     command: Sequence[str] = ()
     runs: Sequence[Mapping[str, Any]] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    maximises: bool = False
     complete: bool = False
 
     def __post_init__(self) -> None:

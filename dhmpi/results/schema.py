@@ -35,7 +35,7 @@ class Column:
 
 COLUMNS = (
     Column("id", "int64", "", "number of the evaluation in its campaign, from 0; ascending"),
-    Column("objective", "float64", "", "what the run function returned; NaN when there is none"),
+    Column("objective", "float64", "", "what the run function returned, or minus that; NaN when there is none"),
     Column("state", "state", "", "PENDING, RUNNING, DONE, FAILED, TIMEOUT, LOST or CANCELLED"),
     Column("submitted", "float64", _TIME, "when the search rank sent it off"),
     Column("started", "float64", _TIME, "when its worker began; NaN before that"),
@@ -61,6 +61,7 @@ ATTRIBUTES = (
     Column("command", "json", "", "command line of the latest run, a list"),
     Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why"),
     Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
+    Column("maximises", "bool", "", "whether the search looks for the largest value; objectives are then minus that"),
     Column("complete", "bool", "", "whether the campaign came to its end, with nothing left to resume"),
 )
 

@@ -170,6 +170,8 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Snapshot:
         raise ResultsError(f"{name} must have schema {VERSION} or older, got {version}; use the dhmpi that wrote it")
     found: dict[str, Any] = {}
     for column in ATTRIBUTES:
+        if column.name == "maximises" and column.name not in file.attrs:
+            continue  # a file from before there were such searches
         value = file.attrs[column.name]
         if column.dtype == "json":
             value = json.loads(value)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from dhmpi.options import choice, flag, integer, number, option, text
 
 ISOLATIONS = ("process", "inline")
-EVALUATORS = ("mpi", "serial")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_MAX_EVALS = 100
 DEFAULT_SEED = 12345
@@ -35,14 +34,21 @@ class CampaignOptions:
     resume: bool = option(False, flag, "continue the campaign in the results file")
     overwrite: bool = option(False, flag, "replace an existing results file")
     num_workers: int | None = option(
-        None, integer(1), "evaluations at the same time (default: one per rank other than 0; one without mpirun)"
+        None,
+        integer(1),
+        "evaluations at the same time (default: one per rank other than 0; 1 without mpirun; one per core with a pool)",
     )
-    isolation: str = option(
-        "process",
+    isolation: str | None = option(
+        None,
         choice(ISOLATIONS),
-        "process: user code runs in a child, whose crash or time-out costs one evaluation; "
-        "inline: in the rank itself, which is fastest",
+        "with mpi and serial: process: user code runs in a child, whose crash or time-out costs one evaluation; "
+        "inline: in the rank itself, which is fastest (default: process)",
     )
+    retries: int = option(2, integer(0), "how often an evaluation is begun again whose worker is lost")
+    num_nodes: int = option(1, integer(1), "with balsam: nodes of an evaluation")
+    ranks_per_node: int = option(1, integer(1), "with balsam: ranks of an evaluation on each of its nodes")
+    threads_per_rank: int = option(64, integer(1), "with balsam: threads of each of these ranks")
+    node_packing_count: int = option(1, integer(1), "with balsam: evaluations that share a node")
     log_level: str = option("warning", choice(LOG_LEVELS), "what is logged: " + ", ".join(LOG_LEVELS))
     quiet: bool = option(False, flag, "show no progress, only the result")
 

@@ -17,6 +17,7 @@ class Entry(NamedTuple):
 
 SEARCHES = {
     "ambs": Entry("dhmpi.search.hps.ambs", "AMBS", "asynchronous model-based search"),
+    "nas-random": Entry("dhmpi.search.nas.random", "NasRandom", "random search for neural architectures"),
     "hps-random": Entry("dhmpi.search.hps.random", "RandomSearch", "random search"),
 }
 

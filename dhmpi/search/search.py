@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dhmpi.benchmark.space import Space
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import Evaluation, Point
+from dhmpi.evaluation import METHODS, Evaluation, Point
 from dhmpi.loader import load_problem
 from dhmpi.options import as_flag, build, check_names, choice
-from dhmpi.search.options import DEFAULT_SEED, EVALUATORS, CampaignOptions
+from dhmpi.search.options import DEFAULT_SEED, CampaignOptions
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -40,6 +41,11 @@ class Search(ABC):
 
     name: ClassVar[str]
     Options: ClassVar[type] = NoOptions
+    # What `dhmpi NAME` searches if nothing else is said.
+    default_problem: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.problem.Problem"
+    default_run: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.rosenbrock2.run"
+    # Whether run functions return what is to be large; objectives are minus that.
+    maximises: ClassVar[bool] = False
 
     def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
         check_names((CampaignOptions, self.Options), options)
@@ -64,20 +70,27 @@ class Search(ABC):
         label: Callable[[str], str],
     ) -> None:
         if isinstance(evaluator, str):
-            evaluator = choice(EVALUATORS)(label("evaluator"), evaluator)
+            evaluator = choice(METHODS)(label("evaluator"), evaluator)
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
         self.options, self.own_options = options, own_options
-        loaded = load_problem(problem)
-        self.space = loaded.dimensions
+        self.space, start = self._read_problem(load_problem(problem))
         size = self.space.size
         if size is not None and options.max_evals is not None and options.max_evals > size:
             raise OptionError(
                 f"{label('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
             )
-        self._first = deque([loaded.starting_point_asdict] if loaded.has_starting_point else [])
+        self._first = deque([] if start is None else [start])
         self._seen: set[Hashable] = set()
         self._pending: dict[Hashable, Point] = {}
         self._begin(DEFAULT_SEED if options.seed is None else options.seed)
+
+    def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
+        """Return the space of a problem, and its starting point if it has one."""
+        return problem.dimensions, problem.starting_point_asdict if problem.has_starting_point else None
+
+    def config(self, point: Point) -> Point | None:
+        """Return what the run function gets for a point; None stands for the point itself, which is the default."""
+        return None
 
     @property
     def num_pending(self) -> int:

@@ -2,9 +2,49 @@
 
 import ctypes
 import os
+import random
 import signal
 import sys
+import threading
 import time
+
+
+def say_much(num):
+    """Print on both streams, more than a pipe holds."""
+    print("x" * num)
+    print("y" * num, file=sys.stderr)
+    return 1.0
+
+
+def mimic(value):
+    """Print what an evaluator that reads the output could take for a result."""
+    os.system("echo 'DH-OUTPUT: 5'")
+    print('DH-OUTPUT: 5\n[0, "DONE", 5.0, 1.0, 2.0, "", {}]\n{"objective": 5.0}', flush=True)
+    return value
+
+
+def burn(seconds):
+    """Compute in pure Python."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return 1.0
+
+
+def announce(context):
+    """Tell who runs, then wait for the end."""
+    name = context.directory / "pid"
+    name.with_suffix(".new").write_text(str(os.getpid()))
+    name.with_suffix(".new").rename(name)
+    time.sleep(30)
+
+
+def fail(how):
+    """Print, then fail in one way or another."""
+    for number in range(3000):
+        print("line", number)
+    print("last words é")
+    return {"raise": lambda: [][7], "die": lambda: os._exit(3), "sleep": lambda: time.sleep(30), "return": dict}[how]()
 
 
 def behave(point, context):
@@ -27,6 +67,15 @@ def behave(point, context):
         "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
         "crash": lambda: ctypes.string_at(0),
         "stubborn": lambda: [signal.signal(signal.SIGTERM, signal.SIG_IGN), time.sleep(value)] and 1.0,
+        "random": lambda: time.sleep(value or 0) or random.random(),
+        "much": lambda: say_much(value),
+        "mimic": lambda: mimic(value),
+        "burn": lambda: burn(value),
+        "announce": lambda: announce(context),
+        "fail": lambda: fail(value),
+        "memory": lambda: (_ for _ in ()).throw(MemoryError("no memory")),
+        "large": lambda: {"objective": 1.0, "text": "x" * value},
+        "odd": lambda: {"objective": 1.0, "lock": threading.Lock(), "lambda": lambda: 1, "set": {1}, "bytes": b"1"},
         "pid": lambda: float(os.getpid()),
     }
     return actions[do]()

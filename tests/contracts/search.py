@@ -177,7 +177,7 @@ class SearchContract:
             make(mixed_problem(), max_eval=3)
 
     def test_an_unknown_evaluator_is_refused(self, make):
-        with pytest.raises(OptionError, match="evaluator must be one of mpi, serial, got mpl; did you mean 'mpi'"):
+        with pytest.raises(OptionError, match=r"evaluator must be one of .* got mpl; did you mean"):
             make(mixed_problem(), evaluator="mpl")
 
     def test_more_evaluations_than_points_are_refused(self, make):

@@ -1,4 +1,7 @@
+import fcntl
+import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +14,7 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator import executor as executor_module
 from dhmpi.evaluator import runner as runner_module
-from dhmpi.evaluator.executor import InlineExecutor, Output, Setup
+from dhmpi.evaluator.executor import InlineExecutor, Output, Setup, readable
 from dhmpi.evaluator.runner import Task, pack_tasks, unpack_outcomes
 from dhmpi.loader import load_run
 
@@ -26,6 +29,36 @@ def output(files):
     made = Output(str(files))
     yield made
     made.close()
+
+
+@pytest.fixture
+def limit():
+    """Lets this process have some thousand files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft < 4096 else soft, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class TestReadable:
+    def test_it_tells_whether_something_is_there(self):
+        ends = [os.pipe() for _ in range(2)]
+        readers = [reader for reader, _ in ends]
+        assert not readable(readers, 0.0)
+        assert not readable(readers, 0.01)
+        os.write(ends[1][1], b"x")
+        assert readable(readers, 60.0)
+        for descriptor in itertools.chain(*ends):
+            os.close(descriptor)
+
+    def test_it_takes_high_descriptors(self, limit):
+        """A pool of 256 children needs more than 1023."""
+        reader, writer = os.pipe()
+        high = fcntl.fcntl(reader, fcntl.F_DUPFD, 2000)
+        os.write(writer, b"x")
+        assert readable([high], 60.0)
+        for descriptor in (reader, writer, high):
+            os.close(descriptor)
 
 
 class TestOutput:

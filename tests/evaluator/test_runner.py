@@ -309,3 +309,24 @@ def test_states_travel_as_texts_and_arrive_as_states():
 
 def test_nan_is_no_objective_even_by_identity():
     assert run(lambda point: math.nan).state is State.FAILED
+
+
+def test_results_beside_the_objective_are_limited():
+    largest = {"objective": np.zeros(3_000_000), "text": "x" * (1_000_000 - len('{"text":""}'))}
+    assert len(read_result(largest | {"objective": 1.0})[2]["text"]) == 999_989
+    objective, error, extra = read_result({"objective": 1.0, "text": largest["text"] + "x"})
+    assert (objective, extra) == (None, {})
+    assert error == (
+        "what is returned besides the objective must take at most 1,000,000 bytes, got 1,000,001; "
+        "return a summary and write the rest to a file in context.directory"
+    )
+
+
+def test_an_error_that_quotes_everything_is_cut():
+    def quote(point):
+        raise ValueError("begin" + 10_000_000 * "x" + "end")
+
+    error = run(quote).error
+    assert len(error) < 20_100
+    assert "ValueError: begin" in error
+    assert error.endswith("xend")

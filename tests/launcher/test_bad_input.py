@@ -46,6 +46,7 @@ CASES = {
         ["ambs", "--run", "broken.py", "--isolation", "inline"],
         ["'broken.py'", "No module named 'no_such_library'"],
     ),
+    "no program": (["ambs", "--run", "exec:./brokn.py"], ["'./brokn.py'", "did you mean 'broken.py'?"]),
     "too many evaluations": (
         ["ambs", "--problem", "three_points.py", "--max-evals", "4"],
         ["--max-evals", "3 points", "got 4"],
@@ -75,7 +76,7 @@ CASES = {
 USERS_OWN = {"problem fails", "run fails", "run exits", "run fails inline"}
 # One of each kind: where rank 0 finds it alone, where each rank finds it, and where only the workers' children do.
 UNDER_MPIRUN = ["no evaluation", "unknown attribute", "run fails", "run fails inline", "wrong number of workers"]
-UNDER_MPIRUN += ["output exists", "another problem", "unknown learner"]
+UNDER_MPIRUN += ["no program", "output exists", "another problem", "unknown learner"]
 
 
 @pytest.fixture(scope="module")

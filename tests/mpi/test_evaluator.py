@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from contracts.evaluator import EvaluatorContract, StoppableEvaluatorContract, collect, evaluate
+from contracts.evaluator import BackgroundContract, EvaluatorContract, LastingEvaluatorContract, collect, evaluate
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.cache import canonical_key
 from dhmpi.evaluator.child import ChildExecutor
 from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
@@ -19,12 +20,12 @@ pytestmark = pytest.mark.mpi(min_size=2)
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
 
-def session(comm, make_executor):
+def session(comm, make_executor, cache_key=None):
     """Yield an evaluator on rank 0; serve it on the other ranks, whose test is then over."""
     if comm.rank:
         WorkerEnd(comm, make_executor()).serve()
         pytest.skip("a worker rank: it has served")
-    evaluator = MPIEvaluator(comm, signs=True)
+    evaluator = MPIEvaluator(comm, signs=True, cache_key=cache_key)
     try:
         yield evaluator
     finally:
@@ -32,7 +33,7 @@ def session(comm, make_executor):
     assert evaluator.all_left
 
 
-class TestProcess(StoppableEvaluatorContract):
+class TestProcess(LastingEvaluatorContract):
     @pytest.fixture
     def evaluator(self, comm, files):
         for evaluator in session(comm, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files)))):
@@ -67,6 +68,12 @@ class TestInline(EvaluatorContract):
         for evaluator in session(comm, lambda: InlineExecutor(Setup(BEHAVE, 1.0, str(files)), load_run)):
             evaluator.start()
             yield evaluator
+
+
+class TestByHand(BackgroundContract):
+    @pytest.fixture
+    def evaluator(self, comm, files):
+        yield from session(comm, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files))), canonical_key)
 
 
 class TestUnloadable:

@@ -1,0 +1,133 @@
+"""Making evaluators by the name of their method."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import METHODS
+from dhmpi.evaluator.balsam import BalsamEvaluator
+from dhmpi.evaluator.cache import CacheKey, canonical_key
+from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.executor import Resources, Setup
+from dhmpi.evaluator.local import local_executor
+from dhmpi.evaluator.pool import ProcessPoolEvaluator, SerialEvaluator, SubprocessEvaluator
+from dhmpi.evaluator.program import is_program
+from dhmpi.evaluator.ranks import join
+from dhmpi.evaluator.runner import RunFunction
+from dhmpi.evaluator.threads import ThreadPoolEvaluator
+from dhmpi.options import check_names, choice, integer, number
+
+Label = Callable[[str], str]
+
+CLASSES: dict[str, Callable[[Setup, CacheKey | None, int | None], Evaluator]] = {
+    "threadPool": ThreadPoolEvaluator,
+    "processPool": ProcessPoolEvaluator,
+    "subprocess": SubprocessEvaluator,
+    "balsam": BalsamEvaluator,
+}
+ISOLATIONS = ("process", "inline")
+# Whether user code runs in a process of its own, where the method leaves no choice.
+ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
+
+
+def create(
+    run_function: RunFunction | str,
+    cache_key: CacheKey | None = None,
+    method: str = "subprocess",
+    num_workers: int | None = None,
+    *,
+    timeout: float | None = None,
+    files: str = "results.h5.files",
+    isolation: str | None = None,
+    **resources: int,
+) -> Evaluator:
+    """Make an evaluator that is driven by hand; see `Evaluator`.
+
+    With `mpi`, all ranks call this; it returns on rank 0 only, the others evaluate until that shuts the evaluator down,
+    and exit.
+
+    Args:
+        run_function: The run function, or its name.
+        cache_key: Returns what equal points have in common; each of these is evaluated once (default: the point
+            itself, whatever the order of its names and the types of its numbers).
+        method: mpi, serial, threadPool, processPool, subprocess or balsam.
+        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
+        timeout: Seconds that an evaluation may take (default: no limit).
+        files: Directory for what evaluations print and write.
+        isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
+            method needs, or process).
+        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`.
+
+    Raises:
+        InputError: An argument cannot be used.
+    """
+    method = choice(METHODS)("method", method)
+    if num_workers is not None:
+        num_workers = integer(1)("num_workers", num_workers)
+    if timeout is not None:
+        timeout = number(0, exclusive=True)("timeout", timeout)
+    if isolation is not None:
+        isolation = choice(ISOLATIONS)("isolation", isolation)
+    check_names([Resources], resources)
+    setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
+    key = canonical_key if cache_key is None else cache_key
+    if method != "mpi":
+        return make(method, setup, num_workers, key, isolation, _label)
+    isolation = resolve_isolation(method, isolation)
+    found = join(setup.named(_label) if isolation == "process" else setup, isolation, key)
+    if found is None:
+        sys.exit()
+    if num_workers not in (None, found.num_workers):
+        found.shutdown()
+        raise OptionError(f"num_workers must be {found.num_workers} here ({found.layout}), got {num_workers}")
+    return found
+
+
+def _label(name: str) -> str:
+    """Return how `create` calls an option."""
+    return {"run": "run_function", "evaluator": "method"}.get(name, name)
+
+
+def make(
+    method: str,
+    setup: Setup,
+    num_workers: int | None,
+    cache_key: CacheKey | None = None,
+    isolation: str | None = None,
+    label: Label = str,
+) -> Evaluator:
+    """Make an evaluator of any method but mpi.
+
+    Args:
+        method: One of `METHODS`.
+        setup: What to run.
+        num_workers: Evaluations at the same time; None for the method's own default.
+        cache_key: See `Evaluator`.
+        isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
+        label: How an option is called in errors.
+    """
+    isolation = resolve_isolation(method, isolation, label)
+    if isolation == "process":
+        setup = setup.named(label)
+    if method == "serial":
+        if num_workers not in (None, 1):
+            raise OptionError(
+                f"{label('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
+                f"start more ranks, or give {label('evaluator')} processPool"
+            )
+        return SerialEvaluator(local_executor(setup, isolation), cache_key)
+    if method == "threadPool" and is_program(setup.run):
+        raise OptionError(
+            f"{label('run')} must be a Python function with threadPool, got {setup.run!r}; "
+            f"give {label('evaluator')} subprocess"
+        )
+    return CLASSES[method](setup, cache_key, num_workers)
+
+
+def resolve_isolation(method: str, isolation: str | None, label: Label = str) -> str:
+    """Return `process` or `inline`, checking that the method can do that."""
+    wanted = isolation or ISOLATION.get(method, "process")
+    if wanted != ISOLATION.get(method, wanted):
+        raise OptionError(f"{label('isolation')} must be {ISOLATION[method]} with {method}, got {isolation}")
+    return wanted

@@ -1,0 +1,147 @@
+"""Evaluates in executors of this process: one of them, or a pool of children."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from dhmpi import environ
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.cache import CacheKey
+from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.executor import Executor, Setup, readable
+from dhmpi.evaluator.interpreter import InterpreterExecutor
+from dhmpi.evaluator.local import count_workers, local_executor
+from dhmpi.evaluator.program import ProgramExecutor, is_program
+from dhmpi.evaluator.runner import RunFunction, Task
+
+
+class PoolEvaluator(Evaluator):
+    """Runs one evaluation at a time in each of its executors.
+
+    Args:
+        executors: Where evaluations run; all alike, and only one if it is inline.
+        cache_key: See `Evaluator`.
+    """
+
+    def __init__(self, executors: Sequence[Executor], cache_key: CacheKey | None = None) -> None:
+        super().__init__(cache_key)
+        self._executors = executors
+        self._host = environ.hostname()
+
+    @property
+    def num_workers(self) -> int:
+        """The number of executors."""
+        return len(self._executors)
+
+    @property
+    def num_idle(self) -> int:
+        """How many executors have nothing to do; one that is still loading takes its first task already."""
+        return sum(not executor.busy for executor in self._executors)
+
+    def start(self) -> None:
+        """Load the run function everywhere, and wait until that is done somewhere."""
+        for executor in self._executors:
+            executor.load()
+        while not any(executor.ready for executor in self._executors):
+            self._look(1.0)
+
+    def _submit(self, task: Task) -> None:
+        idle = [executor for executor in self._executors if not executor.busy]
+        next((executor for executor in idle if executor.ready), idle[0]).submit([task])
+
+    def _gather(self, timeout: float) -> list[Evaluation]:
+        """Return what has ended; inline, the evaluation always does, however long it takes."""
+        return self._look(timeout if self._pending else 0.0)
+
+    def _look(self, timeout: float) -> list[Evaluation]:
+        at_work = [(rank, each) for rank, each in enumerate(self._executors) if each.busy or _is_loading(each)]
+        if not at_work:
+            return []
+        descriptors = [descriptor for _, each in at_work if (descriptor := each.descriptor) is not None]
+        if len(descriptors) == len(at_work):
+            left = min(timeout, *(each.seconds_left for _, each in at_work))
+            readable(descriptors, left)
+        outcomes = [(rank, outcome) for rank, each in at_work for outcome in each.poll(0.0)]
+        return [self._conclude(outcome, rank, self._host) for rank, outcome in outcomes]
+
+    def _cancel(self, timeout: float) -> list[Evaluation]:
+        _at_once(lambda each: each.cancel(), [each for each in self._executors if each.busy])
+        end = time.monotonic() + timeout
+        evaluations: list[Evaluation] = []
+        while self._pending and (left := end - time.monotonic()) > 0:
+            evaluations += self._gather(min(0.1, left))
+        return evaluations + self._give_up(self._pending, State.CANCELLED)
+
+    def interrupt(self) -> None:
+        """Stop user code that runs in this very process."""
+        for executor in self._executors:
+            executor.interrupt()
+
+    def shutdown(self) -> None:
+        """Close the executors."""
+        _at_once(lambda each: each.close(), self._executors)
+
+    def hosts(self) -> list[str]:
+        """Return this host's name."""
+        return [self._host]
+
+
+def _at_once(act: Callable[[Executor], None], executors: Sequence[Executor]) -> None:
+    """Do what may take half a second to every executor at the same time."""
+    with ThreadPoolExecutor(max(1, len(executors))) as threads:
+        list(threads.map(act, executors))
+
+
+def _is_loading(executor: Executor) -> bool:
+    return not executor.ready and executor.descriptor is not None
+
+
+class SerialEvaluator(PoolEvaluator):
+    """Runs one evaluation at a time, in this process or in a child: for one rank, and to test searches with.
+
+    Args:
+        executor: Where it runs.
+        cache_key: See `Evaluator`.
+    """
+
+    def __init__(self, executor: Executor, cache_key: CacheKey | None = None) -> None:
+        super().__init__([executor], cache_key)
+
+    @property
+    def layout(self) -> str:
+        """Who searches and who evaluates."""
+        return "1 rank, which searches and evaluates"
+
+
+class ProcessPoolEvaluator(PoolEvaluator):
+    """Runs evaluations in children that stay; whatever happens to one of them costs one evaluation.
+
+    Args:
+        run: The run function or its name, or a setup with more about it.
+        cache_key: See `Evaluator`.
+        num_workers: Children; by default one per core that this process may use.
+    """
+
+    def __init__(
+        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
+    ) -> None:
+        setup = Setup.of(run).named()
+        executors = [local_executor(setup, "process") for _ in range(count_workers(num_workers))]
+        super().__init__(executors, cache_key)
+
+
+class SubprocessEvaluator(PoolEvaluator):
+    """Runs each evaluation in a fresh interpreter.
+
+    Args:
+        run: The run function or its name, or a setup with more about it.
+        cache_key: See `Evaluator`.
+        num_workers: Evaluations at the same time; by default one per core that this process may use.
+    """
+
+    def __init__(
+        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
+    ) -> None:
+        setup = Setup.of(run).named()
+        make = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
+        super().__init__([make(setup) for _ in range(count_workers(num_workers))], cache_key)

@@ -1,0 +1,63 @@
+"""Joining the ranks of an MPI job: rank 0 gets an evaluator, the others evaluate for it."""
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable
+
+from dhmpi import environ
+from dhmpi.errors import EXIT_FAILURE, LoadError
+from dhmpi.evaluator.cache import CacheKey
+from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.executor import Setup
+from dhmpi.evaluator.local import local_executor
+from dhmpi.evaluator.mpi import MPIEvaluator
+from dhmpi.evaluator.pool import SerialEvaluator
+from dhmpi.mpi.comm import connect, leave_at_once
+from dhmpi.mpi.protocol import WorkerEnd
+
+Prepare = Callable[[Callable[[], None]], None]
+
+
+def join(
+    setup: Setup, isolation: str, cache_key: CacheKey | None = None, prepare: Prepare = lambda interrupt: None
+) -> Evaluator | None:
+    """Connect all ranks of the job; every rank calls this.
+
+    Args:
+        setup: What to run.
+        isolation: `process` or `inline`.
+        cache_key: See `Evaluator`.
+        prepare: Called on worker ranks before they serve, with what interrupts user code in the rank's own process.
+
+    Returns:
+        On rank 0, an evaluator of the other ranks, or of this one if there is no other. On the others None, when they
+        have evaluated what they were sent and rank 0 has told them to stop.
+    """
+    executor = None
+    if environ.launch().rank > 0:
+        executor = local_executor(setup, isolation, redirect=True)
+        if isolation == "process":
+            with contextlib.suppress(LoadError):  # `serve` loads again, and can tell rank 0
+                executor.load()  # before MPI starts, since a later child could inherit parts of it
+    comm = connect()
+    if comm.rank == 0:
+        if comm.size == 1:
+            return SerialEvaluator(local_executor(setup, isolation), cache_key)
+        return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
+    executor = executor or local_executor(setup, isolation, redirect=True)
+    prepare(executor.interrupt)
+    _serve(WorkerEnd(comm, executor))
+    return None
+
+
+def _serve(end: WorkerEnd) -> None:
+    """Evaluate for the search rank until it says stop."""
+    with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
+        try:
+            end.serve()
+        except BaseException:
+            # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
+            traceback.print_exc(file=stderr)
+            stderr.flush()
+            leave_at_once(EXIT_FAILURE)

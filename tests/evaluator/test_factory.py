@@ -1,0 +1,180 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from dhmpi.errors import InputError, OptionError
+from dhmpi.evaluation import METHODS
+from dhmpi.evaluator import (
+    Evaluator,
+    ProcessPoolEvaluator,
+    SerialEvaluator,
+    SubprocessEvaluator,
+    ThreadPoolEvaluator,
+    create,
+)
+from dhmpi.evaluator.executor import Setup
+from dhmpi.evaluator.factory import make, resolve_isolation
+
+BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
+
+
+@pytest.fixture
+def made():
+    """Like `create`, and shuts down what that makes."""
+    evaluators = []
+
+    def make(*arguments, **options):
+        evaluators.append(Evaluator.create(*arguments, **options))
+        return evaluators[-1]
+
+    yield make
+    for evaluator in evaluators:
+        evaluator.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("processPool", ProcessPoolEvaluator),
+        ("process-pool", ProcessPoolEvaluator),
+        ("processpool", ProcessPoolEvaluator),
+        ("PROCESS_POOL", ProcessPoolEvaluator),
+        ("threadPool", ThreadPoolEvaluator),
+        ("thread_pool", ThreadPoolEvaluator),
+        ("Subprocess", SubprocessEvaluator),
+        ("sub-process", SubprocessEvaluator),
+        ("SERIAL", SerialEvaluator),
+    ],
+)
+def test_a_method_may_be_spelt_in_several_ways(made, method, kind):
+    assert type(made(BEHAVE, method=method)) is kind
+
+
+def test_the_default_is_a_subprocess_per_evaluation(made):
+    assert type(made(BEHAVE)) is SubprocessEvaluator
+
+
+@pytest.mark.parametrize(
+    ("method", "remedy"),
+    [
+        ("proces-pool", "did you mean 'processPool'?"),
+        ("treadPool", "did you mean 'threadPool'?"),
+        ("subproces", "did you mean 'subprocess'?"),
+        ("balsm", "did you mean 'balsam'?"),
+        ("ray", "choose from balsam, mpi, processPool, serial, subprocess, threadPool"),
+        ("", "choose from"),
+        (None, "choose from"),
+        (3, "choose from"),
+    ],
+)
+def test_another_method_is_an_error_with_a_remedy(method, remedy):
+    with pytest.raises(InputError) as caught:
+        create(BEHAVE, method=method)
+    shown = method if isinstance(method, str) and method else repr(method)
+    assert str(caught.value).startswith(f"method must be one of {', '.join(METHODS)}, got {shown}; {remedy}")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("num_workers", [0, -3, 1.0, 2.5, "two", True, []])
+def test_a_number_of_workers_is_an_integer_of_at_least_one(method, num_workers):
+    with pytest.raises(InputError) as caught:
+        create(BEHAVE, None, method, num_workers)
+    shown = num_workers if isinstance(num_workers, str) else repr(num_workers)
+    assert str(caught.value) == f"num_workers must be an integer of at least 1, got {shown}"
+
+
+@pytest.mark.parametrize("method", ["processPool", "threadPool", "subprocess"])
+def test_so_many_workers_there_are(made, method):
+    assert made(BEHAVE, method=method, num_workers=3).num_workers == 3
+    assert made(BEHAVE, method=method).num_workers == len(os.sched_getaffinity(0))
+
+
+def test_there_is_one_serial_worker(made):
+    assert made(BEHAVE, method="serial", num_workers=1).num_workers == 1
+    with pytest.raises(OptionError, match=r"num_workers must be 1 here .*, got 2; .*method"):
+        create(BEHAVE, method="serial", num_workers=2)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "soon", True])
+def test_a_time_out_is_a_number_above_zero(timeout):
+    with pytest.raises(InputError, match="timeout must be a finite number above 0, got"):
+        create(BEHAVE, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("num_node", "did you mean 'num_nodes'?"), ("colour", "choose from node_packing_count")]
+)
+def test_other_options_are_known(name, remedy):
+    with pytest.raises(InputError) as caught:
+        create(BEHAVE, **{name: 1})
+    assert str(caught.value).startswith(f"options must be known, got {name!r}; {remedy}")
+
+
+class TestIsolation:
+    @pytest.mark.parametrize(
+        ("method", "isolation", "found"),
+        [
+            ("mpi", None, "process"),
+            ("mpi", "inline", "inline"),
+            ("serial", None, "process"),
+            ("serial", "inline", "inline"),
+            ("threadPool", None, "inline"),
+            ("threadPool", "inline", "inline"),
+            ("processPool", None, "process"),
+            ("subprocess", "process", "process"),
+            ("balsam", None, "process"),
+        ],
+    )
+    def test_what_is_possible(self, method, isolation, found):
+        assert resolve_isolation(method, isolation) == found
+
+    @pytest.mark.parametrize(
+        ("method", "isolation"), [("threadPool", "process"), ("processPool", "inline"), ("subprocess", "inline")]
+    )
+    def test_what_is_not(self, method, isolation):
+        with pytest.raises(OptionError, match=f"isolation must be .* with {method}, got {isolation}"):
+            create(BEHAVE, method=method, isolation=isolation)
+
+    def test_it_has_two_names(self):
+        with pytest.raises(InputError, match="isolation must be one of process, inline, got proces; did you mean"):
+            create(BEHAVE, method="serial", isolation="proces")
+
+    def test_only_processes_need_a_name(self, made):
+        made(lambda point: 1.0, method="threadPool")
+        made(lambda point: 1.0, method="serial", isolation="inline")
+        for method in ("serial", "processPool", "subprocess", "mpi"):
+            with pytest.raises(InputError, match=r"run_function must be .* can import, got <function .*<lambda>"):
+                create(lambda point: 1.0, method=method)
+
+
+def test_errors_call_options_as_the_caller_does():
+    with pytest.raises(
+        OptionError, match=r"^--run must be .* set --isolation to 'inline' or --evaluator to threadPool"
+    ):
+        make("processPool", Setup(lambda point: 1.0), None, label=lambda name: f"--{name}")
+
+
+def test_files_stay_where_they_are_when_user_code_goes_elsewhere(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    evaluator = made(wander, method="serial", isolation="inline", files="kept")
+    points = [{"to": str(tmp_path.parent)}, {"to": str(tmp_path)}]
+    evaluator.add_eval_batch(points)
+    assert [value for _, value in evaluator.await_evals(points)] == [1.0, 1.0]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["evaluation-000000", "evaluation-000001"]
+
+
+def wander(point, context):
+    os.chdir(point["to"])
+    return float(context.directory.is_dir())
+
+
+def test_a_run_function_is_evaluated(made):
+    evaluator = made("builtins:len", method="serial")
+    evaluator.add_eval({"x": 1, "y": 2})
+    assert list(evaluator.await_evals([{"x": 1, "y": 2}])) == [({"x": 1, "y": 2}, 2.0)]
+
+
+def test_a_thread_runs_no_program():
+    with pytest.raises(OptionError, match=r"run_function must be .*, got 'exec:./train\.sh'; give method subprocess"):
+        create("exec:./train.sh", method="threadPool")
