@@ -1,0 +1,142 @@
+"""What a Balsam job runs: one evaluation, which it takes from the job and whose outcome it puts there.
+
+A job of one rank supervises a child, because Balsam's launchers in serial mode neither stop a job that is killed, nor
+take a job for failed that ends with status 1, 255 or -11: they start it again, up to three times.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+from dhmpi import environ
+from dhmpi.errors import EXIT_FAILURE, LoadError
+from dhmpi.evaluation import State
+from dhmpi.evaluator.balsam_jobs import OwnJob, Reply, Request, UnreachableError
+from dhmpi.evaluator.executor import Executor
+from dhmpi.evaluator.local import local_executor
+from dhmpi.evaluator.runner import Outcome
+from dhmpi.mpi.comm import leave_at_once
+
+T = TypeVar("T")
+
+# How often to see whether somebody has killed the job [s]; one database may have thousands of jobs running.
+LOOK_INTERVAL = 10.0
+# For how long, and how often, to try to reach a database that does not answer [s].
+PATIENCE, RETRY_INTERVAL = 900.0, 5.0
+
+
+class Killed(Exception):  # noqa: N818  # nothing is wrong
+    """Somebody has killed the job, or deleted it."""
+
+
+def main() -> None:
+    """Evaluate what the job of this process asks for."""
+    job = _patiently(OwnJob)
+    request = job.request
+    os.environ.update(request.variables)
+    os.chdir(request.directory)
+    sys.path += [entry for entry in request.path if entry not in sys.path]
+    if request.num_ranks > 1:
+        _run_rank(job, request)
+        return
+    signal.signal(signal.SIGTERM, _leave)
+    with contextlib.suppress(Killed):
+        reply = supervise(request, job.begin, job.is_wanted)
+        _patiently(lambda: job.reply(reply))
+
+
+def supervise(request: Request, begin: Callable[[float], None], is_wanted: Callable[[], bool]) -> Reply:
+    """Evaluate in a child.
+
+    Args:
+        request: What to evaluate.
+        begin: Called with the time when it begins.
+        is_wanted: Tells whether to go on.
+
+    Raises:
+        Killed: It is not wanted any more.
+    """
+    executor = local_executor(request.setup, "process")
+    watch = _Watch(is_wanted)
+    try:
+        watch.look()  # launchers in serial mode fetch jobs long before they start them, and do not ask again
+        executor.load()
+        while not executor.ready:
+            watch.poll(executor)
+        _try(begin, time.time())
+        executor.submit([request.task])
+        while not (outcomes := watch.poll(executor)):
+            continue
+        return Reply(environ.hostname(), outcomes[0])
+    except LoadError as error:
+        return Reply(environ.hostname(), None, str(error), error.details)
+    finally:
+        executor.close()
+
+
+def _run_rank(job: OwnJob, request: Request) -> None:
+    """Evaluate together with the job's other ranks; the first one's outcome counts."""
+    is_first = environ.launch().rank == 0
+    executor = local_executor(request.setup, "inline")
+    try:
+        executor.load()
+        if is_first:
+            _try(job.begin, time.time())
+        executor.submit([request.task])
+        reply = Reply(environ.hostname(), executor.poll(0.0)[0])
+    except LoadError as error:
+        reply = Reply(environ.hostname(), None, str(error), error.details)
+    if is_first:
+        _patiently(lambda: job.reply(reply))
+    if reply.outcome is None or reply.outcome.state is not State.DONE:
+        # The other ranks may wait for this one, which the end of it ends; but first the first one has its say.
+        print(reply.outcome.error if reply.outcome else reply.error, file=sys.stderr)
+        time.sleep(0.0 if is_first else RETRY_INTERVAL)
+        leave_at_once(EXIT_FAILURE)
+
+
+class _Watch:
+    """Looks, now and then, whether the job is wanted."""
+
+    def __init__(self, is_wanted: Callable[[], bool]) -> None:
+        self._is_wanted = is_wanted
+        self._next = time.monotonic() + LOOK_INTERVAL * (0.5 + random.random())
+
+    def poll(self, executor: Executor) -> list[Outcome]:
+        outcomes = executor.poll(min(0.5, executor.seconds_left))
+        if not outcomes and time.monotonic() >= self._next:
+            self.look()
+            self._next += LOOK_INTERVAL
+        return outcomes
+
+    def look(self) -> None:
+        with contextlib.suppress(UnreachableError):  # the evaluation matters more
+            if not self._is_wanted():
+                raise Killed
+
+
+def _try(tell: Callable[[float], None], value: float) -> None:
+    with contextlib.suppress(UnreachableError):  # nobody needs that but to notice a node that is gone
+        tell(value)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Try again while the database is away, or has too many clients: an evaluation may have taken hours."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call()
+        except UnreachableError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(RETRY_INTERVAL * (0.5 + random.random()))
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
