@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pprint import pformat
 from typing import Any
 
+from dhmpi.benchmark.nas_keys import check_entry
 from dhmpi.benchmark.space import Categorical, Dimension, Space, Value, dimension
 from dhmpi.errors import ProblemError
 
@@ -23,7 +24,7 @@ class Optimum:
 
 
 class Problem:
-    """Names, each with its space, which may be anything."""
+    """Names, each with its space, which may be anything; architecture searches read some of them."""
 
     def __init__(self) -> None:
         self._space: dict[str, Any] = {}
@@ -32,12 +33,17 @@ class Problem:
         """Add a dimension after the present ones.
 
         Args:
-            p_name: Name, not in use yet.
+            p_name: Name, not in use yet. `regression`, `load_data`, `preprocessing`, `create_structure` and
+                `hyperparameters` are what architecture searches read.
             p_space: What it may be.
 
         Raises:
-            ProblemError: If the name is no string, empty or in use.
+            ProblemError: If the name is no string, empty or in use, or an entry that searches read is not legal.
         """
+        check_entry(p_name, p_space)
+        self._add(p_name, p_space)
+
+    def _add(self, p_name: str, p_space: Any) -> None:
         if not isinstance(p_name, str) or not p_name:
             raise ProblemError(f"a dimension's name must be a string of at least one character, got {p_name!r}")
         if p_name in self._space:
@@ -93,7 +99,7 @@ class HpProblem(Problem):
             defaults = {p_name: new.canonical(default)} if has_default else {}
         except ProblemError as error:
             raise ProblemError(f"default of dimension {p_name!r}: {error}") from None
-        super().add_dim(p_name, new.spec())
+        self._add(p_name, new.spec())
         self._dimensions[p_name] = new
         self._defaults |= defaults
 

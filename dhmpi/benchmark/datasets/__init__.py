@@ -1,0 +1,1 @@
+"""Data sets that benchmarks read from a directory; nothing is downloaded."""

@@ -1,0 +1,75 @@
+"""CIFAR-10: 60,000 colour images of 32 x 32 pixels in ten classes.
+
+Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html
+"""
+
+import pickle
+import tarfile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dhmpi.benchmark.datasets import images
+from dhmpi.benchmark.datasets.files import data_directory, missing, reading
+from dhmpi.benchmark.datasets.images import Images, check
+
+ARCHIVE = "cifar-10-python.tar.gz"
+SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+SHAPE = (32, 32, 3)
+FOLDER = "cifar-10-batches-py"
+TRAIN = tuple(f"{FOLDER}/data_batch_{number}" for number in range(1, 6))
+TEST = f"{FOLDER}/test_batch"
+
+
+def read(data_dir: str | None = None) -> Images:
+    """Return the images of the archive for Python, which must be in a directory.
+
+    Args:
+        data_dir: The directory; by default $DHMPI_DATA, or `data` in the current directory.
+
+    Raises:
+        DataError: If the archive is missing or broken.
+    """
+    path = data_directory(data_dir) / ARCHIVE
+    if not path.is_file():
+        raise missing(ARCHIVE, path.parent, SOURCE)
+    with reading(path, SOURCE), tarfile.open(path) as archive:
+        batches = [_read_batch(archive, name) for name in (*TRAIN, TEST)]
+    train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
+    return Images(train_images, train_labels, *batches[-1])
+
+
+def _read_batch(archive: tarfile.TarFile, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    file = archive.extractfile(name)
+    if file is None:
+        raise ValueError(f"no file {name}")
+    batch = _ArrayUnpickler(file, encoding="bytes").load()
+    pixels = np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    labels = np.asarray(batch[b"labels"])
+    check(pixels, labels, SHAPE)
+    return pixels, labels
+
+
+def _dtype(spec: bytes | str, align: int, copy: int) -> np.dtype[Any]:
+    """Make a dtype of what Python 2 has pickled; numpy itself warns about the integers since 2.4."""
+    return np.dtype(spec.decode() if isinstance(spec, bytes) else spec, align=bool(align), copy=bool(copy))
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Makes arrays and nothing else, so that a forged archive cannot run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the few names that a pickled array needs."""
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return np.empty(0).__reduce__()[0]
+        if (module, name) == ("numpy", "ndarray"):
+            return np.ndarray
+        if (module, name) == ("numpy", "dtype"):
+            return _dtype
+        raise pickle.UnpicklingError(f"{module}.{name} in place of an array")
+
+
+def synthetic(seed: int) -> Images:
+    """Return a tenth of as many images that can be learnt."""
+    return images.synthetic(SHAPE, 5_000, 1_000, seed)

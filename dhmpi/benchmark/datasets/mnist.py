@@ -1,0 +1,78 @@
+"""MNIST: 70,000 handwritten digits of 28 x 28 pixels.
+
+Source: Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dhmpi.benchmark.datasets import images
+from dhmpi.benchmark.datasets.files import data_directory, missing, reading
+from dhmpi.benchmark.datasets.images import Images, check
+
+SHAPE = (28, 28)
+ARCHIVE = "mnist.npz"
+ARCHIVE_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+ORIGINALS = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+ORIGINALS_SOURCE = "http://yann.lecun.com/exdb/mnist/"
+UINT8 = 8  # how the idx format calls it
+
+
+def read(data_dir: str | None = None) -> Images:
+    """Return the images that are in a directory, as Keras's `mnist.npz` or as the four original files.
+
+    Args:
+        data_dir: The directory; by default $DHMPI_DATA, or `data` in the current directory.
+
+    Raises:
+        DataError: If files are missing or broken.
+    """
+    directory = data_directory(data_dir)
+    if (directory / ARCHIVE).is_file():
+        return _read_archive(directory / ARCHIVE)
+    found = [(directory / name).is_file() for name in ORIGINALS]
+    if all(found):
+        with reading(directory / ORIGINALS[0], ORIGINALS_SOURCE):
+            return _with_channel([_read_original(directory / name) for name in ORIGINALS])
+    if any(found):
+        names = " and ".join(name for name, is_there in zip(ORIGINALS, found, strict=True) if not is_there)
+        raise missing(names, directory, ORIGINALS_SOURCE)
+    raise missing(ARCHIVE, directory, ARCHIVE_SOURCE)
+
+
+def _read_archive(path: Path) -> Images:
+    # Opened here, since numpy leaves a broken file open.
+    with reading(path, ARCHIVE_SOURCE), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return _with_channel([arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")])
+
+
+def _read_original(path: Path) -> npt.NDArray[np.uint8]:
+    with reading(path, ORIGINALS_SOURCE), gzip.open(path) as file:
+        zero, kind, num_axes = struct.unpack(">HBB", file.read(4))
+        if zero != 0 or kind != UINT8:
+            raise ValueError("no idx file of bytes")
+        shape = struct.unpack(f">{num_axes}I", file.read(4 * num_axes))
+        return np.frombuffer(file.read(), np.uint8).reshape(shape)
+
+
+def _with_channel(arrays: list[npt.NDArray[Any]]) -> Images:
+    """Return images of one channel."""
+    train_images, train_labels, test_images, test_labels = arrays
+    check(train_images, train_labels, SHAPE)
+    check(test_images, test_labels, SHAPE)
+    return Images(train_images[..., np.newaxis], train_labels, test_images[..., np.newaxis], test_labels)
+
+
+def synthetic(seed: int) -> Images:
+    """Return a tenth of as many images that can be learnt."""
+    return images.synthetic((*SHAPE, 1), 6_000, 1_000, seed)

@@ -1,0 +1,1 @@
+"""Problems of neural architecture search to try; the reward is maximised."""

@@ -1,0 +1,5 @@
+"""Regression of minus Ackley's function."""
+
+from dhmpi.benchmark.nas.ackleyReg.problem import Problem
+
+__all__ = ["Problem"]

@@ -1,0 +1,5 @@
+"""CIFAR-10."""
+
+from dhmpi.benchmark.nas.cifar10.problem import Problem
+
+__all__ = ["Problem"]

@@ -1,0 +1,5 @@
+"""The problem of mnist1D."""
+
+from dhmpi.benchmark.nas.mnist1D.problem import Problem
+
+__all__ = ["Problem"]

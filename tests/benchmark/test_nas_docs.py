@@ -1,0 +1,22 @@
+"""What docs/nas-benchmarks.md says is true."""
+
+import re
+from pathlib import Path
+
+import dhmpi.benchmark.nas
+
+TEXT = (Path(__file__).parents[2] / "docs" / "nas-benchmarks.md").read_text()
+
+
+def test_its_python_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})
+
+
+def test_every_benchmark_is_in_it():
+    names = {path.parent.name for path in Path(dhmpi.benchmark.nas.__file__).parent.glob("*/problem.py")}
+    table = TEXT.partition("## What there is")[2].partition("\n## ")[0]
+    assert len(names) == 12
+    assert names == set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
