@@ -1,0 +1,1 @@
+"""Spaces of architectures, ready for use; each module holds `create_structure`."""
