@@ -1,0 +1,1 @@
+"""What a search calls to evaluate an architecture."""

@@ -1,0 +1,1 @@
+"""Training: data, the loop over epochs, and what regression and classification measure."""

@@ -1,0 +1,214 @@
+"""What all trainings have in common: the epochs, when they end, and what is recorded of each."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from dhmpi.benchmark.nas_keys import check_entry
+from dhmpi.errors import TrainingError
+from dhmpi.search.nas.model.reward import Epochs, over_epochs, reward_named
+from dhmpi.search.nas.model.trainer import names
+from dhmpi.search.nas.model.trainer.data import Array, Data, Part
+from dhmpi.search.nas.model.trainer.steps import compile_forward, compile_steps
+
+# Seconds after which training comes back from TensorFlow for a moment, to look at the clock and for signals.
+SLICE = 0.5
+# Seconds before the deadline at which training stops, to hand over what there is.
+RESERVE = 1.0
+
+Record = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """How models are trained; the problem's entry of this name.
+
+    Attributes:
+        batch_size: Samples per step.
+        learning_rate: Learning rate of the optimizer.
+        optimizer: Its name in Keras.
+        num_epochs: Largest number of epochs.
+        loss_metric: Name in Keras of the loss to minimise.
+        metrics: Names of metrics to record besides the usual ones.
+        reward: Name of the reward, or None for the usual one.
+        reward_epochs: Of which epochs the reward is.
+        patience: After how many epochs without a better reward training stops, or None.
+    """
+
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    num_epochs: int
+    loss_metric: str
+    metrics: Sequence[str]
+    reward: str | None = None
+    reward_epochs: Epochs = "last"
+    patience: int | None = None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Hyperparameters":
+        """Return a problem's entry, checked.
+
+        Raises:
+            ProblemError: If it does not fit.
+        """
+        check_entry("hyperparameters", entry)
+        return cls(**entry)
+
+
+class Training(NamedTuple):
+    """What came of a training.
+
+    Attributes:
+        reward: The reward, larger is better.
+        rewards: Reward after each epoch.
+        records: Losses and metrics of each epoch by name; those of the validation part begin with `val_`.
+        stopped: Why it ended: `epochs` when all were done, `patience` or `time`.
+        seconds: How long it took, with the compilation of its steps and all that is measured after each epoch.
+    """
+
+    reward: float
+    rewards: list[float]
+    records: list[Record]
+    stopped: str
+    seconds: float
+
+    @property
+    def best(self) -> int:
+        """Index of the first epoch with the best reward."""
+        return self.rewards.index(max(self.rewards))
+
+
+class Trainer(ABC):
+    """Trains one model.
+
+    Args:
+        model: The Keras model.
+        data: What it is trained and measured on.
+        settings: How it is trained.
+        seed: Seed of the order of the samples; other random numbers are Keras's.
+
+    Raises:
+        ProblemError: If there is no such optimizer, loss, metric or reward.
+    """
+
+    regression: ClassVar[bool]
+    # The metrics that are always recorded, and other names for them.
+    usual: ClassVar[tuple[str, ...]]
+    aliases: ClassVar[Mapping[str, str]]
+
+    def __init__(self, model: Any, data: Data, settings: Hyperparameters, seed: int) -> None:
+        self._began = time.perf_counter()
+        self._data, self._settings = data, settings
+        self._reward = reward_named(settings.reward, self.usual, self.regression)
+        self._loss = names.loss(self._loss_name(settings.loss_metric))
+        wanted = {self.aliases.get(name, name) for name in settings.metrics}
+        self._others = {name: names.metric(name) for name in sorted(wanted.difference(self.usual))}
+        optimizer = names.optimizer(settings.optimizer, settings.learning_rate)
+        self._steps = compile_steps(model, data.train, self._loss, optimizer, settings.batch_size)
+        self._predict = compile_forward(model, data.train)
+        self._rng = np.random.default_rng(seed)
+        self._num_batches = 1  # of one call to TensorFlow; adapted to their speed
+
+    @abstractmethod
+    def _measure(self, targets: Array, predictions: Array) -> Record:
+        """Return the usual metrics of predictions, both in the units of the data."""
+
+    def _loss_name(self, name: str) -> str:
+        return name
+
+    def train(self, report: Callable[[int, float], None], deadline: float | None = None) -> Training:
+        """Train until all epochs are done, the reward gets no better, or time is up.
+
+        Args:
+            report: Called after each epoch with its number, from 1, and its reward.
+            deadline: When the training must be over [s since 1970-01-01 UTC], or None.
+
+        Raises:
+            TrainingError: If a loss or a prediction is not finite, or time is up before the first epoch has ended.
+        """
+        rewards: list[float] = []
+        records: list[Record] = []
+        stopped = ""
+        for record in self._epochs(math.inf if deadline is None else deadline - RESERVE):
+            records.append(record)
+            rewards.append(self._reward.of(record[f"val_{self._reward.metric}"]))
+            report(len(rewards), rewards[-1])
+            patience = self._settings.patience
+            if patience is not None and max(rewards[-patience:]) <= max(rewards[:-patience], default=-math.inf):
+                stopped = "patience"
+                break
+        seconds = time.perf_counter() - self._began
+        if not rewards:
+            raise TrainingError(f"the first epoch must end before the time-out, got none in {seconds:.1f} s")
+        if not stopped:
+            stopped = "epochs" if len(rewards) == self._settings.num_epochs else "time"
+        return Training(over_epochs(rewards, self._settings.reward_epochs), rewards, records, stopped, seconds)
+
+    def evaluate(self, part: Part) -> Record:
+        """Return the loss, in the units of training, and the metrics, in those of the data.
+
+        Raises:
+            TrainingError: If a prediction is not finite.
+        """
+        predictions = self._predict(part.inputs)
+        if not np.isfinite(predictions).all():
+            raise TrainingError("predictions must be finite, got some that are not; lower the learning rate")
+        return {
+            "loss": float(np.mean(self._loss(part.targets, predictions))),
+            **self._metrics(part.original, predictions),
+        }
+
+    def _epochs(self, limit: float) -> Iterator[Record]:
+        """Train epoch by epoch, and yield the record of each, as long as there is time for another one."""
+        fastest = math.inf
+        for epoch in range(1, self._settings.num_epochs + 1):
+            began = time.time()
+            if epoch > 1 and began + fastest > limit:
+                return
+            trained = self._train_epoch(epoch, limit)
+            if trained is None:
+                return
+            validated = self.evaluate(self._data.valid)
+            fastest = min(fastest, time.time() - began)
+            yield trained | {f"val_{name}": value for name, value in validated.items()}
+
+    def _train_epoch(self, epoch: int, limit: float) -> Record | None:
+        """Train on all samples once, in a random order; None if time is up before the end.
+
+        The metrics are those of the predictions made on the way, as Keras has it: by a model that gets better, and with
+        its dropout.
+        """
+        order = self._rng.permutation(len(self._data.train.targets)).astype(np.int32)
+        batch_size = self._settings.batch_size
+        losses: list[Array] = []
+        predictions: list[Array] = []
+        start = 0
+        while start < len(order):
+            began = time.perf_counter()
+            rows = order[start : start + self._num_batches * batch_size]
+            loss, predicted = self._steps(rows)
+            if not np.isfinite(loss).all():
+                got = loss[~np.isfinite(loss)][0]
+                raise TrainingError(f"the loss must stay finite, got {got} in epoch {epoch}; lower the learning rate")
+            losses.append(loss)
+            predictions.append(predicted)
+            start += len(rows)
+            if time.time() > limit:
+                return None
+            speed = len(loss) / (time.perf_counter() - began)
+            self._num_batches = max(1, min(10 * len(loss), int(SLICE * speed)))
+        return {
+            "loss": float(np.concatenate(losses).mean(dtype=np.float64)),
+            **self._metrics(self._data.train.original[order], np.concatenate(predictions)),
+        }
+
+    def _metrics(self, targets: Array, predictions: Array) -> Record:
+        original = self._data.original(predictions)
+        others = {name: measure(targets, original) for name, measure in self._others.items()}
+        return self._measure(targets, original) | others
