@@ -1,0 +1,5 @@
+"""linearReg for one epoch."""
+
+from dhmpi.benchmark.nas.regression import regression_problem
+
+Problem = regression_problem("dhmpi.benchmark.nas.linearReg.load_data:load_data", num_epochs=1)
