@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "dhmpi"
 LAYERS = (
     ("dhmpi.__main__",),
     ("dhmpi.cli",),
-    ("dhmpi.compose", "dhmpi.views"),
+    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures"),
     ("dhmpi.campaign",),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
+    ("dhmpi.search.nas.model",),
     ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi"),
     ("dhmpi.benchmark", "dhmpi.environ"),
     ("dhmpi.evaluation", "dhmpi.plain"),
@@ -29,13 +30,23 @@ UPWARD = {("dhmpi.search.search", "dhmpi.compose"), ("dhmpi.search.search", "dhm
 MAIN_BLOCK = "dhmpi.cli"
 
 DOORS = {
+    "balsam": ("dhmpi/evaluator/balsam_jobs.py",),
+    "django": ("dhmpi/evaluator/balsam_jobs.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),
+    "networkx": ("dhmpi/search/nas/model/space/",),
+    "pydot": ("dhmpi/search/nas/model/draw.py",),
+    "keras": ("dhmpi/search/nas/model/", "dhmpi/search/nas/agent/policy.py"),
+    "tensorflow": ("dhmpi/search/nas/model/", "dhmpi/search/nas/agent/policy.py"),
     "h5py": ("dhmpi/results/snapshot.py",),
     "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
     "msgpack": ("dhmpi/results/journal.py",),
     "scipy": ("dhmpi/search/hps/surrogate/",),
     "skopt": ("dhmpi/search/hps/surrogate/",),
-    "sklearn": ("dhmpi/search/hps/surrogate/", "dhmpi/benchmark/hps/"),
+    "sklearn": (
+        "dhmpi/search/hps/surrogate/",
+        "dhmpi/search/nas/model/preprocessing.py",
+        "dhmpi/benchmark/",
+    ),
     "tqdm": ("dhmpi/progress.py",),
 }
 ALLOWED = {*DOORS, "numpy", "dhmpi"} | set(sys.stdlib_module_names)
@@ -110,10 +121,13 @@ def test_modules_are_short(path):
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("dhmpi.cli", ["numpy", "mpi4py", "h5py", "pandas", "skopt", "sklearn", "tqdm"]),
+        ("dhmpi.cli", ["numpy", "mpi4py", "h5py", "pandas", "skopt", "sklearn", "tqdm", "networkx", "tensorflow"]),
         ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
-        ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn"]),
-        ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn"]),
+        ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
+        ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn", "tensorflow"]),
+        ("dhmpi.search.nas.random", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
+        ("dhmpi.benchmark.nas.linearReg.problem", ["keras", "tensorflow", "sklearn", "networkx"]),
+        ("dhmpi.search.nas.model.baseline.anl_mlp_2", ["keras", "tensorflow", "sklearn", "pydot"]),
         ("dhmpi.evaluator.child", ["numpy", "mpi4py", "h5py"]),
     ],
 )
