@@ -45,17 +45,18 @@ def _index(value: Any) -> int:
     return operator.index(value)
 
 
-def number(minimum: float, *, exclusive: bool = False) -> Parse:
-    """Return a parser of finite numbers from `minimum` on, itself excluded if `exclusive`."""
+def number(minimum: float, *, exclusive: bool = False, maximum: float = math.inf) -> Parse:
+    """Return a parser of finite numbers from `minimum` on, itself excluded if `exclusive`, up to `maximum`."""
 
     def parse(name: str, value: object) -> float:
         try:
             parsed = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # may raise: caught
         except (ValueError, TypeError):
             parsed = math.nan
-        if not math.isfinite(parsed) or parsed < minimum or (exclusive and parsed == minimum):
-            bound = "above" if exclusive else "of at least"
-            raise OptionError(f"{name} must be a finite number {bound} {minimum:g}, got {_shown(value)}")
+        if not math.isfinite(parsed) or not minimum <= parsed <= maximum or (exclusive and parsed == minimum):
+            bound = f"above {minimum:g}" if exclusive else f"of at least {minimum:g}"
+            limit = "" if math.isinf(maximum) else f" and at most {maximum:g}"
+            raise OptionError(f"{name} must be a finite number {bound}{limit}, got {_shown(value)}")
         return parsed
 
     return parse
