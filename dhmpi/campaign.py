@@ -1,12 +1,13 @@
 """The loop that every search runs in: ask, submit, gather, tell, append."""
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.retries import Retries
 from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search import Search
@@ -58,8 +59,7 @@ class Campaign:
         self.busy_share = 0.0
         self._busy = 0.0  # seconds of all workers, in evaluations that have ended
         self._best: Evaluation | None = None
-        self._retries = retries
-        self._num_lost: Counter[int] = Counter()
+        self._retries = Retries(retries)
         for evaluation in earlier:
             self._compare(evaluation)
 
@@ -148,7 +148,7 @@ class Campaign:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
         busy = self._busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
-            evaluations = [self._retried(each) for each in self._evaluator.gather(timeout)]
+            evaluations = [self._retries.judge(each) for each in self._evaluator.gather(timeout)]
             with self._clock("store"):
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe
@@ -165,16 +165,6 @@ class Campaign:
                 self._search.tell(evaluations)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._best, busy)
-
-    def _retried(self, evaluation: Evaluation) -> Evaluation:
-        """Let an evaluation fail that has been lost too often: it may be what ends its workers."""
-        if evaluation.state is not State.LOST:
-            return evaluation
-        self._num_lost[evaluation.id] += 1
-        if self._num_lost[evaluation.id] <= self._retries:
-            return evaluation
-        error = f"lost {self._num_lost[evaluation.id]} times; the last time: {evaluation.error}"
-        return evaluation._replace(state=State.FAILED, error=error)
 
     def _compare(self, evaluation: Evaluation) -> None:
         if evaluation.state is State.DONE and (

@@ -117,10 +117,11 @@ def _search(command: str, words: list[str]) -> int:
     if evaluator is not None:
         evaluator = choice(METHODS)("--evaluator", evaluator)
 
-    from dhmpi import compose, logs, views
+    from dhmpi import compose, compose_agents, logs, views
 
     logs.configure(options.log_level, environ.launch().rank)
-    found = compose.run(
+    start = compose_agents.run if search_class.has_agents else compose.run
+    found = start(
         lambda given: search_class.from_options(problem, run, evaluator, given, own_options), run, evaluator, options
     )
     if found is not None:

@@ -62,11 +62,11 @@ def run(
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
-        return _SearchRank(options, label).run(make_search, evaluator)
+        return SearchRank(options, label).run(make_search, evaluator)
     try:
         method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
         isolation = resolve_isolation(method, options.isolation, label)
-        setup = _setup(run_target, options, isolation, label)
+        setup = make_setup(run_target, options, isolation, label)
     except InputError:
         if launch.rank > 0:
             return None  # rank 0 says it
@@ -76,14 +76,15 @@ def run(
     if launch.rank > 0:
         return None  # one rank is enough for the evaluators that need no MPI
     local = make(method, setup, options.num_workers, isolation=isolation, label=label)
-    return _SearchRank(options, label).run(make_search, local)
+    return SearchRank(options, label).run(make_search, local)
 
 
 def _default_method(launch: environ.Launch) -> str:
     return "mpi" if launch.found and launch.size != 1 else "serial"
 
 
-def _setup(run_target: object, options: CampaignOptions, isolation: str, label: Label) -> Setup:
+def make_setup(run_target: object, options: CampaignOptions, isolation: str, label: Label) -> Setup:
+    """Return what is run, and with what, as the options say."""
     resources = Resources(
         options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
     )
@@ -116,7 +117,7 @@ def _run_on_ranks(
         return None
     status = EXIT_FAILURE
     try:
-        found = _SearchRank(options, label).run(make_search, evaluator)
+        found = SearchRank(options, label).run(make_search, evaluator)
         status = 0
         return found
     except InputError:
@@ -127,7 +128,7 @@ def _run_on_ranks(
             evaluator.leave(status)  # at exit, because the results are still to be shown
 
 
-class _SearchRank:
+class SearchRank:
     """Rank 0: makes the search, opens the results, runs the campaign."""
 
     def __init__(self, options: CampaignOptions, label: Label) -> None:
@@ -141,12 +142,12 @@ class _SearchRank:
         try:
             with stop:
                 search = make_search(options)
-                self._check(search, evaluator)
-                earlier = self._earlier(search)
+                self.check(search, evaluator)
+                earlier = self.earlier(search)
                 evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():
                     evaluator.start()
-                store = self._open(search)
+                store = self.open(search)
                 if earlier is not None:
                     search.resume(earlier.metadata.seed, earlier.evaluations)
                 return self._campaign(search, evaluator, store, deadline, stop)
@@ -156,7 +157,8 @@ class _SearchRank:
         finally:
             evaluator.shutdown()
 
-    def _check(self, search: Search, evaluator: Evaluator) -> None:
+    def check(self, search: Search, evaluator: Evaluator) -> None:
+        """Check what can be checked before anything starts."""
         run = search.run_target
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
@@ -166,12 +168,16 @@ class _SearchRank:
             raise OptionError(
                 f"{self._label('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"
             )
+        self.check_file()
+
+    def check_file(self) -> None:
+        """Check whether the results can be written, without touching what exists."""
         if self._options.resume and self._options.overwrite:
             raise OptionError(f"{self._label('resume')} and {self._label('overwrite')} exclude each other; give one")
         if not self._options.resume:
             ResultsStore.check(self._options.output, self._options.overwrite)
 
-    def _earlier(self, search: Search) -> Results | None:
+    def earlier(self, search: Search) -> Results | None:
         """Read what is resumed."""
         if not self._options.resume:
             return None
@@ -185,7 +191,8 @@ class _SearchRank:
         search.seed = earlier.metadata.seed
         return earlier
 
-    def _open(self, search: Search) -> ResultsStore:
+    def open(self, search: Search) -> ResultsStore:
+        """Open the results file for writing."""
         options, metadata = self._options, self._metadata(search)
         if options.resume:
             return ResultsStore.resume(options.output, metadata)

@@ -47,11 +47,11 @@ def join(
         return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
     executor = executor or local_executor(setup, isolation, redirect=True)
     prepare(executor.interrupt)
-    _serve(WorkerEnd(comm, executor))
+    serve(WorkerEnd(comm, executor))
     return None
 
 
-def _serve(end: WorkerEnd) -> None:
+def serve(end: WorkerEnd) -> None:
     """Evaluate for the search rank until it says stop."""
     with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
         try:

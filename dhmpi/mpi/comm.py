@@ -25,6 +25,8 @@ class Message(NamedTuple):
 
 # No rank sends this tag: it stands for the news that a rank has died.
 LOST = 0
+# From this tag on, messages are bytes as they are; the others are pickled.
+FIRST_RAW_TAG = 100
 
 
 class Communicator:
@@ -41,16 +43,26 @@ class Communicator:
         self._status = mpi.Status()
         self._sends: dict[int, list[Any]] = {}
         self._lost: set[int] = set()
+        self._lost_elsewhere = False
         self._news: list[Message] = []
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
 
-    def send(self, destination: int, tag: int, payload: object = None) -> None:
-        """Send without waiting for the receiver."""
+    def send(self, destination: int, tag: int, payload: Any = None) -> None:
+        """Send without waiting for the receiver.
+
+        Args:
+            destination: A rank, perhaps this one.
+            tag: From `FIRST_RAW_TAG` on, the payload must be bytes.
+            payload: What is sent.
+        """
         try:
             # Requests are kept until they are complete, since they own the message's memory.
             sends = [request for request in self._sends.get(destination, ()) if not request.Test()]
-            sends.append(self._comm.isend(payload, dest=destination, tag=tag))
+            if tag < FIRST_RAW_TAG:
+                sends.append(self._comm.isend(payload, dest=destination, tag=tag))
+            else:
+                sends.append(self._comm.Isend([payload, self._mpi.BYTE], dest=destination, tag=tag))
             self._sends[destination] = sends
         except self._mpi.Exception:
             self._find_lost(destination)
@@ -72,11 +84,20 @@ class Communicator:
             message = self._comm.improbe(source=self._mpi.ANY_SOURCE, tag=self._mpi.ANY_TAG, status=status)
             if message is None:
                 return None
-            payload = message.recv()
+            payload = self._received(message) if status.Get_tag() >= FIRST_RAW_TAG else message.recv()
         except self._mpi.Exception:
             self._find_lost()
             return self._news.pop() if self._news else None
         return Message(status.Get_source(), status.Get_tag(), payload)
+
+    def _received(self, message: Any) -> bytearray:
+        payload = bytearray(self._status.Get_count(self._mpi.BYTE))
+        message.Recv([payload, self._mpi.BYTE])
+        return payload
+
+    def split(self, color: int) -> "Communicator":
+        """Return the ranks that give the same color, in their order; all ranks call this, not during a campaign."""
+        return Communicator(self._mpi, self._comm.Split(color, self.rank))
 
     def barrier(self) -> None:
         """Wait for all ranks; not during a campaign, where a dead rank must not stop the others."""
@@ -102,8 +123,12 @@ class Communicator:
 
     @property
     def has_losses(self) -> bool:
-        """Whether a rank has died."""
-        return bool(self._lost)
+        """Whether a rank of the job has died."""
+        return bool(self._lost) or self._lost_elsewhere
+
+    def note_losses(self) -> None:
+        """Take note that a rank of the job has died which is not among these."""
+        self._lost_elsewhere = True
 
     def abort(self, status: int) -> None:
         """End all ranks at once."""

@@ -27,8 +27,9 @@ MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
 _MARK = b"\xc1REC"  # 0xC1 begins nothing in MessagePack
 
-# The kinds of events; with them go rows as `Table` takes them, or changed fields of the metadata as JSON text.
-SUBMITTED, FINISHED, METADATA = "s", "f", "m"
+# The kinds of events; with them go rows as `Table` or `PolicyLog` takes them, or changed fields of the metadata as JSON
+# text.
+SUBMITTED, FINISHED, LEARNED, METADATA = "s", "f", "l", "m"
 Event = Sequence[Any]
 
 

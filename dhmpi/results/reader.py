@@ -2,14 +2,15 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation
-from dhmpi.results.journal import FINISHED, METADATA, SUBMITTED, Event, Journal, read_journal
+from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
+from dhmpi.results.policy import PolicyLog
 from dhmpi.results.summary import best
 from dhmpi.results.table import Table
 
@@ -24,11 +25,13 @@ class Results:
         metadata: The campaign as a whole.
         evaluations: All evaluations in order of id; RUNNING ones were submitted and have not ended.
         dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
+        policy: What agents have learned; empty for a search without any.
     """
 
     metadata: Metadata
     evaluations: list[Evaluation]
     dropped: str = ""
+    policy: PolicyLog = field(default_factory=PolicyLog)
 
     @property
     def best(self) -> Evaluation | None:
@@ -43,6 +46,7 @@ class Recovered(NamedTuple):
     table: Table
     campaign: str
     generation: int
+    policy: PolicyLog
     dropped: str
 
 
@@ -56,7 +60,7 @@ def read(path: PathLike) -> Results:
         ResultsError: It is missing, damaged, or no results file.
     """
     found = recover(resolve(path))
-    return Results(found.metadata, found.table.evaluations(), found.dropped)
+    return Results(found.metadata, found.table.evaluations(), found.dropped, found.policy)
 
 
 def resolve(path: PathLike) -> Path:
@@ -95,9 +99,9 @@ def recover(path: Path) -> Recovered:
     journal = open_journal(path)
     from dhmpi.results import snapshot  # h5py is slow to import
 
-    metadata, table, campaign, generation = snapshot.parse(_read_bytes(path), path)
+    metadata, table, campaign, generation, policy = snapshot.parse(_read_bytes(path), path)
     if journal is None:
-        return Recovered(metadata, table, campaign, generation, "")
+        return Recovered(metadata, table, campaign, generation, policy, "")
     name = journal_path(path)
     if journal.generation < 0:
         dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
@@ -111,13 +115,13 @@ def recover(path: Path) -> Recovered:
     elif journal.generation < generation:
         dropped = ""
     else:
-        metadata = replay(journal.events, metadata, table)
+        metadata = replay(journal.events, metadata, table, policy)
         dropped = _dropped(name, journal)
-    return Recovered(metadata, table, campaign, generation, dropped)
+    return Recovered(metadata, table, campaign, generation, policy, dropped)
 
 
-def replay(events: list[Event], metadata: Metadata, table: Table) -> Metadata:
-    """Apply the events of a journal to a table and return the metadata they leave."""
+def replay(events: list[Event], metadata: Metadata, table: Table, policy: PolicyLog) -> Metadata:
+    """Apply the events of a journal to a table and a policy, and return the metadata they leave."""
     changes: dict[str, Any] = {}
     # A writer that was interrupted between writing and forgetting may have written a record twice.
     for kind, what in events:
@@ -125,6 +129,8 @@ def replay(events: list[Event], metadata: Metadata, table: Table) -> Metadata:
             table.submit([row for row in what if not table.has_ended(row[0])])
         elif kind == FINISHED:
             table.finish(what)
+        elif kind == LEARNED:
+            policy.append(what)
         elif kind == METADATA:
             changes |= json.loads(what)
     return replace(metadata, **changes)

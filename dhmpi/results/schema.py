@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.plain import clean, plain
@@ -11,6 +11,8 @@ FORMAT = "dhmpi.results"
 VERSION = 1
 GROUP = "evaluations"
 POINT = "point"
+POLICY = "policy"
+STATE = "state"
 
 _TIME = "s since 1970-01-01 UTC"
 _MEANINGS = {"string": "UTF-8 text of variable length", "json": "JSON text", "state": "ASCII text of 9 bytes"}
@@ -63,6 +65,76 @@ ATTRIBUTES = (
     Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
     Column("maximises", "bool", "", "whether the search looks for the largest value; objectives are then minus that"),
     Column("complete", "bool", "", "whether the campaign came to its end, with nothing left to resume"),
+)
+
+
+class PolicyRow(NamedTuple):
+    """One update of a policy; what the fields mean is in `POLICY_COLUMNS`."""
+
+    agent: int
+    update: int
+    version: int
+    ended: float
+    episodes: int
+    hits: int
+    failures: int
+    dropped: int
+    staleness_mean: float
+    staleness_max: float
+    reward_mean: float
+    reward_min: float
+    reward_q10: float
+    reward_median: float
+    reward_q90: float
+    reward_max: float
+    loss: float
+    policy_loss: float
+    value_loss: float
+    entropy: float
+    kl: float
+    clip_fraction: float
+    explained_variance: float
+    gradient_norm: float
+    learning_rate: float
+    epochs: float
+
+
+_STEPS = "steps that the policy had taken since the batch's architectures were chosen"
+# The datasets of `/policy`, one row per update of an agent; the group is there if agents have searched.
+POLICY_COLUMNS = (
+    Column("agent", "int32", "", "rank of the agent"),
+    Column("update", "int64", "", "number of the update among those of the agent, from 0"),
+    Column("version", "int64", "", "how many steps the policy has taken after it"),
+    Column("ended", "float64", _TIME, "when it ended"),
+    Column("episodes", "int64", "", "architectures that it learned from"),
+    Column("hits", "int64", "", "those among them that had been evaluated before, or for somebody else"),
+    Column("failures", "int64", "", "those among them whose evaluation failed"),
+    Column("dropped", "int64", "", "architectures that were too old to be learned from"),
+    Column("staleness_mean", "float64", "", f"mean of the {_STEPS}"),
+    Column("staleness_max", "float64", "", f"most of the {_STEPS}"),
+    Column("reward_mean", "float64", "", "mean of the rewards; NaN if all have failed"),
+    Column("reward_min", "float64", "", "smallest reward"),
+    Column("reward_q10", "float64", "", "10 % quantile of the rewards"),
+    Column("reward_median", "float64", "", "median of the rewards"),
+    Column("reward_q90", "float64", "", "90 % quantile of the rewards"),
+    Column("reward_max", "float64", "", "largest reward"),
+    Column("loss", "float64", "", "loss in the last epoch: of the policy, of the value, and of the entropy"),
+    Column("policy_loss", "float64", "", "clipped surrogate of the policy, negative where it improves"),
+    Column("value_loss", "float64", "", "mean squared error of the expected rewards, in scaled units"),
+    Column("entropy", "float64", "nat", "mean entropy of a decision"),
+    Column("kl", "float64", "nat", "how far the update has moved the policy: mean of log(old / new)"),
+    Column("clip_fraction", "float64", "", "share of decisions whose probability ratio was clipped"),
+    Column("explained_variance", "float64", "", "share of the rewards' variance that was expected; 1 is all"),
+    Column("gradient_norm", "float64", "", "mean norm of the gradients before they were shortened"),
+    Column("learning_rate", "float64", "", "step size"),
+    Column("epochs", "float64", "", "steps; NaN for an update without episodes"),
+)
+# The datasets of `/policy/state`: what the policy is continued from. An attribute of the group, `version`, says how
+# many steps it has taken.
+STATE_COLUMNS = (
+    Column("parameters", "float32", "", "all weights of the policy"),
+    Column("first_moment", "float32", "", "Adam's mean of gradients"),
+    Column("second_moment", "float32", "", "Adam's mean of their squares"),
 )
 
 
@@ -138,6 +210,8 @@ def markdown_table() -> str:
     rows += [(f"`/{GROUP}/{column.name}`", column) for column in COLUMNS]
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
+    rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
+    rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]
     for name, column in rows:
         lines.append(f"| {name} | {_MEANINGS.get(column.dtype, column.dtype)} | {column.unit} | {column.meaning} |")

@@ -17,7 +17,22 @@ import numpy as np
 from dhmpi.errors import ResultsError
 from dhmpi.plain import clean, dumps
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.schema import ATTRIBUTES, COLUMNS, FORMAT, GROUP, POINT, VERSION, Column, Dimension, documented
+from dhmpi.results.policy import PolicyLog
+from dhmpi.results.schema import (
+    ATTRIBUTES,
+    COLUMNS,
+    FORMAT,
+    GROUP,
+    POINT,
+    POLICY,
+    POLICY_COLUMNS,
+    STATE,
+    STATE_COLUMNS,
+    VERSION,
+    Column,
+    Dimension,
+    documented,
+)
 from dhmpi.results.table import STATES, Table
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -35,12 +50,14 @@ class Snapshot(NamedTuple):
         table: Its evaluations.
         campaign: Its identifier.
         generation: Number of the snapshot.
+        policy: What its agents have learned.
     """
 
     metadata: Metadata
     table: Table
     campaign: str
     generation: int
+    policy: PolicyLog
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -55,6 +72,8 @@ def dump(snapshot: Snapshot) -> bytes:
         columns = zip(*table.points, strict=True) if len(table) else iter([()] * len(table.names))
         for dimension, values in zip(snapshot.metadata.dimensions, columns, strict=True):
             _write_dimension(points, dimension, values, order)
+        if snapshot.policy:
+            _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -126,6 +145,16 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset.attrs["spec"] = dumps(dimension.spec)
 
 
+def _write_policy(group: Any, policy: PolicyLog) -> None:
+    for column in POLICY_COLUMNS:
+        _write(group, column, column.name, np.array(policy.columns[column.name]).astype(column.dtype))
+    if policy.state:
+        state = group.create_group(STATE)
+        state.attrs["version"] = policy.version
+        for column in STATE_COLUMNS:
+            _write(state, column, column.name, np.asarray(policy.state[column.name], dtype=column.dtype))
+
+
 def _typed(dtype: str, values: Sequence[Any]) -> Any:
     """Return values as the dtype of their dimension, or None if one of them would not come back as it is."""
     if dtype == "json":
@@ -180,7 +209,8 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Snapshot:
     campaign, generation = found.pop("campaign"), found.pop("generation")
     del found["format"], found["schema"]
     metadata = Metadata(**found)
-    return Snapshot(metadata, _read_table(file[GROUP], metadata), campaign, generation)
+    policy = _read_policy(file[POLICY]) if POLICY in file else PolicyLog()
+    return Snapshot(metadata, _read_table(file[GROUP], metadata), campaign, generation, policy)
 
 
 def _read_table(group: Any, metadata: Metadata) -> Table:
@@ -201,6 +231,16 @@ def _read_table(group: Any, metadata: Metadata) -> Table:
     if not len(table.rows) == len(table.host) == len(table.points) == len(table.state):
         raise ValueError("its columns differ in length")
     return table
+
+
+def _read_policy(group: Any) -> PolicyLog:
+    policy = PolicyLog()
+    policy.append(zip(*(group[column.name][()].tolist() for column in POLICY_COLUMNS), strict=True))
+    if STATE in group:
+        state = group[STATE]
+        policy.state = {column.name: state[column.name][()] for column in STATE_COLUMNS}
+        policy.version = int(state.attrs["version"])
+    return policy
 
 
 def _read_column(dataset: Any) -> Any:

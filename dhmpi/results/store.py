@@ -14,8 +14,9 @@ from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.plain import dumps, plain
 from dhmpi.results.files import Owner, open_new, replace_file, sync_directory, temporary
-from dhmpi.results.journal import FINISHED, METADATA, SUBMITTED, Event, JournalWriter
+from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
+from dhmpi.results.policy import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, journal_path, open_journal, recover, resolve
 from dhmpi.results.table import STATES, Table
 
@@ -34,12 +35,13 @@ class ResultsStore:
     Attributes:
         path: The results file.
         metadata: The campaign as a whole.
+        policy: What agents have learned.
         dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
     """
 
     def __init__(self, path: Path, state: Recovered) -> None:
         self.path = path
-        self.metadata, self._table, self._campaign, self._generation, self.dropped = state
+        self.metadata, self._table, self._campaign, self._generation, self.policy, self.dropped = state
         self._values = _getter(self._table.names)
         self._owner = Owner.current()
         self._journal: JournalWriter | None = None
@@ -87,7 +89,7 @@ class ResultsStore:
         cls.check(path, overwrite)
         names = [dimension.name for dimension in metadata.dimensions]
         # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
-        return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, ""))
+        return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, PolicyLog(), ""))
 
     @classmethod
     def resume(cls, path: PathLike, metadata: Metadata) -> "ResultsStore":
@@ -179,6 +181,22 @@ class ResultsStore:
             self._table.finish(rows)
             self._events.append((FINISHED, rows))
 
+    def learned(self, rows: Sequence[Sequence[float]]) -> None:
+        """Note updates of a policy, given as the values of a `PolicyRow`."""
+        if rows:
+            self.policy.append(rows)
+            self._events.append((LEARNED, [list(row) for row in rows]))
+
+    def keep_policy(self, state: Mapping[str, Any], version: int) -> None:
+        """Let the next snapshots hold a policy; the journal does not.
+
+        Args:
+            state: Float32 arrays by the names of `STATE_COLUMNS`, which do not change any more.
+            version: How many steps it has taken.
+        """
+        self.policy.state, self.policy.version = state, version
+        self._changed = True
+
     def commit(self, now: float | None = None) -> None:
         """Make what was noted safe: one record in the journal, a sync at least once a second, a snapshot when due.
 
@@ -258,7 +276,7 @@ class ResultsStore:
     def _write_snapshot(self) -> None:
         from dhmpi.results import snapshot  # h5py is slow to import
 
-        state = snapshot.Snapshot(self.metadata, self._table, self._campaign, self._generation + 1)
+        state = snapshot.Snapshot(self.metadata, self._table, self._campaign, self._generation + 1, self.policy)
         with self._explained():
             replace_file(self.path, snapshot.dump(state))
         self._generation += 1

@@ -46,6 +46,8 @@ class Search(ABC):
     default_run: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.rosenbrock2.run"
     # Whether run functions return what is to be large; objectives are minus that.
     maximises: ClassVar[bool] = False
+    # Whether several ranks search, each with evaluators of its own.
+    has_agents: ClassVar[bool] = False
 
     def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
         check_names((CampaignOptions, self.Options), options)

@@ -6,6 +6,10 @@ from dhmpi.options import choice, integer, number, option
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.rewards import RULES
 
+# An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
+# for each batch; this lets nearly all of them pass, and stops what has been left behind.
+STALENESS_PER_AGENT = 200
+
 
 @dataclass(frozen=True)
 class PPOOptions:
@@ -50,8 +54,12 @@ class PPOOptions:
         None,
         integer(0),
         "steps that the policy may have taken since it chose an architecture that is learned from, and since a "
-        "gradient was computed that is applied (default: 200 for each agent)",
+        f"gradient was computed that is applied (default: {STALENESS_PER_AGENT} for each agent)",
     )
     agent_timeout: float = option(
         120.0, number(0, exclusive=True), "seconds of silence after which an agent is taken for dead"
     )
+
+    def most_stale(self, num_agents: int) -> int:
+        """Return the largest staleness that is allowed."""
+        return STALENESS_PER_AGENT * num_agents if self.max_staleness is None else self.max_staleness

@@ -96,6 +96,9 @@ class Scale(NamedTuple):
         return cls(Moments(*moments), worst, progress)
 
 
+NUM_SCALE_NUMBERS = len(Scale().numbers())
+
+
 Rule = Callable[[Floats, int], Floats]
 
 

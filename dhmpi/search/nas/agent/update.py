@@ -79,14 +79,12 @@ class Stepped(NamedTuple):
     Attributes:
         parameters: Its parameters, which do not change any more.
         version: How many steps it has taken.
-        gradient_norm: Norm of the gradient before it was shortened.
-        scale: The rewards of all agents so far, if there is news of them.
+        gradient_norm: Norm of the gradient before it was shortened; not-a-number for one that was not applied.
     """
 
     parameters: Vector
     version: int
     gradient_norm: float
-    scale: Scale | None = None
 
 
 class Figures(NamedTuple):
@@ -125,6 +123,8 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
     spread = RULES[options.reward_rule](scale.apply(rewards), policy.num_decisions)
     found = advantages(spread, before.values.astype(np.float64), options.gamma, options.gae_lambda)
     moments: Moments = yield Pool(Moments.of(found))
+    if not moments.num:
+        return _NO_FIGURES  # nobody has an episode, and Adam's momentum alone shall not move the policy
     factor = max(1.0 - scale.progress, 0.0) if options.schedule == "linear" else 1.0
     start = chosen(before.log_probabilities, batch.actions)
     problem = _Problem(
@@ -151,7 +151,7 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
     figures = _figures(problem, now, options)
     return figures._replace(
         explained_variance=_explained(before.values, problem.targets),
-        gradient_norm=float(np.mean(norms)),
+        gradient_norm=_mean(np.array(norms)[np.isfinite(norms)]),
         learning_rate=learning_rate,
         epochs=len(norms),
     )
@@ -187,6 +187,9 @@ def _derivatives(problem: _Problem, now: Pass, options: PPOOptions) -> tuple[Flo
     by_values = 2 * options.value_coefficient * (now.values - problem.targets)
     dtype = now.values.dtype
     return (by_logits / problem.num).astype(dtype), (by_values / problem.num).astype(dtype)
+
+
+_NO_FIGURES = Figures(*[math.nan] * 9, epochs=0)
 
 
 def _figures(problem: _Problem, now: Pass, options: PPOOptions) -> Figures:

@@ -1,0 +1,369 @@
+"""An agent at work: plays episodes, has them evaluated, and learns."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dhmpi.agents.protocol import ALIVE_INTERVAL, Clock, Post, Start, Tag
+from dhmpi.errors import ProtocolError
+from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.retries import Retries
+from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
+from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
+from dhmpi.search.nas.agent.learner import Episode, Learned, Learner
+from dhmpi.search.nas.agent.ledger import Answer, Claim, Verdict
+from dhmpi.search.nas.ppo import PPOSearch
+
+# Rank 0 coordinates.
+COORDINATOR = 0
+# How long running evaluations get to end when the agent is told to leave [s].
+CANCEL_WAIT = 1.5
+# Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
+MOST_BATCHES = 4
+
+
+class Agent(ABC):
+    """What both kinds of agents have in common.
+
+    Args:
+        search: The space, the run function's arguments, the options and the seed.
+        evaluator: Where architectures are evaluated; it need not have started.
+        ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
+        post: Delivers messages.
+        dismiss: Sends the evaluator's workers home, told whether a rank of the job has died; returns whether all left.
+        clock: Tells the time [s].
+
+    Attributes:
+        is_over: Whether the agent has left.
+        has_losses: Whether a rank of the job had died by then.
+        batch_size: Episodes that it learns from at once.
+    """
+
+    def __init__(
+        self,
+        search: PPOSearch,
+        evaluator: Evaluator,
+        ranks: Sequence[int],
+        post: Post,
+        dismiss: Callable[[bool], bool],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.is_over = self.has_losses = False
+        self._dismiss = dismiss
+        self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
+        self._clock = clock
+        self._options = search.own_options
+        self.batch_size = self._options.episodes_per_batch or max(8, evaluator.num_workers)
+        self._retries = Retries(search.options.retries)
+        self._claims: dict[int, Episode] = {}  # not answered yet
+        self._waiting: dict[int, Episode] = {}  # for what others evaluate
+        self._running: dict[int, Episode | None] = {}  # by the evaluation's number
+        self._ready: deque[Evaluation] = deque()
+        self._outcomes: list[Evaluation] = []
+        self._num_episodes = 0
+        self._learner: Learner | None = None
+        self._is_ready = self._has_finished = False
+        self._last_sign = clock()
+
+    # --- what differs
+
+    @abstractmethod
+    def _make_exchange(self, start: Start) -> Exchange:
+        """Return what asks the other agents, or their server, for what an update needs."""
+
+    @abstractmethod
+    def _wants(self) -> int:
+        """Return how many more episodes are to be played now."""
+
+    @abstractmethod
+    def _is_due(self, learner: Learner) -> bool:
+        """Return whether an update is to begin."""
+
+    @abstractmethod
+    def _note_over(self) -> None:
+        """Take note that nothing new will be evaluated."""
+
+    @abstractmethod
+    def _is_done(self, learner: Learner) -> bool:
+        """Return whether no update will follow."""
+
+    def _note_forgotten(self) -> None:  # noqa: B027  # only one kind counts what it plays
+        """Take note that an episode is forgotten, because something else is evaluated in its place."""
+
+    def _note_learned(self) -> None:  # noqa: B027  # only one kind waits for it
+        """Take note that an update has ended."""
+
+    # --- messages
+
+    def take(self, message: Message) -> None:
+        """Take a message in."""
+        source, tag, payload = message
+        if tag >= FIRST_RAW_TAG:
+            self._exchange.take(source, tag, payload)
+        elif tag == Tag.START:
+            self._begin(payload)
+        elif tag == Tag.ANSWERS:
+            progress, answers = payload
+            self._take_progress(progress)
+            for answer in answers:
+                self._take_answer(Answer(*answer))
+        elif tag in (Tag.DONE, Tag.ABORT):
+            self._leave(tag == Tag.ABORT, payload)
+        elif tag == Tag.LOST and source == COORDINATOR:
+            raise ProtocolError("rank 0 must live as long as its agents, and it is gone; continue with --resume")
+
+    def _begin(self, start: Start) -> None:
+        search, rank = self._search, self._post.rank
+        # Another stream for each agent, and another one for each time that the campaign is continued.
+        rng = np.random.default_rng((search.seed, rank, start.num_before))
+        self._exchange = self._make_exchange(start)
+        state = start.state
+        self._learner = Learner(
+            search.policy,
+            state.parameters,
+            state.version,
+            self._exchange,
+            self._options,
+            start.max_staleness,
+            rng,
+            start.num_updates,
+        )
+        self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
+
+    def _take_progress(self, progress: float) -> None:  # noqa: B027  # a server knows it already
+        """Take note of the share of the budget that has been spent."""
+
+    def _take_answer(self, answer: Answer) -> None:
+        episode = self._claims.pop(answer.number, None)
+        if episode is None:
+            episode = self._waiting.pop(answer.number, None)
+        verdict = Verdict(answer.verdict)
+        if verdict is Verdict.OVER:
+            self._note_over()
+        elif verdict is Verdict.REDO:
+            self._has_finished = False
+            if episode is not None:
+                self._note_forgotten()
+            self._get_ready(answer.id, answer.values, None)
+        elif episode is None:
+            return
+        elif verdict is Verdict.RUN:
+            self._get_ready(answer.id, episode.actions.tolist(), episode)
+        elif verdict is Verdict.WAIT:
+            self._waiting[answer.number] = episode
+        else:
+            self._finish(episode, answer.objective, is_hit=True)
+
+    def _get_ready(self, id: int, values: Sequence[int], episode: Episode | None) -> None:
+        self._running[id] = episode
+        self._ready.append(Evaluation(id, dict(zip(self._search.space.names, values, strict=True))))
+
+    def _finish(self, episode: Episode, objective: float | None, is_hit: bool) -> None:
+        assert self._learner is not None
+        reward = turned(objective, self._search.maximises)
+        self._learner.finish(episode, math.nan if reward is None else reward, is_hit)
+
+    def _send(self, tag: Tag, payload: object = None) -> None:
+        self._post.send(COORDINATOR, tag, payload)
+        self._last_sign = self._clock()
+
+    # --- work
+
+    def advance(self) -> bool:
+        """Do what can be done without waiting; return whether something was."""
+        if self.is_over:
+            return False
+        moved = self._gather()
+        learner = self._learner
+        if learner is not None:
+            moved = self._submit() or moved
+            moved = self._learn(learner) or moved
+            moved = self._claim(learner) or moved
+            if not self._has_finished and self._is_done(learner) and not self._num_open():
+                self._has_finished = True
+                self._send(Tag.FINISHED)
+        elif not self._is_ready and self._evaluator.num_idle:
+            self._is_ready = True
+            self._send(Tag.READY, (self._evaluator.num_workers, self._evaluator.hosts()))
+        if self._clock() - self._last_sign > ALIVE_INTERVAL:
+            self._send(Tag.ALIVE)
+        return moved
+
+    def _num_open(self) -> int:
+        return len(self._claims) + len(self._waiting) + len(self._running)
+
+    def _gather(self) -> bool:
+        evaluations = [self._retries.judge(each) for each in self._evaluator.gather(0.0)]
+        for evaluation in evaluations:
+            if evaluation.state is State.LOST:
+                self._ready.append(evaluation)
+            else:
+                self._conclude(evaluation)
+        self._flush()
+        return bool(evaluations)
+
+    def _conclude(self, evaluation: Evaluation) -> None:
+        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._post.rank
+        self._outcomes.append(evaluation._replace(point={}, rank=rank))  # rank 0 knows the point
+        episode = self._running.pop(evaluation.id, None)
+        if evaluation.state.is_final and episode is not None:
+            self._finish(episode, evaluation.objective, is_hit=False)
+
+    def _flush(self) -> None:
+        if self._outcomes:
+            self._send(Tag.OUTCOMES, self._outcomes)
+            self._outcomes = []
+
+    def _submit(self) -> bool:
+        num = min(len(self._ready), self._evaluator.num_idle)
+        for _ in range(num):
+            evaluation = self._ready.popleft()
+            self._evaluator.submit(evaluation, self._search.config(evaluation.point))
+        return num > 0
+
+    def _claim(self, learner: Learner) -> bool:
+        idle = self._evaluator.num_idle - len(self._ready) - len(self._claims)
+        num = min(idle, self._wants())
+        if num <= 0:
+            return False
+        claims = []
+        space, rank = self._search.space, self._post.rank
+        for episode in learner.play(num):
+            number, values = self._num_episodes, tuple(episode.actions.tolist())
+            self._num_episodes += 1
+            self._claims[number] = episode
+            key = space.key(dict(zip(space.names, values, strict=True)))
+            log_probability = float(episode.log_probabilities.sum())
+            claims.append(tuple(Claim(rank, number, values, key, episode.update, episode.version, log_probability)))
+        self._send(Tag.CLAIMS, claims)
+        return True
+
+    def _learn(self, learner: Learner) -> bool:
+        if not learner.is_updating:
+            if not self._is_due(learner):
+                return False
+            learner.learn(self.batch_size)
+        learned = learner.advance()
+        if learned is not None:
+            self._send(Tag.LEARNED, _row(self._post.rank, learned))
+            self._note_learned()
+        return learned is not None
+
+    def _leave(self, is_aborted: bool, has_losses: bool) -> None:
+        if self.is_over:
+            return
+        self.is_over, self.has_losses = True, has_losses
+        if is_aborted:
+            for evaluation in self._evaluator.cancel(CANCEL_WAIT):
+                self._conclude(evaluation)
+            self._flush()
+        self._send(Tag.BYE, self._dismiss(has_losses))
+
+
+class AsyncAgent(Agent):
+    """Plays without a pause, with the policy that it has; learns from each batch as soon as it is there."""
+
+    _is_denied = False
+
+    def _make_exchange(self, start: Start) -> Exchange:
+        return ServerExchange(COORDINATOR, self._post.send, start.scale, start.state.version)
+
+    def _wants(self) -> int:
+        assert self._learner is not None
+        most = MOST_BATCHES * self.batch_size
+        if self._is_denied or self._learner.num_ended >= most:
+            return 0
+        return most - len(self._waiting)
+
+    def _is_due(self, learner: Learner) -> bool:
+        return learner.num_ended >= self.batch_size
+
+    def _note_over(self) -> None:
+        self._is_denied = True
+
+    def _is_done(self, learner: Learner) -> bool:
+        return self._is_denied and not learner.is_updating and not self._is_due(learner)
+
+
+class SyncAgent(Agent):
+    """Plays one batch, waits until all agents have ended theirs, and learns with them.
+
+    Args:
+        agents: Ranks of all agents, in order.
+    """
+
+    def __init__(
+        self,
+        search: PPOSearch,
+        evaluator: Evaluator,
+        ranks: Sequence[int],
+        post: Post,
+        dismiss: Callable[[bool], bool],
+        clock: Clock = time.monotonic,
+        agents: Sequence[int] = (0,),
+    ) -> None:
+        super().__init__(search, evaluator, ranks, post, dismiss, clock)
+        self._agents = agents
+        self._num_left = self.batch_size
+
+    def _make_exchange(self, start: Start) -> Exchange:
+        self._tree = TreeExchange(
+            self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
+        )
+        return self._tree
+
+    def _take_progress(self, progress: float) -> None:
+        self._tree.progress = progress
+
+    def _wants(self) -> int:
+        return self._num_left - len(self._claims) if not self._is_learning() else 0
+
+    def _is_learning(self) -> bool:
+        return self._learner is not None and self._learner.is_updating
+
+    def _take_answer(self, answer: Answer) -> None:
+        if answer.number in self._claims:
+            self._num_left -= 1
+        super()._take_answer(answer)
+
+    def _note_forgotten(self) -> None:  # only one kind counts what it plays
+        self._num_left += 1
+
+    def _note_over(self) -> None:
+        self._num_left = 0
+        self._tree.has_none_left = True
+
+    def _is_due(self, learner: Learner) -> bool:
+        has_open = self._claims or self._waiting or any(each is not None for each in self._running.values())
+        return self._num_left <= 0 and not has_open and not self._tree.is_over
+
+    def _is_done(self, learner: Learner) -> bool:
+        return self._tree.is_over and not learner.is_updating
+
+    def _note_learned(self) -> None:
+        if not self._tree.is_over:
+            self._num_left = self.batch_size
+        if self._post.rank == self._agents[0]:
+            self._send(Tag.STATE, tuple(self._tree.state()))
+
+
+def _row(rank: int, learned: Learned) -> tuple[float, ...]:
+    """Return what the results file keeps of an update: the values of a `PolicyRow`."""
+    rewards = np.array([each.reward for each in learned.episodes if not math.isnan(each.reward)])
+    assert learned.figures is not None
+    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)) if rewards.size else [math.nan] * 5
+    num_failed = len(learned.episodes) - rewards.size
+    return (
+        *(rank, learned.number, learned.version, time.time(), len(learned.episodes)),
+        *(sum(each.is_hit for each in learned.episodes), num_failed, learned.num_dropped),
+        float(np.mean(learned.staleness)) if learned.staleness else math.nan,
+        float(max(learned.staleness, default=math.nan)),
+        float(rewards.mean()) if rewards.size else math.nan,
+        *map(float, quantiles),
+        *learned.figures,
+    )

@@ -1,0 +1,328 @@
+"""Rank 0 of a search by agents: keeps the books and the results, answers claims, and sees to it that all ends."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dhmpi.agents.layout import Layout
+from dhmpi.agents.protocol import Clock, Post, Start, Tag
+from dhmpi.errors import DhmpiError, EvaluatorError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
+from dhmpi.progress import Progress
+from dhmpi.results import ResultsStore
+from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
+from dhmpi.search.nas.agent.ledger import Answer, Claim, Ledger
+
+log = logging.getLogger(__name__)
+
+SILENCE_CHECK_INTERVAL = 0.5
+# How long agents get to say farewell; longer than they give their own evaluators [s].
+FAREWELL = 5.0
+# How often the file learns how things stand [s].
+STATISTICS_INTERVAL = 5.0
+# Longest time between two commits [s], which also make the file current.
+COMMIT_INTERVAL = 0.5
+
+
+class Coordinator:
+    """The books of a search by agents, and the parameter server if there is one.
+
+    Args:
+        layout: Who does what.
+        post: Delivers messages.
+        names: Names of the decisions.
+        store: Where the results go; the run has begun.
+        ledger: What may be evaluated.
+        start: Returns what an agent begins with, by its rank.
+        server: The parameter server; None where agents add up their gradients themselves.
+        deadline: When the campaign stops [by the clock], or None.
+        stop_signal: Returns the name of the signal that has asked for an end, or nothing.
+        progress: What is shown meanwhile.
+        agent_timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
+        clock: Tells the time [s].
+
+    Attributes:
+        is_over: Whether all agents have left, or have been given up.
+        error: What ended the campaign before its time, or None.
+        why: Why it ended, for people.
+        lost: Why agents were given up, by rank.
+        all_left: Whether every agent has said farewell, and none of its workers is stuck.
+        busy: Time that workers have evaluated [s].
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        post: Post,
+        names: Sequence[str],
+        store: ResultsStore,
+        ledger: Ledger,
+        start: Callable[[int], Start],
+        server: ParameterServer | None,
+        deadline: float | None,
+        stop_signal: Callable[[], str],
+        progress: Progress,
+        agent_timeout: float | None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.is_over, self.why = False, ""
+        self._layout, self._post, self._names, self._store, self._ledger = layout, post, names, store, ledger
+        self._start, self._server, self._deadline, self._stop_signal = start, server, deadline, stop_signal
+        self._progress, self._agent_timeout, self._clock = progress, agent_timeout, clock
+        self.error: DhmpiError | None = None
+        self.lost: dict[int, str] = {}
+        self.all_left = True
+        self._at_work = set(layout.agents)
+        self._present = set(layout.agents)  # those that are to say farewell
+        self._finished: set[int] = set()
+        self._heard = dict.fromkeys(layout.agents, clock())
+        self._answers: dict[int, list[Answer]] = {}
+        self._pushes: list[tuple[int, int, bytes]] = []
+        self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
+        self._submitted: dict[int, float] = {}
+        self._begun, self.busy = clock(), 0.0
+        self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
+        self._leave_until = math.inf
+        self._handlers: Mapping[int, Callable[[int, Any], None]] = {
+            Tag.LOST: lambda rank, payload: self._lose(rank, "it is gone", is_present=False),
+            Tag.READY: self._take_ready,
+            Tag.UNLOADABLE: self._take_unloadable,
+            Tag.CLAIMS: self._take_claims,
+            Tag.OUTCOMES: self._take_outcomes,
+            Tag.LEARNED: self._take_learned,
+            Tag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
+            Tag.FINISHED: lambda rank, payload: self._finished.add(rank),
+            Tag.FAILED: lambda rank, payload: self._lose(rank, payload),
+            Tag.BYE: self._take_bye,
+        }
+
+    # --- messages
+
+    def take(self, message: Message) -> None:
+        """Take a message in."""
+        rank, tag, payload = message
+        self._heard[rank] = self._clock()
+        if tag == Tag.LOST and rank not in self._layout.agents:
+            return  # the worker of an agent, which has noticed
+        if rank in self.lost and tag not in (Tag.BYE, Tag.LOST):
+            return  # what it says is too late: others have been given its work
+        if tag >= FIRST_RAW_TAG:
+            self._pushes.append((rank, tag, payload))
+        elif tag in self._handlers:
+            self._handlers[tag](rank, payload)
+
+    def _take_ready(self, rank: int, payload: Any) -> None:
+        if not self.why:
+            self._post.send(rank, Tag.START, self._start(rank))
+
+    def _take_unloadable(self, rank: int, payload: tuple[str, str]) -> None:
+        self._lose(rank, payload[0])
+
+    def _take_claims(self, rank: int, claims: list[tuple[Any, ...]]) -> None:
+        for claim in claims:
+            self._answer(self._ledger.claim(Claim(*claim)))
+
+    def _answer(self, answer: Answer) -> None:
+        self._answers.setdefault(answer.agent, []).append(answer)
+        if answer.id >= 0:
+            claim = self._ledger.claim_of(answer.id, answer.agent)
+            assert claim is not None
+            self._submitted[answer.id] = now = time.time()
+            point = dict(zip(self._names, claim.values, strict=True))
+            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now)])
+            self._is_dirty = True
+
+    def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
+        for evaluation in evaluations:
+            claim = self._ledger.claim_of(evaluation.id, rank)
+            if claim is None:
+                continue
+            evaluation = evaluation._replace(
+                point=dict(zip(self._names, claim.values, strict=True)), extra=self._described(evaluation, claim)
+            )
+            self._store.finished([evaluation])
+            self._is_dirty = True
+            if evaluation.state.is_final:
+                for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
+                    self._answer(answer)
+                self._submitted.pop(evaluation.id, None)
+                if evaluation.started is not None and evaluation.ended is not None:
+                    self.busy += evaluation.ended - evaluation.started
+                if evaluation.state is State.DONE and (
+                    self._best is None or _objective(evaluation) < _objective(self._best)
+                ):
+                    self._best = evaluation
+
+    def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
+        """Return the extras of an evaluation with what is known of its choice."""
+        extra = {**evaluation.extra, "agent": claim.agent}
+        if claim.values and claim.number >= 0:
+            version = claim.version if self._server is None else self._server.version
+            extra |= {
+                "update": claim.update,
+                "version": claim.version,
+                "staleness": version - claim.version,
+                "log_probability": claim.log_probability,
+            }
+        return extra
+
+    def _take_learned(self, rank: int, row: tuple[float, ...]) -> None:
+        self._store.learned([row])
+        self._is_dirty = True
+        if self._server is not None:
+            self._keep(self._server.state())
+
+    def _keep(self, state: PolicyState) -> None:
+        *arrays, version = state
+        names = PolicyState._fields[:3]
+        self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
+
+    def _take_bye(self, rank: int, all_left: bool) -> None:
+        self._present.discard(rank)
+        self.all_left = self.all_left and all_left
+
+    def _lose(self, rank: int, reason: str, is_present: bool = True) -> None:
+        """Give an agent up; others are given its work, or all end where they need each other."""
+        if not is_present:
+            self._present.discard(rank)
+        if rank not in self._at_work:
+            return
+        self._at_work.discard(rank)
+        self.lost[rank] = reason
+        if self.why:
+            return
+        sentence = f"agent {rank} is given up: {reason}"
+        if self._server is None and len(self._layout.agents) > 1:
+            self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}"))
+        elif not self._at_work:
+            self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}; continue with --resume"))
+        else:
+            log.warning("%s; the others go on", sentence)
+            lost, answers = self._ledger.lose(rank)
+            for id in lost:
+                left = Evaluation(id, {}, None, State.LOST, self._submitted.pop(id), error=sentence, rank=rank)
+                self._store.finished([left])
+                self._is_dirty = True
+            for answer in answers:
+                self._answer(answer)
+
+    # --- work
+
+    def advance(self) -> bool:
+        """Serve what has come, and see whether it is time to end; return whether something was done."""
+        moved = bool(self._answers or self._pushes)
+        now = self._clock()
+        if self._pushes and self._server is not None:
+            pushes, self._pushes = self._pushes, []
+            self._server.scale = self._server.scale._replace(progress=self._ledger.progress)
+            self._server.serve(pushes, self._post.send)
+        if self._is_dirty or now >= self._next_commit:
+            self._is_dirty, self._next_commit = False, now + COMMIT_INTERVAL
+            self._store.commit()
+        self._send_answers()
+        if self.why:
+            if not self._present or now >= self._leave_until:
+                self.all_left = self.all_left and not self._present
+                self.is_over = True
+            return moved
+        self._look_around(now)
+        return moved
+
+    def _send_answers(self) -> None:
+        answers, self._answers = self._answers, {}
+        for rank, each in answers.items():
+            if rank not in self.lost:
+                self._post.send(rank, Tag.ANSWERS, (self._ledger.progress, [tuple(answer) for answer in each]))
+
+    def _look_around(self, now: float) -> None:
+        """End the campaign if it is time, and give up agents that are silent."""
+        if self._stop_signal():
+            self.end(f"stopped by {self._stop_signal()}", Tag.ABORT)
+        elif self._deadline is not None and now >= self._deadline:
+            self.end("the time is over", Tag.ABORT)
+        elif self._ledger.is_complete and self._finished >= self._at_work:
+            self.end(self._ledger.why(), Tag.DONE)
+        elif now >= self._next_check:
+            self._next_check = now + SILENCE_CHECK_INTERVAL
+            self._give_up_silent_ones(now)
+            self._hand_out_what_is_left()
+            if now >= self._next_statistics:
+                self._next_statistics = now + STATISTICS_INTERVAL
+                self._store.set_statistics(self.statistics())
+            if self._progress.is_due():
+                running = [time.time() - moment for moment in self._submitted.values()]
+                counts = self._store.counts
+                self._progress.update(counts, self._ledger.num_running, self._best, self.busy + sum(running))
+
+    def _give_up_silent_ones(self, now: float) -> None:
+        if self._agent_timeout is None:
+            return
+        for rank in list(self._at_work):
+            if now - self._heard[rank] > self._agent_timeout:
+                self._lose(rank, f"it has been silent for {self._agent_timeout:g} s")
+
+    def _hand_out_what_is_left(self) -> None:
+        """Let agents that have finished run what lost ones have left."""
+        for rank in list(self._finished & self._at_work):
+            answer = self._ledger.redo(rank)
+            if answer is None:
+                return
+            self._finished.discard(rank)
+            self._answer(answer)
+
+    def fail(self, error: DhmpiError) -> None:
+        """End the campaign with an error."""
+        self.error = self.error or error
+        self.end(str(error), Tag.ABORT)
+
+    def end(self, why: str, tag: Tag) -> None:
+        """Tell all agents to leave."""
+        self.why = self.why or why
+        self._ledger.close()
+        self._leave_until = min(self._leave_until, self._clock() + FAREWELL)
+        has_losses = any(rank not in self._present for rank in self.lost) or self._post.has_losses
+        for rank in self._present:
+            self._post.send(rank, tag, has_losses)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to resume."""
+        return self.error is None and self._ledger.is_complete
+
+    def cancel_rest(self) -> None:
+        """Note that evaluations which have not come back are to be run again."""
+        left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
+        self._store.finished([each for each in left if self._ledger.is_running(each.id)])
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._progress.close()
+
+    def statistics(self) -> dict[str, float]:
+        """Return what is known of the campaign as a whole."""
+        ledger, server = self._ledger, self._server
+        found: dict[str, float] = {
+            "agents": len(self._layout.agents),
+            "lost_agents": len(self.lost),
+            "episodes": ledger.num_episodes,
+            "hits": ledger.num_hits,
+            "shared": ledger.num_shared,
+            "updates": len(self._store.policy),
+        }
+        if server is not None:
+            num = server.num_applied + server.num_refused
+            found |= {
+                "gradients": num,
+                "refused_gradients": server.num_refused,
+                "gradient_staleness_mean": server.sum_staleness / max(num, 1),
+                "gradient_staleness_max": server.largest_staleness,
+            }
+        return found
+
+
+def _objective(evaluation: Evaluation) -> float:
+    assert evaluation.objective is not None
+    return evaluation.objective

@@ -1,0 +1,90 @@
+"""Which rank of a search by agents does what."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+from dhmpi.errors import OptionError
+
+Label = Callable[[str], str]
+
+
+class Layout(NamedTuple):
+    """The roles of all ranks, computed once; rank 0 keeps the books.
+
+    Attributes:
+        size: Number of ranks.
+        agents: Ranks of the agents, in order.
+        groups: The ranks that evaluate for each agent; none if it evaluates itself.
+        has_server: Whether rank 0 is a parameter server, and no agent.
+    """
+
+    size: int
+    agents: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
+    has_server: bool
+
+    @classmethod
+    def of(cls, size: int, num_agents: int | None, has_server: bool, groups_allowed: bool, label: Label) -> "Layout":
+        """Give every rank its role.
+
+        Args:
+            size: Number of ranks.
+            num_agents: Number of agents; by default as many as ranks can be.
+            has_server: Whether rank 0 is a parameter server.
+            groups_allowed: Whether ranks may evaluate for agents.
+            label: How an option is called in errors.
+
+        Raises:
+            OptionError: The ranks do not suffice, or some of them would have nothing to do.
+        """
+        room = size - has_server
+        if room < 1:
+            raise OptionError(
+                f"a search with a parameter server must have at least 2 ranks, got {size}; "
+                "start more with mpirun, or use ppo-sync"
+            )
+        num = room if num_agents is None else num_agents
+        if num > room:
+            raise OptionError(f"{label('agents')} must be at most {room} on {size} ranks, got {num}; start more ranks")
+        rest = list(range(has_server + num, size))
+        if rest and not groups_allowed:
+            raise OptionError(
+                f"{label('agents')} must be {room} on {size} ranks where agents do not evaluate on ranks, got {num}; "
+                f"leave it out, or leave out {label('evaluator')}"
+            )
+        if 0 < len(rest) < num:
+            raise OptionError(
+                f"ranks that evaluate must be none, or at least one for each of the {num} agents, got {len(rest)}; "
+                f"give {label('agents')} {room} or at most {room // 2}, or start more ranks"
+            )
+        # As equal as can be: with 7 ranks for 3 agents 3, 2 and 2, in consecutive ranks, which share nodes.
+        ends = [len(rest) * index // num for index in range(num + 1)]
+        groups = tuple(tuple(rest[start:end]) for start, end in pairwise(ends))
+        return cls(size, tuple(range(has_server, has_server + num)), groups, has_server)
+
+    def group_of(self, rank: int) -> int:
+        """Return the number of the group that a rank belongs to; rank 0 as a server has one of its own."""
+        if rank in self.agents:
+            return self.agents.index(rank)
+        found = [number for number, group in enumerate(self.groups) if rank in group]
+        return found[0] if found else len(self.agents)
+
+    def __str__(self) -> str:
+        """Return the roles for people."""
+        who = "rank 0 serves parameters" if self.has_server else "rank 0 keeps the books, too"
+        agents = _ranks(self.agents)
+        verb = "are agents" if len(self.agents) > 1 else "is the agent"
+        if not self.groups[0]:
+            how = "each evaluates itself" if len(self.agents) > 1 else "and evaluates"
+        else:
+            how = f"evaluating: {'; '.join(f'{_ranks(group)} for {agent}' for agent, group in self._shown())}"
+        return f"{self.size} rank{'s' if self.size > 1 else ''}: {who}; {agents} {verb}; {how}"
+
+    def _shown(self) -> list[tuple[int, tuple[int, ...]]]:
+        pairs = list(zip(self.agents, self.groups, strict=True))
+        return pairs if len(pairs) <= 4 else [*pairs[:2], pairs[-1]]
+
+
+def _ranks(ranks: tuple[int, ...]) -> str:
+    return f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"

@@ -1,0 +1,138 @@
+"""What the agents and rank 0 say to each other, apart from what keeps the policy (`search.nas.agent.exchange`).
+
+    agent                           rank 0
+    READY      workers, hosts    -> its evaluator has started
+    UNLOADABLE sentence, details -> it cannot: the run function does not load
+                                 <- START     the policy, the rewards so far
+    CLAIMS     architectures     -> may they be evaluated?
+                                 <- ANSWERS   run it; it is known; wait; nothing more
+    OUTCOMES   evaluations       ->
+    LEARNED    figures           -> an update has ended
+    STATE      policy            -> the same, where there is no server: to be kept
+    ALIVE                        -> nothing else to say for a while
+    FINISHED                     -> has nothing left to do
+    FAILED     sentence          -> will do nothing more, and waits for the end
+                                 <- DONE      all is done
+                                 <- ABORT     stop what is running, send its outcomes, leave
+    BYE                          -> the agent leaves
+
+All of it is point to point and polled. Rank 0 talks to itself in the same way where it is an agent, too.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+from dhmpi.mpi.comm import LOST, Backoff, Message
+from dhmpi.search.nas.agent.exchange import TO_SERVER, PolicyState
+from dhmpi.search.nas.agent.rewards import Scale
+
+Clock = Callable[[], float]
+
+# An agent gives a sign of life after so many seconds of silence.
+ALIVE_INTERVAL = 5.0
+
+
+class Tag(IntEnum):
+    """What a message is; those of the exchange have tags of their own."""
+
+    LOST = LOST  # never sent; the news that a rank has died
+    READY = 20
+    UNLOADABLE = 21
+    CLAIMS = 22
+    OUTCOMES = 23
+    LEARNED = 24
+    STATE = 25
+    ALIVE = 26
+    FINISHED = 27
+    FAILED = 28
+    BYE = 29
+    START = 40
+    ANSWERS = 41
+    DONE = 42
+    ABORT = 43
+
+
+TO_AGENT = (Tag.START, Tag.ANSWERS, Tag.DONE, Tag.ABORT)
+
+
+class Start(NamedTuple):
+    """Where an agent begins.
+
+    Attributes:
+        state: The policy.
+        scale: The rewards of all agents so far.
+        max_staleness: Steps that the policy may have taken since what is still learned from.
+        num_updates: How many updates this agent has made before.
+        num_before: How many evaluations there are already; the agent's random numbers depend on it.
+    """
+
+    state: PolicyState
+    scale: Scale
+    max_staleness: int
+    num_updates: int
+    num_before: int
+
+
+class Post(Protocol):
+    """What delivers messages: `mpi.comm.Communicator`, or one in memory."""
+
+    @property
+    def rank(self) -> int:
+        """This rank."""
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a rank of the job has died."""
+
+    def send(self, destination: int, tag: int, payload: Any = None) -> None:
+        """Send without waiting for the receiver."""
+
+    def receive(self) -> Message | None:
+        """Return a message that has arrived, or None."""
+
+
+class Member(Protocol):
+    """An agent, or rank 0's books."""
+
+    is_over: bool
+
+    def take(self, message: Message) -> None:
+        """Take a message in."""
+
+    def advance(self) -> bool:
+        """Do what can be done without waiting; return whether something was."""
+
+
+def drive(post: Post, member: Member, agent: Member | None = None) -> None:
+    """Let the members that live on this rank work until the first is over.
+
+    Args:
+        post: Delivers messages.
+        member: The books, or an agent.
+        agent: The agent beside the books.
+    """
+    members = [member] if agent is None else [member, agent]
+    backoff = Backoff()
+    while not member.is_over:
+        moved = deliver(post, member, agent)
+        for each in members:
+            moved = each.advance() or moved
+        if moved:
+            backoff.reset()
+        else:
+            backoff.wait()
+
+
+def deliver(post: Post, member: Member, agent: Member | None) -> bool:
+    """Hand out what has arrived; return whether something had."""
+    moved = False
+    while (message := post.receive()) is not None:
+        moved = True
+        (agent if agent is not None and is_for_agent(message.tag) else member).take(message)
+    return moved
+
+
+def is_for_agent(tag: int) -> bool:
+    """Return whether a message is for an agent, on a rank where there are books, too."""
+    return tag in TO_AGENT or (tag >= min(TO_SERVER) and tag not in TO_SERVER)

@@ -1,0 +1,27 @@
+"""How often an evaluation is begun again whose worker is lost."""
+
+from collections import Counter
+
+from dhmpi.evaluation import Evaluation, State
+
+
+class Retries:
+    """Lets an evaluation fail that has been lost too often: it may be what ends its workers.
+
+    Args:
+        limit: How often one is begun again.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._num_lost: Counter[int] = Counter()
+
+    def judge(self, evaluation: Evaluation) -> Evaluation:
+        """Return an evaluation that has ended; FAILED, if it has been LOST once too often."""
+        if evaluation.state is not State.LOST:
+            return evaluation
+        self._num_lost[evaluation.id] += 1
+        num = self._num_lost[evaluation.id]
+        if num <= self._limit:
+            return evaluation
+        return evaluation._replace(state=State.FAILED, error=f"lost {num} times; the last time: {evaluation.error}")

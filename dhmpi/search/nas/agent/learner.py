@@ -1,0 +1,154 @@
+"""An agent without its surroundings: plays episodes, and learns from those whose rewards have come."""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from dhmpi.search.nas.agent.exchange import Exchange
+from dhmpi.search.nas.agent.options import PPOOptions
+from dhmpi.search.nas.agent.parameters import Vector
+from dhmpi.search.nas.agent.policy import Actions, Floats, Policy
+from dhmpi.search.nas.agent.update import Batch, Figures, Stepped, Update, update
+
+
+class Episode(NamedTuple):
+    """One architecture, as the policy chose it.
+
+    Attributes:
+        actions: The option of each decision.
+        log_probabilities: Of each of them, under the policy that chose.
+        version: How many steps that policy had taken.
+        update: How many updates the agent had begun.
+    """
+
+    actions: Actions
+    log_probabilities: Floats
+    version: int
+    update: int
+
+
+class Played(NamedTuple):
+    """An episode and its reward; not-a-number for a failure."""
+
+    episode: Episode
+    reward: float
+    is_hit: bool
+
+
+class Learned(NamedTuple):
+    """What came of a batch.
+
+    Attributes:
+        number: Of the update, among those of this agent.
+        version: How many steps the policy has taken after it.
+        episodes: What it was learned from.
+        num_dropped: Episodes of the batch that were too old.
+        staleness: Steps that the policy had taken since each of the others, when the update began.
+        figures: How it went; None as long as it goes on.
+    """
+
+    number: int
+    version: int
+    episodes: list[Played]
+    num_dropped: int
+    staleness: list[int]
+    figures: Figures | None
+
+
+class Learner:
+    """Plays with the policy that it has, and improves it by batches.
+
+    Args:
+        policy: What the parameters belong to.
+        parameters: The policy at the beginning.
+        version: How many steps it has taken.
+        exchange: Gives the answers to what an update asks for.
+        options: How it learns.
+        max_staleness: Steps that the policy may have taken since an episode that is learned from.
+        rng: Chooses.
+        num_updates: How many updates this agent has made before.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        parameters: Vector,
+        version: int,
+        exchange: Exchange,
+        options: PPOOptions,
+        max_staleness: int,
+        rng: np.random.Generator,
+        num_updates: int = 0,
+    ) -> None:
+        self._policy, self._parameters, self._version = policy, parameters, version
+        self._exchange, self._options, self._max_staleness, self._rng = exchange, options, max_staleness, rng
+        self._ended: deque[Played] = deque()
+        self._update: Update | None = None
+        self._batch: Learned | None = None
+        self.num_updates = num_updates
+
+    @property
+    def version(self) -> int:
+        """How many steps the policy has taken, as far as this agent knows."""
+        return self._version
+
+    @property
+    def num_ended(self) -> int:
+        """How many episodes are there to learn from."""
+        return len(self._ended)
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether an update has begun and not ended."""
+        return self._update is not None
+
+    def play(self, num: int = 1) -> list[Episode]:
+        """Choose architectures."""
+        rollout = self._policy.sample(self._parameters, num, self._rng)
+        columns = zip(rollout.actions.T, rollout.log_probabilities.T, strict=True)
+        return [Episode(actions, logs, self._version, self.num_updates) for actions, logs in columns]
+
+    def judge(self, actions: Actions) -> Episode:
+        """Return an architecture that somebody else has chosen, as if the policy had."""
+        chosen = self._policy.evaluate(self._parameters, actions[:, None])
+        logs = np.take_along_axis(chosen.log_probabilities[:, 0], actions[:, None], axis=-1)[:, 0]
+        return Episode(actions, logs, self._version, self.num_updates)
+
+    def finish(self, episode: Episode, reward: float, is_hit: bool = False) -> None:
+        """Take the reward of an episode; not-a-number for a failure."""
+        self._ended.append(Played(episode, reward, is_hit))
+
+    def learn(self, num: int) -> None:
+        """Begin an update from the first `num` episodes that have ended, or all if there are fewer."""
+        batch = [self._ended.popleft() for _ in range(min(num, len(self._ended)))]
+        ages = [self._version - played.episode.version for played in batch]
+        fresh = [played for played, age in zip(batch, ages, strict=True) if age <= self._max_staleness]
+        staleness = [age for age in ages if age <= self._max_staleness]
+        self._update = update(self._policy, self._parameters, _stacked(self._policy, fresh), self._options)
+        self._exchange.begin(next(self._update))
+        self._batch = Learned(self.num_updates, self._version, fresh, len(batch) - len(fresh), staleness, None)
+        self.num_updates += 1
+
+    def advance(self) -> Learned | None:
+        """Go on with the update as far as answers have come; return what came of it when it ends."""
+        while self._update is not None and (answer := self._exchange.answer()) is not None:
+            if isinstance(answer, Stepped):
+                self._parameters, self._version = answer.parameters, answer.version
+            try:
+                self._exchange.begin(self._update.send(answer))
+            except StopIteration as end:
+                assert self._batch is not None
+                learned = self._batch._replace(version=self._version, figures=end.value)
+                self._update = self._batch = None
+                return learned
+        return None
+
+
+def _stacked(policy: Policy, batch: list[Played]) -> Batch:
+    if not batch:
+        nothing = np.zeros((policy.num_decisions, 0))
+        return Batch(nothing.astype(np.int64), nothing, np.zeros(0))
+    actions = np.stack([played.episode.actions for played in batch], axis=1)
+    logs = np.stack([played.episode.log_probabilities for played in batch], axis=1)
+    return Batch(actions, logs, np.array([played.reward for played in batch]))
