@@ -1,12 +1,14 @@
 """A recurrent policy: one LSTM for the options, another one for the value (Hochreiter and Schmidhuber, 1997)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.policy import Actions, Floats, Policy, summed_products
+from dhmpi.search.nas.agent.policy import BODIES, Actions, Floats, Policy, summed_products
 
-# Added to what the forget gate gets, so that a new network remembers (as TensorFlow's basic cell does).
+# What the forget gate's bias begins with, so that a new network remembers (as TensorFlow's basic cell does).
 FORGET_BIAS = 1.0
 
 
@@ -15,7 +17,7 @@ class Memory(NamedTuple):
 
     Attributes:
         inputs: What it was given.
-        gates: Input gate, forget gate, candidate and output gate, each of them a quarter of the last axis.
+        gates: Input gate, forget gate, output gate and candidate, each of them a quarter of the last axis.
         cells: State of the cells after each step.
         outputs: What it gave.
     """
@@ -36,6 +38,20 @@ class LSTMPolicy(Policy):
 
     name = "lstm"
 
+    def __init__(self, num_options: Sequence[int], units: int) -> None:
+        super().__init__(num_options, units)
+        # The gates are sigmoids, the candidate a tanh; as sigmoid(x) = (1 + tanh(x / 2)) / 2, one call does for all.
+        self._scale = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], dtype=np.float32), units)
+        self._shift = np.repeat(np.array([0.5, 0.5, 0.5, 0.0], dtype=np.float32), units)
+
+    def initial(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return random parameters with which all options are about equally probable."""
+        parameters = super().initial(rng)
+        views = self.layout.views(parameters)
+        for body in BODIES:
+            views[f"{body}_bias"][self.units : 2 * self.units] = FORGET_BIAS
+        return parameters
+
     def _kernel_shape(self) -> tuple[int, int]:
         return 1 + self.units, 4 * self.units
 
@@ -44,19 +60,20 @@ class LSTMPolicy(Policy):
 
     def _step(self, kernel: Floats, bias: Floats, inputs: Floats, state: Any) -> tuple[Floats, Any]:
         cell, output = state or (np.zeros((len(inputs), self.units), dtype=kernel.dtype),) * 2
-        cell, output = _stepped(_gates(np.hstack([inputs, output]) @ kernel + bias), cell)
+        num_inputs = inputs.shape[1]
+        sums = inputs @ kernel[:num_inputs] + output @ kernel[num_inputs:] + bias
+        cell, output = self._stepped(self._gates(sums), cell)
         return output, (cell, output)
 
     def _forward(self, kernel: Floats, bias: Floats, inputs: Floats) -> tuple[Floats, Memory]:
         num_steps, num, num_inputs = inputs.shape
-        from_inputs = inputs @ kernel[:num_inputs] + bias
-        gates = np.empty_like(from_inputs)
+        gates = inputs @ kernel[:num_inputs] + bias
         cells = np.empty((num_steps, num, self.units), dtype=kernel.dtype)
         outputs = np.empty_like(cells)
         cell = output = np.zeros((num, self.units), dtype=kernel.dtype)
         for step in range(num_steps):
-            gates[step] = _gates(from_inputs[step] + output @ kernel[num_inputs:])
-            cell, output = _stepped(gates[step], cell)
+            gates[step] = self._gates(gates[step] + output @ kernel[num_inputs:])
+            cell, output = self._stepped(gates[step], cell)
             cells[step], outputs[step] = cell, output
         return outputs, Memory(inputs, gates, cells, outputs)
 
@@ -64,50 +81,44 @@ class LSTMPolicy(Policy):
         """Return the derivatives by kernel and bias (backpropagation through time)."""
         inputs, gates, cells, outputs = tape
         num_steps, _, num_inputs = inputs.shape
-        take, keep, candidate, give = np.split(gates, 4, axis=-1)
+        units = self.units
+        take, keep, give, candidate = (gates[..., place * units : (place + 1) * units] for place in range(4))
         squashed = np.tanh(cells)
         before = _delayed(cells)
+        # By the sums before the gates: what each gate is multiplied with, times the derivative of its function.
+        by_cells = np.concatenate(
+            [candidate * take * (1 - take), before * keep * (1 - keep), take * (1 - candidate**2)], axis=-1
+        )
+        by_given = squashed * give * (1 - give)
+        by_squashed = give * (1 - squashed**2)
         by_sums = np.empty_like(gates)
         by_cell = by_output = np.zeros_like(cells[0])
         for step in reversed(range(num_steps)):
             by_output = by_output + by_outputs[step]
-            by_cell = by_cell + by_output * give[step] * (1 - squashed[step] ** 2)
-            parts = (
-                by_cell * candidate[step] * take[step] * (1 - take[step]),
-                by_cell * before[step] * keep[step] * (1 - keep[step]),
-                by_cell * take[step] * (1 - candidate[step] ** 2),
-                by_output * squashed[step] * give[step] * (1 - give[step]),
-            )
-            by_sums[step] = np.concatenate(parts, axis=-1)
-            by_output = by_sums[step] @ kernel[num_inputs:].T
+            by_cell = by_cell + by_output * by_squashed[step]
+            sums = by_sums[step]
+            sums[:, : 2 * units] = np.tile(by_cell, 2) * by_cells[step, :, : 2 * units]
+            sums[:, 2 * units : 3 * units] = by_output * by_given[step]
+            sums[:, 3 * units :] = by_cell * by_cells[step, :, 2 * units :]
+            by_output = sums @ kernel[num_inputs:].T
             by_cell = by_cell * keep[step]
         told = np.concatenate([inputs, _delayed(outputs)], axis=-1)
         return summed_products(told, by_sums), by_sums.sum(axis=(0, 1))
+
+    def _gates(self, sums: Floats) -> Floats:
+        """Return the gates of one step."""
+        gates: Floats = np.tanh(sums * self._scale)
+        gates *= self._scale
+        gates += self._shift
+        return gates
+
+    def _stepped(self, gates: Floats, cell: Floats) -> tuple[Floats, Floats]:
+        """Return state and output of the cells after a step."""
+        units = self.units
+        cell = gates[:, units : 2 * units] * cell + gates[:, :units] * gates[:, 3 * units :]
+        return cell, gates[:, 2 * units : 3 * units] * np.tanh(cell)
 
 
 def _delayed(values: Floats) -> Floats:
     """Return the values of one step earlier, 0 before all."""
     return np.concatenate([np.zeros_like(values[:1]), values[:-1]])
-
-
-def _sigmoid(values: Floats) -> Floats:
-    found: Floats = 0.5 * (np.tanh(0.5 * values) + 1.0)  # does not overflow
-    return found
-
-
-def _gates(sums: Floats) -> Floats:
-    """Return the gates of one step."""
-    units = sums.shape[-1] // 4
-    gates = np.empty_like(sums)
-    gates[:, :units] = _sigmoid(sums[:, :units])
-    gates[:, units : 2 * units] = _sigmoid(sums[:, units : 2 * units] + FORGET_BIAS)
-    gates[:, 2 * units : 3 * units] = np.tanh(sums[:, 2 * units : 3 * units])
-    gates[:, 3 * units :] = _sigmoid(sums[:, 3 * units :])
-    return gates
-
-
-def _stepped(gates: Floats, cell: Floats) -> tuple[Floats, Floats]:
-    """Return state and output of the cells after a step."""
-    take, keep, candidate, give = np.split(gates, 4, axis=-1)
-    cell = keep * cell + take * candidate
-    return cell, give * np.tanh(cell)

@@ -178,5 +178,7 @@ def _drawn(log_probabilities: Floats, rng: np.random.Generator) -> Actions:
 
 def chosen(log_probabilities: Floats, actions: Actions) -> Floats:
     """Return the log-probabilities of the options that were chosen."""
-    found: Floats = np.take_along_axis(log_probabilities, actions[..., None], axis=-1)[..., 0]
-    return found
+    num = log_probabilities.shape[-1]
+    # Several times as fast as take_along_axis for the few numbers of one decision.
+    found: Floats = log_probabilities.reshape(-1, num)[np.arange(actions.size), actions.ravel()]
+    return found.reshape(actions.shape)

@@ -189,7 +189,7 @@ def _derivatives(problem: _Problem, now: Pass, options: PPOOptions) -> tuple[Flo
     return (by_logits / problem.num).astype(dtype), (by_values / problem.num).astype(dtype)
 
 
-_NO_FIGURES = Figures(*[math.nan] * 9, epochs=0)
+_NO_FIGURES = Figures(*([math.nan] * 9), 0)  # type: ignore[arg-type,call-arg]  # mypy does not count them
 
 
 def _figures(problem: _Problem, now: Pass, options: PPOOptions) -> Figures:
