@@ -185,10 +185,10 @@ class Agent(ABC):
             moved = self._learn(learner) or moved
             moved = self._claim(learner) or moved
             if not self._has_finished and self._is_done(learner) and not self._num_open():
-                self._has_finished = True
+                self._has_finished = moved = True
                 self._send(Tag.FINISHED)
         elif not self._is_ready and self._evaluator.num_idle:
-            self._is_ready = True
+            self._is_ready = moved = True
             self._send(Tag.READY, (self._evaluator.num_workers, self._evaluator.hosts()))
         if self._clock() - self._last_sign > ALIVE_INTERVAL:
             self._send(Tag.ALIVE)

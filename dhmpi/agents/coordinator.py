@@ -19,6 +19,7 @@ from dhmpi.search.nas.agent.ledger import Answer, Claim, Ledger
 log = logging.getLogger(__name__)
 
 SILENCE_CHECK_INTERVAL = 0.5
+REMEDY = "continue with --resume"
 # How long agents get to say farewell; longer than they give their own evaluators [s].
 FAREWELL = 5.0
 # How often the file learns how things stand [s].
@@ -196,9 +197,9 @@ class Coordinator:
             return
         sentence = f"agent {rank} is given up: {reason}"
         if self._server is None and len(self._layout.agents) > 1:
-            self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}"))
+            self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}; {REMEDY}"))
         elif not self._at_work:
-            self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}; continue with --resume"))
+            self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}; {REMEDY}"))
         else:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)

@@ -8,6 +8,9 @@ from dhmpi.errors import OptionError
 
 Label = Callable[[str], str]
 
+# So many groups are listed for people; of more, the first two and the last.
+MOST_SHOWN = 4
+
 
 class Layout(NamedTuple):
     """The roles of all ranks, computed once; rank 0 keeps the books.
@@ -72,18 +75,20 @@ class Layout(NamedTuple):
 
     def __str__(self) -> str:
         """Return the roles for people."""
-        who = "rank 0 serves parameters" if self.has_server else "rank 0 keeps the books, too"
-        agents = _ranks(self.agents)
-        verb = "are agents" if len(self.agents) > 1 else "is the agent"
-        if not self.groups[0]:
-            how = "each evaluates itself" if len(self.agents) > 1 else "and evaluates"
+        num = len(self.agents)
+        if self.has_server:
+            roles = [f"rank 0 serves parameters; {_ranks(self.agents)} {'are agents' if num > 1 else 'is the agent'}"]
+        elif num > 1:
+            roles = [f"rank 0 coordinates; {_ranks(self.agents)} are agents"]
         else:
-            how = f"evaluating: {'; '.join(f'{_ranks(group)} for {agent}' for agent, group in self._shown())}"
-        return f"{self.size} rank{'s' if self.size > 1 else ''}: {who}; {agents} {verb}; {how}"
-
-    def _shown(self) -> list[tuple[int, tuple[int, ...]]]:
-        pairs = list(zip(self.agents, self.groups, strict=True))
-        return pairs if len(pairs) <= 4 else [*pairs[:2], pairs[-1]]
+            roles = ["rank 0 coordinates, and is the agent"]
+        if self.groups[0]:
+            pairs = [f"{_ranks(group)} for {agent}" for agent, group in zip(self.agents, self.groups, strict=True)]
+            shown = pairs if num <= MOST_SHOWN else [*pairs[:2], "...", pairs[-1]]
+            roles.append(f"evaluating: {'; '.join(shown)}")
+        else:
+            roles.append("each evaluates itself" if num > 1 else "it evaluates itself")
+        return f"{self.size} rank{'s' if self.size > 1 else ''}: {'; '.join(roles)}"
 
 
 def _ranks(ranks: tuple[int, ...]) -> str:

@@ -1,6 +1,7 @@
 """An agent without its surroundings: plays episodes, and learns from those whose rewards have come."""
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,10 @@ from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.parameters import Vector
 from dhmpi.search.nas.agent.policy import Actions, Floats, Policy
 from dhmpi.search.nas.agent.update import Batch, Figures, Stepped, Update, update
+
+# Shares of a batch that had been evaluated before, at which the entropy's weight grows and shrinks, and how much.
+MANY_HITS, FEW_HITS = 0.5, 0.25
+BOOST_STEP, LARGEST_BOOST = 1.25, 100.0
 
 
 class Episode(NamedTuple):
@@ -86,6 +91,7 @@ class Learner:
         self._ended: deque[Played] = deque()
         self._update: Update | None = None
         self._batch: Learned | None = None
+        self._boost = 1.0  # of the entropy's weight
         self.num_updates = num_updates
 
     @property
@@ -125,7 +131,10 @@ class Learner:
         ages = [self._version - played.episode.version for played in batch]
         fresh = [played for played, age in zip(batch, ages, strict=True) if age <= self._max_staleness]
         staleness = [age for age in ages if age <= self._max_staleness]
-        self._update = update(self._policy, self._parameters, _stacked(self._policy, fresh), self._options)
+        self._boost = _boosted(self._boost, batch)
+        weight = self._boost * self._options.entropy_coefficient
+        options = replace(self._options, entropy_coefficient=weight)
+        self._update = update(self._policy, self._parameters, _stacked(self._policy, fresh), options)
         self._exchange.begin(next(self._update))
         self._batch = Learned(self.num_updates, self._version, fresh, len(batch) - len(fresh), staleness, None)
         self.num_updates += 1
@@ -143,6 +152,19 @@ class Learner:
                 self._update = self._batch = None
                 return learned
         return None
+
+
+def _boosted(boost: float, batch: list[Played]) -> float:
+    """Return by what the weight of the entropy is multiplied, after a batch.
+
+    A policy that chooses what is known already has settled before the budget is spent, and finds nothing any more.
+    """
+    if not batch:
+        return boost
+    hits = sum(played.is_hit for played in batch) / len(batch)
+    if hits > MANY_HITS:
+        return min(boost * BOOST_STEP, LARGEST_BOOST)
+    return max(boost / BOOST_STEP, 1.0) if hits < FEW_HITS else boost
 
 
 def _stacked(policy: Policy, batch: list[Played]) -> Batch:

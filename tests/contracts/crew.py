@@ -1,0 +1,175 @@
+"""A search by agents within one process: real agents and a real coordinator, with evaluators that do as they are told."""
+
+from collections import deque
+
+from contracts.nas import problem
+from dhmpi.agents.agent import AsyncAgent, SyncAgent
+from dhmpi.agents.coordinator import Coordinator
+from dhmpi.agents.layout import Layout
+from dhmpi.agents.protocol import Start, is_for_agent
+from dhmpi.evaluation import State
+from dhmpi.mpi.local import Mailboxes
+from dhmpi.progress import Progress
+from dhmpi.results import Metadata, ResultsStore
+from dhmpi.search.nas.agent.exchange import ParameterServer
+from dhmpi.search.nas.agent.ledger import Ledger
+from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
+from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
+
+CLASSES = {"async": NasPPOAsyncA3C, "sync": NasPPOSyncA3C}
+
+
+def reward(values):
+    """What most of these tests search with: the sum of the decisions."""
+    return float(sum(values))
+
+
+class Evaluator:
+    """Ends evaluations in order, one at each look, but for those that are held back."""
+
+    seed, maximises = 0, False
+
+    def __init__(self, num_workers=1, evaluate=reward):
+        self.num_workers, self.evaluate = num_workers, evaluate
+        self.running = deque()
+        self.held = set()  # ids
+        self.num_begun = 0
+
+    @property
+    def num_idle(self):
+        return self.num_workers - len(self.running)
+
+    def hosts(self):
+        return ["here"]
+
+    def submit(self, evaluation, config=None):
+        assert self.num_idle > 0
+        assert config["arch_seq"] == list(evaluation.point.values())
+        self.num_begun += 1
+        self.running.append(evaluation)
+
+    def gather(self, timeout):
+        for evaluation in self.running:
+            if evaluation.id not in self.held:
+                self.running.remove(evaluation)
+                value = self.evaluate(tuple(evaluation.point.values()))
+                if isinstance(value, State):
+                    return [evaluation._replace(state=value, error="as told", rank=0, started=1.0, ended=2.0)]
+                done = evaluation._replace(objective=-value, state=State.DONE, rank=0, started=1.0, ended=2.0)
+                return [done._replace(extra={"own": 1})]
+        return []
+
+    def cancel(self, timeout):
+        running, self.running = self.running, deque()
+        return [each._replace(state=State.CANCELLED) for each in running]
+
+
+class Crew:
+    """Who searches; `agents` and `evaluators` are by rank."""
+
+    def __init__(
+        self,
+        mode,
+        path,
+        num_agents=2,
+        num_workers=1,
+        evaluate=reward,
+        max_evals=16,
+        num_episodes=None,
+        target=None,
+        earlier=None,
+        patience=200,
+        agent_timeout=None,
+        **options,
+    ):
+        self.now, self.signal = 0.0, ""
+        has_server = mode == "async"
+        options = {"seed": 3, "episodes_per_batch": 4, **options}
+        self.search = CLASSES[mode](target or problem(), agents=num_agents, num_episodes=num_episodes, **options)
+        own = self.search.own_options
+        self.layout = Layout.of(num_agents + has_server, num_agents, has_server, True, str)
+        metadata = Metadata(self.search.name, "problem", self.search.space.specs(), maximises=True)
+        if earlier is None:
+            self.store = ResultsStore.create(path, metadata)
+        else:
+            self.store = ResultsStore.resume(path, metadata)
+        self.store.begin_run(num_agents * num_workers, ["here"], str(self.layout))
+        self.mailboxes = Mailboxes(self.layout.size)
+        self.posts = [self.mailboxes.post(rank) for rank in range(self.layout.size)]
+        self.ledger = Ledger(max_evals, num_episodes, self.search.space.size, patience)
+        before = self.store.evaluations
+        self.ledger.restore(((each, self.search.space.key(each.point)) for each in before), len(before))
+        state = self.search.first_state()
+        if self.store.policy.state:
+            state = type(state)(**self.store.policy.state, version=self.store.policy.version)
+        stale = own.most_stale(num_agents)
+        self.server = ParameterServer(state, own, Scale(), stale) if has_server else None
+        self.evaluators, self.agents = {}, {}
+        for rank in self.layout.agents:
+            evaluator = self.evaluators[rank] = Evaluator(num_workers, evaluate)
+            arguments = self.search, evaluator, (), self.posts[rank], lambda has_losses: True, lambda: self.now
+            self.agents[rank] = (
+                AsyncAgent(*arguments) if has_server else SyncAgent(*arguments, agents=self.layout.agents)
+            )
+
+        def start(rank):
+            now = state if self.server is None else self.server.state()
+            return Start(now, Scale(), stale, self.store.policy.num_updates(rank), len(before))
+
+        self.coordinator = Coordinator(
+            self.layout,
+            self.posts[0],
+            self.search.space.names,
+            self.store,
+            self.ledger,
+            start,
+            self.server,
+            1000.0,
+            lambda: self.signal,
+            Progress(1, None, None, None, quiet=True),
+            agent_timeout,
+            lambda: self.now,
+        )
+        self.still = set()  # ranks that do nothing any more
+
+    def step(self):
+        """Let every rank take in its messages and work once; return whether anything happened."""
+        moved = False
+        for rank in range(self.layout.size):
+            if rank in self.still:
+                continue
+            agent = self.agents.get(rank)
+            while (message := self.posts[rank].receive()) is not None:
+                moved = True
+                is_agents = agent is not None and (rank > 0 or is_for_agent(message.tag))
+                (agent if is_agents else self.coordinator).take(message)
+            if rank == 0:
+                moved = self.coordinator.advance() or moved
+            if agent is not None:
+                moved = agent.advance() or moved
+        return moved
+
+    def run(self, num_steps=20_000):
+        """Run it to its end."""
+        for _ in range(num_steps):
+            self.step()
+            if self.coordinator.is_over:
+                break
+        else:
+            raise AssertionError("it did not end")
+        self.coordinator.cancel_rest()
+        self.store.set_statistics(self.coordinator.statistics())
+        self.store.close(self.coordinator.why, self.coordinator.is_complete)
+        return self
+
+    def settle(self, num_steps=200):
+        """Let it go on until nothing happens any more."""
+        for _ in range(num_steps):
+            if not self.step():
+                return self
+        return self
+
+    @property
+    def evaluations(self):
+        return self.store.evaluations
