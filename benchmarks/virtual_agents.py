@@ -174,7 +174,14 @@ class Fleet:
         for rank in self.layout.agents:
             evaluator = VirtualEvaluator(self._network, num_workers, evaluate, self.ended)
             self.evaluators.append(evaluator)
-            arguments = self.search, evaluator, (), VirtualPost(self._network, rank), lambda has_losses: True, self.clock
+            arguments = (
+                self.search,
+                evaluator,
+                (),
+                VirtualPost(self._network, rank),
+                lambda has_losses: True,
+                self.clock,
+            )
             agent = AsyncAgent(*arguments) if mode == "async" else SyncAgent(*arguments, agents=self.layout.agents)
             self._ranks[rank] = [agent]
 

@@ -1,0 +1,77 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from contracts.nas import NUM_UNLIKE, NasContract, problem
+from contracts.search import converse, done
+
+from dhmpi.evaluation import State
+from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
+from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
+
+
+class TestAsyncContract(NasContract):
+    @pytest.fixture
+    def make(self):
+        return NasPPOAsyncA3C
+
+
+class TestSyncContract(NasContract):
+    @pytest.fixture
+    def make(self):
+        return NasPPOSyncA3C
+
+
+def test_the_documented_hyperparameters_are_the_defaults():
+    options = NasPPOSyncA3C(problem()).own_options
+    documented = {
+        "clip": 0.2,
+        "entropy_coefficient": 0.01,
+        "value_coefficient": 1.0,
+        "epochs": 4,
+        "learning_rate": 1e-3,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-5,
+        "gamma": 0.99,
+        "gae_lambda": 0.95,
+        "schedule": "linear",
+        "units": 32,
+        "policy": "lstm",
+        "reward_rule": "reward_for_final_timestep",
+    }
+    assert {name: dataclasses.asdict(options)[name] for name in documented} == documented
+
+
+def test_asked_by_hand_it_learns():
+    search = NasPPOSyncA3C(problem(num_options=(20, 20, 20)))
+    points = converse(search, 600, lambda id, point: done(id, point, -float(sum(point.values()))))
+    rewards = [sum(point.values()) for point in points]
+    assert np.mean(rewards[-150:]) > np.mean(rewards[:150]) + 8
+
+
+def test_it_learns_from_what_others_have_evaluated():
+    search = NasPPOSyncA3C(problem(num_options=(20, 20, 20)))
+    others = NasPPOAsyncA3C(problem(num_options=(20, 20, 20)), seed=9).ask(600)
+    search.tell([done(id, point, -float(sum(point.values()))) for id, point in enumerate(others)])
+    points = search.ask(100)
+    assert np.mean([sum(point.values()) for point in points]) > 28.5 + 5
+
+
+def test_a_converged_policy_still_finds_something_new():
+    search = NasPPOSyncA3C(problem(), episodes_per_batch=2, learning_rate=0.5)
+    points = converse(search, 100, lambda id, point: done(id, point, -float(point["cell_0.N_0"])))
+    assert len(points) == NUM_UNLIKE
+
+
+def test_failures_are_learned_as_the_worst():
+    search = NasPPOSyncA3C(problem(num_options=(20, 20, 20)))
+
+    def evaluate(id, point):
+        if point["cell_0.N_0"] < 10:
+            return done(id, point, None)._replace(state=State.FAILED)
+        return done(id, point, -float(point["cell_0.N_1"]))
+
+    points = converse(search, 500, evaluate)
+    failed = [point["cell_0.N_0"] < 10 for point in points]
+    assert np.mean(failed[-100:]) < np.mean(failed[:100]) - 0.2

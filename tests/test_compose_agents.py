@@ -1,0 +1,103 @@
+"""Searches by agents from Python, on one rank."""
+
+from pathlib import Path
+
+import pytest
+from contracts.nas import problem
+
+from dhmpi import results
+from dhmpi.errors import LoadError, OptionError, ResultsError
+from dhmpi.evaluation import State
+from dhmpi.evaluator.factory import create
+from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
+from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
+
+LARGE = problem(num_options=(9, 9, 9))
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(config):
+    return float(sum(config["arch_seq"]))
+
+
+def search(evaluator=None, search_class=NasPPOSyncA3C, target=LARGE, run=run, **options):
+    return search_class(target, run, evaluator, **{"isolation": "inline", "quiet": True, "max_evals": 20} | options)
+
+
+def test_one_rank_is_the_coordinator_and_the_agent():
+    found = search().main()
+    assert len(found.evaluations) == 20
+    assert found.best.objective == min(each.objective for each in found.evaluations)
+    assert found.policy.num_updates(0) >= 2
+    read = results.read("results.h5")
+    assert read.evaluations == found.evaluations
+    assert read.metadata.options["gamma"] == 0.99
+    assert read.metadata.statistics["agents"] == 1
+
+
+def test_the_evaluator_may_be_a_pool():
+    found = search("threadPool", isolation=None, num_workers=3).main()
+    assert len(found.evaluations) == 20
+    assert found.metadata.runs[0]["num_workers"] == 3
+
+
+def test_the_evaluator_may_be_given():
+    with create(run, method="threadPool", num_workers=2) as evaluator:
+        found = search(evaluator).main()
+    assert len(found.evaluations) == 20
+    assert {each.state for each in found.evaluations} == {State.DONE}
+
+
+def test_it_is_continued_with_the_policy_of_the_file():
+    first = search().main()
+    again = search(max_evals=40, resume=True).main()
+    assert again.evaluations[:20] == first.evaluations
+    assert len(again.evaluations) == 40
+    assert again.policy.version > first.policy.version
+    with pytest.raises(OptionError, match="policy and units must be lstm and 32 as in the file, got lstm and 16"):
+        search(max_evals=60, resume=True, units=16).main()
+    assert len(results.read("results.h5").evaluations) == 40
+
+
+def test_episodes_alone_may_be_limited():
+    found = search(max_evals=None, num_episodes=130).main()
+    assert found.metadata.statistics["episodes"] == 130
+    assert len(found.evaluations) > 100  # the default of max_evals does not hold then
+
+
+def test_a_server_needs_another_rank():
+    with pytest.raises(OptionError, match="must have at least 2 ranks, got 1"):
+        search(search_class=NasPPOAsyncA3C).main()
+    assert list(Path().iterdir()) == []
+
+
+def test_what_does_not_load_touches_nothing():
+    with pytest.raises(LoadError, match=r"nowhere\.py"):
+        search(run="nowhere.py", isolation=None).main()
+    assert list(Path().iterdir()) == []
+
+
+def test_an_existing_file_is_not_touched():
+    search().main()
+    before = Path("results.h5").read_bytes()
+    with pytest.raises(ResultsError, match=r"results\.h5 exists"):
+        search().main()
+    assert Path("results.h5").read_bytes() == before
+
+
+def test_the_time_may_be_limited():
+    found = search("threadPool", isolation=None, run=slow, max_evals=None, max_minutes=0.02).main()
+    assert found.metadata.runs[0]["why"] == "the time is over"
+    assert {each.state for each in found.evaluations} <= {State.DONE, State.CANCELLED}
+    assert not found.metadata.complete
+
+
+def slow(config):
+    import time
+
+    time.sleep(0.1)
+    return 1.0
