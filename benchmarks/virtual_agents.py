@@ -233,9 +233,7 @@ class Fleet:
             if message is not None:
                 waiting[rank].append(message)
             if moment < free[rank]:
-                if message is not None and len(waiting[rank]) == 1:
-                    heapq.heappush(events, (free[rank], next(numbers), rank, None))
-                elif message is None:
+                if (message is not None and len(waiting[rank]) == 1) or message is None:
                     heapq.heappush(events, (free[rank], next(numbers), rank, None))
                 continue
             network.now = moment
@@ -258,8 +256,11 @@ class Fleet:
         for message in messages:
             member = members[-1] if is_for_agent(message.tag) else members[0]
             member.take(message)
-        while any([member.advance() for member in members]):
-            pass
+        moved = True
+        while moved:
+            moved = False
+            for member in members:
+                moved = member.advance() or moved
 
     def utilisation(self) -> float:
         """Return the share of the workers' time, up to the horizon, in which they evaluate."""

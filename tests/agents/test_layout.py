@@ -56,9 +56,7 @@ def test_ranks_without_work_are_refused(arguments, sentence):
 
 def test_it_is_said_in_words():
     assert str(layout(3)) == "3 ranks: rank 0 serves parameters; ranks 1 to 2 are agents; each evaluates itself"
-    assert (
-        str(layout(7, 2))
-        == "7 ranks: rank 0 serves parameters; ranks 1 to 2 are agents; evaluating: ranks 3 to 4 for 1; ranks 5 to 6 for 2"
-    )
+    evaluating = "evaluating: ranks 3 to 4 for 1; ranks 5 to 6 for 2"
+    assert str(layout(7, 2)) == f"7 ranks: rank 0 serves parameters; ranks 1 to 2 are agents; {evaluating}"
     assert str(layout(1, has_server=False)) == "1 rank: rank 0 coordinates, and is the agent; it evaluates itself"
     assert "; ...; " in str(layout(50, 12))

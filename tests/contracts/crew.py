@@ -1,8 +1,9 @@
-"""A search by agents within one process: real agents and a real coordinator, with evaluators that do as they are told."""
+"""A search by agents within one process: real agents and coordinator, with evaluators that do as they are told."""
 
 from collections import deque
 
 from contracts.nas import problem
+
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator
 from dhmpi.agents.layout import Layout
