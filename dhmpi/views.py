@@ -29,6 +29,8 @@ def show(results: Results, stream: TextIO) -> None:
     }
     if "mode" in metadata.statistics:
         rows["surrogate"] = _surrogate(metadata.statistics)
+    if "agents" in metadata.statistics:
+        rows["agents"] = _agents(results)
     for index, run in enumerate(metadata.runs):
         ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
         rows[f"run {index + 1}"] = (
@@ -111,6 +113,22 @@ def _surrogate(statistics: Mapping[str, Any]) -> str:
     median, last = (1000 * statistics[name] for name in ("ask_median", "ask_p99"))
     asks = f"a point took {median:.3g} ms, 99 % of them at most {last:.3g} ms"
     return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * statistics['busy_share']:.0f} % of the time"
+
+
+def _agents(results: Results) -> str:
+    statistics, entropy = results.metadata.statistics, [row.entropy for row in results.policy.rows() if row.episodes]
+    known = statistics["hits"] + statistics["shared"]
+    parts = [
+        f"{_counted(statistics['agents'], 'agent')}, {_counted(len(results.policy), 'update')}",
+        f"{statistics['episodes']} episodes, {known} of them known already",
+    ]
+    if entropy:
+        parts.append(f"entropy {entropy[0]:.3g} at first, {entropy[-1]:.3g} at last")
+    if statistics.get("gradients"):
+        parts.append(f"gradients {statistics['gradient_staleness_mean']:.3g} steps old")
+    if statistics["lost_agents"]:
+        parts.append(f"{_counted(statistics['lost_agents'], 'agent')} given up")
+    return "; ".join(parts)
 
 
 def _counted(num: int, what: str) -> str:

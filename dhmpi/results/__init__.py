@@ -19,6 +19,7 @@ __all__ = [
     "export_csv",
     "export_json",
     "load",
+    "load_policy",
     "read",
     "summarise",
 ]
@@ -36,3 +37,17 @@ def load(path: PathLike) -> "pd.DataFrame":
     from dhmpi.results import frame  # pandas is slow to import
 
     return frame.load(path)
+
+
+def load_policy(path: PathLike) -> "pd.DataFrame":
+    """Read how a policy has learned as a pandas data frame, one row per update of an agent; empty without agents.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    from dhmpi.results import frame  # pandas is slow to import
+
+    return frame.load_policy(path)

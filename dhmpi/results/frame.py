@@ -5,7 +5,7 @@ import pandas as pd
 
 from dhmpi.results.export import header, point_columns, rows
 from dhmpi.results.reader import PathLike, Results, read
-from dhmpi.results.schema import COLUMNS
+from dhmpi.results.schema import COLUMNS, POLICY_COLUMNS
 
 _DTYPES = {"int64": np.int64, "float64": np.float64, "int32": np.int32, "bool": np.bool_}
 
@@ -24,6 +24,19 @@ def load(path: PathLike) -> pd.DataFrame:
         ResultsError: It is missing, damaged, or no results file.
     """
     return frame(read(path))
+
+
+def load_policy(path: PathLike) -> pd.DataFrame:
+    """Read how a policy has learned: the columns of `/policy`, one row per update.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    columns = read(path).policy.columns
+    return pd.DataFrame({column.name: np.array(columns[column.name]).astype(column.dtype) for column in POLICY_COLUMNS})
 
 
 def frame(results: Results) -> pd.DataFrame:
