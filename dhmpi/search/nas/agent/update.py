@@ -135,7 +135,7 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
     problem = _Problem(
         batch.actions,
         old=start,
-        weights=np.minimum(np.exp(start - batch.log_probabilities), LARGEST_WEIGHT),
+        weights=np.exp(np.minimum(start - batch.log_probabilities, math.log(LARGEST_WEIGHT))),
         advantages=normalised,
         targets=found + before.values,
         num=max(moments.num, 1.0),
