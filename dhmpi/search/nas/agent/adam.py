@@ -46,7 +46,8 @@ class Adam:
 
         A gradient that is not finite is passed over, since nothing would ever be again.
         """
-        norm = float(np.sqrt(np.dot(gradient, gradient)))
+        with np.errstate(over="ignore"):
+            norm = float(np.sqrt(np.dot(gradient, gradient)))
         if not np.isfinite(norm):
             return norm
         self.num_steps += 1

@@ -16,7 +16,7 @@ class Claim(NamedTuple):
 
     Attributes:
         agent: Rank of the agent.
-        number: Of the episode, among those of this agent.
+        number: Of the episode, among those of this agent; -1 for what is done again for somebody else.
         values: The decisions.
         key: What equal architectures have in common.
         update: How many updates the agent had begun when it chose.
@@ -179,7 +179,8 @@ class Ledger:
 
     def _redo(self, claim: Claim) -> Answer:
         id, key, values = self._left.popleft()
-        self._begin(id, claim._replace(key=key, values=values))
+        # It is no episode of this agent, and what is known of the one that is forgotten does not belong to it.
+        self._begin(id, claim._replace(number=-1, key=key, values=values))
         return Answer(claim.agent, claim.number, Verdict.REDO, id, values=values)
 
     def _begin(self, id: int, claim: Claim) -> None:

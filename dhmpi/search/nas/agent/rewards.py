@@ -11,6 +11,10 @@ Floats = NDArray[np.float64]
 
 # Scaled rewards beyond it are cut off: one diverged training must not drown out all others.
 LARGEST_SCALED = 5.0
+# Larger rewards count as this one, so that the squares of all stay finite.
+LARGEST_REWARD = 1e100
+# Rewards that differ by less, in proportion to their mean, differ by rounding only.
+ROUNDING = 1e-12
 
 
 class Moments(NamedTuple):
@@ -68,7 +72,7 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, rewards: Iterable[float], progress: float = 0.0) -> Self:
         """Return the scale of some rewards."""
-        values = np.array(list(rewards), dtype=np.float64)
+        values = _bounded(np.array(list(rewards), dtype=np.float64))
         return cls(Moments.of(values), float(values.min(initial=math.inf)), progress)
 
     @classmethod
@@ -78,12 +82,17 @@ class Scale(NamedTuple):
         moments = Moments.merged(part.moments for part in parts)
         return cls(moments, min(part.worst for part in parts), max(part.progress for part in parts))
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether all rewards so far are alike, so that there is nothing to choose between."""
+        return self.moments.deviation <= max(ROUNDING * abs(self.moments.mean), 1 / LARGEST_REWARD)
+
     def apply(self, rewards: Floats) -> Floats:
         """Return rewards with a mean of about 0 and a standard deviation of about 1, cut off beyond 5."""
-        deviation = self.moments.deviation
-        if not deviation > 0:
+        if self.is_flat:
             return np.zeros_like(rewards)
-        return np.clip((rewards - self.moments.mean) / deviation, -LARGEST_SCALED, LARGEST_SCALED)
+        scaled = (_bounded(rewards) - self.moments.mean) / self.moments.deviation
+        return np.clip(scaled, -LARGEST_SCALED, LARGEST_SCALED)
 
     def numbers(self) -> tuple[float, ...]:
         """Return all figures, for `from_numbers`."""
@@ -94,6 +103,10 @@ class Scale(NamedTuple):
         """Return the scale that gave the figures."""
         *moments, worst, progress = map(float, numbers)
         return cls(Moments(*moments), worst, progress)
+
+
+def _bounded(rewards: Floats) -> Floats:
+    return np.clip(rewards, -LARGEST_REWARD, LARGEST_REWARD)
 
 
 NUM_SCALE_NUMBERS = len(Scale().numbers())

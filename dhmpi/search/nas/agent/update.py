@@ -127,11 +127,16 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
         return _NO_FIGURES  # nobody has an episode, and Adam's momentum alone shall not move the policy
     factor = max(1.0 - scale.progress, 0.0) if options.schedule == "linear" else 1.0
     start = chosen(before.log_probabilities, batch.actions)
+    # As long as all rewards are alike, advantages are nothing but errors of the values; made as large as any by their
+    # deviation, they would lead the policy anywhere.
+    normalised = (
+        np.zeros_like(found) if scale.is_flat else (found - moments.mean) / (moments.deviation + ADVANTAGE_EPSILON)
+    )
     problem = _Problem(
         batch.actions,
         old=start,
-        weights=np.minimum(np.exp(start - batch.log_probabilities), LARGEST_WEIGHT),
-        advantages=(found - moments.mean) / (moments.deviation + ADVANTAGE_EPSILON),
+        weights=np.exp(np.minimum(start - batch.log_probabilities, math.log(LARGEST_WEIGHT))),
+        advantages=normalised,
         targets=found + before.values,
         num=max(moments.num, 1.0),
         clip=options.clip * factor,
