@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "dhmpi"
 LAYERS = (
     ("dhmpi.__main__",),
     ("dhmpi.cli",),
+    ("dhmpi.compose_agents",),
     ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures"),
-    ("dhmpi.campaign",),
+    ("dhmpi.campaign", "dhmpi.agents"),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
     ("dhmpi.search.nas.model",),
@@ -26,7 +27,12 @@ LAYERS = (
     ("dhmpi",),
 )
 # The documented ways to start a search from Python, and by `python -m`.
-UPWARD = {("dhmpi.search.search", "dhmpi.compose"), ("dhmpi.search.search", "dhmpi.results")}
+UPWARD = {
+    ("dhmpi.search.search", "dhmpi.compose"),
+    ("dhmpi.search.search", "dhmpi.results"),
+    ("dhmpi.search.nas.ppo", "dhmpi.compose_agents"),
+    ("dhmpi.search.nas.ppo", "dhmpi.results"),
+}
 MAIN_BLOCK = "dhmpi.cli"
 
 DOORS = {
@@ -125,6 +131,7 @@ def test_modules_are_short(path):
         ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
         ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
         ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn", "tensorflow"]),
+        ("dhmpi.search.nas.ppo_a3c_async", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.search.nas.random", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.benchmark.nas.linearReg.problem", ["keras", "tensorflow", "sklearn", "networkx"]),
         ("dhmpi.search.nas.model.baseline.anl_mlp_2", ["keras", "tensorflow", "sklearn", "pydot"]),

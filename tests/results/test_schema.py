@@ -3,7 +3,14 @@ import pytest
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation
-from dhmpi.results.schema import ATTRIBUTES, COLUMNS, dimension, markdown_table
+from dhmpi.results.schema import (
+    ATTRIBUTES,
+    COLUMNS,
+    POLICY_COLUMNS,
+    STATE_COLUMNS,
+    dimension,
+    markdown_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +59,7 @@ def test_columns_hold_every_field_of_an_evaluation():
 def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
-    assert len(lines) == 2 + len(ATTRIBUTES) + len(COLUMNS) + 1
+    assert len(lines) == 2 + len(ATTRIBUTES) + len(COLUMNS) + 1 + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
         in lines

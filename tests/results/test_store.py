@@ -22,6 +22,7 @@ from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.files import Owner
 from dhmpi.results.journal import JournalWriter
+from dhmpi.results.policy import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
 from dhmpi.results.table import Table
 
@@ -552,13 +553,13 @@ def other_hdf5(path):
 
 
 def newer_schema(path):
-    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1)))
+    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1, PolicyLog())))
     with h5py.File(path, "r+") as file:
         file.attrs["schema"] = 99
 
 
 def truncated(path):
-    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1))[:-500])
+    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1, PolicyLog()))[:-500])
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,9 @@ class Learner:
         self._boost = _boosted(self._boost, batch)
         weight = self._boost * self._options.entropy_coefficient
         options = replace(self._options, entropy_coefficient=weight)
-        self._update = update(self._policy, self._parameters, _stacked(self._policy, fresh), options)
+        self._update = update(
+            self._policy, self._parameters, _stacked(self._policy, fresh), options, known=self._exchange.scale
+        )
         self._exchange.begin(next(self._update))
         self._batch = Learned(self.num_updates, self._version, fresh, len(batch) - len(fresh), staleness, None)
         self.num_updates += 1

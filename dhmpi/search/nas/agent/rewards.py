@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# So many rewards tell what is usual; before that, a reward is far away beyond so many distances of the quartiles.
+ENOUGH, FAR_QUARTILES = 4, 10.0
 # Scaled rewards beyond it are cut off: one diverged training must not drown out all others.
 LARGEST_SCALED = 5.0
 # Larger rewards count as this one, so that the squares of all stay finite.
@@ -93,6 +95,21 @@ class Scale(NamedTuple):
             return np.zeros_like(rewards)
         scaled = (_bounded(rewards) - self.moments.mean) / self.moments.deviation
         return np.clip(scaled, -LARGEST_SCALED, LARGEST_SCALED)
+
+    def tame(self, rewards: Floats) -> Floats:
+        """Return rewards with what lies far outside of those so far drawn in, before they change the scale.
+
+        Otherwise one diverged training, whose error may be any number, would make all others look alike for ever. As
+        long as there are few rewards so far, the new ones themselves say what is far.
+        """
+        if self.moments.num >= ENOUGH and not self.is_flat:
+            middle, reach = self.moments.mean, LARGEST_SCALED * self.moments.deviation
+        elif rewards.size >= ENOUGH:
+            low, middle, high = np.quantile(_bounded(rewards), (0.25, 0.5, 0.75)).tolist()
+            reach = FAR_QUARTILES * (high - low)
+        else:
+            return rewards
+        return np.clip(rewards, middle - reach, middle + reach) if reach > 0 else rewards
 
     def numbers(self) -> tuple[float, ...]:
         """Return all figures, for `from_numbers`."""

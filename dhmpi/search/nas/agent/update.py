@@ -106,7 +106,7 @@ Request = Share | Pool | Step
 Update = Generator[Request, Any, Figures]
 
 
-def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions) -> Update:
+def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions, known: Scale | None = None) -> Update:
     """Improve a policy; yield what is asked for, and expect the answer.
 
     Args:
@@ -114,9 +114,10 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
         parameters: Those of the policy now.
         batch: Episodes to learn from; perhaps none, where other agents have some.
         options: How.
+        known: The rewards of all agents before this batch, as far as is known.
     """
     failed = np.isnan(batch.rewards)
-    scale: Scale = yield Share(Scale.of(batch.rewards[~failed]))
+    scale: Scale = yield Share(Scale.of((known or Scale()).tame(batch.rewards[~failed])))
     # A failure is as bad as the worst that was ever seen; before any success there is nothing to learn from it.
     rewards = np.where(failed, scale.worst if math.isfinite(scale.worst) else 0.0, batch.rewards)
     before = policy.evaluate(parameters, batch.actions)

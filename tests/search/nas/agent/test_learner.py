@@ -91,7 +91,7 @@ def test_the_same_seed_plays_the_same_episodes():
 def test_it_learns_from_whole_episodes_in_the_order_in_which_they_ended(monkeypatch):
     batches = []
 
-    def note(policy, parameters, batch, options):
+    def note(policy, parameters, batch, options, known):
         batches.append(batch)
         yield Share(Scale())
 

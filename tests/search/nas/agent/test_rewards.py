@@ -102,3 +102,32 @@ def test_every_decision_gets_the_reward():
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_no_episodes_get_no_rewards(rule):
     assert rule(np.zeros(0), 4).shape == (4, 0)
+
+
+def test_one_diverged_training_does_not_change_the_scale_of_the_others():
+    known = Scale.of(np.linspace(0.0, 1.0, 20))
+    tamed = known.tame(np.array([0.2, 0.9, -1e9]))
+    assert tamed[:2].tolist() == [0.2, 0.9]
+    assert -2.0 < tamed[2] < 0.0
+    merged = Scale.merged([known, Scale.of(tamed)])
+    assert merged.moments.deviation < 2 * known.moments.deviation
+
+
+def test_among_the_first_rewards_the_others_tell_what_is_far():
+    tamed = Scale().tame(np.array([0.2, 0.9, -1e9, 0.4, 0.7]))
+    assert tamed[[0, 1, 3, 4]].tolist() == [0.2, 0.9, 0.4, 0.7]
+    assert -10.0 < tamed[2] < 0.0
+    few = np.array([0.1, -1e9])
+    assert Scale().tame(few).tolist() == few.tolist()
+
+
+def test_rewards_may_grow_beyond_what_was_usual():
+    scale = Scale.of(np.linspace(0.0, 1.0, 20))
+    for _ in range(200):
+        scale = Scale.merged([scale, Scale.of(scale.tame(np.full(8, 50.0)))])
+    assert scale.moments.mean > 30
+
+
+def test_alike_rewards_are_left_alone():
+    alike = np.full(9, 0.3)
+    assert Scale.of(alike).tame(alike).tolist() == alike.tolist()
