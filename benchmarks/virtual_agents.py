@@ -129,7 +129,7 @@ class Fleet:
         mode: async or sync.
         problem: Name of the problem.
         num_agents: How many agents there are.
-        num_workers: How many workers each of them has.
+        num_workers: How many workers all of them have together.
         evaluate: What workers find, and how long it takes them.
         seed: Of the search.
         max_evals: Evaluations after which it ends, or None.
@@ -171,8 +171,9 @@ class Fleet:
         server = ParameterServer(state, own, Scale(), stale) if mode == "async" else None
         self._ranks: dict[int, list[Any]] = {}
         self.evaluators = []
-        for rank in self.layout.agents:
-            evaluator = VirtualEvaluator(self._network, num_workers, evaluate, self.ended)
+        for number, rank in enumerate(self.layout.agents):
+            own_workers = num_workers * (number + 1) // num_agents - num_workers * number // num_agents
+            evaluator = VirtualEvaluator(self._network, own_workers, evaluate, self.ended)
             self.evaluators.append(evaluator)
             arguments = (
                 self.search,
@@ -197,7 +198,7 @@ class Fleet:
             Ledger(max_evals, None, self.search.space.size, patience),
             start,
             server,
-            None,
+            None if horizon == float("inf") else horizon,
             lambda: "",
             Progress(1, None, None, None, quiet=True),
             None,

@@ -23,6 +23,8 @@ from dhmpi.search.nas.ppo import PPOSearch
 COORDINATOR = 0
 # How long running evaluations get to end when the agent is told to leave [s].
 CANCEL_WAIT = 1.5
+# Episodes of a batch, at least, if nobody says how many.
+SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
 
@@ -58,7 +60,7 @@ class Agent(ABC):
         self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
         self._clock = clock
         self._options = search.own_options
-        self.batch_size = self._options.episodes_per_batch or max(8, evaluator.num_workers)
+        self.batch_size = self._options.episodes_per_batch or max(self._smallest_batch(), evaluator.num_workers)
         self._retries = Retries(search.options.retries)
         self._claims: dict[int, Episode] = {}  # not answered yet
         self._waiting: dict[int, Episode] = {}  # for what others evaluate
@@ -71,6 +73,10 @@ class Agent(ABC):
         self._last_sign = clock()
 
     # --- what differs
+
+    def _smallest_batch(self) -> int:
+        """Return how many episodes are learned from at once by default, if there are few workers."""
+        return SMALLEST_BATCH
 
     @abstractmethod
     def _make_exchange(self, start: Start) -> Exchange:
@@ -307,8 +313,8 @@ class SyncAgent(Agent):
         clock: Clock = time.monotonic,
         agents: Sequence[int] = (0,),
     ) -> None:
-        super().__init__(search, evaluator, ranks, post, dismiss, clock)
         self._agents = agents
+        super().__init__(search, evaluator, ranks, post, dismiss, clock)
         self._num_left = self.batch_size
 
     def _make_exchange(self, start: Start) -> Exchange:
@@ -322,6 +328,9 @@ class SyncAgent(Agent):
 
     def _wants(self) -> int:
         return self._num_left - len(self._claims) if not self._is_learning() else 0
+
+    def _smallest_batch(self) -> int:
+        return math.ceil(SMALLEST_BATCH / len(self._agents))  # of all of them together
 
     def _is_learning(self) -> bool:
         return self._learner is not None and self._learner.is_updating

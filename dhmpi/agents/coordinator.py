@@ -218,7 +218,7 @@ class Coordinator:
         now = self._clock()
         if self._pushes and self._server is not None:
             pushes, self._pushes = self._pushes, []
-            self._server.scale = self._server.scale._replace(progress=self._ledger.progress)
+            self._server.scale = self._server.scale._replace(progress=self._progress_made())
             self._server.serve(pushes, self._post.send)
         if self._is_dirty or now >= self._next_commit:
             self._is_dirty, self._next_commit = False, now + COMMIT_INTERVAL
@@ -234,9 +234,16 @@ class Coordinator:
 
     def _send_answers(self) -> None:
         answers, self._answers = self._answers, {}
+        progress = self._progress_made() if answers else 0.0
         for rank, each in answers.items():
             if rank not in self.lost:
-                self._post.send(rank, Tag.ANSWERS, (self._ledger.progress, [tuple(answer) for answer in each]))
+                self._post.send(rank, Tag.ANSWERS, (progress, [tuple(answer) for answer in each]))
+
+    def _progress_made(self) -> float:
+        """Return the share of the budget or of the time that has been spent, 0 to 1."""
+        if self._deadline is None:
+            return self._ledger.progress
+        return max(self._ledger.progress, (self._clock() - self._begun) / (self._deadline - self._begun))
 
     def _look_around(self, now: float) -> None:
         """End the campaign if it is time, and give up agents that are silent."""

@@ -1,5 +1,6 @@
 """An agent without its surroundings: plays episodes, and learns from those whose rewards have come."""
 
+import math
 from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from dhmpi.search.nas.agent.parameters import Vector
 from dhmpi.search.nas.agent.policy import Actions, Floats, Policy
 from dhmpi.search.nas.agent.update import Batch, Figures, Stepped, Update, update
 
-# Shares of a batch that had been evaluated before, at which the entropy's weight grows and shrinks, and how much.
-MANY_HITS, FEW_HITS = 0.5, 0.25
+# Shares of a batch that had been evaluated before, above which the entropy's weight grows, and below which it shrinks.
+MANY_HITS, FEW_HITS = 0.8, 0.6
+# How much it does so with each batch, and up to what.
 BOOST_STEP, LARGEST_BOOST = 1.25, 100.0
 
 
@@ -92,6 +94,7 @@ class Learner:
         self._update: Update | None = None
         self._batch: Learned | None = None
         self._boost = 1.0  # of the entropy's weight
+        self._entropy = math.inf  # after the latest update
         self.num_updates = num_updates
 
     @property
@@ -131,15 +134,29 @@ class Learner:
         ages = [self._version - played.episode.version for played in batch]
         fresh = [played for played, age in zip(batch, ages, strict=True) if age <= self._max_staleness]
         staleness = [age for age in ages if age <= self._max_staleness]
-        self._boost = _boosted(self._boost, batch)
-        weight = self._boost * self._options.entropy_coefficient
-        options = replace(self._options, entropy_coefficient=weight)
+        options = self._adapted(batch)
         self._update = update(
             self._policy, self._parameters, _stacked(self._policy, fresh), options, known=self._exchange.scale
         )
         self._exchange.begin(next(self._update))
         self._batch = Learned(self.num_updates, self._version, fresh, len(batch) - len(fresh), staleness, None)
         self.num_updates += 1
+
+    def _adapted(self, batch: list[Played]) -> PPOOptions:
+        """Return the options with the weight that the entropy gets in this update.
+
+        A policy that settles before the budget is spent finds nothing any more. So the weight grows as long as the
+        entropy is below a floor, which goes down with the budget, or nearly all that is chosen is known already.
+        """
+        options, scale = self._options, self._exchange.scale
+        left = max(1.0 - scale.progress, 0.0) if options.schedule == "linear" else 1.0
+        floor = options.entropy_floor * left * self._policy.largest_entropy
+        hits = sum(played.is_hit for played in batch) / max(len(batch), 1)
+        if self._entropy < floor or hits > MANY_HITS:
+            self._boost = min(self._boost * BOOST_STEP, LARGEST_BOOST)
+        elif hits < FEW_HITS:
+            self._boost = max(self._boost / BOOST_STEP, 1.0)
+        return replace(options, entropy_coefficient=self._boost * options.entropy_coefficient)
 
     def advance(self) -> Learned | None:
         """Go on with the update as far as answers have come; return what came of it when it ends."""
@@ -151,22 +168,11 @@ class Learner:
             except StopIteration as end:
                 assert self._batch is not None
                 learned = self._batch._replace(version=self._version, figures=end.value)
+                if learned.episodes:
+                    self._entropy = end.value.entropy
                 self._update = self._batch = None
                 return learned
         return None
-
-
-def _boosted(boost: float, batch: list[Played]) -> float:
-    """Return by what the weight of the entropy is multiplied, after a batch.
-
-    A policy that chooses what is known already has settled before the budget is spent, and finds nothing any more.
-    """
-    if not batch:
-        return boost
-    hits = sum(played.is_hit for played in batch) / len(batch)
-    if hits > MANY_HITS:
-        return min(boost * BOOST_STEP, LARGEST_BOOST)
-    return max(boost / BOOST_STEP, 1.0) if hits < FEW_HITS else boost
 
 
 def _stacked(policy: Policy, batch: list[Played]) -> Batch:

@@ -21,7 +21,8 @@ class PPOOptions:
     episodes_per_batch: int | None = option(
         None,
         integer(1),
-        "episodes that an agent learns from at once (default: one for each of its workers, at least 8)",
+        "episodes that an agent learns from at once (default: one for each of its workers, at least 8; in step, at "
+        "least 8 for all agents together)",
     )
     num_episodes: int | None = option(
         None, integer(1), "episodes of all agents, also those that needed no evaluation (default: no limit)"
@@ -42,6 +43,11 @@ class PPOOptions:
     gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards")
     gae_lambda: float = option(0.95, number(0, maximum=1), "decay of generalised advantage estimates")
     entropy_coefficient: float = option(0.01, number(0), "weight of the policy's entropy")
+    entropy_floor: float = option(
+        0.5,
+        number(0, maximum=1),
+        "share of the largest entropy that the policy is kept at, by a larger weight; goes down as the schedule says",
+    )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
     max_gradient_norm: float = option(0.5, number(0, exclusive=True), "longer gradients are shortened to it")
     target_kl: float | None = option(

@@ -61,6 +61,8 @@ class Policy(ABC):
         self.num_decisions, self.most_options = len(num_options), max(num_options)
         self.units = units
         self._num_options = np.array(num_options)
+        # Of a decision, on average [nat].
+        self.largest_entropy = float(np.log(self._num_options).mean())
         # Added to the outputs of the head; shape (decisions, options).
         self._mask = np.where(np.arange(self.most_options) < self._num_options[:, None], 0.0, -np.inf)
         rows, columns = self._kernel_shape()

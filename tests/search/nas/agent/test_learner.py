@@ -9,7 +9,7 @@ from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.policy import chosen
 from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.agent.update import Pool, Share, Step, Stepped
+from dhmpi.search.nas.agent.update import Figures, Pool, Share, Step, Stepped
 
 NUM_OPTIONS = (3, 2, 4)
 OPTIONS = PPOOptions(units=6, epochs=2)
@@ -196,7 +196,7 @@ def test_a_smaller_batch_is_all_that_there_is():
 def test_it_learns_to_choose_what_is_rewarded(kind):
     policy = POLICIES[kind](NUM_OPTIONS, 8)
     state = PolicyState.new(policy.initial(np.random.default_rng(0)))
-    options = PPOOptions(units=8, learning_rate=0.02, schedule="constant")
+    options = PPOOptions(units=8, learning_rate=0.02, schedule="constant", entropy_floor=0.0)
     alone = TreeExchange([0], 0, lambda *message: None, state, options, Scale())
     learner = Learner(policy, state.parameters, 0, alone, options, 100, np.random.default_rng(1))
     means = []
@@ -211,3 +211,53 @@ def test_it_learns_to_choose_what_is_rewarded(kind):
         means.append(np.mean(rewards))
     assert means[0] < -3.4  # by chance -5 + 1/3 + 1/2 + 1/4
     assert np.mean(means[-5:]) > -2.4
+
+
+@pytest.fixture
+def weights(monkeypatch):
+    """Learn from batches with these shares of hits, after which the entropy is this; return the weights it had."""
+
+    def learn(updates, progress=0.0):
+        found, entropies = [], [entropy for entropy, _ in updates]
+
+        def note(policy, parameters, batch, options, known):
+            found.append(options.entropy_coefficient)
+            yield Share(Scale())
+            nothing = [0.0] * (len(Figures._fields) - 1)
+            return Figures(*nothing, 1)._replace(entropy=entropies[len(found) - 1])
+
+        monkeypatch.setattr("dhmpi.search.nas.agent.learner.update", note)
+        exchange = Held()
+        exchange.scale = Scale(progress=progress)
+        _, _, learner = make_learner(exchange)
+        for _, hits in updates:
+            for number, episode in enumerate(learner.play(10)):
+                learner.finish(episode, 0.0, is_hit=number < 10 * hits)
+            learner.learn(10)
+            exchange.give(Scale())
+            assert learner.advance() is not None
+        return [weight / OPTIONS.entropy_coefficient for weight in found]
+
+    return learn
+
+
+HIGH, LOW = 0.9, 0.1  # nat; the largest is log(24) / 3 = 1.06, and the floor half of it
+
+
+def test_the_weight_of_the_entropy_grows_below_its_floor_and_shrinks_above(weights):
+    found = weights([(LOW, 0), (LOW, 0), (HIGH, 0), (HIGH, 0), (HIGH, 0)])
+    assert found == pytest.approx([1, 1.25, 1.25**2, 1.25, 1])
+
+
+def test_the_floor_goes_down_with_the_budget(weights):
+    assert weights([(LOW, 0)] * 3, progress=0.9) == [1, 1, 1]
+
+
+def test_the_weight_grows_while_nearly_all_that_is_chosen_is_known(weights):
+    assert weights([(HIGH, 0.9), (HIGH, 1.0), (HIGH, 0.7), (HIGH, 0.5)]) == pytest.approx(
+        [1.25, 1.25**2, 1.25**2, 1.25]
+    )
+
+
+def test_the_weight_has_a_limit(weights):
+    assert max(weights([(LOW, 0)] * 40)) == 100
