@@ -1,11 +1,11 @@
-"""What agents learn with 10,000 evaluations: one, two and four of them, with a server and in step, beside random search.
+"""What one, two and four agents learn in 10,000 evaluations, with a server and in step, beside random search.
 
     python benchmarks/nas_learning.py [--seeds 5] [--evals 10000] [--problems table,mathEnv]
 
-Prints, for each problem, medians over the seeds of the best reward so far, and after how many evaluations the agents had
-reached what random search has found with twenty times as many. Real agents and the real rank 0 run in virtual time, with
-eight workers in all, training times that are log-normal (median 60 s, sigma 0.5), and computing for nothing. The options
-are the defaults. At last the medians as a chart for the documentation.
+Prints, for each problem, medians over the seeds of the best reward so far, and after how many evaluations the agents
+had reached what random search has found with twenty times as many. Real agents and the real rank 0 run in virtual time,
+with eight workers in all, training times that are log-normal (median 60 s, sigma 0.5), and computing for nothing. The
+options are the defaults. At last the medians as a chart for the documentation.
 """
 
 import argparse
