@@ -31,7 +31,7 @@ class Layout:
         return {name: vector[place].reshape(shape) for name, place, shape in self._places}
 
 
-def normalised_columns(rng: np.random.Generator, shape: tuple[int, int], norm: float = 1.0) -> NDArray[np.float64]:
+def normalised_columns(rng: np.random.Generator, shape: tuple[int, ...], norm: float = 1.0) -> NDArray[np.float64]:
     """Return a random matrix whose columns have the given norm, as OpenAI Baselines begin."""
     values = rng.standard_normal(shape)
     return np.asarray(norm * values / np.sqrt(np.square(values).sum(axis=0, keepdims=True)))

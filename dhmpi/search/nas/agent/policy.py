@@ -68,7 +68,10 @@ class Policy(ABC):
         rows, columns = self._kernel_shape()
         bodies = {f"{body}_{part}": shape for body in BODIES for part, shape in _layer(rows, columns)}
         widths = {"options": self.most_options, "reward": 1}
-        heads = {f"{head}_{part}": shape for head in HEADS for part, shape in _layer(units, widths[head])}
+        # Option 3 of one decision has nothing to do with option 3 of another, so each decision has heads of its own.
+        num = self.num_decisions
+        heads = {f"{head}_kernel": (num, units, widths[head]) for head in HEADS}
+        heads |= {f"{head}_bias": (num, 1, widths[head]) for head in HEADS}
         self.layout = Layout(bodies | heads)
 
     @abstractmethod
@@ -95,10 +98,13 @@ class Policy(ABC):
         """Return random parameters with which all options are about equally probable."""
         parameters = np.zeros(self.layout.size, dtype=np.float32)
         views = self.layout.views(parameters)
-        for name in (*BODIES, *HEADS):
-            kernel = views[f"{name}_kernel"]
-            norm = OPTIONS_NORM if name == "options" else 1.0
-            kernel[...] = normalised_columns(rng, (kernel.shape[0], kernel.shape[1]), norm)
+        for body in BODIES:
+            kernel = views[f"{body}_kernel"]
+            kernel[...] = normalised_columns(rng, kernel.shape, 1.0)
+        for head in HEADS:
+            norm = OPTIONS_NORM if head == "options" else 1.0
+            for kernel in views[f"{head}_kernel"]:
+                kernel[...] = normalised_columns(rng, kernel.shape, norm)
         return parameters
 
     def sample(self, parameters: Vector, num: int, rng: np.random.Generator) -> Rollout:
@@ -110,7 +116,7 @@ class Policy(ABC):
         for decision in range(self.num_decisions):
             inputs = self._inputs(actions, decision).astype(parameters.dtype)
             output, state = self._step(views["policy_kernel"], views["policy_bias"], inputs, state)
-            logits = output @ views["options_kernel"] + views["options_bias"]
+            logits = output @ views["options_kernel"][decision] + views["options_bias"][decision]
             found = _normalised(logits, self._mask[decision])
             actions[decision] = _drawn(found, rng)
             log_probabilities[decision] = chosen(found, actions[decision])
@@ -142,9 +148,9 @@ class Policy(ABC):
         parts = self.layout.views(gradient)
         by_heads = (by_logits, by_values[..., None])
         for body, head, by_head, (outputs, memory) in zip(BODIES, HEADS, by_heads, tape, strict=True):
-            parts[f"{head}_kernel"][...] = summed_products(outputs, by_head)
-            parts[f"{head}_bias"][...] = by_head.sum(axis=(0, 1))
-            by_outputs = by_head @ views[f"{head}_kernel"].T
+            parts[f"{head}_kernel"][...] = outputs.transpose(0, 2, 1) @ by_head
+            parts[f"{head}_bias"][...] = by_head.sum(axis=1, keepdims=True)
+            by_outputs = by_head @ views[f"{head}_kernel"].transpose(0, 2, 1)
             kernel, bias = self._backward(views[f"{body}_kernel"], memory, by_outputs)
             parts[f"{body}_kernel"][...], parts[f"{body}_bias"][...] = kernel, bias
         return gradient

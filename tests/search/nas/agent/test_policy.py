@@ -100,7 +100,7 @@ def test_columns_of_first_kernels_have_the_norms_of_baselines(make):
     policy = make(NUM_OPTIONS, UNITS)
     views = policy.layout.views(policy.initial(generator()))
     for name, norm in {"policy": 1.0, "value": 1.0, "reward": 1.0, "options": 0.01}.items():
-        assert np.linalg.norm(views[f"{name}_kernel"], axis=0) == pytest.approx(norm)
+        assert np.linalg.norm(views[f"{name}_kernel"], axis=-2) == pytest.approx(norm)
     assert not views["options_bias"].any()
     assert not views["reward_bias"].any()
 
@@ -113,14 +113,30 @@ def test_forget_gates_begin_open():
 
 
 @pytest.mark.parametrize("most", [1, 8, 13])
-def test_the_lstm_has_the_documented_size(most):
+def test_the_lstm_has_the_documented_size_but_for_the_heads_of_further_decisions(most):
     # Two LSTMs of 32 units that are told one number, and two heads.
-    assert LSTMPolicy([2, most], 32).layout.size == 8737 + 33 * max(2, most)
+    assert LSTMPolicy([most], 32).layout.size == 8737 + 33 * most
+    assert LSTMPolicy([most, 2, 2], 32).layout.size == 8737 + 33 * most + 2 * (33 + 33 * max(2, most)) + 33 * (
+        max(2, most) - most
+    )
 
 
 def test_the_size_of_the_mlp():
     # Two hidden layers that are told one of 4 places and the decision before; heads for 4 options and the reward.
-    assert MLPPolicy(NUM_OPTIONS, 7).layout.size == 2 * (5 * 7 + 7) + (7 * 4 + 4) + (7 + 1)
+    assert MLPPolicy(NUM_OPTIONS, 7).layout.size == 2 * (5 * 7 + 7) + 4 * ((7 * 4 + 4) + (7 + 1))
+
+
+@both
+def test_each_decision_has_heads_of_its_own(make):
+    policy, parameters = made(make, 0.5)
+    actions, _ = policy.sample(parameters, 5, generator())
+    found = policy.evaluate(parameters, actions)
+    by_logits, by_values = np.zeros_like(found.log_probabilities), np.zeros_like(found.values)
+    by_logits[1], by_values[1] = 1.0, 1.0
+    parts = policy.layout.views(policy.gradient(parameters, found.tape, by_logits, by_values))
+    for head in ("options", "reward"):
+        assert [bool(kernel.any()) for kernel in parts[f"{head}_kernel"]] == [False, True, False, False]
+        assert [bool(bias.any()) for bias in parts[f"{head}_bias"]] == [False, True, False, False]
 
 
 @both
@@ -161,14 +177,16 @@ def test_the_lstm_computes_the_equations_of_the_textbook():
         first, second, third, _ = actions[:, episode]
         inputs = [[0.0], [(first + 1) / 3], [(second + 1) / 1], [(third + 1) / 4]]
         outputs = np.array(list(textbook_lstm(views["policy_kernel"], views["policy_bias"], inputs)))
-        logits = outputs @ views["options_kernel"] + views["options_bias"]
+        heads = zip(outputs, views["options_kernel"], views["options_bias"], strict=True)
+        logits = np.array([(output @ kernel + bias)[0] for output, kernel, bias in heads])
         for decision, num in enumerate(NUM_OPTIONS):
             allowed = logits[decision, :num]
             expected = allowed - np.log(np.exp(allowed).sum())
             assert found.log_probabilities[decision, episode, :num] == pytest.approx(expected)
         outputs = np.array(list(textbook_lstm(views["value_kernel"], views["value_bias"], inputs)))
-        expected = outputs @ views["reward_kernel"] + views["reward_bias"]
-        assert found.values[:, episode] == pytest.approx(expected[:, 0])
+        heads = zip(outputs, views["reward_kernel"], views["reward_bias"], strict=True)
+        expected = [(output @ kernel + bias).item() for output, kernel, bias in heads]
+        assert found.values[:, episode] == pytest.approx(expected)
 
 
 @both
