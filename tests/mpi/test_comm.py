@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from dhmpi.mpi.comm import Backoff
+from dhmpi.mpi.comm import FIRST_RAW_TAG, Backoff
 
 pytestmark = pytest.mark.mpi
 
@@ -41,3 +41,29 @@ def test_nothing_comes_from_nobody(comm):
 
 def test_the_library_has_a_name(comm):
     assert "MPI" in comm.library() or "MPICH" in comm.library()
+
+
+def test_bytes_travel_as_they_are(comm):
+    neighbour, payload = (comm.rank + 1) % comm.size, bytes(range(256)) * 200
+    for number in range(3):
+        comm.send(neighbour, FIRST_RAW_TAG + number, payload + bytes([comm.rank]))
+    comm.send(neighbour, FIRST_RAW_TAG + 3, b"")
+    source = (comm.rank - 1) % comm.size
+    for number in range(3):
+        message = receive(comm)
+        assert (message.source, message.tag) == (source, FIRST_RAW_TAG + number)
+        assert bytes(message.payload) == payload + bytes([source])
+    assert bytes(receive(comm).payload) == b""
+
+
+def test_groups_hear_nothing_of_each_other(comm):
+    group = comm.split(comm.rank % 2)
+    assert group.size == (comm.size + 1 - comm.rank % 2) // 2
+    assert group.rank == comm.rank // 2
+    group.send((group.rank + 1) % group.size, 4, comm.rank % 2)
+    assert receive(group).payload == comm.rank % 2
+    assert comm.receive() is None
+    assert not group.has_losses
+    group.note_losses()
+    assert group.has_losses
+    assert not comm.has_losses
