@@ -8,6 +8,8 @@ import pytest
 from dhmpi import views
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
+from dhmpi.results.policy import PolicyLog
+from dhmpi.results.schema import PolicyRow
 
 METADATA = Metadata("ambs", "pkg.Problem", {"units": (1, 9), "act": ["relu", None]}, seed=7, created=1_000_000.0)
 LAYOUT = "3 ranks: rank 0 searches, ranks 1 to 2 evaluate"
@@ -151,6 +153,20 @@ def test_show_says_what_proposed_the_points_and_what_that_cost():
     assert rows(results)["surrogate"] == (
         "gp; a point took 12.3 ms, 99 % of them at most 45.6 ms; rank 0 was computing 3 % of the time"
     )
+
+
+def test_show_says_how_agents_have_learned():
+    statistics = {"agents": 2, "lost_agents": 0, "episodes": 250, "hits": 40, "shared": 10, "updates": 3}
+    policy = PolicyLog()
+    for number, (episodes, entropy) in enumerate([(8, 2.5), (8, 1.25), (0, float("nan"))]):
+        fields = dict.fromkeys(PolicyRow._fields, 0.0)
+        policy.append([[*(fields | {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}).values()]])
+    results = Results(replace(METADATA, statistics=statistics), [], policy=policy)
+    shown = "2 agents, 3 updates; 250 episodes, 50 of them known already; entropy 2.5 at first, 1.25 at last"
+    assert rows(results)["agents"] == shown
+    more = {"gradients": 12, "gradient_staleness_mean": 1.75, "lost_agents": 1}
+    results = Results(replace(METADATA, statistics=statistics | more), [], policy=policy)
+    assert rows(results)["agents"] == f"{shown}; gradients 1.75 steps old; 1 agent given up"
 
 
 def rows(results):
