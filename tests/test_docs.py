@@ -58,6 +58,16 @@ def test_an_evaluator_is_driven_by_hand_as_documented(tmp_path):
     assert 2 <= len(lines) == len(set(lines)) <= 10  # the others, as far as they have ended
 
 
+def test_agents_are_started_from_python_as_documented(tmp_path):
+    page = (ROOT / "docs" / "ppo.md").read_text()
+    [code] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "agents.py").write_text(code)
+    words = [sys.executable, "agents.py"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "4"
+
+
 def test_every_file_that_is_mentioned_is_there():
     pages = [path.relative_to(ROOT) for path in ROOT.glob("docs/**/*.md")]
     for name in ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", *pages]:
