@@ -175,16 +175,11 @@ class Fleet:
             own_workers = num_workers * (number + 1) // num_agents - num_workers * number // num_agents
             evaluator = VirtualEvaluator(self._network, own_workers, evaluate, self.ended)
             self.evaluators.append(evaluator)
-            arguments = (
-                self.search,
-                evaluator,
-                (),
-                VirtualPost(self._network, rank),
-                lambda has_losses: True,
-                self.clock,
-            )
-            agent = AsyncAgent(*arguments) if mode == "async" else SyncAgent(*arguments, agents=self.layout.agents)
-            self._ranks[rank] = [agent]
+            kind = AsyncAgent if mode == "async" else SyncAgent
+            post = VirtualPost(self._network, rank)
+            self._ranks[rank] = [
+                kind(self.search, evaluator, (), post, lambda has_losses: True, self.layout.agents, self.clock)
+            ]
 
         def start(rank: int) -> Start:
             now, scale = (state, Scale()) if server is None else (server.state(), server.scale)

@@ -101,8 +101,8 @@ def _roles(search: PPOSearch, evaluator: object, size: int, label: Label) -> tup
 
 def _make_agent(search: PPOSearch, layout: Layout, place: Place) -> Agent:
     assert place.evaluator is not None
-    arguments = search, place.evaluator, place.worker_ranks, place.post, place.dismiss
-    return AsyncAgent(*arguments) if layout.has_server else SyncAgent(*arguments, agents=layout.agents)
+    make = AsyncAgent if layout.has_server else SyncAgent
+    return make(search, place.evaluator, place.worker_ranks, place.post, place.dismiss, layout.agents)
 
 
 class _Rank0:

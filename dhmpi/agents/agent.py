@@ -38,6 +38,7 @@ class Agent(ABC):
         ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
         post: Delivers messages.
         dismiss: Sends the evaluator's workers home, told whether a rank of the job has died; returns whether all left.
+        agents: Ranks of all agents, in order.
         clock: Tells the time [s].
 
     Attributes:
@@ -53,10 +54,11 @@ class Agent(ABC):
         ranks: Sequence[int],
         post: Post,
         dismiss: Callable[[bool], bool],
+        agents: Sequence[int],
         clock: Clock = time.monotonic,
     ) -> None:
         self.is_over = self.has_losses = False
-        self._dismiss = dismiss
+        self._dismiss, self._agents = dismiss, agents
         self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
         self._clock = clock
         self._options = search.own_options
@@ -297,30 +299,13 @@ class AsyncAgent(Agent):
 
 
 class SyncAgent(Agent):
-    """Plays one batch, waits until all agents have ended theirs, and learns with them.
-
-    Args:
-        agents: Ranks of all agents, in order.
-    """
-
-    def __init__(
-        self,
-        search: PPOSearch,
-        evaluator: Evaluator,
-        ranks: Sequence[int],
-        post: Post,
-        dismiss: Callable[[bool], bool],
-        clock: Clock = time.monotonic,
-        agents: Sequence[int] = (0,),
-    ) -> None:
-        self._agents = agents
-        super().__init__(search, evaluator, ranks, post, dismiss, clock)
-        self._num_left = self.batch_size
+    """Plays one batch, waits until all agents have ended theirs, and learns with them."""
 
     def _make_exchange(self, start: Start) -> Exchange:
         self._tree = TreeExchange(
             self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
         )
+        self._num_left = self.batch_size
         return self._tree
 
     def _take_progress(self, progress: float) -> None:

@@ -109,9 +109,10 @@ class Crew:
         self.evaluators, self.agents = {}, {}
         for rank in self.layout.agents:
             evaluator = self.evaluators[rank] = Evaluator(num_workers, evaluate)
-            arguments = self.search, evaluator, (), self.posts[rank], lambda has_losses: True, lambda: self.now
-            self.agents[rank] = (
-                AsyncAgent(*arguments) if has_server else SyncAgent(*arguments, agents=self.layout.agents)
+            kind = AsyncAgent if has_server else SyncAgent
+            self.agents[rank] = kind(
+                *(self.search, evaluator, (), self.posts[rank], lambda has_losses: True),
+                *(self.layout.agents, lambda: self.now),
             )
 
         def start(rank):
