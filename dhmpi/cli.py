@@ -140,13 +140,25 @@ def _view(command: str, words: list[str]) -> int:
         parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
+    if command == "show":
+        parser.add_argument(
+            "--is-complete",
+            action="store_true",
+            help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
+            "ended since the latest run began",
+        )
+        parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
+    if command == "show" and arguments.since is not None and not arguments.is_complete:
+        raise OptionError("--since must come with --is-complete; give both, or leave it out")
 
     from dhmpi import results, views
 
     found = results.read(arguments.file)
+    if command == "show" and arguments.is_complete:
+        return views.completeness(found, _since(arguments.since), sys.stdout)
     if command == "show":
         views.show(found, sys.stdout)
     elif command == "best":
@@ -158,6 +170,12 @@ def _view(command: str, words: list[str]) -> int:
     else:
         results.export_json(found, sys.stdout)
     return 0
+
+
+def _since(value: str | None) -> float | None:
+    from dhmpi.options import number
+
+    return None if value is None else float(number(0)("--since", value))
 
 
 def _train(command: str, arguments: argparse.Namespace, found: "Results") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dhmpi
-from dhmpi import environ, results
+from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
 from dhmpi.evaluation import METHODS
@@ -136,7 +136,8 @@ class _SearchRank:
     def run(self, make_search: Callable[[CampaignOptions], Search], evaluator: Evaluator) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
         options = self._options
-        deadline = None if options.max_minutes is None else time.monotonic() + 60 * options.max_minutes
+        end = walltime.earliest(options.max_minutes, options.end_time)
+        deadline = None if end is None else time.monotonic() + end.time - time.time()
         stop = StopRequest(evaluator.interrupt)
         try:
             with stop:
@@ -146,6 +147,8 @@ class _SearchRank:
                 evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():
                     evaluator.start()
+                if end is not None and not options.quiet:
+                    print(end, file=sys.stderr, flush=True)
                 store = self._open(search)
                 if earlier is not None:
                     search.resume(earlier.metadata.seed, earlier.evaluations)
@@ -226,7 +229,7 @@ class _SearchRank:
             search.maximises,
         )
         limit, retries = options.eval_limit, options.retries
-        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries)
+        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries, options.drain_seconds)
         try:
             why = campaign.run()
         except Exception as error:
@@ -236,6 +239,7 @@ class _SearchRank:
         finally:
             progress.close()
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
-        store.set_statistics({**seconds, "busy_share": campaign.busy_share, **search.statistics()})
+        lost = {"lost_idle_seconds": campaign.lost.idle, "lost_cancelled_seconds": campaign.lost.cancelled}
+        store.set_statistics({**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()})
         store.close(why, campaign.is_complete)
         return Results(store.metadata, store.evaluations)

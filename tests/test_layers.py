@@ -21,7 +21,7 @@ LAYERS = (
     ("dhmpi.search.nas.model",),
     ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi"),
     ("dhmpi.benchmark", "dhmpi.environ"),
-    ("dhmpi.evaluation", "dhmpi.plain"),
+    ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.walltime"),
     ("dhmpi.errors",),
     ("dhmpi",),
 )
