@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import dhmpi
 from dhmpi import environ
@@ -18,13 +18,13 @@ VIEWS = {
     "export": "all evaluations as CSV or JSON, or the best architecture as a Keras model",
     "train": "what becomes of the best architectures when they are trained again",
 }
-DRAW = "draw"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
   mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
   dhmpi hps-random --problem my_problem.py --run my_run.py --max-evals 50 --output random.h5
   dhmpi show results.h5
+  dhmpi launch -n 8 -- ambs --max-evals 500
 """
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = _command(words)
         prefix = f"dhmpi {command}"
-        act = _draw if command == DRAW else _view if command in VIEWS else _search
+        act = OTHERS[command].act if command in OTHERS else _view if command in VIEWS else _search
         return act(command, words[1:])
     except InputError as error:
         return _complain(prefix, error, EXIT_INPUT)
@@ -67,11 +67,12 @@ def _command(words: list[str]) -> str:
     from dhmpi.search.registry import SEARCHES
 
     if words and not words[0].startswith("-"):
-        names = [*SEARCHES, *VIEWS, DRAW]
+        names = [*SEARCHES, *VIEWS, *OTHERS]
         if words[0] not in names:
             raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], names)}")
         return words[0]
-    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS | {DRAW: DRAW_SUMMARY}
+    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS
+    commands |= {name: other.summary for name, other in OTHERS.items()}
     listed = "\n".join(f"  {name:12}{summary}" for name, summary in commands.items())
     parser = Parser(
         "dhmpi",
@@ -200,3 +201,50 @@ def _draw(command: str, words: list[str]) -> int:
 
     architectures.draw(arguments.problem, arguments.arch, arguments.file)
     return 0
+
+
+def _launch(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        usage="dhmpi launch [-h] [-n N] [--ranks-per-node K] [--depth D] [--dry-run] -- SEARCH ...",
+        description="Start a search on several ranks, with the launcher of the MPI and the scheduler that are here. "
+        "What is run is printed on standard error.",
+    )
+    parser.add_argument("-n", help="ranks (default: --ranks-per-node on each node of the allocation)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: left to the launcher)")
+    parser.add_argument("--depth", help="hardware threads for each rank to be bound to (default: ranks are not bound)")
+    parser.add_argument("--dry-run", action="store_true", help="only print the line, on standard output")
+    split = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:split])
+    if not words[split + 1 :]:
+        raise OptionError("a search must be given after --, as in: dhmpi launch -n 8 -- ambs --max-evals 500")
+
+    from dhmpi.jobs import launch
+    from dhmpi.mpi.comm import library
+    from dhmpi.options import integer
+
+    num, per_node, depth = (
+        None if value is None else int(integer(1)(name, value))
+        for name, value in (
+            ("-n", arguments.n),
+            ("--ranks-per-node", arguments.ranks_per_node),
+            ("--depth", arguments.depth),
+        )
+    )
+    here = launch.survey(library)
+    ranks = launch.Ranks(launch.count(num, per_node, here), per_node, depth)
+    launch.start([*launch.line(ranks, here), *launch.program(), *words[split + 1 :]], arguments.dry_run)
+    return 0
+
+
+class Other(NamedTuple):
+    """A command that neither searches nor looks into a results file."""
+
+    act: Callable[[str, list[str]], int]
+    summary: str
+
+
+OTHERS = {
+    "draw": Other(_draw, DRAW_SUMMARY),
+    "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),
+}

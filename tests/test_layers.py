@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "dhmpi"
 LAYERS = (
     ("dhmpi.__main__",),
     ("dhmpi.cli",),
-    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures"),
+    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.jobs"),
     ("dhmpi.campaign",),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
