@@ -237,6 +237,42 @@ def _launch(command: str, words: list[str]) -> int:
     return 0
 
 
+def _job(command: str, words: list[str]) -> int:
+    from dhmpi.jobs.sites import SEARCH_JOBS, SITES
+
+    parser = Parser(f"dhmpi {command}", description="Print a job script for a site and a search.")
+    parser.add_argument("--site", help=", ".join(f"{name} ({site.title})" for name, site in SITES.items()))
+    parser.add_argument("--search", default="ambs", help=f"{', '.join(SEARCH_JOBS)} (default: %(default)s)")
+    parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
+    parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
+    parser.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
+    parser.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
+    parser.add_argument("--problem", default="", help="default of the variable PROBLEM")
+    parser.add_argument("--run", default="", help="default of the variable RUN")
+    parser.add_argument("--max-evals", help="default of the variable MAX_EVALS")
+    parser.add_argument("--output", default="", help="default of the variable OUTPUT: the results file")
+    parser.add_argument(
+        "--chain", action="store_true", help="let the job submit its successor, until the budget is spent"
+    )
+    parser.add_argument("--all", metavar="DIRECTORY", help="write the scripts of all sites with their defaults instead")
+    values = vars(parser.parse_args(words))
+
+    from pathlib import Path
+
+    from dhmpi.jobs import script
+    from dhmpi.jobs.options import job_of
+
+    if values["all"] is not None:
+        if not Path(values["all"]).is_dir():
+            raise OptionError(f"--all must be a directory that exists, got {values['all']}")
+        for path in script.write_all(Path(values["all"])):
+            print(path)
+    else:
+        print(script.render(job_of(values)), end="")
+    return 0
+
+
 class Other(NamedTuple):
     """A command that neither searches nor looks into a results file."""
 
@@ -246,5 +282,6 @@ class Other(NamedTuple):
 
 OTHERS = {
     "draw": Other(_draw, DRAW_SUMMARY),
+    "job": Other(_job, "a job script for a site and a search"),
     "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),
 }
