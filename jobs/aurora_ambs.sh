@@ -38,7 +38,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap : TERM # which ends the search, but not this script
+trap CHAIN=0 TERM # somebody ends this job
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
     --depth="$DEPTH" --cpu-bind depth \
     gpu_tile_compact.sh \
@@ -53,11 +53,8 @@ case $? in
     3) # not complete, but evaluations have ended in this job
         if [ "$CHAIN" = 1 ]; then
             account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
-            settings=
-            for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
-                settings+=${settings:+,}$name=${!name}
-            done
-            qsub ${account:+-A "$account"} -v "$settings" "$0" && exit 0
+            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+            qsub ${account:+-A "$account"} -v PROBLEM,RUN,MAX_EVALS,OUTPUT,RANKS_PER_NODE,CHAIN,ARGUMENTS,MODULE "$0" && exit 0
         fi
         ;;
     4)

@@ -37,7 +37,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap : TERM # which ends the search, but not this script
+trap CHAIN=0 TERM # somebody ends this job
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 --gpu-bind=closest \
     --no-kill --kill-on-bad-exit=0 \

@@ -32,7 +32,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap : TERM # which ends the search, but not this script
+trap CHAIN=0 TERM # somebody ends this job
 dhmpi launch -n "$RANKS" \
     --ranks-per-node "$RANKS_PER_NODE" -- ambs --problem "$PROBLEM" --run "$RUN" \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"

@@ -42,7 +42,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap : TERM # which ends the search, but not this script
+trap CHAIN=0 TERM # somebody ends this job
 aprun -n "$RANKS" -N "$RANKS_PER_NODE" \
     -d "$DEPTH" -j 2 -cc depth \
     dhmpi ppo-async --problem "$PROBLEM" --run "$RUN" \
@@ -57,9 +57,10 @@ case $? in
         if [ "$CHAIN" = 1 ]; then
             settings=
             for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
-                settings+=${settings:+:}$name=${!name}
+                # a value with a colon is the default, since --env could not have brought it
+                [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
             done
-            qsub -A "$COBALT_PROJECT" -n "$NODES" --env "$settings" "$0" && exit 0
+            qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0" && exit 0
         fi
         ;;
     4)

@@ -6,16 +6,6 @@ from dataclasses import dataclass
 VARIABLES = ("PROBLEM", "RUN", "MAX_EVALS", "OUTPUT", "RANKS_PER_NODE", "CHAIN", "ARGUMENTS", "MODULE")
 
 
-def _settings(separator: str) -> tuple[str, ...]:
-    """Return lines of shell that collect the variables for schedulers that export nothing."""
-    return (
-        "settings=",
-        f"for name in {' '.join(VARIABLES)}; do",
-        f"    settings+=${{settings:+{separator}}}$name=${{!name}}",
-        "done",
-    )
-
-
 @dataclass(frozen=True)
 class Scheduler:
     """How a scheduler is spoken to.
@@ -67,11 +57,11 @@ SCHEDULERS = {
         enter=('cd "$PBS_O_WORKDIR" || exit',),
         successor=(
             "account=$(qstat -f \"$PBS_JOBID\" | sed -n 's/^ *Account_Name = //p')",
-            *_settings(","),
-            'qsub ${account:+-A "$account"} -v "$settings" "$0"',
+            f"export {' '.join(VARIABLES)}",
+            'qsub ${account:+-A "$account"} -v ' + ",".join(VARIABLES) + ' "$0"',
         ),
     ),
-    # Nothing is exported; values must be without colons.
+    # Nothing is exported; values are separated by colons.
     "cobalt": Scheduler(
         mark="#COBALT",
         asked=("-n {nodes}", "-t {minutes}", "--jobname {name}", "-O {name}-$jobid"),
@@ -80,6 +70,13 @@ SCHEDULERS = {
         settings="--env MAX_EVALS=2000:OUTPUT=mine.h5",
         num_nodes="$COBALT_JOBSIZE",
         enter=(),
-        successor=(*_settings(":"), 'qsub -A "$COBALT_PROJECT" -n "$NODES" --env "$settings" "$0"'),
+        successor=(
+            "settings=",
+            f"for name in {' '.join(VARIABLES)}; do",
+            "    # a value with a colon is the default, since --env could not have brought it",
+            "    [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}",
+            "done",
+            'qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0"',
+        ),
     ),
 }

@@ -138,13 +138,14 @@ def _environment(site: Site, scheduler: Scheduler) -> list[str]:
     ]
 
 
-# Bash runs the rest of the script when the search has ended, also if the scheduler sent SIGTERM to both of them.
+# A job that is ended from outside has no successor: somebody wants the chain to end. When the search has ended, bash
+# runs the rest of the script nevertheless.
 _BEFORE = (
     "began=$(date +%s)",
     "resume=()",
     '[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on',
     'read -ra arguments <<< "$ARGUMENTS"',
-    "trap : TERM # which ends the search, but not this script",
+    "trap CHAIN=0 TERM # somebody ends this job",
 )
 
 
