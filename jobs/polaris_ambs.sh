@@ -55,7 +55,8 @@ case $? in
         if [ "$CHAIN" = 1 ]; then
             account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
             export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
-            qsub ${account:+-A "$account"} -v PROBLEM,RUN,MAX_EVALS,OUTPUT,RANKS_PER_NODE,CHAIN,ARGUMENTS,MODULE "$0" && exit 0
+            names=PROBLEM,RUN,MAX_EVALS,OUTPUT,RANKS_PER_NODE,CHAIN,ARGUMENTS,MODULE
+            qsub ${account:+-A "$account"} -v "$names" "$0" && exit 0
         fi
         ;;
     4)

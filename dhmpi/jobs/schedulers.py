@@ -58,7 +58,8 @@ SCHEDULERS = {
         successor=(
             "account=$(qstat -f \"$PBS_JOBID\" | sed -n 's/^ *Account_Name = //p')",
             f"export {' '.join(VARIABLES)}",
-            'qsub ${account:+-A "$account"} -v ' + ",".join(VARIABLES) + ' "$0"',
+            f"names={','.join(VARIABLES)}",
+            'qsub ${account:+-A "$account"} -v "$names" "$0"',
         ),
     ),
     # Nothing is exported; values are separated by colons.

@@ -180,9 +180,13 @@ class Slurm(Site):
         """Submit a script and return the job's id."""
         return self.run("sbatch", "--parsable", *options, script, **variables).strip()
 
+    def show(self, job):
+        """What Slurm knows of a job."""
+        return dict(each.split("=", 1) for each in self.run("scontrol", "show", "job", job).split() if "=" in each)
+
     def state(self, job):
         """The state of a job, and its exit status."""
-        fields = dict(each.split("=", 1) for each in self.run("scontrol", "show", "job", job).split() if "=" in each)
+        fields = self.show(job)
         return fields["JobState"], int(fields["ExitCode"].split(":")[0])
 
     def wait(self, job, timeout=40):
@@ -312,10 +316,13 @@ def slurm(slurm_conf, mpich, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def minute(slurm):
-    """A job of a minute that cannot do all of its work, and submits its successor; other tests go on meanwhile."""
+    """A job of a minute that cannot do all of its work, and submits its successor; and the work to be done.
+
+    Other tests go on meanwhile.
+    """
     variables = {"PROBLEM": "problem.py", "RUN": "problem.py:second", "MAX_EVALS": str(TOO_MANY)}
     variables |= {"OUTPUT": "minute.h5", "CHAIN": "1", "MODULE": "deephyper", "ARGUMENTS": "--isolation inline"}
-    return slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", "--time=1", **variables), time.time()
+    return slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", "--time=1", **variables), TOO_MANY
 
 
 @pytest.fixture(scope="session")
