@@ -188,8 +188,9 @@ class Campaign:
         return evaluation._replace(state=State.FAILED, error=error)
 
     def _note(self, evaluation: Evaluation) -> None:
-        if evaluation.state in (State.DONE, State.TIMEOUT):  # a failure may be quick where a success takes hours
-            self._drain.learn(_duration(evaluation))
+        # A failure may be quick where a success takes hours, and what was known already takes no time.
+        if evaluation.state in (State.DONE, State.TIMEOUT) and (duration := _duration(evaluation)) > 0:
+            self._drain.learn(duration)
         if evaluation.state is State.DONE and (
             self._best is None or evaluation.objective < self._best.objective  # type: ignore[operator]  # DONE has one
         ):

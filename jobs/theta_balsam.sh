@@ -49,6 +49,8 @@ WORKFLOW=${WORKFLOW:-AMBS}
 # shellcheck source=/dev/null
 source balsamactivate "$DATABASE"
 balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"
+# else the search of an earlier job, which Balsam has noted as timed out, would run too
+balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
     --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \
@@ -56,6 +58,8 @@ balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?
+# shellcheck source=/dev/null
+source balsamdeactivate
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
 dhmpi show "$OUTPUT" --is-complete --since "$began"

@@ -61,7 +61,7 @@ def render(job: Job) -> str:
         _submit(job, site, search, scheduler),
         ["# --- modules", *site.modules, '[ -z "$MODULE" ] || module load "$MODULE"'],
         _environment(site, scheduler),
-        ["# --- launch line", *launch, "status=$?"],
+        ["# --- launch line", *launch],
         _exit(scheduler),
     )
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -158,7 +158,7 @@ def _launch(search: str, site: Site) -> list[str]:
     ]
     quoted = any("'" in word for word in launcher)
     note = ["# shellcheck disable=SC2016  # expanded by each rank"] if quoted else []
-    return [*_BEFORE, *note, " \\\n    ".join(words)]
+    return [*_BEFORE, *note, " \\\n    ".join(words), "status=$?"]
 
 
 def _launch_balsam() -> list[str]:
@@ -171,12 +171,17 @@ def _launch_balsam() -> list[str]:
         "# shellcheck source=/dev/null",
         'source balsamactivate "$DATABASE"',
         'balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"',
+        "# else the search of an earlier job, which Balsam has noted as timed out, would run too",
+        'balsam rm jobs --force --wf-filter "$WORKFLOW" --name search',
         'balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \\',
         '    --node-packing-count "$RANKS_PER_NODE" \\',
         '    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \\',
         '    --problem $PROBLEM --run $RUN --max-evals $MAX_EVALS --output $OUTPUT ${resume[*]} ${arguments[*]}"',
         'balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \\',
         "    --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))",
+        "status=$?",
+        "# shellcheck source=/dev/null",
+        "source balsamdeactivate",
     ]
 
 
