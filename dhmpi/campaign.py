@@ -12,6 +12,7 @@ from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search import Search
 from dhmpi.signals import Stopped, StopRequest
+from dhmpi.walltime import Drain, LostTime
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -31,10 +32,12 @@ class Campaign:
         stop: Whether a signal has asked it to stop.
         progress: What is shown meanwhile.
         retries: How often an evaluation is begun again whose worker is lost.
+        drain_seconds: What an evaluation is thought to take at least: none begins later than that before the deadline.
 
     Attributes:
         seconds: Time spent in the search and in the store.
         busy_share: Share of the time of `run` that this thread was computing instead of waiting for workers.
+        lost: Worker-seconds at the end of which nothing came.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class Campaign:
         stop: StopRequest,
         progress: Progress,
         retries: int = 2,
+        drain_seconds: float = 0.0,
     ) -> None:
         self._search, self._evaluator, self._store = search, evaluator, store
-        self._eval_limit, self._deadline = eval_limit, deadline
+        self._eval_limit = eval_limit
+        self._drain, self.lost = Drain(deadline, drain_seconds), LostTime()
         self._stop, self._progress = stop, progress
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
@@ -61,7 +66,7 @@ class Campaign:
         self._best: Evaluation | None = None
         self._retries = Retries(retries)
         for evaluation in earlier:
-            self._compare(evaluation)
+            self._note(evaluation)
 
     def run(self) -> str:
         """Run the campaign.
@@ -79,7 +84,7 @@ class Campaign:
         try:
             while not (why := self._reason_to_stop()):
                 wants_more = self._fill()
-                if self._evaluator.num_idle and not self._evaluator.num_pending:
+                if self._evaluator.num_idle and not self._evaluator.num_pending and self._drain.may_begin():
                     return "every point of the space has been evaluated"
                 self._collect(0.0 if wants_more else GATHER_WAIT)
         except Stopped:
@@ -87,8 +92,11 @@ class Campaign:
         if self._evaluator.num_pending:
             self._store.snapshot()  # first of all, since whoever sent the signal may not wait for the rest
             with self._stop.writing():
-                self._store.finished(self._evaluator.cancel(CANCEL_WAIT))
+                ended = self._evaluator.cancel(CANCEL_WAIT)
+                self._store.finished(ended)
                 self._store.commit()
+            self.lost.cancelled = sum(_running_time(each) for each in ended if not each.state.is_final)
+        self.lost.update(0)
         return why
 
     @property
@@ -108,8 +116,10 @@ class Campaign:
             return f"stopped by {self._stop.signal_name}"
         if self._eval_limit is not None and self._num_final >= self._eval_limit:
             return f"{self._num_final} evaluations are complete"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._drain.is_over():
             return "the time is over"
+        if not self._evaluator.num_pending and not self._drain.may_begin():
+            return f"the time is over for evaluations that take {self._drain.expected:.3g} s"
         return ""
 
     @contextmanager
@@ -123,9 +133,11 @@ class Campaign:
     def _fill(self) -> bool:
         """Give idle workers points; return whether the search may have more for those that are left."""
         evaluator = self._evaluator
-        room = evaluator.num_idle
+        idle = evaluator.num_idle
+        room = idle if self._drain.may_begin() else 0
         if self._eval_limit is not None:
             room = min(room, self._eval_limit - self._num_final - evaluator.num_pending)
+        self.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
         again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
         self._submit(again)
         room -= len(again)
@@ -155,9 +167,8 @@ class Campaign:
         for evaluation in evaluations:
             if evaluation.state.is_final:
                 self._num_final += 1
-                if evaluation.started is not None and evaluation.ended is not None:  # else it never began
-                    self._busy += evaluation.ended - evaluation.started
-                self._compare(evaluation)
+                self._busy += _duration(evaluation)
+                self._note(evaluation)
             else:
                 self._again.append(evaluation)
         if evaluations:
@@ -166,8 +177,23 @@ class Campaign:
         if is_due:
             self._progress.update(self._store.counts, num_running, self._best, busy)
 
-    def _compare(self, evaluation: Evaluation) -> None:
+    def _note(self, evaluation: Evaluation) -> None:
+        # A failure may be quick where a success takes hours, and what was known already takes no time.
+        if evaluation.state in (State.DONE, State.TIMEOUT) and (duration := _duration(evaluation)) > 0:
+            self._drain.learn(duration)
         if evaluation.state is State.DONE and (
             self._best is None or evaluation.objective < self._best.objective  # type: ignore[operator]  # DONE has one
         ):
             self._best = evaluation
+
+
+def _duration(evaluation: Evaluation) -> float:
+    """Return how long it took [s]: nothing if it never began."""
+    if evaluation.started is None or evaluation.ended is None:
+        return 0.0
+    return evaluation.ended - evaluation.started
+
+
+def _running_time(cancelled: Evaluation) -> float:
+    """Return for how long it had a worker [s], which may not have answered any more."""
+    return _duration(cancelled._replace(started=cancelled.started or cancelled.submitted))

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import dhmpi
 from dhmpi import environ
@@ -18,13 +18,13 @@ VIEWS = {
     "export": "all evaluations as CSV or JSON, or the best architecture as a Keras model",
     "train": "what becomes of the best architectures when they are trained again",
 }
-DRAW = "draw"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
   mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
   dhmpi hps-random --problem my_problem.py --run my_run.py --max-evals 50 --output random.h5
   dhmpi show results.h5
+  dhmpi launch -n 8 -- ambs --max-evals 500
 """
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = _command(words)
         prefix = f"dhmpi {command}"
-        act = _draw if command == DRAW else _view if command in VIEWS else _search
+        act = OTHERS[command].act if command in OTHERS else _view if command in VIEWS else _search
         return act(command, words[1:])
     except InputError as error:
         return _complain(prefix, error, EXIT_INPUT)
@@ -67,11 +67,12 @@ def _command(words: list[str]) -> str:
     from dhmpi.search.registry import SEARCHES
 
     if words and not words[0].startswith("-"):
-        names = [*SEARCHES, *VIEWS, DRAW]
+        names = [*SEARCHES, *VIEWS, *OTHERS]
         if words[0] not in names:
             raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], names)}")
         return words[0]
-    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS | {DRAW: DRAW_SUMMARY}
+    commands = {name: entry.summary for name, entry in SEARCHES.items()} | VIEWS
+    commands |= {name: other.summary for name, other in OTHERS.items()}
     listed = "\n".join(f"  {name:12}{summary}" for name, summary in commands.items())
     parser = Parser(
         "dhmpi",
@@ -141,13 +142,25 @@ def _view(command: str, words: list[str]) -> int:
         parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
+    if command == "show":
+        parser.add_argument(
+            "--is-complete",
+            action="store_true",
+            help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
+            "ended since the latest run began",
+        )
+        parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
+    if command == "show" and arguments.since is not None and not arguments.is_complete:
+        raise OptionError("--since must come with --is-complete; give both, or leave it out")
 
     from dhmpi import results, views
 
     found = results.read(arguments.file)
+    if command == "show" and arguments.is_complete:
+        return views.completeness(found, _since(arguments.since), sys.stdout)
     if command == "show":
         views.show(found, sys.stdout)
     elif command == "best":
@@ -159,6 +172,12 @@ def _view(command: str, words: list[str]) -> int:
     else:
         results.export_json(found, sys.stdout)
     return 0
+
+
+def _since(value: str | None) -> float | None:
+    from dhmpi.options import number
+
+    return None if value is None else float(number(0)("--since", value))
 
 
 def _train(command: str, arguments: argparse.Namespace, found: "Results") -> None:
@@ -183,3 +202,87 @@ def _draw(command: str, words: list[str]) -> int:
 
     architectures.draw(arguments.problem, arguments.arch, arguments.file)
     return 0
+
+
+def _launch(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        usage="dhmpi launch [-h] [-n N] [--ranks-per-node K] [--depth D] [--dry-run] -- SEARCH ...",
+        description="Start a search on several ranks, with the launcher of the MPI and the scheduler that are here. "
+        "What is run is printed on standard error.",
+    )
+    parser.add_argument("-n", help="ranks (default: --ranks-per-node on each node of the allocation)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: left to the launcher)")
+    parser.add_argument("--depth", help="hardware threads for each rank to be bound to (default: ranks are not bound)")
+    parser.add_argument("--dry-run", action="store_true", help="only print the line, on standard output")
+    split = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:split])
+    if not words[split + 1 :]:
+        raise OptionError("a search must be given after --, as in: dhmpi launch -n 8 -- ambs --max-evals 500")
+
+    from dhmpi.jobs import launch
+    from dhmpi.mpi.comm import library
+    from dhmpi.options import integer
+
+    num, per_node, depth = (
+        None if value is None else int(integer(1)(name, value))
+        for name, value in (
+            ("-n", arguments.n),
+            ("--ranks-per-node", arguments.ranks_per_node),
+            ("--depth", arguments.depth),
+        )
+    )
+    here = launch.survey(library)
+    ranks = launch.Ranks(launch.count(num, per_node, here), per_node, depth)
+    launch.start([*launch.line(ranks, here), *launch.program(), *words[split + 1 :]], arguments.dry_run)
+    return 0
+
+
+def _job(command: str, words: list[str]) -> int:
+    from dhmpi.jobs.sites import SEARCH_JOBS, SITES
+
+    parser = Parser(f"dhmpi {command}", description="Print a job script for a site and a search.")
+    parser.add_argument("--site", help=", ".join(f"{name} ({site.title})" for name, site in SITES.items()))
+    parser.add_argument("--search", default="ambs", help=f"{', '.join(SEARCH_JOBS)} (default: %(default)s)")
+    parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
+    parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
+    parser.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
+    parser.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
+    parser.add_argument("--problem", default="", help="default of the variable PROBLEM")
+    parser.add_argument("--run", default="", help="default of the variable RUN")
+    parser.add_argument("--max-evals", help="default of the variable MAX_EVALS")
+    parser.add_argument("--output", default="", help="default of the variable OUTPUT: the results file")
+    parser.add_argument(
+        "--chain", action="store_true", help="let the job submit its successor, until the budget is spent"
+    )
+    parser.add_argument("--all", metavar="DIRECTORY", help="write the scripts of all sites with their defaults instead")
+    values = vars(parser.parse_args(words))
+
+    from pathlib import Path
+
+    from dhmpi.jobs import script
+    from dhmpi.jobs.options import job_of
+
+    if values["all"] is not None:
+        if not Path(values["all"]).is_dir():
+            raise OptionError(f"--all must be a directory that exists, got {values['all']}")
+        for path in script.write_all(Path(values["all"])):
+            print(path)
+    else:
+        print(script.render(job_of(values)), end="")
+    return 0
+
+
+class Other(NamedTuple):
+    """A command that neither searches nor looks into a results file."""
+
+    act: Callable[[str, list[str]], int]
+    summary: str
+
+
+OTHERS = {
+    "draw": Other(_draw, DRAW_SUMMARY),
+    "job": Other(_job, "a job script for a site and a search"),
+    "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),
+}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dhmpi
-from dhmpi import environ, results
+from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
 from dhmpi.evaluation import METHODS
@@ -137,7 +137,8 @@ class SearchRank:
     def run(self, make_search: Callable[[CampaignOptions], Search], evaluator: Evaluator) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
         options = self._options
-        deadline = None if options.max_minutes is None else time.monotonic() + 60 * options.max_minutes
+        end = walltime.earliest(options.max_minutes, options.end_time)
+        deadline = None if end is None else time.monotonic() + end.time - time.time()
         stop = StopRequest(evaluator.interrupt)
         try:
             with stop:
@@ -147,6 +148,8 @@ class SearchRank:
                 evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():
                     evaluator.start()
+                if end is not None and not options.quiet:
+                    print(end, file=sys.stderr, flush=True)
                 store = self.open(search)
                 if earlier is not None:
                     search.resume(earlier.metadata.seed, earlier.evaluations)
@@ -233,7 +236,7 @@ class SearchRank:
             search.maximises,
         )
         limit, retries = options.eval_limit, options.retries
-        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries)
+        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries, options.drain_seconds)
         try:
             why = campaign.run()
         except Exception as error:
@@ -243,6 +246,7 @@ class SearchRank:
         finally:
             progress.close()
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
-        store.set_statistics({**seconds, "busy_share": campaign.busy_share, **search.statistics()})
+        lost = {"lost_idle_seconds": campaign.lost.idle, "lost_cancelled_seconds": campaign.lost.cancelled}
+        store.set_statistics({**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()})
         store.close(why, campaign.is_complete)
         return Results(store.metadata, store.evaluations)

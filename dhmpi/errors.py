@@ -14,8 +14,9 @@
 
 from collections.abc import Iterable
 
-# Exit statuses of the command line.
-EXIT_FAILURE, EXIT_INPUT = 1, 2
+# Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
+# and nothing has ended in it either.
+EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
 
 
 class DhmpiError(Exception):

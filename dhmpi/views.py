@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
+from dhmpi.errors import EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, turned
 from dhmpi.plain import clean
 from dhmpi.results import Results, summarise
@@ -31,6 +32,8 @@ def show(results: Results, stream: TextIO) -> None:
         rows["surrogate"] = _surrogate(metadata.statistics)
     if "agents" in metadata.statistics:
         rows["agents"] = _agents(results)
+    if lost := _lost_time(metadata.statistics):
+        rows["lost time"] = lost
     for index, run in enumerate(metadata.runs):
         ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
         rows[f"run {index + 1}"] = (
@@ -66,11 +69,38 @@ def report(results: Results, path: str, stream: TextIO) -> None:
         f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
         file=stream,
     )
+    if lost := _lost_time(results.metadata.statistics):
+        print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
     if not results.metadata.complete:
         print("to continue: the same command with --resume", file=stream)
     print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
     stream.flush()
+
+
+def completeness(results: Results, since: float | None, stream: TextIO) -> int:
+    """Print whether a campaign is complete, and whether it gets on; for job scripts.
+
+    Args:
+        results: What its file says.
+        since: Evaluations that ended from then on are progress [s since 1970-01-01 UTC]. Default: those of the latest
+            run.
+        stream: Where it is printed.
+
+    Returns:
+        The exit status: 0, EXIT_INCOMPLETE, or EXIT_NO_PROGRESS.
+    """
+    runs = results.metadata.runs
+    if since is None:
+        since = runs[-1]["started"] if runs else 0.0
+    ended = [each for each in results.evaluations if each.state.is_final]
+    num_new = sum(each.ended is not None and each.ended >= since for each in ended)
+    complete = results.metadata.complete
+    state = "complete" if complete else "not complete"
+    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run", file=stream)
+    if complete:
+        return 0
+    return EXIT_INCOMPLETE if num_new else EXIT_NO_PROGRESS
 
 
 def _print_best(found: Evaluation, maximises: bool, stream: TextIO) -> None:
@@ -129,6 +159,14 @@ def _agents(results: Results) -> str:
     if statistics["lost_agents"]:
         parts.append(f"{_counted(statistics['lost_agents'], 'agent')} given up")
     return "; ".join(parts)
+
+
+def _lost_time(statistics: Mapping[str, Any]) -> str:
+    """Return what the latest run lost at its end, or nothing if that is less than a second."""
+    idle, cancelled = (statistics.get(f"lost_{name}_seconds", 0.0) for name in ("idle", "cancelled"))
+    if idle + cancelled < 1.0:
+        return ""
+    return f"{idle:.0f} worker-seconds without work, {cancelled:.0f} in evaluations that were cancelled"
 
 
 def _counted(num: int, what: str) -> str:

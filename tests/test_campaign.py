@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.search import Search
 from dhmpi.signals import StopRequest
+from dhmpi.walltime import Drain, LostTime
 
 
 def problem():
@@ -67,13 +69,16 @@ class FakeEvaluator(Evaluator):
         pass
 
 
-def campaign(tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None, retries=2):
+def campaign(
+    tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None, retries=2, drain_seconds=0.0
+):
     if store is None:
         metadata = Metadata(search=search.name, problem="test", space=search.space.specs(), seed=search.seed)
         store = ResultsStore.create(tmp_path / "results.h5", metadata)
     store.begin_run(evaluator.num_workers, [], "test")
     progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
-    return Campaign(search, evaluator, store, eval_limit, deadline, stop or StopRequest(), progress, retries), store
+    limits = (eval_limit, deadline, stop or StopRequest(), progress, retries, drain_seconds)
+    return Campaign(search, evaluator, store, *limits), store
 
 
 def resume(tmp_path, search, evaluator, **limits):
@@ -305,3 +310,113 @@ def test_where_rank_0_spent_its_time_is_measured(tmp_path):
 def test_the_file_is_in_its_place_from_the_beginning(tmp_path):
     _, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator())
     assert Path(store.path).exists()
+
+
+class Clocked(FakeEvaluator):
+    """Every evaluation takes so long on a fake clock, which stands still otherwise."""
+
+    def __init__(self, clock, durations, num_workers=3):
+        super().__init__(num_workers)
+        self._clock, self._durations, self._ends = clock, iter(durations), {}
+
+    def _submit(self, task):
+        super()._submit(task)
+        self._ends[task.id] = self._clock.now + next(self._durations)
+
+    def _gather(self, timeout):
+        if not self._tasks:
+            self._clock.now += timeout
+            return []
+        first = min(self._tasks, key=lambda task: self._ends[task.id])
+        self._clock.now = max(self._clock.now, self._ends[first.id])
+        self._tasks.remove(first)
+        submitted = self._pending[first.id].submitted
+        return [self._end(first)._replace(started=submitted, ended=self._clock.now)]
+
+    def submit(self, evaluation, config=None):
+        running = super().submit(evaluation, config)._replace(submitted=self._clock.now)
+        self._pending[evaluation.id] = running
+        return running
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def __call__(self):
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr("dhmpi.campaign.Drain", partial(Drain, clock=made))
+    monkeypatch.setattr("dhmpi.campaign.LostTime", partial(LostTime, clock=made))
+    return made
+
+
+def test_nothing_begins_that_would_not_end_in_time(tmp_path, clock):
+    """Ten seconds each, three workers, 45 seconds: four rounds, and five seconds that nobody gets."""
+    evaluator = Clocked(clock, [10.0] * 100)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=None, deadline=1045.0)
+    assert made.run() == "the time is over for evaluations that take 10 s"
+    assert not made.is_complete
+    assert store.counts[State.DONE] == len(store.evaluations) == 12
+    assert clock.now == 1040.0
+    assert (made.lost.idle, made.lost.cancelled) == (0.0, 0.0)
+
+
+def test_workers_that_end_early_wait_for_the_others(tmp_path, clock):
+    evaluator = Clocked(clock, [10.0, 20.0, 28.0] + [1.0] * 100)
+    made, store = campaign(
+        tmp_path, RandomSearch(problem()), evaluator, eval_limit=None, deadline=1029.0, drain_seconds=20.0
+    )
+    made.run()
+    assert store.counts[State.DONE] == 3
+    assert clock.now == 1028.0
+    assert made.lost.idle == pytest.approx(18.0 + 8.0)  # none is thought to take less than 20 s
+
+
+def test_what_takes_longer_than_expected_is_cancelled_and_comes_again(tmp_path, clock):
+    evaluator = Clocked(clock, [10.0, 10.0, 10.0, 10.0, 10.0, 60.0])
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=None, deadline=1030.0)
+    # The long one ends after the deadline on this clock; until then the evaluator waits.
+    evaluator._gather = lambda timeout, gather=evaluator._gather: (
+        gather(timeout) if len(evaluator._tasks) > 1 else setattr(clock, "now", clock.now + timeout) or []
+    )
+    assert made.run() == "the time is over"
+    assert store.counts[State.DONE] == 5
+    assert store.counts[State.CANCELLED] == 1
+    cancelled = store.evaluations[-1]
+    assert made.lost.cancelled == pytest.approx(cancelled.ended - cancelled.submitted)
+    store.close("the time is over")
+    made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator(), eval_limit=6)
+    made.run()
+    assert [each.state for each in store.evaluations] == [State.DONE] * 6
+    assert store.evaluations[-1].point == cancelled.point
+
+
+def test_what_is_known_of_earlier_runs_counts(tmp_path, clock):
+    made, store = campaign(tmp_path, RandomSearch(problem()), Clocked(clock, [10.0] * 9), eval_limit=3)
+    made.run()
+    store.close("enough")
+    evaluator = Clocked(clock, [10.0] * 9)
+    made, store = resume(tmp_path, RandomSearch(problem()), evaluator, eval_limit=20, deadline=clock.now + 9.0)
+    assert made.run() == "the time is over for evaluations that take 10 s"
+    assert evaluator.most_pending == 0
+
+
+def test_time_is_lost_at_the_end_of_a_budget_too(tmp_path, clock):
+    evaluator = Clocked(clock, [1.0, 2.0, 10.0, 1.0])
+    made, _ = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=4)
+    made.run()
+    assert clock.now == 1010.0
+    assert made.lost.idle == 8.0 + 8.0
+
+
+def test_workers_that_are_not_ready_are_not_lost(tmp_path, clock):
+    class Slow(Clocked):
+        num_idle = property(lambda self: 0 if self._clock.now < 1050 else self._num_workers - self.num_pending)
+
+    evaluator = Slow(clock, [1.0] * 3)
+    made, _ = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=3)
+    made.run()
+    assert made.lost.idle == 0.0

@@ -89,6 +89,9 @@ def test_version(capsys):
         (["ambs", "--num-workers", "4"], "--num-workers must be 1 here (one rank that evaluates itself), got 4"),
         (["ambs", "--kappa", "-1"], "--kappa must be a finite number of at least 0, got -1"),
         (["show", "none.h5"], "none.h5"),
+        (["show", "none.h5", "--since", "1"], "--since must come with --is-complete"),
+        (["ambs", "--end-time", "noon"], "--end-time must be a moment like 2026-11-25T06:30"),
+        (["ambs", "--drain-seconds", "-1"], "--drain-seconds must be a finite number of at least 0, got -1"),
     ],
 )
 def test_bad_input_gets_one_sentence(words, sentence, capsys):
@@ -187,4 +190,38 @@ def test_an_evaluation_limit_is_only_the_default_without_a_time_limit():
     assert main(words) == 0
     found = results.read("results.h5")
     assert len(found.evaluations) > 100
-    assert found.metadata.runs[-1]["why"] == "the time is over"
+    assert found.metadata.runs[-1]["why"].startswith("the time is over")
+
+
+@pytest.fixture
+def completeness(capsys):
+    def ask(*words):
+        capsys.readouterr()
+        return main(["show", "results.h5", "--is-complete", *words]), capsys.readouterr().out
+
+    return ask
+
+
+def test_a_script_can_ask_whether_a_campaign_is_complete(campaign, completeness):
+    assert completeness() == (0, "complete: 5 evaluations, 5 of them ended in this run\n")
+    assert completeness("--since", str(time.time() + 60))[0] == 0
+
+
+def test_a_script_can_ask_whether_a_campaign_gets_on(completeness):
+    words = ["hps-random", *POLYNOME, "--isolation", "inline", "--quiet"]
+    begun = time.time()
+    assert main([*words, "--max-minutes", "0.01"]) == 0
+    num = len(results.read("results.h5").evaluations)
+    assert completeness() == (3, f"not complete: {num} evaluations, {num} of them ended in this run\n")
+    assert completeness("--since", str(begun))[0] == 3
+    assert completeness("--since", str(time.time() + 60)) == (
+        4,
+        f"not complete: {num} evaluations, 0 of them ended in this run\n",
+    )
+    assert main([*words, "--max-minutes", "0.01", "--drain-seconds", "60", "--resume"]) == 0
+    assert completeness()[0] == 4
+
+
+def test_without_a_file_there_is_no_answer(capsys):
+    assert main(["show", "results.h5", "--is-complete"]) == 2
+    assert "results.h5 does not exist" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,8 @@ def test_the_file_says_what_ran():
     assert (metadata.search, metadata.problem, metadata.seed) == ("hps-random", "HpProblem", 77)
     assert metadata.space == {"x": (0, 99)}
     assert metadata.options["isolation"] == "inline"
-    assert {"ask_seconds", "tell_seconds", "store_seconds", "busy_share"} == set(metadata.statistics)
+    assert {"ask_seconds", "tell_seconds", "store_seconds", "busy_share"} <= set(metadata.statistics)
+    assert {"lost_idle_seconds", "lost_cancelled_seconds"} <= set(metadata.statistics)
     assert metadata.runs[0]["layout"] == "1 rank, which searches and evaluates"
     assert len(metadata.runs[0]["hosts"]) == metadata.runs[0]["num_workers"] == 1
 
@@ -240,3 +242,25 @@ def test_overwriting_a_campaign_removes_what_its_evaluations_wrote():
     (old.parent / "notes.txt").write_text("somebody's")
     search(overwrite=True).main()
     assert [path.name for path in old.parent.iterdir()] == ["notes.txt"]
+
+
+def test_the_end_of_the_allocation_counts(monkeypatch, capsys):
+    monkeypatch.setenv("COBALT_JOBID", "7")
+    monkeypatch.setenv("COBALT_ENDTIME", str(time.time() + 2.0))
+    begun = time.monotonic()
+    found = search(max_evals=None, max_minutes=1.0, run=slow, quiet=False).main()
+    assert 1.0 < time.monotonic() - begun < 2.0
+    assert "the time ends at " in capsys.readouterr().err
+    assert found.metadata.runs[-1]["why"].startswith("the time is over for evaluations that take 0.1")
+    assert {each.state for each in found.evaluations} == {State.DONE}
+
+
+def test_nothing_begins_in_the_last_seconds_that_were_asked_for():
+    found = search(end_time=time.time() + 60, drain_seconds=70).main()
+    assert found.evaluations == []
+    assert not found.metadata.complete
+
+
+def slow(point):
+    time.sleep(0.1)
+    return 1.0

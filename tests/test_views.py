@@ -205,3 +205,18 @@ def test_states_are_counted():
 
 def test_what_was_lost_is_noted():
     assert rows(replace(COMPLETE, dropped="7 bytes were left out"))["note"] == "7 bytes were left out"
+
+
+LOST = {"lost_idle_seconds": 41.4, "lost_cancelled_seconds": 12.0}
+
+
+def test_lost_time_is_told():
+    results = Results(replace(INTERRUPTED.metadata, statistics=LOST), INTERRUPTED.evaluations)
+    sentence = "41 worker-seconds without work, 12 in evaluations that were cancelled"
+    assert f"\nlost at the end: {sentence}\n" in text(views.report, results, "my.h5")
+    assert f"\nlost time   {sentence}\n" in text(views.show, results)
+
+
+def test_less_than_a_second_is_nothing():
+    results = Results(replace(INTERRUPTED.metadata, statistics=dict.fromkeys(LOST, 0.4)), INTERRUPTED.evaluations)
+    assert "lost" not in text(views.report, results, "my.h5")

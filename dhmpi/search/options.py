@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dhmpi.options import choice, flag, integer, number, option, text
+from dhmpi.walltime import end_time
 
 ISOLATIONS = ("process", "inline")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -17,10 +18,22 @@ class CampaignOptions:
     max_evals: int | None = option(
         None,
         integer(1),
-        f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes is given)",
+        f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes or --end-time is given)",
     )
     max_minutes: float | None = option(
         None, number(0, exclusive=True), "minutes after which the search stops (default: no limit)"
+    )
+    end_time: float | None = option(
+        None,
+        end_time,
+        "when the search stops: 2026-11-25T06:30, or seconds since 1970 (default: shortly before the end of the job of "
+        "Slurm, PBS or Cobalt that it runs in); the earliest end counts",
+    )
+    drain_seconds: float = option(
+        0.0,
+        number(0),
+        "what an evaluation is thought to take at least; none begins later than that before the end (the durations of "
+        "past ones may say more)",
     )
     eval_timeout_minutes: float | None = option(
         None, number(0, exclusive=True), "minutes after which an evaluation is killed (default: no limit)"
@@ -55,7 +68,7 @@ class CampaignOptions:
     @property
     def eval_limit(self) -> int | None:
         """Number of evaluations after which the campaign is complete; None without a limit."""
-        if self.max_evals is None and self.max_minutes is None:
+        if self.max_evals is None and self.max_minutes is None and self.end_time is None:
             return DEFAULT_MAX_EVALS
         return self.max_evals
 

@@ -1,0 +1,1 @@
+"""Starting dhmpi where there are schedulers: the launcher's line, and job scripts for sites."""

@@ -1,0 +1,188 @@
+"""Job scripts: what they are made of, and that those in jobs/ are what `dhmpi job` prints."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dhmpi.cli import main
+from dhmpi.errors import OptionError
+from dhmpi.jobs.options import minutes_of
+from dhmpi.jobs.schedulers import SCHEDULERS, VARIABLES
+from dhmpi.jobs.script import Job, _quoted, name_of, render
+from dhmpi.jobs.sites import BALSAM, PRINTED, SEARCH_JOBS, SITES
+from dhmpi.search.registry import SEARCHES
+
+ROOT = Path(__file__).parents[2]
+JOBS = ROOT / "jobs"
+SCRIPTS = sorted(JOBS.glob("*.sh"))
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:/usr/bin")
+ALL = [Job(site, search) for site in SITES for search in SEARCH_JOBS if search != BALSAM or site == "theta"]
+HEADS = (
+    "#!/bin/bash -l",
+    "# --- submit",
+    "# --- modules",
+    "# --- environment",
+    "# --- launch line",
+    "# --- exit status",
+)
+
+
+def printed(capsys, *words):
+    assert main(["job", *words]) == 0
+    return capsys.readouterr().out
+
+
+# --- those that are in jobs/
+
+
+def test_the_scripts_are_what_dhmpi_job_prints(capsys, tmp_path):
+    """Otherwise: dhmpi job --all jobs"""
+    printed(capsys, "--all", str(tmp_path))
+    fresh = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert {path.name: path.read_text() for path in SCRIPTS} == fresh
+    for site, searches in PRINTED.items():
+        for search in searches:
+            text = (JOBS / name_of(Job(site, search))).read_text()
+            assert printed(capsys, "--site", site, "--search", search) == text
+
+
+def test_the_documented_names():
+    names = {path.stem for path in SCRIPTS}
+    assert {"theta_ambs", "theta_nas_ppo_async", "theta_nas_ppo_sync", "theta_nas_random", "theta_balsam"} <= names
+    for site in ("polaris", "aurora", "perlmutter", "frontier"):
+        assert {f"{site}_ambs", f"{site}_nas_random", f"{site}_nas_ppo_async"} <= names
+    assert {"slurm_ambs", "pbs_ambs", "cobalt_ambs"} <= names
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_can_be_submitted(path):
+    assert path.stat().st_mode & 0o111 == 0o111  # Cobalt refuses others
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck, which is in the extra [tests]")
+def test_shellcheck_has_nothing_to_say(tmp_path):
+    odd = tmp_path / "odd.sh"
+    odd.write_text(render(Job("slurm", "ambs", problem="a b.py:x", run="it's", output="{}.h5", chain=True)))
+    done = subprocess.run([SHELLCHECK, *SCRIPTS, odd], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", ["system-packages", "slurm-test-environment"])
+@pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck, which is in the extra [tests]")
+def test_our_own_scripts(script):
+    done = subprocess.run([SHELLCHECK, ROOT / "scripts" / script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# --- any
+
+
+@pytest.mark.parametrize("job", ALL, ids=name_of)
+def test_six_blocks_in_one_order(job):
+    blocks = render(job).split("\n\n")
+    assert [block.startswith(head) for block, head in zip(blocks, HEADS, strict=True)] == [True] * 6
+    assert render(job).endswith('exit "$status"\n')
+    assert max(len(line) for line in render(job).splitlines()) <= 120
+
+
+@pytest.mark.parametrize("job", ALL, ids=name_of)
+def test_directives_are_nothing_but_directives(job):
+    """Directly below the first line, where alone Cobalt reads them."""
+    _, *directives = render(job).split("\n\n")[0].splitlines()
+    mark = SCHEDULERS[SITES[job.site].scheduler].mark
+    assert all(line.startswith(f"{mark} ") for line in directives)
+    assert render(job).count(f"\n{mark} ") == len(directives)
+
+
+@pytest.mark.parametrize("job", ALL, ids=name_of)
+def test_every_variable_has_a_default(job):
+    text = render(job)
+    for name in VARIABLES:
+        assert len(re.findall(rf"^{name}=\${{{name}:?-", text, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("site", SITES.values(), ids=SITES)
+def test_ranks_fit_on_a_node(site):
+    assert site.threads_per_node // site.ranks_per_node >= 1
+    assert site.scheduler in SCHEDULERS
+
+
+def test_every_search_can_be_submitted():
+    assert set(SEARCHES) <= set(SEARCH_JOBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            ["--site", "theta", "--nodes", "256", "--walltime", "3:00"],
+            ["#COBALT -n 256", "#COBALT -t 180", "#COBALT -q default", "MODULE=${MODULE-deephyper}"],
+        ),
+        (
+            ["--site", "polaris", "--nodes", "16", "--walltime", "90", "--queue", "preemptable", "--account", "me"],
+            ["#PBS -l select=16:system=polaris", "#PBS -l walltime=01:30:00", "#PBS -q preemptable", "#PBS -A me"],
+        ),
+        (
+            ["--site", "perlmutter", "--queue", "debug", "--ranks-per-node", "2", "--chain"],
+            ["#SBATCH --qos=debug", "RANKS_PER_NODE=${RANKS_PER_NODE:-2}", "CHAIN=${CHAIN:-1}"],
+        ),
+        (
+            ["--site", "slurm", "--queue", "long", "--walltime", "100:05", "--search", "hps_random"],
+            ["#SBATCH --partition=long", "#SBATCH --time=100:05:00", "OUTPUT=${OUTPUT:-hps_random.h5}"],
+        ),
+        (
+            ["--site", "cobalt", "--queue", "q", "--problem", "my.Problem", "--run", "my.run", "--max-evals", "7"],
+            ["#COBALT -q q", "PROBLEM=${PROBLEM:-my.Problem}", "RUN=${RUN:-my.run}", "MAX_EVALS=${MAX_EVALS:-7}"],
+        ),
+    ],
+)
+def test_what_is_asked_for_is_written(words, lines, capsys):
+    text = printed(capsys, *words).splitlines()
+    assert [line for line in lines if line not in text] == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1), min_size=1, max_size=8))
+def test_defaults_come_through_the_shell_unchanged(values):
+    code = "".join(f"X=${{Y:-{_quoted(value)}}}; printf '%s\\n' \"$X\"\n" for value in values)
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, env={})
+    assert done.stdout.splitlines() == values
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("180", 180), ("3:00", 180), ("0:05", 5), ("24:30", 1470)])
+def test_walltimes(text, minutes):
+    assert minutes_of("--walltime", text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "0", "0:00", "3:0", "3:60", "3:00:00", "-5", "1.5", "3h"])
+def test_no_walltimes(text):
+    with pytest.raises(OptionError, match="--walltime must be minutes, or hours and minutes as 3:00, got "):
+        minutes_of("--walltime", text)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--all", "no/such"], "--all must be a directory that exists, got no/such"),
+        ([], "--site must be given; choose from theta, polaris"),
+        (["--site", "teta"], "--site must be one of theta, polaris, aurora, perlmutter, frontier, slurm, pbs, cobalt"),
+        (["--site", "slurm", "--search", "abms"], "did you mean 'ambs'?"),
+        (["--site", "slurm", "--search", "balsam"], "--search balsam must come with --site theta, got --site slurm"),
+        (["--site", "slurm", "--nodes", "0"], "--nodes must be an integer of at least 1, got 0"),
+        (["--site", "slurm", "--account", "a b"], "--account must have no blanks, got 'a b'"),
+        (["--site", "slurm", "--problem", "a\nb"], r"--problem must be one line of text, got 'a\nb'"),
+    ],
+)
+def test_bad_input_gets_one_sentence(words, sentence, capsys):
+    assert main(["job", *words]) == 2
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert captured.out == ""
