@@ -29,6 +29,7 @@ from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
+from dhmpi.walltime import Drain
 
 LATENCY = 2e-5  # s, of a message
 CLASSES: dict[str, type[PPOSearch]] = {"async": NasPPOAsyncA3C, "sync": NasPPOSyncA3C}
@@ -122,6 +123,14 @@ class VirtualEvaluator:
         return [each[-1]._replace(state=State.CANCELLED) for each in self.running]
 
 
+class NoDrain(Drain):
+    """Lets evaluations begin until the horizon, where the simulation stops, not the search."""
+
+    def may_begin(self) -> bool:
+        """Return True."""
+        return True
+
+
 class Fleet:
     """A search by agents.
 
@@ -189,11 +198,12 @@ class Fleet:
             self.layout,
             VirtualPost(self._network, 0),
             self.search.space.names,
+            num_workers,
             self.store,
             Ledger(max_evals, None, self.search.space.size, patience),
             start,
             server,
-            None if horizon == float("inf") else horizon,
+            NoDrain(None if horizon == float("inf") else horizon, clock=self.clock),
             lambda: "",
             Progress(1, None, None, None, quiet=True),
             None,

@@ -95,7 +95,9 @@ class Campaign:
                 ended = self._evaluator.cancel(CANCEL_WAIT)
                 self._store.finished(ended)
                 self._store.commit()
-            self.lost.cancelled = sum(_running_time(each) for each in ended if not each.state.is_final)
+            for evaluation in ended:
+                if not evaluation.state.is_final:
+                    self.lost.cancel(evaluation)
         self.lost.update(0)
         return why
 
@@ -167,7 +169,7 @@ class Campaign:
         for evaluation in evaluations:
             if evaluation.state.is_final:
                 self._num_final += 1
-                self._busy += _duration(evaluation)
+                self._busy += evaluation.duration
                 self._note(evaluation)
             else:
                 self._again.append(evaluation)
@@ -178,22 +180,8 @@ class Campaign:
             self._progress.update(self._store.counts, num_running, self._best, busy)
 
     def _note(self, evaluation: Evaluation) -> None:
-        # A failure may be quick where a success takes hours, and what was known already takes no time.
-        if evaluation.state in (State.DONE, State.TIMEOUT) and (duration := _duration(evaluation)) > 0:
-            self._drain.learn(duration)
+        self._drain.note(evaluation)
         if evaluation.state is State.DONE and (
             self._best is None or evaluation.objective < self._best.objective  # type: ignore[operator]  # DONE has one
         ):
             self._best = evaluation
-
-
-def _duration(evaluation: Evaluation) -> float:
-    """Return how long it took [s]: nothing if it never began."""
-    if evaluation.started is None or evaluation.ended is None:
-        return 0.0
-    return evaluation.ended - evaluation.started
-
-
-def _running_time(cancelled: Evaluation) -> float:
-    """Return for how long it had a worker [s], which may not have answered any more."""
-    return _duration(cancelled._replace(started=cancelled.started or cancelled.submitted))

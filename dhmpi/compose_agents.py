@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from dhmpi import environ
+from dhmpi import environ, walltime
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator
 from dhmpi.agents.layout import Layout
@@ -27,6 +27,7 @@ from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.options import CampaignOptions
 from dhmpi.signals import Stopped, StopRequest
+from dhmpi.walltime import Drain
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,8 @@ class _Rank0:
 
     def run(self) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
-        minutes = self._options.max_minutes
-        deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        end = walltime.earliest(self._options.max_minutes, self._options.end_time)
+        deadline = None if end is None else time.monotonic() + end.time - time.time()
         stop = StopRequest(self._place.interrupt)
         status, coordinator = EXIT_FAILURE, None
         try:
@@ -129,6 +130,8 @@ class _Rank0:
                 state = self._state(earlier)
                 with stop.interruptible():
                     news = self._muster()
+                if end is not None and not self._options.quiet:
+                    print(end, file=sys.stderr, flush=True)
                 store = self._opener.open(self._search)
                 coordinator = self._coordinator(store, earlier, state, deadline, stop, news)
                 found = self._work(coordinator, store, news)
@@ -217,11 +220,12 @@ class _Rank0:
             layout,
             self._post,
             search.space.names,
+            num_workers,
             store,
             ledger,
             start,
             server,
-            deadline,
+            Drain(deadline, options.drain_seconds),
             lambda: stop.signal_name,
             progress,
             timeout,

@@ -66,3 +66,8 @@ class Evaluation(NamedTuple):
     host: str = ""
     error: str = ""
     extra: Mapping[str, Any] = {}
+
+    @property
+    def duration(self) -> float:
+        """How long it took [s]; 0 if it never began, or has not ended."""
+        return 0.0 if self.started is None or self.ended is None else self.ended - self.started

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dhmpi.errors import OptionError
+from dhmpi.evaluation import Evaluation, State
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +185,12 @@ class Drain:
         self._latest.append(duration)
         insort(self._sorted, duration)
 
+    def note(self, evaluation: Evaluation) -> None:
+        """Learn from an evaluation that has ended, if it says how long the next one may take."""
+        # A failure may be quick where a success takes hours, and what was known already takes no time.
+        if evaluation.state in (State.DONE, State.TIMEOUT) and evaluation.duration > 0:
+            self.learn(evaluation.duration)
+
     @property
     def expected(self) -> float:
         """How long an evaluation is thought to take [s]: a high quantile, the longest if there are few."""
@@ -194,6 +201,10 @@ class Drain:
     def is_over(self) -> bool:
         """Return whether the time has ended."""
         return self._clock() >= self._deadline
+
+    def spent(self, since: float) -> float:
+        """Return the share of the time that has passed since a moment [by the clock], 0 without an end."""
+        return (self._clock() - since) / max(self._deadline - since, 1e-9)
 
     def may_begin(self) -> bool:
         """Return whether an evaluation that begins now is likely to end in time."""
@@ -212,6 +223,10 @@ class LostTime:
         self._clock = clock
         self._num_idle, self._since = 0, clock()
         self.idle = self.cancelled = 0.0
+
+    def cancel(self, evaluation: Evaluation) -> None:
+        """Take note of an evaluation that was cancelled, perhaps without an answer of its worker."""
+        self.cancelled += evaluation._replace(started=evaluation.started or evaluation.submitted).duration
 
     def update(self, num_idle: int) -> None:
         """Take note of how many workers are without work from now on."""

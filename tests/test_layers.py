@@ -20,9 +20,9 @@ LAYERS = (
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
     ("dhmpi.search.nas.model",),
-    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi"),
+    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime"),
     ("dhmpi.benchmark", "dhmpi.environ"),
-    ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.walltime"),
+    ("dhmpi.evaluation", "dhmpi.plain"),
     ("dhmpi.errors",),
     ("dhmpi",),
 )

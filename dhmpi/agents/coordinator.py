@@ -15,6 +15,7 @@ from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
 from dhmpi.search.nas.agent.ledger import Answer, Claim, Ledger
+from dhmpi.walltime import Drain, LostTime
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ class Coordinator:
         layout: Who does what.
         post: Delivers messages.
         names: Names of the decisions.
+        num_workers: Evaluations that can run at the same time.
         store: Where the results go; the run has begun.
         ledger: What may be evaluated.
         start: Returns what an agent begins with, by its rank.
         server: The parameter server; None where agents add up their gradients themselves.
-        deadline: When the campaign stops [by the clock], or None.
+        drain: When the time ends, and whether an evaluation may begin before that.
         stop_signal: Returns the name of the signal that has asked for an end, or nothing.
         progress: What is shown meanwhile.
         agent_timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
@@ -50,6 +52,7 @@ class Coordinator:
         error: What ended the campaign before its time, or None.
         why: Why it ended, for people.
         lost: Why agents were given up, by rank.
+        lost_time: Worker-seconds at the end of which nothing came.
         all_left: Whether every agent has said farewell, and none of its workers is stuck.
         busy: Time that workers have evaluated [s].
     """
@@ -59,22 +62,25 @@ class Coordinator:
         layout: Layout,
         post: Post,
         names: Sequence[str],
+        num_workers: int,
         store: ResultsStore,
         ledger: Ledger,
         start: Callable[[int], Start],
         server: ParameterServer | None,
-        deadline: float | None,
+        drain: Drain,
         stop_signal: Callable[[], str],
         progress: Progress,
         agent_timeout: float | None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.is_over, self.why = False, ""
-        self._layout, self._post, self._names, self._store, self._ledger = layout, post, names, store, ledger
-        self._start, self._server, self._deadline, self._stop_signal = start, server, deadline, stop_signal
+        self._layout, self._post, self._names, self._num_workers = layout, post, names, num_workers
+        self._store, self._ledger = store, ledger
+        self._start, self._server, self._drain, self._stop_signal = start, server, drain, stop_signal
         self._progress, self._agent_timeout, self._clock = progress, agent_timeout, clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
+        self.lost_time = LostTime()
         self.all_left = True
         self._at_work = set(layout.agents)
         self._present = set(layout.agents)  # those that are to say farewell
@@ -123,6 +129,8 @@ class Coordinator:
         self._lose(rank, payload[0])
 
     def _take_claims(self, rank: int, claims: list[tuple[Any, ...]]) -> None:
+        if not self._drain.may_begin():
+            self._ledger.close()
         for claim in claims:
             self._answer(self._ledger.claim(Claim(*claim)))
 
@@ -146,12 +154,14 @@ class Coordinator:
             )
             self._store.finished([evaluation])
             self._is_dirty = True
-            if evaluation.state.is_final:
+            submitted = self._submitted.pop(evaluation.id)
+            if not evaluation.state.is_final:
+                self.lost_time.cancel(evaluation._replace(submitted=submitted))
+            else:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
-                self._submitted.pop(evaluation.id, None)
-                if evaluation.started is not None and evaluation.ended is not None:
-                    self.busy += evaluation.ended - evaluation.started
+                self.busy += evaluation.duration
+                self._drain.note(evaluation)
                 if evaluation.state is State.DONE and (
                     self._best is None or _objective(evaluation) < _objective(self._best)
                 ):
@@ -241,18 +251,21 @@ class Coordinator:
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
-        if self._deadline is None:
-            return self._ledger.progress
-        return max(self._ledger.progress, (self._clock() - self._begun) / (self._deadline - self._begun))
+        return max(self._ledger.progress, self._drain.spent(self._begun))
 
     def _look_around(self, now: float) -> None:
         """End the campaign if it is time, and give up agents that are silent."""
+        num_running = self._ledger.num_running
+        self.lost_time.update(0 if self._ledger.may_begin else self._num_workers - num_running)
         if self._stop_signal():
             self.end(f"stopped by {self._stop_signal()}", Tag.ABORT)
-        elif self._deadline is not None and now >= self._deadline:
+        elif self._drain.is_over():
             self.end("the time is over", Tag.ABORT)
-        elif self._ledger.is_complete and self._finished >= self._at_work:
-            self.end(self._ledger.why(), Tag.DONE)
+        elif not num_running and self._finished >= self._at_work:
+            if self._ledger.is_complete:
+                self.end(self._ledger.why(), Tag.DONE)
+            elif not self._drain.may_begin():
+                self.end(f"the time is over for evaluations that take {self._drain.expected:.3g} s", Tag.DONE)
         elif now >= self._next_check:
             self._next_check = now + SILENCE_CHECK_INTERVAL
             self._give_up_silent_ones(now)
@@ -303,7 +316,11 @@ class Coordinator:
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
         left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
-        self._store.finished([each for each in left if self._ledger.is_running(each.id)])
+        self._store.finished(left)
+        now = time.time()
+        for each in left:
+            self.lost_time.cancel(each._replace(ended=now))
+        self.lost_time.update(0)
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -319,6 +336,8 @@ class Coordinator:
             "hits": ledger.num_hits,
             "shared": ledger.num_shared,
             "updates": len(self._store.policy),
+            "lost_idle_seconds": self.lost_time.idle,
+            "lost_cancelled_seconds": self.lost_time.cancelled,
         }
         if server is not None:
             num = server.num_applied + server.num_refused

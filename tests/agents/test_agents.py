@@ -277,6 +277,21 @@ def test_an_early_end_cancels_what_is_running(crew, mode, how):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_nothing_begins_that_would_not_end_in_time(crew, mode):
+    found = crew(mode, num_agents=2, num_workers=2, max_evals=400, target=LARGE, drain_seconds=50.0)
+    for _ in range(40):
+        found.step()
+    begun = sum(each.num_begun for each in found.evaluators.values())
+    found.now = 951.0
+    found.run()
+    assert found.coordinator.why == "the time is over for evaluations that take 50 s"
+    assert {each.state for each in found.evaluations} == {State.DONE}
+    assert begun <= len(found.evaluations) <= begun + 4
+    assert not found.coordinator.is_complete
+    assert found.store.metadata.statistics["lost_cancelled_seconds"] == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_campaign_is_continued_with_its_policy(crew, mode, tmp_path):
     first = crew(mode, num_agents=2, num_workers=2, max_evals=400, target=LARGE)
     for _ in range(60):

@@ -17,6 +17,7 @@ from dhmpi.search.nas.agent.ledger import Ledger
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
+from dhmpi.walltime import Drain
 
 CLASSES = {"async": NasPPOAsyncA3C, "sync": NasPPOSyncA3C}
 
@@ -82,6 +83,7 @@ class Crew:
         earlier=None,
         patience=200,
         agent_timeout=None,
+        drain_seconds=0.0,
         **options,
     ):
         self.now, self.signal = 0.0, ""
@@ -123,11 +125,12 @@ class Crew:
             self.layout,
             self.posts[0],
             self.search.space.names,
+            num_agents * num_workers,
             self.store,
             self.ledger,
             start,
             self.server,
-            1000.0,
+            Drain(1000.0, drain_seconds, lambda: self.now),
             lambda: self.signal,
             Progress(1, None, None, None, quiet=True),
             agent_timeout,

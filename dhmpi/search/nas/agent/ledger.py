@@ -120,6 +120,11 @@ class Ledger:
         return self._num_final
 
     @property
+    def may_begin(self) -> bool:
+        """Whether anything may be begun."""
+        return not self._is_closed and (bool(self._left) or not self.why())
+
+    @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be evaluated."""
         return not self._running and not self._left and bool(self.why())
@@ -186,10 +191,6 @@ class Ledger:
     def _begin(self, id: int, claim: Claim) -> None:
         self._running[claim.key] = _Running(id, claim)
         self._keys[id] = claim.key
-
-    def is_running(self, id: int) -> bool:
-        """Return whether an evaluation has begun and not ended."""
-        return id in self._keys
 
     def claim_of(self, id: int, agent: int) -> Claim | None:
         """Return the claim for which an agent runs an evaluation; None if it is not, or no longer, that agent's."""
