@@ -27,11 +27,9 @@ def run(ledger, agent, number, key):
 def test_what_is_new_is_run_and_numbered():
     ledger = Ledger(None, None, None)
     assert [run(ledger, 1, number, key) for number, key in enumerate((5, 6, 7))] == [0, 1, 2]
-    assert ledger.is_running(1)
     assert ledger.num_running == 3
     assert ledger.claim_of(1, 1) == claim(1, 1, 6)
     assert ledger.conclude(1, -0.25) == []
-    assert not ledger.is_running(1)
     assert (ledger.num_running, ledger.num_final) == (2, 1)
     assert ledger.claim_of(1, 1) is None
 
@@ -377,3 +375,14 @@ def test_budgets_are_exact_and_everybody_is_answered_once(
     }
     found, expected = exact.get(ledger.why(), (0, 0))
     assert found == expected
+
+
+def test_whether_anything_may_begin():
+    ledger = Ledger(1, None, None)
+    assert ledger.may_begin
+    run(ledger, 1, 0, 5)
+    assert not ledger.may_begin
+    ledger.lose(1)
+    assert ledger.may_begin  # what the lost agent has left
+    ledger.close()
+    assert not ledger.may_begin
