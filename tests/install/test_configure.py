@@ -1,0 +1,185 @@
+"""CMake renders the module and the searches' files, and refuses what it cannot use."""
+
+import ast
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import dhmpi
+from dhmpi import cli
+from dhmpi.search.registry import SEARCHES
+
+ROOT = Path(__file__).resolve().parents[2]
+TCL_FULL = """\
+conflict deephyper balsam
+prereq PrgEnv-gnu
+prereq gcc openmpi
+
+# The prefix that this file is in, also by a link and after a move; if it was copied elsewhere, where it was installed.
+set root [file dirname [file dirname [file dirname [file dirname [file normalize "$ModulesCurrentModulefile/_"]]]]]
+if {![file executable "$root/bin/dhmpi"]} {
+    set root "/soft/deephyper"
+}
+if {[module-info mode load] && ![file executable "$root/bin/dhmpi"]} {
+    error "dhmpi must be installed in $root, but bin/dhmpi is not there"
+}
+
+setenv DHMPI_ROOT "$root"
+setenv DHMPI_VERSION "@VERSION@"
+setenv DHMPI_JOBS "$root/share/dhmpi/jobs"
+setenv DHMPI_MPIEXEC "$root/venv/bin/mpiexec"
+@SEARCHES@
+setenv PMI_NO_FORK "1"
+setenv DHMPI_DATA "/soft/data sets"
+
+prepend-path PATH "$root/venv/bin"
+prepend-path PATH "$root/bin"
+"""
+LUA_FULL = """\
+conflict("deephyper", "balsam")
+prereq_any("PrgEnv-gnu")
+prereq_any("gcc", "openmpi")
+
+-- The prefix that this file is in, also after a move; if it was linked or copied elsewhere, where it was installed.
+local root = myFileName():gsub("/modulefiles/deephyper/[^/]*$", "")
+if not isFile(pathJoin(root, "bin/dhmpi")) then
+    root = "/soft/deephyper"
+end
+if mode() == "load" and not isFile(pathJoin(root, "bin/dhmpi")) then
+    LmodError("dhmpi must be installed in " .. root .. ", but bin/dhmpi is not there")
+end
+
+setenv("DHMPI_ROOT", root)
+setenv("DHMPI_VERSION", "@VERSION@")
+setenv("DHMPI_JOBS", root .. "/share/dhmpi/jobs")
+setenv("DHMPI_MPIEXEC", root .. "/venv/bin/mpiexec")
+@SEARCHES@
+setenv("PMI_NO_FORK", "1")
+setenv("DHMPI_DATA", "/soft/data sets")
+
+prepend_path("PATH", pathJoin(root, "venv/bin"))
+prepend_path("PATH", pathJoin(root, "bin"))
+"""
+
+
+def expected(text, line):
+    """The text with one line for each search."""
+    names = {f"DH_{name.upper().replace('-', '_')}": name for name in sorted(SEARCHES)}
+    lines = "\n".join(line.format(variable, name) for variable, name in names.items())
+    return text.replace("@SEARCHES@", lines).replace("@VERSION@", dhmpi.__version__)
+
+
+@pytest.fixture(scope="module")
+def full(configure, tmp_path_factory):
+    build = tmp_path_factory.mktemp("full")
+    configure(
+        build,
+        "-DCMAKE_INSTALL_PREFIX=/soft/deephyper",
+        "-DDHMPI_MODULE_PREREQS=PrgEnv-gnu;gcc openmpi",
+        "-DDHMPI_MODULE_CONFLICTS=balsam",
+        "-DDHMPI_MODULE_SETENV=PMI_NO_FORK=1;DHMPI_DATA=/soft/data sets",
+    )
+    return build / "modulefiles"
+
+
+def test_the_module_in_tcl(full):
+    text = (full / dhmpi.__version__).read_text()
+    assert text.startswith(f"#%Module1.0\n# dhmpi {dhmpi.__version__},")
+    commands = text[text.index("conflict ") :]
+    assert commands == expected(TCL_FULL, 'setenv {} "$root/share/dhmpi/searches/{}.py"')
+
+
+def test_the_module_in_lua(full):
+    text = (full / f"{dhmpi.__version__}.lua").read_text()
+    commands = text[text.index("conflict(") :]
+    assert commands == expected(LUA_FULL, 'setenv("{}", root .. "/share/dhmpi/searches/{}.py")')
+
+
+def test_the_default_version(full):
+    assert (full / ".version").read_text().splitlines()[-1] == f'set ModulesVersion "{dhmpi.__version__}"'
+
+
+def test_a_minimal_module(prefix):
+    folder = prefix / "modulefiles" / "deephyper"
+    assert "prereq" not in (folder / dhmpi.__version__).read_text()
+    assert "prereq" not in (folder / f"{dhmpi.__version__}.lua").read_text()
+
+
+def test_every_search_has_a_file(full):
+    files = {path.stem: path for path in (full.parent / "searches").iterdir()}
+    assert sorted(files) == sorted(SEARCHES)
+    for name, path in files.items():
+        assert f'[program, "{name}"]' in path.read_text()
+        ast.parse(path.read_text(), feature_version=(3, 4))  # the site's Python may be old
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-DDHMPI_MPI=lam"], "DHMPI_MPI must be site, openmpi or mpich, got lam"),
+        (["-DDHMPI_WITH_HOROVOD=ON"], "DHMPI_MPI must be site, got openmpi"),
+        (["-DDHMPI_WHEELHOUSE=/nowhere"], "DHMPI_WHEELHOUSE must be a folder of packages, got /nowhere"),
+        (["-DDHMPI_CONSTRAINTS=/nowhere"], "DHMPI_CONSTRAINTS must be a file of versions for pip, got /nowhere"),
+        (["-DDHMPI_MODULE_SETENV=A=1;B"], "DHMPI_MODULE_SETENV must be NAME=VALUE;NAME=VALUE"),
+        (["-DDHMPI_MODULE_SETENV=A=$HOME"], "got A=$HOME"),
+        (['-DDHMPI_MODULE_PREREQS=gcc"]'], "DHMPI_MODULE_PREREQS must be names of modules"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(configure, tmp_path, options, told):
+    assert told in " ".join(configure(tmp_path, *options, status=1).split())
+
+
+def test_a_wheelhouse_is_used_instead_of_the_network(configure, run, tmp_path):
+    """An empty one has nothing to install."""
+    (tmp_path / "wheels").mkdir()
+    configure(tmp_path / "build", f"-DDHMPI_WHEELHOUSE={tmp_path}/wheels")
+    printed = run("cmake", "--build", tmp_path / "build", status=2, env={"PIP_CONFIG_FILE": "/dev/null"})
+    assert "No matching distribution found for mpi4py" in printed
+
+
+# ----------------------------------------------------------------------------------------------------- completion
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """Complete a command line as bash does."""
+    spec = importlib.util.spec_from_file_location("completion", ROOT / "cmake" / "completion.py")
+    completion = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(completion)
+    folder = tmp_path_factory.mktemp("completion")
+    (folder / "dhmpi").write_text(completion.script())
+    (folder / "problem.py").touch()
+
+    def completed(line):
+        code = "source ./dhmpi; COMP_WORDS=($1); COMP_CWORD=$(($# > 1 ? ${#COMP_WORDS[@]} : ${#COMP_WORDS[@]} - 1)); "
+        code += '_shtab_dhmpi 2>&1; printf "%s\\n" "${COMPREPLY[@]}"'
+        words = ["bash", "-c", code, "bash", line, *(["next"] if line.endswith(" ") else [])]
+        return subprocess.check_output(words, cwd=folder, text=True).split()
+
+    return completed
+
+
+def test_all_commands_are_completed(complete):
+    assert set(complete("dhmpi ")) == set(cli.parsers())
+    assert complete("dhmpi am") == ["ambs"]
+
+
+def test_all_options_are_completed(complete):
+    for name, parser in cli.parsers().items():
+        options = {option for action in parser._actions for option in action.option_strings}
+        assert set(complete(f"dhmpi {name} -")) == options
+
+
+def test_files_are_completed(complete):
+    assert complete("dhmpi ambs --problem pro") == ["problem.py"]
+    assert complete("dhmpi show pro") == ["problem.py"]
+
+
+def test_every_command_that_help_lists_has_a_parser(capsys):
+    """Otherwise its completions would be missing."""
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    listed = capsys.readouterr().out.partition("commands (each has --help):\n")[2].partition("\n\n")[0]
+    assert set(cli.parsers()) == {line.split()[0] for line in listed.splitlines()}
