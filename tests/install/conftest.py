@@ -4,14 +4,12 @@ Those marked `site` build environments, which takes minutes; the others use the 
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from contracts.prefix import make_prefix, run_script
 
 # Nothing of the environment that runs the tests. Open MPI 4 and 5 let root, and more ranks than cores, pass.
 CLEAN = {
@@ -44,45 +42,18 @@ def run_command(*words, status=0, timeout=60, env=(), **options):
     return done.stdout
 
 
-def prepare(script, *words):
-    """Run one of the project's scripts, and skip the test with its reason where it cannot do its work."""
-    done = subprocess.run([ROOT / "scripts" / script, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
-    return done.stdout.strip()
-
-
 @pytest.fixture(scope="session")
 def run():
     return run_command
 
 
 @pytest.fixture(scope="session")
-def configure():
-    """Configure a build in a directory; it takes a second, and needs no MPI."""
-    cmake = shutil.which("cmake")
-    if cmake is None:
-        prepare("system-packages", "cmake")
-        cmake = shutil.which("cmake")
-
-    def configured(build, *options, status=0):
-        python = f"-DPython3_EXECUTABLE={sys.executable}"
-        words = (cmake, "-S", ROOT, "-B", build, python, "-DDHMPI_MPI=openmpi", *options)
-        return run_command(*words, status=status)
-
-    return configured
-
-
-@pytest.fixture(scope="session")
-def prefix(tmp_path_factory, configure):
-    """Where dhmpi is installed: where CTest says, or else with the environment of these tests in place of its own."""
+def prefix(tmp_path_factory):
+    """Where dhmpi is installed: where CTest says, or else around the environment of these tests."""
     if "DHMPI_TEST_PREFIX" in os.environ:
         return Path(os.environ["DHMPI_TEST_PREFIX"])
-    build = tmp_path_factory.mktemp("build")
     found = tmp_path_factory.mktemp("site") / "prefix"
-    configure(build, f"-DCMAKE_INSTALL_PREFIX={found}")
-    run_command(shutil.which("cmake"), "--install", build, "--component", "files")
-    (found / "venv").symlink_to(sys.prefix)
+    make_prefix(tmp_path_factory.mktemp("build"), found, sys.prefix)
     return found
 
 
@@ -110,8 +81,8 @@ def move(prefix):
 def module_system(request, tmp_path_factory):
     """The file that makes the command `module` known to bash."""
     if request.param == "lmod":
-        return Path(prepare("lmod", str(tmp_path_factory.mktemp("lmod"))))
+        return Path(run_script("lmod", str(tmp_path_factory.mktemp("lmod"))))
     if Path("/usr/share/lmod/lmod").exists():
         pytest.skip("Debian's lmod is installed, and environment-modules conflicts with it")
-    prepare("system-packages", "environment-modules")
+    run_script("system-packages", "environment-modules")
     return Path("/usr/share/modules/init/bash")

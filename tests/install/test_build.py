@@ -1,4 +1,7 @@
-"""Whole installations without a network, with the MPIs that a Debian machine can have. `scripts/test-site` runs them."""
+"""Whole installations without a network, with the MPIs that a Debian machine can have.
+
+`scripts/test-site` runs them.
+"""
 
 import os
 import shutil
@@ -45,7 +48,7 @@ def wheelhouse(run, tmp_path_factory):
             configure(run, build, kind)
             # The environment names the package index here.
             words = (CMAKE, "--build", build, "--target", "wheelhouse")
-            subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+            subprocess.run(words, check=True, capture_output=True, timeout=300)
             shutil.copytree(build / "wheelhouse", folder, dirs_exist_ok=True)
     return folder
 

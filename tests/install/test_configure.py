@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from contracts.prefix import cmake, configure
 
 import dhmpi
 from dhmpi import cli
@@ -72,15 +73,16 @@ def expected(text, line):
 
 
 @pytest.fixture(scope="module")
-def full(configure, tmp_path_factory):
+def full(tmp_path_factory):
     build = tmp_path_factory.mktemp("full")
-    configure(
+    done = configure(
         build,
         "-DCMAKE_INSTALL_PREFIX=/soft/deephyper",
         "-DDHMPI_MODULE_PREREQS=PrgEnv-gnu;gcc openmpi",
         "-DDHMPI_MODULE_CONFLICTS=balsam",
         "-DDHMPI_MODULE_SETENV=PMI_NO_FORK=1;DHMPI_DATA=/soft/data sets",
     )
+    assert done.returncode == 0, done.stderr
     return build / "modulefiles"
 
 
@@ -127,15 +129,17 @@ def test_every_search_has_a_file(full):
         (['-DDHMPI_MODULE_PREREQS=gcc"]'], "DHMPI_MODULE_PREREQS must be names of modules"),
     ],
 )
-def test_what_cannot_be_used_is_refused(configure, tmp_path, options, told):
-    assert told in " ".join(configure(tmp_path, *options, status=1).split())
+def test_what_cannot_be_used_is_refused(tmp_path, options, told):
+    done = configure(tmp_path, *options)
+    assert done.returncode == 1
+    assert told in " ".join(done.stderr.split())
 
 
-def test_a_wheelhouse_is_used_instead_of_the_network(configure, run, tmp_path):
+def test_a_wheelhouse_is_used_instead_of_the_network(run, tmp_path):
     """An empty one has nothing to install."""
     (tmp_path / "wheels").mkdir()
-    configure(tmp_path / "build", f"-DDHMPI_WHEELHOUSE={tmp_path}/wheels")
-    printed = run("cmake", "--build", tmp_path / "build", status=2, env={"PIP_CONFIG_FILE": "/dev/null"})
+    assert configure(tmp_path / "build", f"-DDHMPI_WHEELHOUSE={tmp_path}/wheels").returncode == 0
+    printed = run(cmake(), "--build", tmp_path / "build", status=2, env={"PIP_CONFIG_FILE": "/dev/null"})
     assert "No matching distribution found for mpi4py" in printed
 
 

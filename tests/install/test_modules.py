@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from contracts.prefix import configure
 
 import dhmpi
 from dhmpi.search.registry import SEARCHES
@@ -133,10 +134,10 @@ def test_the_module_in_tcl_serves_both(module, copied, prefix):
     assert printed == f"{prefix}/share/dhmpi/searches/ambs.py\n.\n"
 
 
-def test_prerequisites_and_conflicts(module, configure, prefix, tmp_path):
+def test_prerequisites_and_conflicts(module, prefix, tmp_path):
     build, folder = tmp_path / "build", tmp_path / "modules"
     options = ("-DDHMPI_MODULE_PREREQS=mympi othermpi", "-DDHMPI_MODULE_CONFLICTS=balsam")
-    configure(build, f"-DCMAKE_INSTALL_PREFIX={prefix}", *options)
+    assert configure(build, f"-DCMAKE_INSTALL_PREFIX={prefix}", *options).returncode == 0
     shutil.copytree(build / "modulefiles", folder / "deephyper")
     for name in ("othermpi", "balsam"):
         (folder / name).write_text(f"#%Module1.0\nsetenv {name.upper()} 1\n")
