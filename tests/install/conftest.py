@@ -1,6 +1,6 @@
-"""These tests install dhmpi as a site does.
+"""These tests install dhmpi as a site does, around the environment that they run in, which takes seconds.
 
-Those marked `site` build environments, which takes minutes; the others use the environment that they run in.
+whole_builds.py builds environments, too.
 """
 
 import os

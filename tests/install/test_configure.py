@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def test_every_search_has_a_file(full):
     ("options", "told"),
     [
         (["-DDHMPI_MPI=lam"], "DHMPI_MPI must be site, openmpi or mpich, got lam"),
+        (["-DDHMPI_EXTRAS=nas;balsm"], "DHMPI_EXTRAS must be nas, balsam, or both with a semicolon, got balsm"),
         (["-DDHMPI_WITH_HOROVOD=ON"], "DHMPI_MPI must be site, got openmpi"),
         (["-DDHMPI_WHEELHOUSE=/nowhere"], "DHMPI_WHEELHOUSE must be a folder of packages, got /nowhere"),
         (["-DDHMPI_CONSTRAINTS=/nowhere"], "DHMPI_CONSTRAINTS must be a file of versions for pip, got /nowhere"),
@@ -133,6 +135,13 @@ def test_what_cannot_be_used_is_refused(tmp_path, options, told):
     done = configure(tmp_path, *options)
     assert done.returncode == 1
     assert told in " ".join(done.stderr.split())
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, as every build with the site's MPI does")
+def test_without_an_mpi(tmp_path):
+    done = configure(tmp_path, "-DDHMPI_MPI=site", "-DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON")
+    assert done.returncode == 1
+    assert "an MPI with its compilers is needed, and none was found" in " ".join(done.stderr.split())
 
 
 def test_a_wheelhouse_is_used_instead_of_the_network(run, tmp_path):

@@ -1,6 +1,6 @@
 """Whole installations without a network, with the MPIs that a Debian machine can have.
 
-`scripts/test-site` runs them.
+They take minutes: pytest runs them only if this file is named, as `scripts/test-site` does.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE, CTEST = shutil.which("cmake"), shutil.which("ctest")
 
-pytestmark = [pytest.mark.site, pytest.mark.launcher, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(1200)]
 
 
 class Kind(NamedTuple):
@@ -67,7 +67,7 @@ def test_a_site_builds_tests_installs_and_moves_it(kind, run, wheelhouse, tmp_pa
     variables = dict(os.environ, DHMPI_TEST_PREFIX=str(prefix))
     if kind.options[0].startswith("-DMPIEXEC"):
         variables["DHMPI_TEST_MPIEXEC"] = kind.options[0].partition("=")[2]
-    words = (sys.executable, "-m", "pytest", "-q", "tests/install", "-m", "not site")
+    words = (sys.executable, "-m", "pytest", "-q", "tests/install")
     subprocess.run(words, cwd=ROOT, check=True, env=variables, timeout=300)
     code = "from mpi4py import MPI; print(MPI.Get_library_version())"
     assert kind.library in run(prefix / "venv" / "bin" / "python", "-c", code)
