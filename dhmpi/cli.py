@@ -85,17 +85,9 @@ def _command(words: list[str]) -> str:
     raise OptionError(f"a command must be given; choose from {', '.join(commands)}")
 
 
-def parsers() -> dict[str, Parser]:
-    """Return the parser of every command by its name, for completions and documentation."""
-    from dhmpi.search.registry import SEARCHES
-
-    searches = {name: _search_parser(name) for name in SEARCHES}
-    return searches | {name: _view_parser(name) for name in VIEWS} | {DRAW: _draw_parser()}
-
-
-def _search_parser(command: str) -> Parser:
+def _search(command: str, words: list[str]) -> int:
     from dhmpi.evaluation import METHODS
-    from dhmpi.options import add_arguments
+    from dhmpi.options import add_arguments, as_flag, build, choice
     from dhmpi.search.options import CampaignOptions
     from dhmpi.search.registry import find
 
@@ -118,17 +110,7 @@ def _search_parser(command: str) -> Parser:
     )
     add_arguments(parser, CampaignOptions)
     add_arguments(parser, search_class.Options)
-    return parser
-
-
-def _search(command: str, words: list[str]) -> int:
-    from dhmpi.evaluation import METHODS
-    from dhmpi.options import as_flag, build, choice
-    from dhmpi.search.options import CampaignOptions
-    from dhmpi.search.registry import find
-
-    search_class = find(command)
-    values = vars(_search_parser(command).parse_args(words))
+    values = vars(parser.parse_args(words))
     options = build(CampaignOptions, values, as_flag)
     own_options: object = build(search_class.Options, values, as_flag)
     problem, run, evaluator = values["problem"], values["run"], values["evaluator"]
@@ -146,7 +128,7 @@ def _search(command: str, words: list[str]) -> int:
     return 0
 
 
-def _view_parser(command: str) -> Parser:
+def _view(command: str, words: list[str]) -> int:
     parser = Parser(f"dhmpi {command}", description=f"Print {VIEWS[command]}.")
     parser.add_argument("file", help="results file; it may still be being written")
     if command == "export":
@@ -160,11 +142,7 @@ def _view_parser(command: str) -> Parser:
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
-    return parser
-
-
-def _view(command: str, words: list[str]) -> int:
-    arguments = _view_parser(command).parse_args(words)
+    arguments = parser.parse_args(words)
 
     from dhmpi import results, views
 
@@ -193,16 +171,12 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results") -> Non
         architectures.report(found, integer(1)("--top", arguments.top), epochs, sys.stdout)
 
 
-def _draw_parser() -> Parser:
-    parser = Parser(f"dhmpi {DRAW}", description=f"Write {DRAW_SUMMARY}.")
+def _draw(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Write {DRAW_SUMMARY}.")
     parser.add_argument("file", help="ends in .dot; or in .png, .svg or .pdf if Graphviz is installed")
     parser.add_argument("--problem", required=True, help="problem of an architecture search, named as for a search")
     parser.add_argument("--arch", help="decisions of one architecture, as 1,0,3; by default the whole space is drawn")
-    return parser
-
-
-def _draw(command: str, words: list[str]) -> int:
-    arguments = _draw_parser().parse_args(words)
+    arguments = parser.parse_args(words)
 
     from dhmpi import architectures
 
