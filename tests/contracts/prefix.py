@@ -1,4 +1,7 @@
-"""A prefix as CMake installs it, around an environment that is there already; it takes a second."""
+"""A prefix as CMake installs it, around an environment that is there already; and what its tests need.
+
+It takes a second.
+"""
 
 import os
 import shutil
@@ -17,6 +20,15 @@ def run_script(name, *words):
     if done.returncode:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     return done.stdout.strip()
+
+
+def module_system():
+    """The file that makes `module` known to bash: of Debian's Lmod if it is installed, else of environment-modules."""
+    lmod = Path("/usr/share/lmod/lmod/init/bash")
+    if lmod.exists():
+        return lmod
+    run_script("system-packages", "environment-modules")
+    return Path("/usr/share/modules/init/bash")
 
 
 def cmake():

@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from contracts.prefix import make_prefix, run_script
+from contracts.prefix import make_prefix, module_system
 
 from dhmpi import results
 
@@ -272,7 +272,7 @@ echo 17
 @pytest.fixture(scope="module")
 def theta(site, tmp_path_factory):
     """What is documented for Theta, typed in another home and another database."""
-    run_script("system-packages", "environment-modules")
+    module = module_system()
     home = site.home / "theta"
     home.mkdir()
     make_prefix(tmp_path_factory.mktemp("build"), home / "prefix", site.env["PATH"].partition("/bin:")[0])
@@ -289,7 +289,7 @@ def theta(site, tmp_path_factory):
     assert len(lines) == 8
     lines |= {line.partition(" --")[0]: line for line in differently.splitlines()}
     assert len(lines) == 8
-    head = (". /usr/share/modules/init/bash", "module use ~/prefix/modulefiles", "cd")
+    head = (f". {module}", "module use ~/prefix/modulefiles", "cd")
     (home / "typed.sh").write_text("\n".join([*head, *lines.values()]))
     subprocess.run(["chown", "--recursive", "--no-dereference", USER, home], check=True)
     path = site.env["PATH"].partition(":")[2]  # the module adds the rest
