@@ -27,7 +27,7 @@ CLEAN = {
 }
 
 
-def run_command(*words, status=0, timeout=60, env=(), **options):
+def run_command(*words, status=0, timeout=110, env=(), **options):
     """Run a command in a clean environment, and return what it printed."""
     done = subprocess.run(
         [str(word) for word in words],
