@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from contracts.prefix import make_prefix, module_system
 
 from dhmpi import results
 
@@ -256,8 +258,46 @@ RANKS = """\
 """
 
 
+# Cobalt's qsub, as far as Balsam uses it: the job is in the queue until the test starts it.
+QSUB = """\
+#!/bin/bash
+set -eu
+[[ $# == 5 && $1 == --cwd && -d $2 && $3 == -O && -x $5 && $(sed -n 2p "$5") == "#COBALT -A PROJECT_NAME" ]]
+echo "cd $2 && exec $5 > $4.output 2> $4.error" > ~/queued
+echo "Job routed to queue default."
+echo 17
+"""
+
+
 @pytest.fixture(scope="module")
-def searches(site):
+def theta(site, tmp_path_factory):
+    """What is documented for Theta, typed in another home and another database."""
+    module = module_system()
+    home = site.home / "theta"
+    home.mkdir()
+    make_prefix(tmp_path_factory.mktemp("build"), home / "prefix", site.env["PATH"].partition("/bin:")[0])
+    (home / "qsub").write_text(QSUB)
+    (home / "qsub").chmod(0o755)
+    shutil.copytree(site.home / ".balsam", home / ".balsam")
+    settings = home / ".balsam" / "settings.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"SCHEDULER_SUBMIT_EXE": str(home / "qsub")}))
+
+    page = (ROOT / "docs" / "sites" / "theta.md").read_text()
+    typed, differently = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = {line.partition(" --")[0]: line for line in typed.splitlines() if not line.startswith("#")}
+    assert next(iter(lines)) == "module load deephyper"
+    assert len(lines) == 8
+    lines |= {line.partition(" --")[0]: line for line in differently.splitlines()}
+    assert len(lines) == 8
+    head = (f". {module}", "module use ~/prefix/modulefiles", "cd")
+    (home / "typed.sh").write_text("\n".join([*head, *lines.values()]))
+    subprocess.run(["chown", "--recursive", "--no-dereference", USER, home], check=True)
+    path = site.env["PATH"].partition(":")[2]  # the module adds the rest
+    return site.start("bash", "-c", "yes | bash -ex ~/typed.sh", HOME=str(home), PATH=path)
+
+
+@pytest.fixture(scope="module")
+def searches(site, theta):
     """Searches that run at the same time, and share the launchers."""
     deeds = "".join(f"    if context.id == {id}:\n        {deed}\n" for id, (deed, *_) in enumerate(DEEDS))
     bodies = {"campaign": CAMPAIGN, "odd": f"{deeds}    return 1.0\n", "hanging": HANGING, "resumed": RESUMED}
@@ -401,7 +441,7 @@ def test_without_an_active_database(database, told, site):
 
 
 def test_the_end_of_a_launcher_costs_no_evaluation(site):
-    """The last test: nothing is there to run the evaluation again."""
+    """Nothing is there to run the evaluation again."""
     (site.home / "ended.py").write_text("import time\n\ndef run(point):\n    time.sleep(600)\n")
     (site.home / "ended_script.py").write_text(
         "from dhmpi.evaluation import Evaluation\nfrom dhmpi.evaluator import BalsamEvaluator\n"
@@ -416,3 +456,34 @@ def test_the_end_of_a_launcher_costs_no_evaluation(site):
     until(lambda: any(float(line) > 0 for line in search.output.read_text().splitlines()))
     site.launchers["serial"].terminate()
     assert site.finish(search).splitlines()[-1] == "0: LOST, its Balsam launcher ended"
+
+
+def test_the_documented_workflow_on_theta(theta, site):
+    """The search is a job of Balsam, in a launcher that is a job of the scheduler; so are its evaluations.
+
+    The last test, since Balsam has a port for one launcher a machine.
+    """
+    printed = site.finish(theta)
+    assert re.search(r"1 +\| AMBS \| python ambs.py", printed)
+    assert re.search(r"test \| TEST +\| AMBS +\| CREATED", printed)
+    assert "'scheduler_id': 17," in printed
+    site.launchers["serial"].wait(30)
+    home = site.home / "theta"
+    # The variables that a job of Cobalt has, and what the user's shell sets.
+    fresh = {name: site.env[name] for name in ("USER", "LANG", "PYTHONPATH", "PYTHONNOUSERSITE")}
+    fresh |= {"HOME": str(home), "PATH": "/usr/bin:/bin", "COBALT_JOBID": "17", "COBALT_PARTNAME": "3834-3961"}
+    variables = [f"{name}={value}" for name, value in fresh.items()]
+    job = site.start("env", "--ignore-environment", *variables, "bash", str(home / "queued"))
+    jobs = home / "testdb" / "data" / "TEST"
+    [directory] = until(lambda: list(jobs.glob("test_*")))
+    file = directory / "results.h5"
+    until(lambda: file.exists() and sum(each.state == "DONE" for each in results.read(file).evaluations) > 3)
+    os.killpg(job.pid, signal.SIGTERM)  # as Cobalt does at the walltime
+    job.wait(30)
+    until(lambda: results.read(file).metadata.runs[-1]["ended"] is not None, 30)
+    text = (directory / "test.out").read_text()
+    assert "1 rank, which searches; BalsamEvaluator evaluates with 2 workers" in text
+    assert "to continue: the same command with --resume" in text
+    states = {each.state for each in results.read(file).evaluations}
+    assert states <= {"DONE", "CANCELLED"}, text
+    site.run("pg_ctl", "stop", "-w", "-D", home / "testdb" / "balsamdb", "-m", "fast")
