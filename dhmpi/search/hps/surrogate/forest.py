@@ -48,9 +48,10 @@ class Forest(Learner):
         count = np.concatenate([tree.weighted_n_node_samples for tree in self._trees])
         mean = np.concatenate([tree.value[:, 0, 0] for tree in self._trees])
         variance = np.concatenate([tree.impurity for tree in self._trees])
-        # Number, sum and sum of squares of the values in each node; weight and weighted sum of the lies.
+        # Number, sum and sum of squares of the values in each node; weight and weighted sum of the lies. Those of one
+        # node are neighbours in memory.
         none = np.zeros_like(count)
-        self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none])
+        self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none], axis=1)
 
     def locate(self, rows: Matrix) -> Places:
         """Return the leaf of each row in each tree, shape (num, num_trees); nodes are numbered through all trees."""
@@ -69,8 +70,9 @@ class Forest(Learner):
         self._watched = places
         flat = places.ravel()
         order = np.argsort(flat, kind="stable")
-        self._members = order // places.shape[1]
-        self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1))
+        # As small as they can be: when points come rarely, fetching them from memory is what takes time.
+        self._members = (order // places.shape[1]).astype(np.min_scalar_type(len(places)))
+        self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1)).astype(np.int32)
         self._predict_watched()
 
     @property
@@ -80,18 +82,15 @@ class Forest(Learner):
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
-        none = np.zeros_like(values)
-        self._shift(places, np.stack([none + 1, values, values**2, none, none], axis=1))
+        self._shift(places, _amounts(1.0, values, 0.0, 0.0))
 
     def lend(self, places: Places, lies: Matrix) -> None:
         """Take in pending points; see `Learner`."""
-        none = np.zeros_like(lies)
-        self._shift(places, np.stack([none, none, none, none + LIE_WEIGHT, LIE_WEIGHT * lies], axis=1))
+        self._shift(places, _amounts(0.0, np.zeros_like(lies), LIE_WEIGHT, lies))
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
         """Exchange lies for truths; see `Learner`."""
-        one = np.ones_like(values)
-        self._shift(places, np.stack([one, values, values**2, -LIE_WEIGHT * one, -LIE_WEIGHT * lies], axis=1))
+        self._shift(places, _amounts(1.0, values, -LIE_WEIGHT, lies))
 
     def _shift(self, places: Places, amounts: Matrix) -> None:
         """Change the statistics of the leaves at places, shape (num, num_trees), by amounts, shape (num, 5)."""
@@ -99,14 +98,14 @@ class Forest(Learner):
             for leaves, amount in zip(places, amounts, strict=True):
                 self._shift_one(leaves, amount)
             return
-        for statistic, amount in zip(self._leaves, amounts.T, strict=True):
+        for statistic, amount in zip(self._leaves.T, amounts.T, strict=True):
             np.add.at(statistic, places.ravel(), np.repeat(amount, places.shape[1]))
         self._predict_watched()
 
     def _shift_one(self, leaves: Places, amount: Matrix) -> None:
-        old = self._leaves[:, leaves]
-        new = old + amount[:, None]
-        self._leaves[:, leaves] = new
+        old = self._leaves[leaves]
+        new = old + amount
+        self._leaves[leaves] = new
         (old_means, old_moments), (new_means, new_moments) = _moments(old), _moments(new)
         starts, ends = self._bounds[leaves], self._bounds[leaves + 1]
         slices = zip(starts.tolist(), ends.tolist(), strict=True)
@@ -121,9 +120,24 @@ class Forest(Learner):
         self._seconds: Matrix = moments[self._watched].sum(axis=1)
 
 
+def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -> Matrix:
+    """Return how the statistics of leaves change, shape (num, 5).
+
+    Args:
+        truths: How many truths each point brings.
+        values: The truths, shape (num,).
+        lent: What the lie of each point weighs.
+        lies: The lies, shape (num,).
+    """
+    amounts = np.empty((len(values), 5))
+    amounts[:, 0], amounts[:, 1], amounts[:, 2] = truths, values, values**2
+    amounts[:, 3], amounts[:, 4] = lent, lent * lies
+    return amounts
+
+
 def _moments(leaves: Matrix) -> tuple[Matrix, Matrix]:
-    """Return the means and the second moments of leaves from their statistics, shape (5, num)."""
-    count, total, squares, lent, lies = leaves
+    """Return the means and the second moments of leaves from their statistics, shape (num, 5)."""
+    count, total, squares, lent, lies = leaves.T
     weight = count + lent
     mean = (total + lies) / weight
     variance = (squares - total**2 / count) / weight
