@@ -94,9 +94,9 @@ class Scale(NamedTuple):
 
     def standard(self, objectives: Matrix) -> Matrix:
         """Return objectives on this scale, those farther than `FARTHEST` deviations brought nearer; NaN is `worst`."""
+        bent = self._bent(objectives)
         with np.errstate(over="ignore"):
-            scaled = (self._bent(objectives) - self.mean) / self.deviation
-        return _within(scaled, FARTHEST)
+            return _within((bent - self.mean) / self.deviation, FARTHEST)
 
     def _bent(self, objectives: Matrix) -> Matrix:
         with np.errstate(over="ignore"):

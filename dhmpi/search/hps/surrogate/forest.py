@@ -61,9 +61,7 @@ class Forest(Learner):
 
     def predict(self, rows: Matrix) -> Posterior:
         """Return the mean and the deviation over all trees and their leaves; see `Learner`."""
-        places = self.locate(rows)
-        means, moments = _moments(self._leaves)
-        return _posterior(means[places].sum(axis=1), moments[places].sum(axis=1))
+        return _posterior(_moments(self._leaves)[:, self.locate(rows)].mean(axis=2))
 
     def watch(self, places: Places) -> None:
         """Note which candidates fall into which leaf; see `Learner`."""
@@ -78,7 +76,7 @@ class Forest(Learner):
     @property
     def posterior(self) -> Posterior:
         """The predictions at the candidates."""
-        return _posterior(self._means, self._seconds)
+        return _posterior(self._predicted)
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
@@ -102,22 +100,21 @@ class Forest(Learner):
             np.add.at(statistic, places.ravel(), np.repeat(amount, places.shape[1]))
         self._predict_watched()
 
+    def _predict_watched(self) -> None:
+        self._predicted: Matrix = _moments(self._leaves)[:, self._watched].mean(axis=2)
+
     def _shift_one(self, leaves: Places, amount: Matrix) -> None:
         old = self._leaves[leaves]
-        new = old + amount
-        self._leaves[leaves] = new
-        (old_means, old_moments), (new_means, new_moments) = _moments(old), _moments(new)
+        new = self._leaves[leaves] = old + amount
+        before, after = np.split(_moments(np.concatenate([old, new])), 2, axis=1)
         starts, ends = self._bounds[leaves], self._bounds[leaves + 1]
         slices = zip(starts.tolist(), ends.tolist(), strict=True)
         members = np.concatenate([self._members[start:end] for start, end in slices])
         sizes, num = ends - starts, len(self._watched)
-        self._means += np.bincount(members, np.repeat(new_means - old_means, sizes), num)
-        self._seconds += np.bincount(members, np.repeat(new_moments - old_moments, sizes), num)
-
-    def _predict_watched(self) -> None:
-        means, moments = _moments(self._leaves)
-        self._means: Matrix = means[self._watched].sum(axis=1)
-        self._seconds: Matrix = moments[self._watched].sum(axis=1)
+        shares = (after - before) / NUM_TREES
+        changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares]
+        # A new array: whoever has asked for the posterior keeps the old one.
+        self._predicted = self._predicted + np.stack(changes)
 
 
 def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -> Matrix:
@@ -135,22 +132,21 @@ def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -
     return amounts
 
 
-def _moments(leaves: Matrix) -> tuple[Matrix, Matrix]:
-    """Return the means and the second moments of leaves from their statistics, shape (num, 5)."""
+def _moments(leaves: Matrix) -> Matrix:
+    """Return the means and the second moments of leaves, shape (2, num), from their statistics, shape (num, 5)."""
     count, total, squares, lent, lies = leaves.T
     weight = count + lent
-    mean = (total + lies) / weight
-    variance = (squares - total**2 / count) / weight
-    return mean, variance + mean**2
+    moments = np.empty((2, len(leaves)))
+    moments[0] = mean = (total + lies) / weight
+    moments[1] = (squares - total**2 / count) / weight + mean**2
+    return moments
 
 
-def _posterior(means: Matrix, moments: Matrix) -> Posterior:
+def _posterior(moments: Matrix) -> Posterior:
     """Return the law of total variance over the trees.
 
     Args:
-        means: Sum over the trees of the means of the leaves, shape (num,).
-        moments: Sum over the trees of the second moments of the leaves, shape (num,).
+        moments: Means over the trees of the means and of the second moments of the leaves, shape (2, num).
     """
-    mean = means / NUM_TREES
-    variance = moments / NUM_TREES - mean**2
-    return Posterior(mean, np.sqrt(np.maximum(variance, 0.0)))
+    mean, second = moments
+    return Posterior(mean, np.sqrt(np.maximum(second - mean**2, 0.0)))
