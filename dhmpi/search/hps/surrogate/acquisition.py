@@ -1,7 +1,10 @@
 """Acquisition functions: how promising a candidate is; the formulas are those of skopt.acquisition."""
 
 import math
+import sys
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 from scipy.special import ndtr
@@ -9,13 +12,21 @@ from scipy.special import ndtr
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.learner import Posterior
 
+ROOT = math.sqrt(2 * math.pi)
+# Deviations below which nothing is left out; the integrals are near the smallest float there.
+FAR = 30.0
+# What is as near to the limit as this is worked out, because of rounding.
+CLOSE = 1e-3
+
 
 def score(names: Sequence[str], posterior: Posterior, best: float, kappa: float, xi: float) -> list[Matrix]:
     """Return a score per candidate, shape (num,), for each acquisition function; smaller is more promising.
 
+    EI and PI are left at 0 where they cannot be the largest: normal integrals would take most of the time.
+
     Args:
         names: Some of LCB, EI and PI.
-        posterior: The predictions.
+        posterior: The predictions; a candidate with an infinite mean is never promising.
         best: The best objective so far.
         kappa: Weight of the deviation in LCB.
         xi: Improvement that EI and PI look for.
@@ -23,15 +34,36 @@ def score(names: Sequence[str], posterior: Posterior, best: float, kappa: float,
     mean, deviation = posterior
     scores = {"LCB": mean - kappa * deviation}
     if not {"EI", "PI"}.isdisjoint(names):
-        improvement = best - xi - mean
-        certain = deviation <= 0
+        improvement, uncertain = best - xi - mean, deviation > 0
         with np.errstate(over="ignore"):  # in so many deviations, infinity is as far
-            scaled = improvement / np.where(certain, 1.0, deviation)
-            density = np.exp(-0.5 * scaled**2) / math.sqrt(2 * math.pi)
-        probability: Matrix = ndtr(scaled)
-        scores["PI"] = np.where(certain, 0.0, -probability)
-        scores["EI"] = np.where(certain, 0.0, -improvement * probability - deviation * density)
+            scaled = np.where(uncertain, improvement / np.where(uncertain, deviation, 1.0), -np.inf)
+            rivals = np.flatnonzero(scaled >= _least(scaled, deviation))
+            near = scaled[rivals]
+            density = np.exp(-0.5 * near**2) / ROOT
+        probability = ndtr(near)
+        scores["PI"], scores["EI"] = np.zeros((2, len(mean)))
+        scores["PI"][rivals] = -probability
+        scores["EI"][rivals] = -improvement[rivals] * probability - deviation[rivals] * density
     return [scores[name] for name in names]
+
+
+def _least(scaled: Matrix, deviation: Matrix) -> float:
+    """Return the least improvement, in deviations, with which EI or PI can be the largest of all.
+
+    PI is the largest where the improvement z is. EI is deviation x (z Phi(z) + phi(z)), which for no z below 0 exceeds
+    deviation x phi(z); so it is not the largest where that is less than what it reaches at the largest z.
+
+    Args:
+        scaled: Improvements over deviations, shape (num,); minus infinity where nothing can improve.
+        deviation: Shape (num,).
+    """
+    top = int(scaled.argmax())
+    largest, widest = float(scaled[top]), float(deviation.max())
+    if largest <= -FAR:
+        return -sys.float_info.max
+    reached = float(deviation[top]) * (largest * float(ndtr(largest)) + math.exp(-0.5 * largest * largest) / ROOT)
+    share = ROOT * reached / widest
+    return min(-math.sqrt(-2 * math.log(share)) if share < 1 else 0.0, largest) - CLOSE
 
 
 HEDGED = ("EI", "LCB", "PI")
@@ -47,6 +79,7 @@ def hedge(promised: Sequence[float], rng: np.random.Generator) -> int:
         promised: Predicted mean, on the scale of a standardised objective, at the proposal of each function.
         rng: Where the choice is drawn from.
     """
-    gains = -np.asarray(promised)
-    weights = np.exp(gains - gains.max())
-    return int(rng.choice(len(weights), p=weights / weights.sum()))
+    best = min(promised)
+    # Sums of three floats, faster than arrays of them.
+    sums = list(accumulate(math.exp(best - each) for each in promised))
+    return bisect(sums, sums[-1] * rng.random())

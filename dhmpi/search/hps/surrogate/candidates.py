@@ -18,6 +18,10 @@ class Candidates:
     Args:
         encoding: The encoding of the rows.
         units: What the points are made from, shape (num, num_dimensions).
+
+    Attributes:
+        rows: The rows, shape (num, num_columns).
+        penalty: 0 for those that are left, infinity for the others, shape (num,).
     """
 
     def __init__(self, encoding: Encoding, units: Matrix) -> None:
@@ -27,8 +31,8 @@ class Candidates:
         self._index: dict[bytes, int] = {}
         for index, row in enumerate(self.rows):
             self._index.setdefault(row.tobytes(), index)
-        self._penalty = np.full(len(units), np.inf)
-        self._penalty[list(self._index.values())] = 0.0
+        self.penalty = np.full(len(units), np.inf)
+        self.penalty[list(self._index.values())] = 0.0
         self.num_left = self.num = len(self._index)
         size = encoding.space.size
         self._is_everything = size is not None and len(units) >= size  # though some may have equal rows
@@ -51,8 +55,8 @@ class Candidates:
     def take(self, row: Matrix) -> int:
         """Take a row away, if it is there; return its index, or -1 if it was never there."""
         index = self._index.get(row.tobytes(), -1)
-        if index >= 0 and self._penalty[index] == 0.0:
-            self._penalty[index] = np.inf
+        if index >= 0 and self.penalty[index] == 0.0:
+            self.penalty[index] = np.inf
             self.num_left -= 1
         return index
 
@@ -61,7 +65,7 @@ class Candidates:
 
         The first of those that differ by rounding only: lies that come and go leave noise in the scores.
         """
-        left = scores + self._penalty
+        left = scores + self.penalty
         smallest = float(left.min())
         return int((left <= smallest + 1e-9 * abs(smallest) + 1e-14).argmax()) if self.num_left else -1
 

@@ -48,9 +48,10 @@ class Forest(Learner):
         count = np.concatenate([tree.weighted_n_node_samples for tree in self._trees])
         mean = np.concatenate([tree.value[:, 0, 0] for tree in self._trees])
         variance = np.concatenate([tree.impurity for tree in self._trees])
-        # Number, sum and sum of squares of the values in each node; weight and weighted sum of the lies.
+        # Number, sum and sum of squares of the values in each node; weight and weighted sum of the lies. Those of one
+        # node are neighbours in memory.
         none = np.zeros_like(count)
-        self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none])
+        self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none], axis=1)
 
     def locate(self, rows: Matrix) -> Places:
         """Return the leaf of each row in each tree, shape (num, num_trees); nodes are numbered through all trees."""
@@ -60,38 +61,34 @@ class Forest(Learner):
 
     def predict(self, rows: Matrix) -> Posterior:
         """Return the mean and the deviation over all trees and their leaves; see `Learner`."""
-        places = self.locate(rows)
-        means, moments = _moments(self._leaves)
-        return _posterior(means[places].sum(axis=1), moments[places].sum(axis=1))
+        return _posterior(_moments(self._leaves)[:, self.locate(rows)].mean(axis=2))
 
     def watch(self, places: Places) -> None:
         """Note which candidates fall into which leaf; see `Learner`."""
         self._watched = places
         flat = places.ravel()
         order = np.argsort(flat, kind="stable")
-        self._members = order // places.shape[1]
-        self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1))
+        # As small as they can be: when points come rarely, fetching them from memory is what takes time.
+        self._members = (order // places.shape[1]).astype(np.min_scalar_type(len(places)))
+        self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1)).astype(np.int32)
         self._predict_watched()
 
     @property
     def posterior(self) -> Posterior:
         """The predictions at the candidates."""
-        return _posterior(self._means, self._seconds)
+        return _posterior(self._predicted)
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
-        none = np.zeros_like(values)
-        self._shift(places, np.stack([none + 1, values, values**2, none, none], axis=1))
+        self._shift(places, _amounts(1.0, values, 0.0, 0.0))
 
     def lend(self, places: Places, lies: Matrix) -> None:
         """Take in pending points; see `Learner`."""
-        none = np.zeros_like(lies)
-        self._shift(places, np.stack([none, none, none, none + LIE_WEIGHT, LIE_WEIGHT * lies], axis=1))
+        self._shift(places, _amounts(0.0, np.zeros_like(lies), LIE_WEIGHT, lies))
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
         """Exchange lies for truths; see `Learner`."""
-        one = np.ones_like(values)
-        self._shift(places, np.stack([one, values, values**2, -LIE_WEIGHT * one, -LIE_WEIGHT * lies], axis=1))
+        self._shift(places, _amounts(1.0, values, -LIE_WEIGHT, lies))
 
     def _shift(self, places: Places, amounts: Matrix) -> None:
         """Change the statistics of the leaves at places, shape (num, num_trees), by amounts, shape (num, 5)."""
@@ -99,44 +96,57 @@ class Forest(Learner):
             for leaves, amount in zip(places, amounts, strict=True):
                 self._shift_one(leaves, amount)
             return
-        for statistic, amount in zip(self._leaves, amounts.T, strict=True):
+        for statistic, amount in zip(self._leaves.T, amounts.T, strict=True):
             np.add.at(statistic, places.ravel(), np.repeat(amount, places.shape[1]))
         self._predict_watched()
 
+    def _predict_watched(self) -> None:
+        self._predicted: Matrix = _moments(self._leaves)[:, self._watched].mean(axis=2)
+
     def _shift_one(self, leaves: Places, amount: Matrix) -> None:
-        old = self._leaves[:, leaves]
-        new = old + amount[:, None]
-        self._leaves[:, leaves] = new
-        (old_means, old_moments), (new_means, new_moments) = _moments(old), _moments(new)
+        old = self._leaves[leaves]
+        new = self._leaves[leaves] = old + amount
+        before, after = np.split(_moments(np.concatenate([old, new])), 2, axis=1)
         starts, ends = self._bounds[leaves], self._bounds[leaves + 1]
         slices = zip(starts.tolist(), ends.tolist(), strict=True)
         members = np.concatenate([self._members[start:end] for start, end in slices])
         sizes, num = ends - starts, len(self._watched)
-        self._means += np.bincount(members, np.repeat(new_means - old_means, sizes), num)
-        self._seconds += np.bincount(members, np.repeat(new_moments - old_moments, sizes), num)
-
-    def _predict_watched(self) -> None:
-        means, moments = _moments(self._leaves)
-        self._means: Matrix = means[self._watched].sum(axis=1)
-        self._seconds: Matrix = moments[self._watched].sum(axis=1)
+        shares = (after - before) / NUM_TREES
+        changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares]
+        # A new array: whoever has asked for the posterior keeps the old one.
+        self._predicted = self._predicted + np.stack(changes)
 
 
-def _moments(leaves: Matrix) -> tuple[Matrix, Matrix]:
-    """Return the means and the second moments of leaves from their statistics, shape (5, num)."""
-    count, total, squares, lent, lies = leaves
+def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -> Matrix:
+    """Return how the statistics of leaves change, shape (num, 5).
+
+    Args:
+        truths: How many truths each point brings.
+        values: The truths, shape (num,).
+        lent: What the lie of each point weighs.
+        lies: The lies, shape (num,).
+    """
+    amounts = np.empty((len(values), 5))
+    amounts[:, 0], amounts[:, 1], amounts[:, 2] = truths, values, values**2
+    amounts[:, 3], amounts[:, 4] = lent, lent * lies
+    return amounts
+
+
+def _moments(leaves: Matrix) -> Matrix:
+    """Return the means and the second moments of leaves, shape (2, num), from their statistics, shape (num, 5)."""
+    count, total, squares, lent, lies = leaves.T
     weight = count + lent
-    mean = (total + lies) / weight
-    variance = (squares - total**2 / count) / weight
-    return mean, variance + mean**2
+    moments = np.empty((2, len(leaves)))
+    moments[0] = mean = (total + lies) / weight
+    moments[1] = (squares - total**2 / count) / weight + mean**2
+    return moments
 
 
-def _posterior(means: Matrix, moments: Matrix) -> Posterior:
+def _posterior(moments: Matrix) -> Posterior:
     """Return the law of total variance over the trees.
 
     Args:
-        means: Sum over the trees of the means of the leaves, shape (num,).
-        moments: Sum over the trees of the second moments of the leaves, shape (num,).
+        moments: Means over the trees of the means and of the second moments of the leaves, shape (2, num).
     """
-    mean = means / NUM_TREES
-    variance = moments / NUM_TREES - mean**2
-    return Posterior(mean, np.sqrt(np.maximum(variance, 0.0)))
+    mean, second = moments
+    return Posterior(mean, np.sqrt(np.maximum(second - mean**2, 0.0)))

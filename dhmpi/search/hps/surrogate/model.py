@@ -90,6 +90,7 @@ class Model:
         """Return the index of the most promising candidate, or -1 if none is left."""
         options, posterior = self._options, self.learner.posterior
         names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
+        posterior = posterior._replace(mean=posterior.mean + self.candidates.penalty)
         scores = score(names, posterior, self._best, options.kappa, options.xi)
         picked = [self.candidates.best(each) for each in scores]
         if len(set(picked)) == 1:

@@ -50,6 +50,8 @@ class PoolProposer(Proposer):
         self._model: Model | None = None
         self._job: Future[Model] | None = None
         self._since: list[Event] = []
+        # The latest proposal and its row, which need not be encoded again when it becomes pending.
+        self._proposed: tuple[Point | None, Matrix] = None, np.empty(0)
 
     @property
     def mode(self) -> str:
@@ -58,7 +60,9 @@ class PoolProposer(Proposer):
 
     def asked(self, key: Hashable, point: Point) -> None:
         """Lend the point a lie; see `Proposer`."""
-        row = self._encoding.encode([point])[0]
+        proposed, row = self._proposed
+        if point is not proposed:
+            row = self._encoding.encode([point])[0]
         self._pending[key] = row
         if self._model:
             self._model.lend([key], row[None])
@@ -89,6 +93,7 @@ class PoolProposer(Proposer):
         while (index := self._model.choose()) >= 0:
             point = candidates.point(index)
             if self._space.key(point) not in seen:
+                self._proposed = point, candidates.rows[index]
                 return point
             candidates.take(candidates.rows[index])
         return None
@@ -104,7 +109,7 @@ class PoolProposer(Proposer):
         """Return the rows of evaluations, which are pending no more."""
         found = [self._pending.pop(key, None) for key in keys]
         new = [each.point for each, row in zip(evaluations, found, strict=True) if row is None]
-        encoded = iter(self._encoding.encode(new))
+        encoded = iter(self._encoding.encode(new) if new else ())
         return np.array([next(encoded) if row is None else row for row in found])
 
     def _count(self, num: int, is_done: bool) -> None:

@@ -22,13 +22,40 @@ def test_lcb_is_the_mean_less_some_deviations():
     assert scores("LCB") == pytest.approx(MEAN - KAPPA * DEVIATION)
 
 
+def each_alone(name, mean=MEAN, deviation=DEVIATION, best=BEST):
+    """Return the scores of candidates that have no rivals."""
+    pairs = zip(mean[:, None], deviation[:, None], strict=True)
+    return np.concatenate([scores(name, *pair, best) for pair in pairs])
+
+
 def test_pi_is_the_probability_of_an_improvement():
-    assert scores("PI") == pytest.approx(-norm.cdf(BEST - XI, loc=MEAN, scale=DEVIATION))
+    assert each_alone("PI") == pytest.approx(-norm.cdf(BEST - XI, loc=MEAN, scale=DEVIATION))
 
 
 def test_ei_is_the_expected_improvement():
     z = (BEST - XI - MEAN) / DEVIATION
-    assert scores("EI") == pytest.approx(-DEVIATION * (z * norm.cdf(z) + norm.pdf(z)))
+    assert each_alone("EI") == pytest.approx(-DEVIATION * (z * norm.cdf(z) + norm.pdf(z)))
+
+
+@pytest.mark.parametrize("name", ["EI", "PI"])
+@pytest.mark.parametrize("best", [-8.0, -3.0, -1.0, 0.0, 2.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_left_out_is_less_promising_than_the_best(name, best, seed):
+    rng = np.random.default_rng(seed)
+    mean, deviation = rng.normal(size=300), rng.gamma(1.0, 0.5, size=300)
+    mean[:20], deviation[20:40] = np.inf, 0.0
+    found, exact = scores(name, mean, deviation, best), each_alone(name, mean, deviation, best)
+    worked_out = found < 0
+    assert found[worked_out] == pytest.approx(exact[worked_out], rel=1e-12)
+    assert found.min() == exact.min() < 0
+    assert exact[:40].tolist() == [0.0] * 40
+
+
+def test_most_are_left_out():
+    rng = np.random.default_rng(0)
+    mean, deviation = rng.normal(size=4000), rng.gamma(1.0, 0.5, size=4000)
+    for name in ("EI", "PI"):
+        assert 0 < np.count_nonzero(scores(name, mean, deviation, best=-3.0)) < 400
 
 
 def test_ei_is_the_mean_of_what_is_gained():
@@ -36,13 +63,14 @@ def test_ei_is_the_mean_of_what_is_gained():
     grid = np.linspace(-12, 12, 200_001)
     gained = np.maximum(0.0, BEST - XI - (MEAN[:, None] + DEVIATION[:, None] * grid))
     expected = (gained * norm.pdf(grid)).sum(axis=1) * (grid[1] - grid[0])
-    assert scores("EI") == pytest.approx(-expected, abs=1e-6)
+    assert each_alone("EI") == pytest.approx(-expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["LCB", "EI", "PI"])
 def test_of_equal_deviations_the_lowest_mean_is_most_promising(name):
     mean = np.array([0.5, -0.5, 0.0])
-    assert np.argsort(scores(name, mean, np.full(3, 0.3))).tolist() == [1, 2, 0]
+    assert np.argsort(each_alone(name, mean, np.full(3, 0.3))).tolist() == [1, 2, 0]
+    assert np.argmin(scores(name, mean, np.full(3, 0.3))) == 1
 
 
 @pytest.mark.parametrize("name", ["LCB", "EI"])
@@ -89,4 +117,4 @@ def test_the_formulas_are_those_of_scikit_optimize(name):
         "PI": (acquisition.gaussian_pi, (BEST, XI)),
     }[name]
     sign = 1 if name == "LCB" else -1
-    assert sign * scores(name) == pytest.approx(function(np.zeros((5, 1)), Model(), *parameters))
+    assert sign * each_alone(name) == pytest.approx(function(np.zeros((5, 1)), Model(), *parameters))
