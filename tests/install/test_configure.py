@@ -190,7 +190,7 @@ def test_all_options_are_completed(complete, completion, capsys):
     for name in completion.commands():
         with pytest.raises(SystemExit):
             cli.main([name, "--help"])
-        told = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
+        told = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)
         assert set(complete(f"dhmpi {name} --")) == set(told)
     assert complete("dhmpi ambs --max-") == ["--max-evals", "--max-minutes"]
 
