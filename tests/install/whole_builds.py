@@ -62,7 +62,7 @@ def test_a_site_builds_tests_installs_and_moves_it(kind, run, wheelhouse, tmp_pa
     configure(run, build, kind, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DDHMPI_WHEELHOUSE={wheelhouse}")
     run(CMAKE, "--build", build, timeout=1800, env=BUILD)
     print(run(CTEST, "--test-dir", build, "--output-on-failure", timeout=1800))
-    run(CMAKE, "--install", build)
+    run(CMAKE, "--install", build, timeout=900)
     assert (prefix / "share" / "bash-completion" / "completions" / "dhmpi").stat().st_size > 1000
     assert not list((prefix / "venv" / "lib").glob("*/site-packages/pytest*")), "tools for tests must stay outside"
 
