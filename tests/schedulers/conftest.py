@@ -303,6 +303,18 @@ def slurm_conf(mpich, tmp_path_factory):
                 daemon.wait(10)
             except subprocess.TimeoutExpired:
                 daemon.kill()
+        for pid in processes_of(base / "slurm.conf"):  # jobs outlive the daemons
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def processes_of(conf):
+    """The processes of a Slurm and its jobs."""
+    mark = f"SLURM_CONF={conf}\0".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended
+            if mark in path.read_bytes():
+                yield int(path.parent.name)
 
 
 @pytest.fixture(scope="session")
