@@ -22,7 +22,7 @@ def directory(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("isolation", ["process", "inline"])
-@pytest.mark.parametrize("search", ["ambs", "hps-random"])
+@pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
 def test_one_rank_needs_no_launcher(search, isolation, capsys):
     assert main([search, *POLYNOME, "--max-evals", "12", "--isolation", isolation, "--quiet"]) == 0
     out = capsys.readouterr().out
@@ -34,7 +34,7 @@ def test_one_rank_needs_no_launcher(search, isolation, capsys):
     assert [each.state for each in found.evaluations] == [State.DONE] * 12
 
 
-@pytest.mark.parametrize("module", ["dhmpi.search.hps.ambs", "dhmpi.search.hps.random", "dhmpi"])
+@pytest.mark.parametrize("module", ["dhmpi.search.hps.ambs", "dhmpi.search.hps.ga", "dhmpi.search.hps.random", "dhmpi"])
 def test_modules_are_commands(module):
     words = ["ambs"] if module == "dhmpi" else []
     done = subprocess.run(
@@ -81,13 +81,14 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "a command must be given; choose from ambs, nas-random, hps-random, show, best"),
+        ([], "a command must be given; choose from ambs, ga, nas-random, ppo-async, "),
         (["amsb"], "no such command: 'amsb'; did you mean 'ambs'?"),
         (["ambs", "--evaluator", "mpl"], "got mpl; did you mean 'mpi'?"),
         (["ambs", "--max-evals", "0"], "--max-evals must be an integer of at least 1, got 0"),
         (["ambs", "--unknown", "1"], "unrecognized arguments: --unknown 1"),
         (["ambs", "--num-workers", "4"], "--num-workers must be 1 here (one rank that evaluates itself), got 4"),
         (["ambs", "--kappa", "-1"], "--kappa must be a finite number of at least 0, got -1"),
+        (["ga", "--population-size", "1"], "--population-size must be an integer of at least 2, got 1"),
         (["show", "none.h5"], "none.h5"),
     ],
 )
