@@ -157,13 +157,3 @@ def test_mutated_integers_change_unless_they_are_at_the_end(rng):
     dim = Integer(0, 3)
     assert all(mutated(dim, 1, 20, rng) != 1 for _ in range(100))
     assert {mutated(dim, 3, 20, rng) for _ in range(100)} >= {2, 3}
-
-
-@pytest.mark.parametrize("spec", [(0, 4), (-3, 3), (1, 64, "log-uniform"), (2, 5, "log-uniform")])
-def test_bins_are_those_of_from_unit(spec):
-    dim = dimension("n", spec)
-    ends = [dim.bin_of(value) for value in range(dim.low, dim.high + 1)]
-    assert ends[0][0] == pytest.approx(0)
-    assert ends[-1][1] == pytest.approx(1)
-    for value, (low, high) in enumerate(ends, start=dim.low):
-        assert dim.from_unit(np.array([low + 1e-9, (low + high) / 2, high - 1e-9])) == [value] * 3
