@@ -18,6 +18,7 @@ from virtual_time import Asked, Clock, VirtualExecutor
 from dhmpi.benchmark.space import Categorical, Integer
 from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.ambs import AMBS
+from dhmpi.search.hps.ga import GA
 from dhmpi.search.hps.random import RandomSearch
 
 
@@ -206,10 +207,11 @@ PEERS: dict[str, Callable[[Function, int], Peer]] = {
 }
 OWN: dict[str, Callable[..., Asked]] = {
     "random": partial(dhmpi_search, RandomSearch),
+    "dhmpi-GA": partial(dhmpi_search, GA),
     "dhmpi-RF": partial(dhmpi_search, AMBS, learner="RF"),
     "dhmpi-auto": partial(dhmpi_search, AMBS, learner="auto"),
 }
-CONTENDERS = ("random", "dhmpi-auto", "dhmpi-RF", *PEERS)
+CONTENDERS = ("random", "dhmpi-auto", "dhmpi-RF", "dhmpi-GA", *PEERS)
 _PACKAGES = {"optuna": "optuna", "skopt": "scikit-optimize", "deephyper": "deephyper"}
 
 

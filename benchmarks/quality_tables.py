@@ -9,7 +9,7 @@ from typing import Any
 from functions import NAMES, load
 from peers import CONTENDERS, PEERS
 
-AUTO, FOREST = "dhmpi-auto", "dhmpi-RF"
+AUTO, FOREST, GENETIC = "dhmpi-auto", "dhmpi-RF", "dhmpi-GA"
 Regrets = Mapping[str, Mapping[str, Mapping[int, float]]]  # by contender, function and seed
 
 
@@ -108,7 +108,7 @@ def _statements(regrets: Regrets, num: str) -> str:
         worst = max(ratios, key=lambda function: ratios[function])
         rows.append(f"- {AUTO} is at least as good as the best peer on {_share(ratios)}")
         rows.append(f"- worst ratio {AUTO} / best peer: {ratios[worst]:.3g}, on {worst}")
-    for ours in (AUTO, FOREST, "random"):
+    for ours in (AUTO, FOREST, GENETIC, "random"):
         for peer in PEERS:
             if ratios := _ratios(regrets, ours, [peer]):
                 smooth = [ratio for function, ratio in ratios.items() if load(function).is_smooth]

@@ -22,7 +22,7 @@ def directory(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("isolation", ["process", "inline"])
-@pytest.mark.parametrize("search", ["ambs", "hps-random"])
+@pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
 def test_one_rank_needs_no_launcher(search, isolation, capsys):
     assert main([search, *POLYNOME, "--max-evals", "12", "--isolation", isolation, "--quiet"]) == 0
     out = capsys.readouterr().out
@@ -34,7 +34,7 @@ def test_one_rank_needs_no_launcher(search, isolation, capsys):
     assert [each.state for each in found.evaluations] == [State.DONE] * 12
 
 
-@pytest.mark.parametrize("module", ["dhmpi.search.hps.ambs", "dhmpi.search.hps.random", "dhmpi"])
+@pytest.mark.parametrize("module", ["dhmpi.search.hps.ambs", "dhmpi.search.hps.ga", "dhmpi.search.hps.random", "dhmpi"])
 def test_modules_are_commands(module):
     words = ["ambs"] if module == "dhmpi" else []
     done = subprocess.run(
@@ -88,6 +88,7 @@ def test_version(capsys):
         (["ambs", "--unknown", "1"], "unrecognized arguments: --unknown 1"),
         (["ambs", "--num-workers", "4"], "--num-workers must be 1 here (one rank that evaluates itself), got 4"),
         (["ambs", "--kappa", "-1"], "--kappa must be a finite number of at least 0, got -1"),
+        (["ga", "--population-size", "1"], "--population-size must be an integer of at least 2, got 1"),
         (["show", "none.h5"], "none.h5"),
         (["show", "none.h5", "--since", "1"], "--since must come with --is-complete"),
         (["ambs", "--end-time", "noon"], "--end-time must be a moment like 2026-11-25T06:30"),

@@ -5,12 +5,15 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import dhmpi
+from dhmpi.options import as_flag
 from dhmpi.results.schema import markdown_table
+from dhmpi.search.hps.ga import GAOptions
 from dhmpi.search.hps.surrogate.load import PACES
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +91,13 @@ def test_the_modes_of_auto_are_documented():
     for name, batch, effort, _ in PACES:
         row = f"| `{name}` | {batch} | {effort.num_points} | {effort.num_candidates} | {effort.num_polished} |"
         assert row in shown
+
+
+def test_the_options_of_ga_are_documented():
+    shown = (ROOT / "docs" / "ga.md").read_text()
+    for field in fields(GAOptions):
+        default = "1 / number of dimensions" if field.default is None else field.default
+        assert f"| `{as_flag(field.name)}` | {default} |" in shown
 
 
 def test_the_version_has_its_changes():

@@ -131,6 +131,7 @@ def test_modules_are_short(path):
         ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
         ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
         ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn", "tensorflow"]),
+        ("dhmpi.search.hps.ga", ["mpi4py", "h5py", "skopt", "sklearn", "scipy", "tensorflow"]),
         ("dhmpi.search.nas.ppo_a3c_async", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.search.nas.random", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.benchmark.nas.linearReg.problem", ["keras", "tensorflow", "sklearn", "networkx"]),

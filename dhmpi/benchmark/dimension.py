@@ -63,6 +63,14 @@ class Integer:
         reals = _interpolate(u, math.log(self.low - 0.5), math.log(self.high + 0.5))
         return [min(max(round(real), self.low), self.high) for real in np.exp(reals).tolist()]
 
+    def bin_of(self, value: int) -> tuple[float, float]:
+        """Return the ends of the bin in [0, 1] that `from_unit` maps to a value."""
+        if self.prior == "uniform":
+            return (value - self.low) / self.size, (value - self.low + 1) / self.size
+        start, end = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        width = end - start or 1.0  # neighbours may have the same logarithm
+        return (math.log(value - 0.5) - start) / width, (math.log(value + 0.5) - start) / width
+
     def to_unit(self, values: Sequence[int]) -> Unit:
         """Map values to numbers in [0, 1], shape (num,), on the scale of the prior."""
         if self.prior == "uniform":

@@ -104,6 +104,16 @@ def test_log_uniform_integers_have_weight_one_over_k():
     assert set(weights) == set(range(1, 9))
 
 
+@pytest.mark.parametrize("spec", [(0, 4), (-3, 3), (1, 64, "log-uniform"), (2, 5, "log-uniform")])
+def test_bins_are_those_of_from_unit(spec):
+    dim = dimension("n", spec)
+    ends = [dim.bin_of(value) for value in range(dim.low, dim.high + 1)]
+    assert ends[0][0] == pytest.approx(0)
+    assert ends[-1][1] == pytest.approx(1)
+    for value, (low, high) in enumerate(ends, start=dim.low):
+        assert dim.from_unit(np.array([low + 1e-9, (low + high) / 2, high - 1e-9])) == [value] * 3
+
+
 def test_log_uniform_reals_have_equal_weight_in_each_decade():
     values = Real(1e-4, 1.0, "log-uniform").from_unit((np.arange(400) + 0.5) / 400)
     assert Counter(math.floor(math.log10(value)) for value in values) == dict.fromkeys((-4, -3, -2, -1), 100)

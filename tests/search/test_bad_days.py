@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from dhmpi.evaluation import State
 from dhmpi.search.hps.ambs import AMBS, LEARNERS
+from dhmpi.search.hps.ga import GA
 
-# More than a model needs to be fitted.
+# More than a model needs to be fitted, or GA to have offspring.
 NUM_HISTORY = 12
+SEARCHES = (*LEARNERS, "GA")
 LARGEST, SMALLEST = sys.float_info.max, math.ulp(0.0)
 INT64 = (-(2**63), 2**63 - 1)
 
@@ -65,19 +67,22 @@ SMALL_SPACES = {
 }
 
 
-def watched(problem, **options):
-    search = AMBS(problem, **options)
+def watched(problem, name, **options):
+    """Return a search, AMBS by its learner, whose every answer is checked."""
+    if name == "GA":
+        return Watch(GA(problem, population_size=6, **options))
+    search = AMBS(problem, learner=name, **options)
     # A model that comes later would have fewer days to be tested on; and where asks take no time, the load is always 0.
     search.use(Inline(), lambda: 0.0)
     return Watch(search)
 
 
-@pytest.fixture(params=LEARNERS)
+@pytest.fixture(params=SEARCHES)
 def watch(request):
-    """Makes a watched search with each of the learners."""
+    """Makes each of the searches, watched."""
 
     def make(problem, **options):
-        return watched(problem, learner=request.param, **options)
+        return watched(problem, request.param, **options)
 
     return make
 
@@ -242,9 +247,9 @@ def test_a_resumed_search_makes_the_proposal_of_the_uninterrupted_one(watch, num
     assert resumed.ask(1) == whole.ask(1)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_the_only_point_was_evaluated_many_times(learner):
-    conversation = watched(problem_of({"x": ["only"]}), learner=learner)
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_only_point_was_evaluated_many_times(name):
+    conversation = watched(problem_of({"x": ["only"]}), name)
     for value in range(NUM_HISTORY):
         conversation.end({"x": "only"}, float(value))
     conversation.ask(1)
@@ -257,13 +262,13 @@ def test_the_only_point_was_evaluated_many_times(learner):
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     problems,
-    st.sampled_from(LEARNERS),
+    st.sampled_from(SEARCHES),
     st.lists(objectives, max_size=15) | st.lists(floats, min_size=NUM_HISTORY, max_size=15),
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), objectives), max_size=12),
 )
-def test_any_campaign(problem, learner, earlier, rounds):
+def test_any_campaign(problem, name, earlier, rounds):
     """Some points of an earlier run are told; then, again and again, a few are asked and one of them is told."""
-    conversation = watched(problem, learner=learner)
+    conversation = watched(problem, name)
     space = conversation.space
     for point, value in zip(space.sample(np.random.default_rng(0), len(earlier)), earlier, strict=True):
         conversation.end(point, value)

@@ -1,0 +1,124 @@
+"""GA: asynchronous genetic algorithm."""
+
+import sys
+from bisect import insort
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dhmpi.evaluation import Evaluation, Point
+from dhmpi.options import integer, number, option
+from dhmpi.search.hps.variation import crossed, mutated
+from dhmpi.search.sampling import Sampler, spread
+from dhmpi.search.search import Search
+
+# How often an offspring that is not new is mutated again before a random point takes its place.
+NUM_MUTATIONS = 20
+
+
+@dataclass(frozen=True)
+class GAOptions:
+    """How GA chooses parents, and what it makes of them."""
+
+    population_size: int = option(20, integer(2), "best evaluations, from which parents are chosen")
+    tournament_size: int = option(3, integer(1), "members of the population of which the best becomes a parent")
+    crossover_probability: float = option(0.9, number(0, maximum=1), "share of offspring that have two parents")
+    crossover_eta: float = option(
+        10.0, number(0), "distribution index of the simulated binary crossover: the larger, the nearer to the parents"
+    )
+    mutation_probability: float | None = option(
+        None, number(0, maximum=1), "share of values that are mutated (default: 1 / number of dimensions)"
+    )
+    mutation_eta: float = option(
+        20.0, number(0), "distribution index of the polynomial mutation: the larger, the smaller its steps"
+    )
+
+
+class Member(NamedTuple):
+    """An evaluation in the population."""
+
+    objective: float
+    id: int
+    key: Hashable
+    point: Point
+
+
+class GA(Search):
+    """Makes offspring of the best evaluations by crossover and mutation.
+
+    There are no generations: the population is the best evaluations that have ended, whenever a point is asked. See
+    `Search` for the arguments and `GAOptions` for the options.
+    """
+
+    name = "ga"
+    Options = GAOptions
+
+    def _begin(self, seed: int) -> None:
+        super()._begin(seed)
+        self._sampler = Sampler(self.space, seed, spread)
+        self._population: list[Member] = []  # the best first
+        named = zip(self.space.names, self.space.dimensions, strict=True)
+        self._genes = [(name, dim) for name, dim in named if dim.size != 1]
+        given = self.own_options.mutation_probability
+        self._mutation_probability = 1 / max(len(self._genes), 1) if given is None else given
+
+    def _learn(self, evaluations: list[Evaluation]) -> None:
+        for evaluation in evaluations:
+            key = self.space.key(evaluation.point)
+            self._population = [member for member in self._population if member.key != key]
+            if evaluation.objective is not None:
+                # Of equal objectives the latest comes first, so that the population drifts over plateaus.
+                point = self.space.canonical(evaluation.point)  # it may be somebody's own
+                member = Member(evaluation.objective, evaluation.id, key, point)
+                insort(self._population, member, key=lambda each: (each.objective, -each.id))
+                del self._population[self.own_options.population_size :]
+
+    def _propose(self) -> Point | None:
+        # A generator for each point, so that a search that is resumed has the same one.
+        rng = np.random.default_rng((self.seed, len(self._seen)))
+        offspring = self._offspring(rng) if len(self._seen) >= self.own_options.population_size else None
+        return self._sampler.draw(self._seen) if offspring is None else offspring
+
+    def _offspring(self, rng: np.random.Generator) -> Point | None:
+        """Return a point that is not in `_seen`, or None if a random one is to take its place."""
+        size, num = self.own_options.population_size, len(self._population)
+        # Places that are still empty, for whatever failed, lose to all members.
+        first = self._tournament(size, rng)
+        second = self._tournament(size - 1, rng)
+        second += second >= first
+        if first >= num or not self._genes:
+            return None
+        child = dict(self._population[first].point)
+        if second < num and rng.random() < self.own_options.crossover_probability:
+            self._cross(child, self._population[second].point, rng)
+        self._mutate(child, rng, at_least=0)
+        for _ in range(NUM_MUTATIONS):
+            if self.space.key(child) not in self._seen:
+                return child
+            self._mutate(child, rng, at_least=1)
+        return None
+
+    def _tournament(self, size: int, rng: np.random.Generator) -> int:
+        """Return the best of some places that are drawn at random from `size`."""
+        return int(rng.integers(size, size=self.own_options.tournament_size).min())
+
+    def _cross(self, child: Point, other: Point, rng: np.random.Generator) -> None:
+        for name, dim in self._genes:
+            if rng.random() < 0.5:
+                child[name] = crossed(dim, child[name], other[name], self.own_options.crossover_eta, rng)
+
+    def _mutate(self, child: Point, rng: np.random.Generator, at_least: int) -> None:
+        chosen = rng.random(len(self._genes)) < self._mutation_probability
+        if chosen.sum() < at_least:
+            chosen[rng.integers(len(chosen))] = True
+        for index in chosen.nonzero()[0].tolist():
+            name, dim = self._genes[index]
+            child[name] = mutated(dim, child[name], self.own_options.mutation_eta, rng)
+
+
+if __name__ == "__main__":
+    from dhmpi.cli import main
+
+    sys.exit(main([GA.name, *sys.argv[1:]]))
