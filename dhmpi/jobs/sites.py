@@ -231,6 +231,7 @@ BALSAM, BALSAM_SITE = "balsam", "theta"
 
 SEARCH_JOBS = {
     "ambs": SearchJob("ambs", *HPS, "ambs.h5"),
+    "ga": SearchJob("ga", *HPS, "ga.h5"),
     "hps-random": SearchJob("hps_random", *HPS, "hps_random.h5"),
     "nas-random": SearchJob("nas_random", *NAS, "nas_random.h5"),
     "ppo-async": SearchJob("nas_ppo_async", *NAS, "nas_ppo_async.h5"),
@@ -239,7 +240,7 @@ SEARCH_JOBS = {
 }
 
 # The scripts in jobs/: sites and searches.
-COMMON = ("ambs", "nas-random", "ppo-async", "ppo-sync")
+COMMON = ("ambs", "ga", "nas-random", "ppo-async", "ppo-sync")
 PRINTED = {
     "theta": (*COMMON, BALSAM),
     "polaris": COMMON,

@@ -1,0 +1,67 @@
+#!/bin/bash -l
+#PBS -N ga
+#PBS -l select=2
+#PBS -l walltime=01:00:00
+#PBS -j oe
+#PBS -q debug-scaling
+#PBS -l place=scatter
+#PBS -l filesystems=home:flare
+
+# --- submit: qsub -A PROJECT jobs/aurora_ga.sh
+#     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/aurora_ga.sh
+# Aurora, ALCF: two 52-core Xeon Max and six GPUs of two tiles per node.
+# Queue debug-scaling: 2 to 31 nodes and an hour; larger jobs -q prod. Cores 0 and 52 are the system's
+# (ALCF user guides, docs/aurora/running-jobs-aurora). The site has gpu_tile_compact.sh: a tile per rank.
+PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
+RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-ga.h5}
+RANKS_PER_NODE=${RANKS_PER_NODE:-12}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-}
+MODULE=${MODULE-deephyper}
+
+# --- modules
+[ -z "$MODULE" ] || module load "$MODULE"
+
+# --- environment
+cd "$PBS_O_WORKDIR" || exit
+NODES=$(sort -u "$PBS_NODEFILE" | wc -l)
+RANKS=$((NODES * RANKS_PER_NODE))
+DEPTH=$((102 / RANKS_PER_NODE)) # hardware threads of each rank
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+read -ra arguments <<< "$ARGUMENTS"
+trap CHAIN=0 TERM # somebody ends this job
+mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
+    --depth="$DEPTH" --cpu-bind depth \
+    gpu_tile_compact.sh \
+    dhmpi ga --problem "$PROBLEM" --run "$RUN" \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ]; then
+            account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
+            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+            names=PROBLEM,RUN,MAX_EVALS,OUTPUT,RANKS_PER_NODE,CHAIN,ARGUMENTS,MODULE
+            qsub ${account:+-A "$account"} -v "$names" "$0" && exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: no evaluation has ended in this job, and none would in the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"

@@ -1,0 +1,64 @@
+#!/bin/bash -l
+#SBATCH --job-name=ga
+#SBATCH --nodes=4
+#SBATCH --time=02:00:00
+#SBATCH --output=%x-%j.out
+#SBATCH --partition=batch
+#SBATCH --exclusive
+#SBATCH --gpus-per-node=8
+
+# --- submit: sbatch -A PROJECT jobs/frontier_ga.sh
+#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/frontier_ga.sh
+# Frontier, OLCF: one 64-core EPYC and four MI250X, which are eight GPUs, per node.
+# Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user
+# guide; WarpX, Tools/machines/frontier-olcf). A step outlives the loss of a rank or a node.
+PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
+RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-ga.h5}
+RANKS_PER_NODE=${RANKS_PER_NODE:-8}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-}
+MODULE=${MODULE-deephyper}
+
+# --- modules
+[ -z "$MODULE" ] || module load "$MODULE"
+
+# --- environment
+NODES=$SLURM_JOB_NUM_NODES
+RANKS=$((NODES * RANKS_PER_NODE))
+DEPTH=$((56 / RANKS_PER_NODE)) # hardware threads of each rank
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+read -ra arguments <<< "$ARGUMENTS"
+trap CHAIN=0 TERM # somebody ends this job
+srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
+    --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 --gpu-bind=closest \
+    --no-kill --kill-on-bad-exit=0 \
+    dhmpi ga --problem "$PROBLEM" --run "$RUN" \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ]; then
+            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+            sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0" && exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: no evaluation has ended in this job, and none would in the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"

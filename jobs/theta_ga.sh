@@ -1,0 +1,72 @@
+#!/bin/bash -l
+#COBALT -n 128
+#COBALT -t 180
+#COBALT --jobname ga
+#COBALT -O ga-$jobid
+#COBALT -q default
+#COBALT --attrs mcdram=cache:numa=quad:ssds=required:ssd_size=128
+
+# --- submit: qsub -A PROJECT jobs/theta_ga.sh
+#     or, for example: qsub -A PROJECT --env MAX_EVALS=2000:OUTPUT=mine.h5 jobs/theta_ga.sh
+# Theta, ALCF: Cray XC40, one 64-core KNL 7230 per node; retired on 2023-12-31.
+# Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an
+# hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
+# same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
+PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
+RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-ga.h5}
+RANKS_PER_NODE=${RANKS_PER_NODE:-4}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-}
+MODULE=${MODULE-deephyper}
+
+# --- modules
+module unload trackdeps darshan xalt
+[ -z "$MODULE" ] || module load "$MODULE"
+
+# --- environment
+NODES=$COBALT_JOBSIZE
+RANKS=$((NODES * RANKS_PER_NODE))
+DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export KMP_BLOCKTIME=0 # threads that wait give their core away
+export KMP_AFFINITY=granularity=fine,compact,1,0 # ALCF user guides, docs/theta: TensorFlow on KNL
+export PMI_NO_FORK=1 # else mpi4py with signal handlers does not notice SIGTERM (Balsam's template for Theta)
+export MPICH_GNI_FORK_MODE=FULLCOPY # ranks start children (libEnsemble, docs/platforms/theta)
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+read -ra arguments <<< "$ARGUMENTS"
+trap CHAIN=0 TERM # somebody ends this job
+aprun -n "$RANKS" -N "$RANKS_PER_NODE" \
+    -d "$DEPTH" -j 2 -cc depth \
+    dhmpi ga --problem "$PROBLEM" --run "$RUN" \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ]; then
+            settings=
+            for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
+                # a value with a colon is the default, since --env could not have brought it
+                [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
+            done
+            qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0" && exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: no evaluation has ended in this job, and none would in the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"
