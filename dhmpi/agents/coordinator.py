@@ -84,6 +84,7 @@ class Coordinator:
         self.all_left = True
         self._at_work = set(layout.agents)
         self._present = set(layout.agents)  # those that are to say farewell
+        self._started: set[int] = set()
         self._finished: set[int] = set()
         self._heard = dict.fromkeys(layout.agents, clock())
         self._answers: dict[int, list[Answer]] = {}
@@ -92,7 +93,7 @@ class Coordinator:
         self._submitted: dict[int, float] = {}
         self._begun, self.busy = clock(), 0.0
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
-        self._leave_until = math.inf
+        self._is_drained, self._leave_until = False, math.inf
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
             Tag.LOST: lambda rank, payload: self._lose(rank, "it is gone", is_present=False),
             Tag.READY: self._take_ready,
@@ -123,6 +124,7 @@ class Coordinator:
 
     def _take_ready(self, rank: int, payload: Any) -> None:
         if not self.why:
+            self._started.add(rank)
             self._post.send(rank, Tag.START, self._start(rank))
 
     def _take_unloadable(self, rank: int, payload: tuple[str, str]) -> None:
@@ -130,6 +132,7 @@ class Coordinator:
 
     def _take_claims(self, rank: int, claims: list[tuple[Any, ...]]) -> None:
         if not self._drain.may_begin():
+            self._is_drained = True  # for good, even if evaluations should get shorter: agents have been told
             self._ledger.close()
         for claim in claims:
             self._answer(self._ledger.claim(Claim(*claim)))
@@ -261,10 +264,10 @@ class Coordinator:
             self.end(f"stopped by {self._stop_signal()}", Tag.ABORT)
         elif self._drain.is_over():
             self.end("the time is over", Tag.ABORT)
-        elif not num_running and self._finished >= self._at_work:
+        elif not num_running and self._finished >= self._at_work & self._started:
             if self._ledger.is_complete:
                 self.end(self._ledger.why(), Tag.DONE)
-            elif not self._drain.may_begin():
+            elif self._is_drained:
                 self.end(f"the time is over for evaluations that take {self._drain.expected:.3g} s", Tag.DONE)
         elif now >= self._next_check:
             self._next_check = now + SILENCE_CHECK_INTERVAL

@@ -291,6 +291,24 @@ def test_nothing_begins_that_would_not_end_in_time(crew, mode):
     assert found.store.metadata.statistics["lost_cancelled_seconds"] == 0
 
 
+def test_it_ends_even_if_evaluations_get_shorter_when_agents_have_been_told(crew):
+    found = crew("async", num_agents=2, max_evals=400, target=LARGE)
+    for _ in range(30):
+        found.step()
+    answers = [False] * 4
+    found.coordinator._drain.may_begin = lambda: not answers or answers.pop()
+    found.run()
+    assert found.coordinator.why.startswith("the time is over for evaluations that take")
+
+
+def test_an_agent_that_has_not_begun_is_not_waited_for(crew):
+    found = crew("async", num_agents=3, max_evals=30, target=LARGE)
+    found.evaluators[3].num_workers = 0  # it is still loading
+    found.run()
+    assert len(found.evaluations) == 30
+    assert not found.coordinator.lost
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_campaign_is_continued_with_its_policy(crew, mode, tmp_path):
     first = crew(mode, num_agents=2, num_workers=2, max_evals=400, target=LARGE)
