@@ -1,5 +1,7 @@
 """Adam on one vector (Kingma and Ba, 2015)."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ class Adam:
         self.num_steps = 0
         self.first_moment, self.second_moment = np.zeros_like(parameters), np.zeros_like(parameters)
         self._beta1, self._beta2, self._epsilon, self._largest_norm = beta1, beta2, epsilon, largest_norm
-        self._scratch, self._update = np.empty_like(parameters), np.empty_like(parameters)
+        self._scratch = np.empty_like(parameters)
 
     def resume(self, num_steps: int, first_moment: Vector, second_moment: Vector) -> None:
         """Go on where an earlier optimiser has stopped."""
@@ -51,20 +53,19 @@ class Adam:
         if not np.isfinite(norm):
             return norm
         self.num_steps += 1
-        scratch, update = self._scratch, self._update
-        np.multiply(gradient, min(1.0, self._largest_norm / max(norm, 1e-12)), out=update)
-        np.multiply(update, update, out=scratch)
-        self.second_moment *= self._beta2
-        scratch *= 1 - self._beta2
-        self.second_moment += scratch
+        scratch, shortened = self._scratch, min(1.0, self._largest_norm / max(norm, 1e-12))
+        np.multiply(gradient, shortened * (1 - self._beta1), out=scratch)
         self.first_moment *= self._beta1
-        update *= 1 - self._beta1
-        self.first_moment += update
+        self.first_moment += scratch
+        np.multiply(gradient, shortened * math.sqrt(1 - self._beta2), out=scratch)
+        np.multiply(scratch, scratch, out=scratch)
+        self.second_moment *= self._beta2
+        self.second_moment += scratch
         # The form at the end of section 2 of the paper, which needs no copies of the corrected moments.
-        rate = learning_rate * np.sqrt(1 - self._beta2**self.num_steps) / (1 - self._beta1**self.num_steps)
+        rate = learning_rate * math.sqrt(1 - self._beta2**self.num_steps) / (1 - self._beta1**self.num_steps)
         np.sqrt(self.second_moment, out=scratch)
         scratch += self._epsilon
-        np.divide(self.first_moment, scratch, out=update)
-        update *= rate
-        self.parameters -= update
+        np.divide(self.first_moment, scratch, out=scratch)
+        scratch *= rate
+        self.parameters -= scratch
         return norm
