@@ -56,7 +56,7 @@ def served(num: int) -> float:
 
 def _serve(comm: Communicator, server: ParameterServer, num: int) -> None:
     backoff = Backoff()
-    while server.num_applied < num:
+    while server.num_applied + server.num_refused < num:
         messages = []
         while (message := comm.receive()) is not None:
             messages.append(tuple(message))

@@ -13,9 +13,11 @@ What travels is bytes: some float64 numbers, then a float32 vector. MPI's own Al
 that waits in one can neither be told that another one has died, nor leave when the time is over.
 """
 
+import math
+import struct
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -47,14 +49,14 @@ class Kind(IntEnum):
 TO_SERVER = (Kind.GRADIENT, Kind.REWARDS)
 
 
-def pack(numbers: Iterable[float], vector: Vector = NO_VECTOR) -> bytes:
+def pack(numbers: Sequence[float], vector: Vector = NO_VECTOR) -> bytes:
     """Return numbers and a float32 vector as they travel."""
-    return np.array(list(numbers), dtype=np.float64).tobytes() + vector.tobytes()
+    return struct.pack(f"={len(numbers)}d", *numbers) + vector.tobytes()
 
 
 def unpack(payload: bytes, num: int) -> tuple[list[float], NDArray[np.float32]]:
     """Return the first `num` numbers of a message, and the vector behind them, which shares its memory."""
-    return np.frombuffer(payload, np.float64, num).tolist(), np.frombuffer(payload, np.float32, offset=8 * num)
+    return list(struct.unpack_from(f"={num}d", payload)), np.frombuffer(payload, np.float32, offset=8 * num)
 
 
 class PolicyState(NamedTuple):
@@ -152,31 +154,51 @@ class ParameterServer:
         return PolicyState.of(self._adam)
 
     def serve(self, messages: Sequence[tuple[int, int, bytes]], send: Send) -> None:
-        """Take in all messages (rank, kind, payload) that have come, then answer them: what is sent is the newest."""
-        norms = [self._push(payload) if kind == Kind.GRADIENT else self._add(payload) for _, kind, payload in messages]
-        parameters = self._adam.parameters.tobytes()
-        scale = self.scale.numbers()
-        for (rank, kind, _), norm in zip(messages, norms, strict=True):
+        """Take in all messages (rank, kind, payload) that have come, then answer them: what is sent is the newest.
+
+        Gradients that have come together are averaged and make one step, so that a server that many agents push to at
+        once does not fall behind.
+        """
+        fresh: dict[int, tuple[float, NDArray[np.float32]]] = {}  # by rank: an agent waits for its answer
+        for rank, kind, payload in messages:
+            if kind != Kind.GRADIENT:
+                self._add(payload)
+                continue
+            (rate, version), gradient = unpack(payload, 2)
+            if self._is_fresh(int(version)):
+                fresh[rank] = rate, gradient
+        norm = self._step(list(fresh.values())) if fresh else math.nan
+        parameters, scale = self._adam.parameters.tobytes(), self.scale.numbers()
+        for rank, kind, _ in messages:
             if kind == Kind.GRADIENT:
-                send(rank, Kind.PARAMETERS, pack((self.version, norm, *scale)) + parameters)
+                numbers = (self.version, norm if rank in fresh else math.nan, *scale)
+                send(rank, Kind.PARAMETERS, pack(numbers) + parameters)
             else:
                 send(rank, Kind.SCALE, pack(scale))
 
-    def _push(self, payload: bytes) -> float:
-        (rate, version), gradient = unpack(payload, 2)
-        staleness = self.version - int(version)
+    def _is_fresh(self, version: int) -> bool:
+        staleness = self.version - version
         self.sum_staleness += staleness
         self.largest_staleness = max(self.largest_staleness, staleness)
         if staleness > self._max_staleness:
             self.num_refused += 1
-            return float("nan")
+            return False
         self.num_applied += 1
-        return self._adam.step(gradient, rate)
+        return True
 
-    def _add(self, payload: bytes) -> float:
+    def _step(self, pushes: list[tuple[float, NDArray[np.float32]]]) -> float:
+        """Take a step along the mean of gradients, with the mean of their step sizes."""
+        if len(pushes) > 1:  # one that is not finite shall not spoil the others
+            pushes = [each for each in pushes if np.isfinite(each[1]).all()] or pushes[:1]
+        rate, gradient = pushes[0]
+        for other_rate, other in pushes[1:]:
+            rate, gradient = rate + other_rate, gradient + other
+        num = len(pushes)
+        return self._adam.step(gradient if num == 1 else gradient / np.float32(num), rate / num)
+
+    def _add(self, payload: bytes) -> None:
         numbers, _ = unpack(payload, NUM_SCALE_NUMBERS)
         self.scale = Scale.merged([self.scale, Scale.from_numbers(numbers)])
-        return 0.0
 
 
 class ServerExchange(Exchange):
