@@ -13,7 +13,7 @@ class Broken:
     def receive(self): raise RuntimeError("the network is down")
 
 executor = InlineExecutor(Setup(abs, None, {str(tmp_path)!r}), lambda target: target, redirect=True)
-ranks._serve(WorkerEnd(Broken(), executor))
+ranks.serve(WorkerEnd(Broken(), executor))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1

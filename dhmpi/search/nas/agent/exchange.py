@@ -13,7 +13,6 @@ What travels is bytes: some float64 numbers, then a float32 vector. MPI's own Al
 that waits in one can neither be told that another one has died, nor leave when the time is over.
 """
 
-import math
 import struct
 from abc import ABC, abstractmethod
 from collections import deque
@@ -154,51 +153,31 @@ class ParameterServer:
         return PolicyState.of(self._adam)
 
     def serve(self, messages: Sequence[tuple[int, int, bytes]], send: Send) -> None:
-        """Take in all messages (rank, kind, payload) that have come, then answer them: what is sent is the newest.
-
-        Gradients that have come together are averaged and make one step, so that a server that many agents push to at
-        once does not fall behind.
-        """
-        fresh: dict[int, tuple[float, NDArray[np.float32]]] = {}  # by rank: an agent waits for its answer
-        for rank, kind, payload in messages:
-            if kind != Kind.GRADIENT:
-                self._add(payload)
-                continue
-            (rate, version), gradient = unpack(payload, 2)
-            if self._is_fresh(int(version)):
-                fresh[rank] = rate, gradient
-        norm = self._step(list(fresh.values())) if fresh else math.nan
-        parameters, scale = self._adam.parameters.tobytes(), self.scale.numbers()
-        for rank, kind, _ in messages:
+        """Take in all messages (rank, kind, payload) that have come, then answer them: what is sent is the newest."""
+        norms = [self._push(payload) if kind == Kind.GRADIENT else self._add(payload) for _, kind, payload in messages]
+        parameters = self._adam.parameters.tobytes()
+        scale = self.scale.numbers()
+        for (rank, kind, _), norm in zip(messages, norms, strict=True):
             if kind == Kind.GRADIENT:
-                numbers = (self.version, norm if rank in fresh else math.nan, *scale)
-                send(rank, Kind.PARAMETERS, pack(numbers) + parameters)
+                send(rank, Kind.PARAMETERS, pack((self.version, norm, *scale)) + parameters)
             else:
                 send(rank, Kind.SCALE, pack(scale))
 
-    def _is_fresh(self, version: int) -> bool:
-        staleness = self.version - version
+    def _push(self, payload: bytes) -> float:
+        (rate, version), gradient = unpack(payload, 2)
+        staleness = self.version - int(version)
         self.sum_staleness += staleness
         self.largest_staleness = max(self.largest_staleness, staleness)
         if staleness > self._max_staleness:
             self.num_refused += 1
-            return False
+            return float("nan")
         self.num_applied += 1
-        return True
+        return self._adam.step(gradient, rate)
 
-    def _step(self, pushes: list[tuple[float, NDArray[np.float32]]]) -> float:
-        """Take a step along the mean of gradients, with the mean of their step sizes."""
-        if len(pushes) > 1:  # one that is not finite shall not spoil the others
-            pushes = [each for each in pushes if np.isfinite(each[1]).all()] or pushes[:1]
-        rate, gradient = pushes[0]
-        for other_rate, other in pushes[1:]:
-            rate, gradient = rate + other_rate, gradient + other
-        num = len(pushes)
-        return self._adam.step(gradient if num == 1 else gradient / np.float32(num), rate / num)
-
-    def _add(self, payload: bytes) -> None:
+    def _add(self, payload: bytes) -> float:
         numbers, _ = unpack(payload, NUM_SCALE_NUMBERS)
         self.scale = Scale.merged([self.scale, Scale.from_numbers(numbers)])
+        return 0.0
 
 
 class ServerExchange(Exchange):
