@@ -30,6 +30,22 @@ def test_theta(theta):
     assert "complete: 20 evaluations, 20 of them ended in this run" in printed
 
 
+NAS = "PROBLEM=dhmpi.benchmark.nas.table.Problem:RUN=dhmpi.benchmark.nas.table.run:RANKS_PER_NODE=2"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("ga", QUICK), *((name, NAS) for name in ("nas_random", "nas_ppo_async", "nas_ppo_sync"))],
+)
+def test_the_other_searches_on_theta(theta, name, settings):
+    inline = "" if "ARGUMENTS" in settings else ":ARGUMENTS=--isolation inline"
+    job = submit(theta, JOBS / f"theta_{name}.sh", *TRIAL, "--env", f"{settings}{inline}:MAX_EVALS=20")
+    assert theta.wait(job) == 0, theta.output(job)
+    found = theta.read(f"{name}.h5")
+    assert found.metadata.complete
+    assert len(found.evaluations) == 20
+
+
 def test_any_cobalt_chains(theta, until):
     """The successor gets the project, the nodes and the variables; all of the environment else is fresh."""
     script = theta.script("cobalt", "hps-random", nodes=1, minutes=10, ranks_per_node=3, run="problem.py:tenth")

@@ -1,5 +1,6 @@
 """Job scripts on a real Slurm; each of them asks for fewer nodes than the site would give it, and is not edited."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def test_a_job_ends_by_itself_before_its_walltime_and_its_successor_ends_the_cam
     begun, ended = (datetime.fromisoformat(slurm.show(job)[name]) for name in ("StartTime", "EndTime"))
     assert timedelta(seconds=40) < ended - begun < timedelta(seconds=60)
     assert f"(Slurm job {job})" in printed
-    assert "the time is over for evaluations that take " in printed
+    [expected] = re.findall(r"the time is over for evaluations that take (\S+) s", printed)
+    assert float(expected) >= 1  # what an evaluation sleeps; more on a busy machine
     assert "\nnot complete: " in printed
     [successor] = [line.split()[-1] for line in printed.splitlines() if line.startswith("Submitted batch job")]
     assert slurm.wait(successor, 60) == 0, slurm.output(successor)

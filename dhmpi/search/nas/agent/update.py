@@ -195,7 +195,18 @@ def _derivatives(problem: _Problem, now: Pass, options: PPOOptions) -> tuple[Flo
     return (by_logits / problem.num).astype(dtype), (by_values / problem.num).astype(dtype)
 
 
-_NO_FIGURES = Figures(*([math.nan] * 9), 0)  # type: ignore[arg-type,call-arg]  # mypy does not count them
+_NO_FIGURES = Figures(
+    loss=math.nan,
+    policy_loss=math.nan,
+    value_loss=math.nan,
+    entropy=math.nan,
+    kl=math.nan,
+    clip_fraction=math.nan,
+    explained_variance=math.nan,
+    gradient_norm=math.nan,
+    learning_rate=math.nan,
+    epochs=0,
+)
 
 
 def _figures(problem: _Problem, now: Pass, options: PPOOptions) -> Figures:
