@@ -19,8 +19,6 @@ PORTION = 8  # trees grown at a time
 SMALLEST_LEAF = 1
 # What a lie weighs beside a truth; as much as a truth, it would keep everybody away from the best point's leaf.
 LIE_WEIGHT = 0.1
-# Above this, working all predictions out again is faster than changing them point by point.
-FEW = 16
 
 
 class Forest(Learner):
@@ -61,21 +59,25 @@ class Forest(Learner):
 
     def predict(self, rows: Matrix) -> Posterior:
         """Return the mean and the deviation over all trees and their leaves; see `Learner`."""
-        return _posterior(_moments(self._leaves)[:, self.locate(rows)].mean(axis=2))
+        return _posterior(_moments(self._leaves)[self.locate(rows)].mean(axis=1).T)
 
     def watch(self, places: Places) -> None:
         """Note which candidates fall into which leaf; see `Learner`."""
-        self._watched = places
         flat = places.ravel()
         order = np.argsort(flat, kind="stable")
         # As small as they can be: when points come rarely, fetching them from memory is what takes time.
         self._members = (order // places.shape[1]).astype(np.min_scalar_type(len(places)))
         self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1)).astype(np.int32)
-        self._predict_watched()
+        # What the predictions were made from, and the leaves that have changed since.
+        self._moments = _moments(self._leaves)
+        self._changed: list[Places] = []
+        self._predicted: Matrix = self._moments[places].mean(axis=1).T
 
     @property
     def posterior(self) -> Posterior:
         """The predictions at the candidates."""
+        if self._changed:
+            self._predict_again()
         return _posterior(self._predicted)
 
     def add(self, places: Places, values: Matrix) -> None:
@@ -92,27 +94,24 @@ class Forest(Learner):
 
     def _shift(self, places: Places, amounts: Matrix) -> None:
         """Change the statistics of the leaves at places, shape (num, num_trees), by amounts, shape (num, 5)."""
-        if len(places) <= FEW:
-            for leaves, amount in zip(places, amounts, strict=True):
-                self._shift_one(leaves, amount)
-            return
-        for statistic, amount in zip(self._leaves.T, amounts.T, strict=True):
-            np.add.at(statistic, places.ravel(), np.repeat(amount, places.shape[1]))
-        self._predict_watched()
+        for leaves, amount in zip(places, amounts, strict=True):
+            self._leaves[leaves] += amount
+        self._changed += list(places)
 
-    def _predict_watched(self) -> None:
-        self._predicted: Matrix = _moments(self._leaves)[:, self._watched].mean(axis=2)
-
-    def _shift_one(self, leaves: Places, amount: Matrix) -> None:
-        old = self._leaves[leaves]
-        new = self._leaves[leaves] = old + amount
-        before, after = np.split(_moments(np.concatenate([old, new])), 2, axis=1)
-        starts, ends = self._bounds[leaves], self._bounds[leaves + 1]
-        slices = zip(starts.tolist(), ends.tolist(), strict=True)
-        members = np.concatenate([self._members[start:end] for start, end in slices])
-        sizes, num = ends - starts, len(self._watched)
-        shares = (after - before) / NUM_TREES
-        changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares]
+    def _predict_again(self) -> None:
+        """Change the predictions of the candidates that share a leaf with what has come; of all of it at once."""
+        leaves = np.unique(np.concatenate(self._changed))
+        self._changed = []
+        moments = _moments(self._leaves[leaves])
+        shares = (moments - self._moments[leaves]) / NUM_TREES
+        self._moments[leaves] = moments
+        starts = self._bounds[leaves]
+        sizes = self._bounds[leaves + 1] - starts
+        ends = sizes.cumsum()
+        positions = np.arange(ends[-1]) + np.repeat(starts - ends + sizes, sizes)
+        members = self._members[positions]
+        num = self._predicted.shape[1]
+        changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares.T]
         # A new array: whoever has asked for the posterior keeps the old one.
         self._predicted = self._predicted + np.stack(changes)
 
@@ -133,12 +132,12 @@ def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -
 
 
 def _moments(leaves: Matrix) -> Matrix:
-    """Return the means and the second moments of leaves, shape (2, num), from their statistics, shape (num, 5)."""
+    """Return the mean and the second moment of leaves, shape (num, 2), from their statistics, shape (num, 5)."""
     count, total, squares, lent, lies = leaves.T
     weight = count + lent
-    moments = np.empty((2, len(leaves)))
-    moments[0] = mean = (total + lies) / weight
-    moments[1] = (squares - total**2 / count) / weight + mean**2
+    moments = np.empty((len(leaves), 2))
+    moments[:, 0] = mean = (total + lies) / weight
+    moments[:, 1] = (squares - total**2 / count) / weight + mean**2
     return moments
 
 

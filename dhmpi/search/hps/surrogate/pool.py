@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 NUM_INITIAL_POINTS = 10
 # New evaluations after which the model is due for a refit: a share of those it knows, within limits.
 SHARE, FEWEST, MOST = 0.05, 8, 1000
-# How many events may be taken in at once while somebody is waiting for a point.
-MOST_EVENTS = 64
+# How many events may be taken in at once while somebody is waiting for a point: few, unless they come so fast that the
+# background has not caught up with them after some rounds.
+FEW_EVENTS, MOST_EVENTS, NUM_ROUNDS = 8, 64, 3
 # Lots of candidates per model; a space in which these are not enough is nearly exhausted.
 MOST_BLOCKS = 16
 
@@ -49,7 +50,9 @@ class PoolProposer(Proposer):
         self._pending: dict[Hashable, Matrix] = {}
         self._model: Model | None = None
         self._job: Future[Model] | None = None
+        # What has happened since the job began, and how often it has caught up with that.
         self._since: list[Event] = []
+        self._num_rounds = 0
         # The latest proposal and its row, which need not be encoded again when it becomes pending.
         self._proposed: tuple[Point | None, Matrix] = None, np.empty(0)
 
@@ -125,7 +128,7 @@ class PoolProposer(Proposer):
             if self._job:
                 self._take_over(self._job)
             elif task := self._task():
-                self._since = []
+                self._since, self._num_rounds = [], 0
                 self._job = self._background.submit(_refit, task)
             else:
                 return
@@ -134,7 +137,8 @@ class PoolProposer(Proposer):
         self._job = None
         model, events = job.result(), self._since
         self._since = []
-        if len(events) > MOST_EVENTS:
+        if len(events) > (FEW_EVENTS if self._num_rounds < NUM_ROUNDS else MOST_EVENTS):
+            self._num_rounds += 1
             self._job = self._background.submit(_catch_up, model, events)
             return
         model.apply(events)

@@ -31,7 +31,7 @@ def refit(task: Task) -> Model:
     model = Model(learner, candidates, places, objectives, task.seed, task.block, task.options)
     later = task.rows[task.num :]
     model.learn(range(len(later)), later, task.objectives[task.num :])
-    model.apply(task.pending)
+    catch_up(model, task.pending)
     model.seconds = task.clock() - begun
     return model
 
@@ -39,6 +39,7 @@ def refit(task: Task) -> Model:
 def catch_up(model: Model, events: Sequence[Event]) -> Model:
     """Let a model take in what has happened while it was made."""
     model.apply(events)
+    model.choose()  # so that the predictions are up to date before anybody waits for them
     return model
 
 
