@@ -1,3 +1,5 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 from contracts.executors import Inline, Later
@@ -6,7 +8,7 @@ from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.pool import FEWEST, NUM_INITIAL_POINTS, PoolProposer
+from dhmpi.search.hps.surrogate.pool import FEW_EVENTS, FEWEST, NUM_INITIAL_POINTS, NUM_ROUNDS, PoolProposer
 from dhmpi.search.hps.surrogate.refit import subset
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": [True, 1, 1.0, None], "constant": [7]})
@@ -86,6 +88,22 @@ def test_what_happens_during_a_refit_is_in_the_model_that_comes_of_it(learner):
     seen = keys(points[:201])
     assert late.propose(seen) == early.propose(seen)
     assert late._model._lent.keys() == early._model._lent.keys() == keys(points[17:201])
+
+
+@pytest.mark.parametrize(("num", "num_rounds"), [(FEW_EVENTS, 0), (FEW_EVENTS + 1, NUM_ROUNDS)])
+def test_a_model_that_events_keep_behind_is_taken_over_in_the_end(num, num_rounds):
+    executor, points = Later(), iter(MIXED.sample(np.random.default_rng(0), 300))
+    proposer = make(executor)
+    proposer.told(told(islice(points, 14), range(14)))
+    rounds = 0
+    while not proposer.num_refits:
+        for point in islice(points, num):
+            proposer.asked(MIXED.key(point), point)
+        executor.run()
+        rounds += 1
+        proposer.propose(set())
+    assert rounds == 1 + num_rounds
+    assert len(proposer._model._lent) == rounds * num
 
 
 def test_refits_are_due_at_counts_that_follow_from_what_is_told():
