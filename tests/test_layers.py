@@ -46,13 +46,14 @@ DOORS = {
     "h5py": ("dhmpi/results/snapshot.py",),
     "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
     "msgpack": ("dhmpi/results/journal.py",),
-    "scipy": ("dhmpi/search/hps/surrogate/",),
+    "scipy": ("dhmpi/search/hps/surrogate/", "dhmpi/search/threads.py"),
     "skopt": ("dhmpi/search/hps/surrogate/",),
     "sklearn": (
         "dhmpi/search/hps/surrogate/",
         "dhmpi/search/nas/model/preprocessing.py",
         "dhmpi/benchmark/",
     ),
+    "threadpoolctl": ("dhmpi/search/threads.py",),
     "tqdm": ("dhmpi/progress.py",),
 }
 ALLOWED = {*DOORS, "numpy", "dhmpi"} | set(sys.stdlib_module_names)

@@ -16,6 +16,7 @@ from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
 from dhmpi.search.search import Search
+from dhmpi.search.threads import use_one_thread
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")
@@ -96,6 +97,7 @@ class AMBS(Search):
 
     def _make_proposer(self, seed: int) -> Proposer:
         options = self.own_options
+        use_one_thread()
         if options.learner == "auto":
             return RegionalProposer(self.space, seed, options.ask_budget, self._background)
         return PoolProposer(self.space, seed, options, self._background)

@@ -8,6 +8,8 @@ from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, ParamSpec, TypeVar
 
+from dhmpi.search.threads import use_one_thread
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Job = tuple[Future[Any], Callable[[], Any]]
@@ -58,6 +60,7 @@ class BackgroundThread(Executor):
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
+    use_one_thread()
     while (job := jobs.get()) is not None:
         future, function = job
         if future.set_running_or_notify_cancel():
