@@ -14,8 +14,9 @@ from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.load import Load, Pace
 from dhmpi.search.hps.surrogate.proposer import Proposer
+from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.surface import NUM_PARENTS, Box, Outlook, Surface, candidates, fit_surface
-from dhmpi.search.hps.surrogate.trust import TrustRegion
+from dhmpi.search.hps.surrogate.taboo import Taboo
 
 # Evaluations that must be done before a model is worth asking.
 FEWEST_INITIAL, MOST_INITIAL = 10, 32
@@ -61,14 +62,13 @@ class RegionalProposer(Proposer):
         self._space, self._seed, self._background = space, seed, background
         self._encoding = Encoding(space)
         self._archive = Archive(self._encoding.num_columns)
-        num_dimensions = len(space.dimensions)
-        self._region = TrustRegion(num_dimensions)
+        self._regions = Regions(self._encoding)
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
-        self._num_initial = min(max(FEWEST_INITIAL, num_dimensions + 1), MOST_INITIAL)
+        self._num_initial = min(max(FEWEST_INITIAL, len(space.dimensions) + 1), MOST_INITIAL)
         self._load = Load(ask_budget, background.clock)
         self._pending: dict[Hashable, Matrix] = {}
         self._num_done = self._due = self._next_due = self._num_fitted = 0
-        self._due_box = self._whole()
+        self._due_box, self._due_taboo = self._whole(), self._regions.taboo
         self._surfaces: Surfaces | None = None
         self._job: Future[Surfaces] | None = None
         self._queue: list[Point] = []
@@ -87,11 +87,11 @@ class RegionalProposer(Proposer):
         rows = self._encoding.encode([each.point for each in evaluations])
         before = len(self._archive)
         self._archive.extend(rows, [each.objective for each in evaluations])
-        units = self._encoding.units(rows)
-        for num, (each, unit) in enumerate(zip(evaluations, units, strict=True), start=before + 1):
+        for num, each in enumerate(evaluations, start=before + 1):
             self._pending.pop(self._space.key(each.point), None)
-            objective = np.nan if each.objective is None else each.objective
-            self._region.told(unit, objective, self._num_done >= self._num_initial)
+            known = self._archive.rows[:num], self._archive.objectives[:num]
+            if self._regions.told(*known, self._num_done >= self._num_initial):
+                self._next_due = num  # what is known of the last region is of no use in this one
             self._num_done += each.objective is not None
             self._load.told(each)
             self._count(num)
@@ -148,13 +148,9 @@ class RegionalProposer(Proposer):
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
         process = surface.process(rows, objectives, pending, pace.effort)
         parents = self._best(surface) if is_far else box.center[None]
-        return Outlook(
-            self._encoding,
-            surface,
-            process,
-            box,
-            candidates(self._encoding, box, parents, pace.effort.num_candidates, rng),
-        )
+        units = candidates(self._encoding, box, parents, pace.effort.num_candidates, rng)
+        allowed = surface.taboo.allows(self._encoding.rows(units))
+        return Outlook(self._encoding, surface, process, box, units[allowed] if allowed.any() else units)
 
     def _best(self, surface: Surface) -> Matrix:
         """Return the units of the best evaluations that a surface knows."""
@@ -166,7 +162,7 @@ class RegionalProposer(Proposer):
         return Box(half, half)
 
     def _near(self) -> Box:
-        region = self._region
+        region = self._regions.region
         if region.center is None:
             return self._whole()
         return Box(region.center, np.maximum(region.half, self._steps))
@@ -174,7 +170,7 @@ class RegionalProposer(Proposer):
     def _count(self, num: int) -> None:
         """Set the next refit when as many evaluations are final."""
         if self._num_done >= self._num_initial and num >= self._next_due:
-            self._due, self._due_box = num, self._near()
+            self._due, self._due_box, self._due_taboo = num, self._near(), self._regions.taboo
             self._next_due = num + min(max(int(SHARE * num), FEWEST), MOST)
 
     def _advance(self) -> None:
@@ -187,21 +183,30 @@ class RegionalProposer(Proposer):
         if not self._job and self._due > self._num_fitted:
             self._num_fitted = self._due
             rows, objectives = self._archive.rows[: self._due], self._archive.objectives[: self._due]
+            boxes = self._whole(), self._due_box
             self._job = self._background.submit(
-                _refit, self._encoding, self._whole(), self._due_box, rows, objectives, self._background.clock
+                _refit, self._encoding, *boxes, self._due_taboo, rows, objectives, self._background.clock
             )
             self._advance()
 
 
 def _refit(
-    encoding: Encoding, whole: Box, near: Box, rows: Matrix, objectives: Matrix, clock: Callable[[], float]
+    encoding: Encoding,
+    whole: Box,
+    near: Box,
+    taboo: Taboo,
+    rows: Matrix,
+    objectives: Matrix,
+    clock: Callable[[], float],
 ) -> Surfaces:
     begun = clock()
-    distances = (((encoding.units(rows) - near.center) / near.half) ** 2).sum(axis=1)
-    nearest = np.argsort(distances, kind="stable")[:NUM_POINTS]
+    allowed = np.flatnonzero(taboo.allows(rows))
+    distances = (((encoding.units(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
+    nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
+    landmarks = allowed[_landmarks(objectives[allowed])]
     return Surfaces(
-        fit_surface(encoding, near, nearest, rows, objectives),
-        fit_surface(encoding, whole, _landmarks(objectives), rows, objectives),
+        fit_surface(encoding, near, nearest, rows, objectives, taboo),
+        fit_surface(encoding, whole, landmarks, rows, objectives, taboo),
         clock() - begun,
     )
 

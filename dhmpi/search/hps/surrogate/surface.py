@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from dhmpi.benchmark.space import Categorical
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.gaussian import Gaussian, Parameters, fit
+from dhmpi.search.hps.surrogate.taboo import Taboo
 from dhmpi.search.hps.surrogate.warp import BENDS, tidy, warp
 
 Ordered = npt.NDArray[np.bool_]
@@ -91,6 +92,7 @@ class Surface(NamedTuple):
         num_fitted: How many evaluations there were.
         bend: Scale of the objectives; see `warp`.
         parameters: Hyperparameters of the process.
+        taboo: What it knows nothing of.
     """
 
     frame: Frame
@@ -98,6 +100,7 @@ class Surface(NamedTuple):
     num_fitted: int
     bend: float
     parameters: Parameters
+    taboo: Taboo
 
     def process(self, rows: Matrix, objectives: Matrix, pending: Matrix, effort: Effort) -> Gaussian:
         """Return the process with everything that is known now.
@@ -109,6 +112,7 @@ class Surface(NamedTuple):
             effort: How many of them the process is to know.
         """
         latest = np.arange(max(self.num_fitted, len(rows) - effort.num_points // 2), len(rows))
+        latest, pending = latest[self.taboo.allows(rows[latest])], pending[self.taboo.allows(pending)]
         chosen = np.concatenate([self.indices[: effort.num_points], latest])
         values, _ = warp(tidy(objectives[chosen]), self.bend)
         process = Gaussian(self.frame.rows(rows[chosen]), values, self.frame.owners, self.parameters)
@@ -118,7 +122,9 @@ class Surface(NamedTuple):
         return process.imagine(self.frame.rows(pending)) if len(pending) else process
 
 
-def fit_surface(encoding: Encoding, box: Box, indices: Indices, rows: Matrix, objectives: Matrix) -> Surface:
+def fit_surface(
+    encoding: Encoding, box: Box, indices: Indices, rows: Matrix, objectives: Matrix, taboo: Taboo
+) -> Surface:
     """Fit a surface to some evaluations, on the scale on which they are most probable.
 
     Args:
@@ -127,6 +133,7 @@ def fit_surface(encoding: Encoding, box: Box, indices: Indices, rows: Matrix, ob
         indices: The evaluations to be fitted, the most important ones first.
         rows: Rows of all evaluations, shape (num, num_columns).
         objectives: Their objectives, shape (num,).
+        taboo: Where none of the evaluations to be fitted is.
     """
     frame = Frame(encoding, box)
     fitted = indices[:MOST_FITTED]
@@ -137,7 +144,7 @@ def fit_surface(encoding: Encoding, box: Box, indices: Indices, rows: Matrix, ob
         logs, surprise = fit(known, standard, frame.owners, start, NUM_STEPS if start is None else NUM_MORE_STEPS)
         start = logs if start is None else start
         best = min(best, (surprise - density, bend, logs), key=lambda each: each[0])
-    return Surface(frame, indices, len(rows), best[1], Parameters.from_logs(best[2]))
+    return Surface(frame, indices, len(rows), best[1], Parameters.from_logs(best[2]), taboo)
 
 
 class Outlook(NamedTuple):
@@ -148,7 +155,7 @@ class Outlook(NamedTuple):
         surface: Its frame is that of the process.
         process: Predicts mean and deviation.
         box: Where to look.
-        units: Candidates there, shape (num_candidates, num_dimensions).
+        units: Candidates there, shape (num_candidates, num_dimensions), none of them taboo if there are others.
     """
 
     encoding: Encoding
@@ -181,12 +188,13 @@ class Outlook(NamedTuple):
         return mean - kappa * deviation
 
     def _polished(self, units: Matrix, kappa: float, num_steps: int, is_time_left: Callable[[], bool]) -> Matrix:
-        """Follow units downhill, as many as there is time for; return where they come to."""
+        """Follow units downhill, as many as there is time for; return where they come to, unless it is taboo."""
         ordered = np.array([not isinstance(dim, Categorical) for dim in self.encoding.space.dimensions])
         if not ordered.any():
             return units[:0]
         polish = _Polish(self, ordered, kappa)
-        return np.array([polish(each, num_steps) for each in units if is_time_left()]).reshape(-1, units.shape[1])
+        found = np.array([polish(each, num_steps) for each in units if is_time_left()]).reshape(-1, units.shape[1])
+        return found[self.surface.taboo.allows(self.encoding.rows(found))]
 
     def several(self, kappas: Matrix) -> Matrix:
         """Return the units of several proposals, one per weight of the deviation, shape (num, num_dimensions)."""

@@ -11,8 +11,7 @@ SUCCESSES = 3
 class TrustRegion:
     """A box around the best point that grows with successes and shrinks with failures.
 
-    When it has become too small it is as wide as at first again: either there is something better farther away, or the
-    next shrinking goes on with a model that knows more. It depends on nothing but what has been told, in that order.
+    It depends on nothing but what has been told, in that order.
 
     Args:
         num_dimensions: Dimensions of the space.
@@ -28,6 +27,11 @@ class TrustRegion:
         self.center: Matrix | None = None
         self._best = np.inf
         self._successes = self._failures = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has become too small."""
+        return self.half < SMALLEST
 
     def told(self, units: Matrix, objective: float, is_search: bool) -> None:
         """Take note of the next evaluation.
@@ -50,5 +54,3 @@ class TrustRegion:
             self.half, self._successes = min(2 * self.half, LARGEST), 0
         if self._failures == self._patience:
             self.half, self._failures = self.half / 2, 0
-        if self.half < SMALLEST:
-            self.half = FIRST

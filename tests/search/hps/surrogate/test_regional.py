@@ -11,6 +11,8 @@ from dhmpi.search.hps.surrogate import regional
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.load import PACES
 from dhmpi.search.hps.surrogate.regional import RegionalProposer
+from dhmpi.search.hps.surrogate.taboo import REACH
+from dhmpi.search.hps.surrogate.trust import FIRST
 from dhmpi.search.sampling import Sampler, spread
 
 CUBE = Space.from_specs({f"x{index}": (-5.0, 5.0) for index in range(4)})
@@ -66,6 +68,17 @@ def test_a_bowl_is_solved(proposer):
     values = []
     converse(proposer, CUBE, lambda point: values.append(bowl(point)) or values[-1], 50)
     assert min(values) < 1e-4
+
+
+def test_in_an_optimum_proposals_are_elsewhere_for_a_while(proposer, monkeypatch):
+    monkeypatch.setattr("dhmpi.search.hps.surrogate.trust.SMALLEST", FIRST)  # 16 failures end a region
+    points = []
+    converse(proposer, CUBE, lambda point: points.append(point) or bowl(point), 200)
+    distances = np.array([max(abs(value - 1.5) for value in point.values()) for point in points[60:]]) / 10
+    # The optimum that was found is not quite the true one.
+    phases = "".join("e" if distance > REACH - 0.01 else "h" for distance in distances)  # elsewhere, at home
+    assert phases[:20].count("h") > 14  # of five points one is looked for everywhere
+    assert "e" * 16 + "h" * 7 in phases
 
 
 def test_proposals_that_are_pending_are_apart(proposer):

@@ -6,10 +6,12 @@ import pytest
 from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.surface import Box, Effort, Frame, Outlook, candidates, fit_surface
+from dhmpi.search.hps.surrogate.taboo import REACH, Taboo
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 5), "kind": ["a", "b", "c"], "constant": ["z"], "y": (1.0, 4.0)})
 CUBE = Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(3)})
 WHOLE = Box(np.full(3, 0.5), np.full(3, 0.5))
+NOTHING = Taboo(np.empty((0, 3)))
 EFFORT = Effort(num_points=40, num_pending=8, num_candidates=200, num_polished=3)
 
 
@@ -25,7 +27,7 @@ def bowl(units):
 def outlook():
     rng = np.random.default_rng(0)
     encoding, rows = Encoding(CUBE), rng.random((40, 3))
-    surface = fit_surface(encoding, WHOLE, np.arange(40), rows, bowl(rows))
+    surface = fit_surface(encoding, WHOLE, np.arange(40), rows, bowl(rows), NOTHING)
     process = surface.process(rows, bowl(rows), np.empty((0, 3)), EFFORT)
     return Outlook(encoding, surface, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng))
 
@@ -100,9 +102,22 @@ def test_what_came_after_the_fit_is_known(outlook):
     assert predicted.argmin() == 0
 
 
+def test_of_what_is_taboo_nothing_is_known_and_nothing_proposed(outlook):
+    rows, optimum = np.random.default_rng(0).random((40, 3)), np.array([[0.3, 0.6, 0.45]])
+    surface = outlook.surface._replace(taboo=Taboo(optimum))
+    values = np.append(bowl(rows), -1e6)
+    process = surface.process(np.vstack([rows, optimum]), values, optimum, EFFORT)
+    same = outlook.surface.process(rows, bowl(rows), np.empty((0, 3)), EFFORT)
+    framed = surface.frame.rows(rows)
+    assert process.predict(framed).deviation.tolist() == same.predict(framed).deviation.tolist()
+    units = outlook.units[surface.taboo.allows(outlook.units)]
+    ranked = list(outlook._replace(surface=surface, units=units).ranked(0.0, EFFORT, always))
+    assert min(np.abs(each - optimum).max() for each in ranked) >= REACH
+
+
 def test_the_scale_is_chosen_by_what_is_probable():
     rng = np.random.default_rng(5)
     encoding, rows = Encoding(CUBE), rng.random((60, 3))
     steep = np.exp(12 * bowl(rows))
-    assert fit_surface(encoding, WHOLE, np.arange(60), rows, bowl(rows)).bend == np.inf
-    assert fit_surface(encoding, WHOLE, np.arange(60), rows, steep).bend < np.inf
+    assert fit_surface(encoding, WHOLE, np.arange(60), rows, bowl(rows), NOTHING).bend == np.inf
+    assert fit_surface(encoding, WHOLE, np.arange(60), rows, steep, NOTHING).bend < np.inf
