@@ -25,6 +25,7 @@ class Pace(NamedTuple):
 
 
 PACES = (
+    Pace("gp-thorough", 1, Effort(200, 128, 1000, 6), 38e-3),
     Pace("gp", 1, Effort(200, 128, 600, 3), 20e-3),
     Pace("gp-brief", 1, Effort(100, 64, 300, 1), 6e-3),
     Pace("gp-quick", 1, Effort(60, 32, 150, 0), 2e-3),

@@ -23,6 +23,8 @@ FEWEST_INITIAL, MOST_INITIAL = 10, 32
 # New evaluations after which the surfaces are due for a refit: a share of those they know, within limits.
 SHARE, FEWEST, MOST = 0.1, 4, 16
 NUM_POINTS = 200
+# Standard deviation of the weight that the deviation has; it is drawn anew for each proposal.
+KAPPA = 1.5
 # How often a point is looked for in the whole space instead of the trust region.
 FAR_SHARE = 0.2
 # How many pending points are looked at, of which the nearest ones are imagined: the latest ones.
@@ -128,10 +130,10 @@ class RegionalProposer(Proposer):
         pace = self._load.pace
         outlook = self._outlook(surfaces, pace, rng)
         if pace.batch > 1:
-            found = outlook.several(np.abs(rng.normal(size=pace.batch)))
+            found = outlook.several(np.abs(rng.normal(scale=KAPPA, size=pace.batch)))
             self._queue = self._space.from_unit(found)[::-1]
             return self._queued(seen)
-        kappa = abs(float(rng.normal()))
+        kappa = abs(float(rng.normal(scale=KAPPA)))
         ranked = outlook.ranked(kappa, pace.effort, self._load.is_time_left)
         for units in islice(ranked, MOST_TRIED):
             [point] = self._space.from_unit(units[None])

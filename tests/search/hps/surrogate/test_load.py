@@ -26,7 +26,7 @@ def made(load, clock, slowness, num=200):
 @pytest.mark.parametrize(
     ("num_pending", "seconds", "name"),
     [
-        (32, 60.0, "gp"),
+        (32, 60.0, "gp-thorough"),
         (1000, 60.0, "gp"),
         (2000, 30.0, "gp-brief"),
         (4000, 30.0, "gp-quick"),
