@@ -89,7 +89,7 @@ def test_the_layout_of_the_results_file_is_documented():
 def test_the_modes_of_auto_are_documented():
     shown = (ROOT / "docs" / "surrogate.md").read_text()
     for name, batch, effort, _ in PACES:
-        row = f"| `{name}` | {batch} | {effort.num_points} | {effort.num_candidates} | {effort.num_polished} |"
+        row = f"| `{name}` | {batch} | {effort.num_points} | {effort.num_candidates:,} | {effort.num_polished} |"
         assert row in shown
 
 
