@@ -28,7 +28,7 @@ def simplify(value: Any) -> Any:
     if not isinstance(value, type) and callable(getattr(value, "tolist", None)):  # numpy, without importing it
         try:
             simple = value.tolist()
-        except Exception:
+        except Exception:  # of user code, and the value is not lost: its text is recorded in its place
             return _text_of(value)
         return simple if isinstance(simple, bool | int | float | str | list | None) else _text_of(value)
     return _text_of(value)

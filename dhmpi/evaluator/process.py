@@ -42,7 +42,7 @@ def epitaph(status: int) -> str:
 
 
 class ProcessGroup:
-    """A process in a session of its own, and whatever it starts there.
+    """A process in a POSIX session of its own (setsid), and whatever it starts there.
 
     It does not outlive this process, however that ends: the kernel then closes a pipe, and says so to the whole group
     by SIGKILL (fcntl(2), F_SETSIG), where PR_SET_PDEATHSIG would reach the first process only.

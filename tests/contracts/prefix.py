@@ -18,7 +18,7 @@ def run_script(name, *words):
     """Run one of the project's scripts, and skip the test with its reason where it cannot do its work."""
     done = subprocess.run([ROOT / "scripts" / name, *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
+        pytest.skip(done.stderr.strip().splitlines()[-1])  # where the script says what this machine lacks
     return done.stdout.strip()
 
 

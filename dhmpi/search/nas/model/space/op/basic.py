@@ -45,7 +45,7 @@ class Operation:
         Args:
             inputs: Tensors of the nodes before it; at least one, unless the kind is SOURCE.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"operation must define __call__, got {type(self).__name__}; define it")
 
     def __str__(self) -> str:
         return type(self).__name__
