@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from dhmpi.evaluation import Evaluation, Point, State
+from dhmpi.search import Search
 
 
 class Asked(Protocol):
@@ -22,6 +23,10 @@ class Asked(Protocol):
 
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
         """Report evaluations that have ended."""
+
+
+# How often rank 0 looks whether a model is ready that points wait for [virtual s].
+MODEL_WAIT = 0.002
 
 
 class Clock:
@@ -176,6 +181,8 @@ class Simulation:
         self._search, self._evaluate, self._durations = search, evaluate, durations
         self._clock, self._horizon, self._max_evals = clock, horizon, max_evals
         self._num_workers = num_workers
+        if isinstance(search, Search):
+            search.begin_run(num_workers)
         self._running: list[tuple[float, int, float, Point]] = []  # ended, id, started, point
         self.asks: list[float] = []
         self.tells: list[float] = []
@@ -195,21 +202,34 @@ class Simulation:
             if self._max_evals is not None:
                 room = min(room, self._max_evals - self.num_asked)
             num = self._fill(room) if room else 0
-            if not running:
+            if self._is_waiting:
+                clock.now = min(clock.now + MODEL_WAIT, max(clock.now, running[0][0]) if running else float("inf"))
+            elif not running:
                 return
-            if not 0 < num < room:
+            elif not 0 < num < room:
                 clock.now = max(clock.now, running[0][0])
             if clock.now >= self._horizon:
                 return
-            if running[0][0] <= clock.now:
+            if running and running[0][0] <= clock.now:
                 evaluations = self._gather()
                 self.tells.append(clock.charge(self._search.tell, evaluations)[1])
                 yield evaluations
 
+    @property
+    def _is_waiting(self) -> bool:
+        return isinstance(self._search, Search) and self._search.is_waiting
+
+    def _ask(self, num: int) -> list[Point]:
+        """Return points; as in a campaign, nobody waits in the search for a model."""
+        if isinstance(self._search, Search):
+            return [proposal.point for proposal in self._search.proposals(num, 0.0)]
+        return self._search.ask(num)
+
     def _fill(self, room: int) -> int:
         """Give idle workers points; return how many."""
-        points, cost = self._clock.charge(self._search.ask, room)
-        self.asks.append(cost)
+        points, cost = self._clock.charge(self._ask, room)
+        if points:
+            self.asks.append(cost)
         now, horizon = self._clock.now, self._horizon
         for point in points:
             ended = now + next(self._durations)

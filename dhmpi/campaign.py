@@ -16,6 +16,8 @@ from dhmpi.walltime import Drain, LostTime
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
+# And while the search waits for a model that the next points come from [s].
+MODEL_WAIT = 0.002
 # How long running evaluations get to end when the campaign stops early [s].
 CANCEL_WAIT = 1.5
 
@@ -83,10 +85,11 @@ class Campaign:
     def _run(self) -> str:
         try:
             while not (why := self._reason_to_stop()):
-                wants_more = self._fill()
-                if self._evaluator.num_idle and not self._evaluator.num_pending and self._drain.may_begin():
+                timeout = self._fill()
+                is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
+                if is_idle and self._drain.may_begin() and not self._search.is_waiting:
                     return "every point of the space has been evaluated"
-                self._collect(0.0 if wants_more else GATHER_WAIT)
+                self._collect(timeout)
         except Stopped:
             why = self._reason_to_stop()
         if self._evaluator.num_pending:
@@ -132,11 +135,16 @@ class Campaign:
         finally:
             self.seconds[name] += time.perf_counter() - begun
 
-    def _fill(self) -> bool:
-        """Give idle workers points; return whether the search may have more for those that are left."""
+    def _fill(self) -> float:
+        """Give idle workers points; return how long results may be waited for, so that those that are left get theirs.
+
+        Where nothing is running, the wait for a model is here; else results come meanwhile.
+        """
         evaluator = self._evaluator
         idle = evaluator.num_idle
         room = idle if self._drain.may_begin() else 0
+        if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
+            room = min(room, evaluator.num_workers - evaluator.num_pending)
         if self._eval_limit is not None:
             room = min(room, self._eval_limit - self._num_final - evaluator.num_pending)
         self.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
@@ -144,12 +152,17 @@ class Campaign:
         self._submit(again)
         room -= len(again)
         if room <= 0:
-            return False
+            return GATHER_WAIT
+        timeout = 0.0 if evaluator.num_pending else GATHER_WAIT
         with self._stop.interruptible(), self._clock("ask"):
-            points = self._search.ask(room)
-        self._submit([Evaluation(id, point) for id, point in enumerate(points, start=self._next_id)])
-        self._next_id += len(points)
-        return 0 < len(points) < room
+            proposals = self._search.proposals(room, timeout)
+        self._submit(
+            [Evaluation(id, point, origin=origin) for id, (point, origin) in enumerate(proposals, start=self._next_id)]
+        )
+        self._next_id += len(proposals)
+        if self._search.is_waiting:
+            return MODEL_WAIT if evaluator.num_pending else 0.0
+        return 0.0 if 0 < len(proposals) < room else GATHER_WAIT
 
     def _submit(self, evaluations: list[Evaluation]) -> None:
         if evaluations:

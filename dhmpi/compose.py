@@ -222,6 +222,7 @@ class SearchRank:
     ) -> Results:
         options = self._options
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        search.begin_run(evaluator.num_workers)
         if not options.quiet:
             print(evaluator.layout, file=sys.stderr, flush=True)
         num_before = sum(each.state.is_final for each in store.evaluations)

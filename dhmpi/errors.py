@@ -2,7 +2,8 @@
 
 * DhmpiError
   x InputError         what somebody typed or wrote cannot be used; exit status 2
-    + ProblemError     a problem or one of its dimensions
+    + ProblemError     a problem, one of its dimensions, or a point
+    + EvaluationError  an evaluation that cannot be told to a search
     + LoadError        a name or file that should hold a problem or a run function
     + OptionError      an option's value, or a combination of options
     + ResultsError     a results file that cannot be read, written or resumed
@@ -29,6 +30,10 @@ class InputError(DhmpiError, ValueError):
 
 class ProblemError(InputError):
     """A problem, one of its dimensions or a point does not fit."""
+
+
+class EvaluationError(InputError):
+    """An evaluation cannot be told to a search."""
 
 
 class LoadError(InputError):

@@ -37,6 +37,33 @@ class State(StrEnum):
 
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
 
+# What proposed a point that no model did: the problem, the plan for the first ones, or chance.
+START, DESIGN, RANDOM = "start", "design", "random"
+
+
+class Origin(NamedTuple):
+    """How a point was chosen: with it, a search can choose the same one again.
+
+    Attributes:
+        model: `start`, `design`, `random`, or the mode of the model; empty if the search does not say.
+        known: How many results the search knew.
+        fitted: To how many of them its model was fitted; 0 without a model.
+        detail: What else the choice depended on: which lot of candidates there was, how many were followed downhill, or
+            the place of the point among those that were proposed at once.
+    """
+
+    model: str = ""
+    known: int = 0
+    fitted: int = 0
+    detail: int = 0
+
+
+class Proposal(NamedTuple):
+    """A point that a search proposes, and how it came to it."""
+
+    point: Point
+    origin: Origin = Origin()
+
 
 class Evaluation(NamedTuple):
     """One point, run once.
@@ -53,6 +80,8 @@ class Evaluation(NamedTuple):
         host: Name of the worker's host.
         error: Why it failed: the user's traceback, an exit code, a signal; empty otherwise.
         extra: What the run function returned besides the objective (JSON values).
+        origin: How the point was chosen.
+        order: How many results the campaign had when this one came; -1 if it is none, or nobody counted.
     """
 
     id: int
@@ -66,6 +95,8 @@ class Evaluation(NamedTuple):
     host: str = ""
     error: str = ""
     extra: Mapping[str, Any] = {}
+    origin: Origin = Origin()
+    order: int = -1
 
     @property
     def duration(self) -> float:

@@ -22,6 +22,7 @@ Unit = npt.NDArray[np.float64]
 PRIORS = ("uniform", "log-uniform")
 CATEGORY_TYPES = (str, bool, int, float, type(None))
 INT64 = range(-(2**63), 2**63)
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Integer:
         Raises:
             ProblemError: If it is no integer from low to high.
         """
-        number = _number(value)
+        number = finite_number(value)
         if number is None or not self.low <= number <= self.high or number != int(number):
             expected = f"an integer from {self.low} to {self.high}"
             raise ProblemError(f"value must be {expected}, got {reprlib.repr(value)}; change it or the range")
@@ -112,8 +113,7 @@ class Real:
     prior: str = "uniform"
 
     def __post_init__(self) -> None:
-        largest = sys.float_info.max
-        if not (-largest <= self.low <= largest and -largest <= self.high <= largest):
+        if not (-LARGEST <= self.low <= LARGEST and -LARGEST <= self.high <= LARGEST):
             raise ProblemError(f"bounds must be finite, got {self.spec()}; write the extreme values worth trying")
         for name in ("low", "high"):
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)  # + 0.0 removes the sign of -0.0
@@ -149,7 +149,7 @@ class Real:
         Raises:
             ProblemError: If it is no number from low to high.
         """
-        number = _number(value)
+        number = finite_number(value)
         if number is None or not self.low <= number <= self.high:
             expected = f"a number from {self.low} to {self.high}"
             raise ProblemError(f"value must be {expected}, got {reprlib.repr(value)}; change it or the range")
@@ -271,11 +271,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _number(value: object) -> int | float | None:
-    """Return a plain number; None for NaN, infinity, bool and anything that is no number."""
+def finite_number(value: object) -> int | float | None:
+    """Return a value as a plain number; None for NaN, infinity, bool and anything that is no number."""
     plain = _plain(value)
     is_number = isinstance(plain, int | float) and not isinstance(plain, bool)
-    return plain if is_number and -math.inf < plain < math.inf else None
+    return plain if is_number and -LARGEST <= plain <= LARGEST else None
 
 
 def _interpolate(u: Unit, low: float, high: float) -> Unit:

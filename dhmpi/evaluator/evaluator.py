@@ -86,7 +86,8 @@ class Evaluator(ABC):
         """
         if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
-        running = Evaluation(evaluation.id, evaluation.point, None, State.RUNNING, time.time())
+        id, point, origin = evaluation.id, evaluation.point, evaluation.origin
+        running = Evaluation(id, point, None, State.RUNNING, time.time(), origin=origin)
         if self._cache and not self._cache.admit(running):
             return running
         self._pending[evaluation.id] = running

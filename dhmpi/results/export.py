@@ -68,7 +68,7 @@ def export_json(results: Results, stream: TextIO) -> None:
 
 
 def _record(evaluation: Evaluation) -> dict[str, Any]:
-    return evaluation._asdict() | {"state": evaluation.state.value}
+    return evaluation._asdict() | {"state": evaluation.state.value, "origin": evaluation.origin._asdict()}
 
 
 def _strict(value: Any) -> str:

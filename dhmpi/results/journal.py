@@ -22,7 +22,7 @@ from dhmpi.plain import dumps
 from dhmpi.results.files import Owner, open_new, put_in_place, temporary, write_all
 
 MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
-VERSION = 2
+VERSION, OLDEST = 3, 2
 MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
 _MARK = b"\xc1REC"  # 0xC1 begins nothing in MessagePack
@@ -150,8 +150,9 @@ def read_journal(path: Path) -> Journal:
     if first is None:
         return Journal(-1, dropped_bytes=len(data), reason="damaged")
     header = json.loads(first)
-    if header["version"] != VERSION:
-        raise ResultsError(f"{path} must have version {VERSION}, got {header['version']}; use the dhmpi that wrote it")
+    if not OLDEST <= header["version"] <= VERSION:
+        wanted = f"version {OLDEST} to {VERSION}"
+        raise ResultsError(f"{path} must have {wanted}, got {header['version']}; use the dhmpi that wrote it")
     events: list[Event] = []
     position = len(MAGIC) + _HEAD.size + len(first)
     while (payload := _payload(data, position)) is not None:

@@ -11,6 +11,7 @@ FORMAT = "dhmpi.results"
 VERSION = 1
 GROUP = "evaluations"
 POINT = "point"
+ORIGIN = "origin"
 POLICY = "policy"
 STATE = "state"
 
@@ -46,6 +47,15 @@ COLUMNS = (
     Column("host", "string", "", "name of the worker's host"),
     Column("error", "string", "", "why it failed; empty otherwise"),
     Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),
+    Column("order", "int64", "", "how many results the campaign had when this one came; -1 if it is none"),
+)
+# The datasets of `/evaluations/origin`: how points were chosen. In files of 0.1.0's first days they are missing, as is
+# `order`.
+ORIGIN_COLUMNS = (
+    Column("model", "string", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
+    Column("known", "int64", "", "results that the search knew then"),
+    Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
+    Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),
 )
 
 ATTRIBUTES = (
@@ -210,6 +220,7 @@ def markdown_table() -> str:
     rows += [(f"`/{GROUP}/{column.name}`", column) for column in COLUMNS]
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
+    rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
     rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]

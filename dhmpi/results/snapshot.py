@@ -7,6 +7,7 @@ locks nor files that others have open matter.
 import io
 import json
 import os
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from dhmpi.results.schema import (
     COLUMNS,
     FORMAT,
     GROUP,
+    ORIGIN,
+    ORIGIN_COLUMNS,
     POINT,
     POLICY,
     POLICY_COLUMNS,
@@ -68,6 +71,9 @@ def dump(snapshot: Snapshot) -> bytes:
         group = file.create_group(GROUP)
         for column in COLUMNS:
             _write(group, column, column.name, _values(table, column.name)[order])
+        origin = group.create_group(ORIGIN)
+        for column in ORIGIN_COLUMNS:
+            _write(origin, column, column.name, _values(table, column.name)[order])
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
         columns = zip(*table.points, strict=True) if len(table) else iter([()] * len(table.names))
         for dimension, values in zip(snapshot.metadata.dimensions, columns, strict=True):
@@ -100,7 +106,7 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
 
 
 def _order(table: Table) -> Any:
-    rows = np.array(table.order(), dtype=np.int64)
+    rows = np.array(table.rows_by_id(), dtype=np.int64)
     return slice(None) if np.array_equal(rows, np.arange(len(rows))) else rows
 
 
@@ -215,7 +221,7 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Snapshot:
 
 def _read_table(group: Any, metadata: Metadata) -> Table:
     table = Table(list(metadata.space))
-    columns = {column.name: _read_column(group[column.name]) for column in COLUMNS}
+    columns = {column.name: _read_column(group[column.name]) for column in COLUMNS if column.name in group}
     for name in ("id", "objective", "submitted", "started", "ended", "rank"):
         values = getattr(table, name)
         values.frombytes(columns[name].astype(values.typecode).tobytes())
@@ -225,12 +231,35 @@ def _read_table(group: Any, metadata: Metadata) -> Table:
     table.host = columns["host"].tolist()
     table.error = {row: text for row, text in enumerate(columns["error"].tolist()) if text}
     table.extra = {row: text for row, text in enumerate(columns["extra"].tolist()) if text}
+    _read_origin(group, columns, table)
     table.rows = {number: row for row, number in enumerate(table.id)}
     points = [_read_dimension(group[POINT][dimension.link]) for dimension in metadata.dimensions]
     table.points = list(zip(*points, strict=True)) if points else [()] * len(table)
-    if not len(table.rows) == len(table.host) == len(table.points) == len(table.state):
+    lengths = {len(each) for each in (table.rows, table.host, table.points, table.state, table.order, table.model)}
+    if lengths != {len(table.id)}:
         raise ValueError("its columns differ in length")
     return table
+
+
+def _read_origin(group: Any, columns: dict[str, Any], table: Table) -> None:
+    """Read how points were chosen, and in which order results came; in an older file, that of their ends."""
+    num = len(table.id)
+    if ORIGIN not in group:
+        final = [row for row in range(num) if table.is_final(row)]
+        table.order.extend([-1] * num)
+        for place, row in enumerate(sorted(final, key=lambda row: table.ended[row])):
+            table.order[row] = place
+        table.num_ordered = len(final)
+        table.model.extend([""] * num)
+        for values in (table.known, table.fitted, table.detail):
+            values.extend([0] * num)
+        return
+    table.order.frombytes(columns["order"].astype("q").tobytes())
+    table.num_ordered = max(table.order, default=-1) + 1
+    origin = {column.name: _read_column(group[ORIGIN][column.name]) for column in ORIGIN_COLUMNS}
+    table.model = [sys.intern(text) for text in origin["model"].tolist()]
+    for name in ("known", "fitted", "detail"):
+        getattr(table, name).frombytes(origin[name].astype("q").tobytes())
 
 
 def _read_policy(group: Any) -> PolicyLog:

@@ -162,7 +162,7 @@ class ResultsStore:
             if len(point) != len(names) or len(values) != len(names):
                 wanted = ", ".join(names)
                 raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
-            rows.append((evaluation.id, values, evaluation.submitted))
+            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin))
         if rows:
             self._table.submit(rows)
             self._events.append((SUBMITTED, rows))
@@ -175,7 +175,7 @@ class ResultsStore:
         """
         rows = [
             (number, state, objective, started, ended, rank, host, error, dumps(extra) if extra else "")
-            for number, _, objective, state, _, started, ended, rank, host, error, extra in evaluations
+            for number, _, objective, state, _, started, ended, rank, host, error, extra, _, _ in evaluations
         ]
         if rows:
             self._table.finish(rows)

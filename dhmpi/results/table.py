@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.plain import clean
 
 STATES = tuple(State)
@@ -15,9 +15,11 @@ _CODES: dict[str, int] = {state: code for code, state in enumerate(STATES)}  # a
 _RUNNING = _CODES[State.RUNNING]
 _FINAL = frozenset(code for code, state in enumerate(STATES) if state.is_final)
 _NAN = math.nan
+_UNKNOWN = Origin()
 
-# What is entered of an evaluation when it is sent off: id, values of its dimensions in order, and time.
-Submitted = tuple[int, Sequence[Any], float | None]
+# What is entered of an evaluation when it is sent off: id, values of its dimensions in order, time, and its origin,
+# which older journals do not have.
+Submitted = tuple[int, Sequence[Any], float | None] | tuple[int, Sequence[Any], float | None, Sequence[Any]]
 # And when it has ended: id, state, objective, started, ended, rank, host, error, and extra as JSON text or nothing.
 Finished = tuple[int, str, float | None, float | None, float | None, int, str, str, str]
 
@@ -45,6 +47,12 @@ class Table:
         self.host: list[str] = []
         self.error: dict[int, str] = {}
         self.extra: dict[int, str] = {}
+        self.order = array("q")
+        self.num_ordered = 0
+        self.model: list[str] = []
+        self.known = array("q")
+        self.fitted = array("q")
+        self.detail = array("q")
         self.counts = [0] * len(STATES)
         self._hosts: dict[str, str] = {}  # one clean string per host, not per evaluation
 
@@ -62,7 +70,7 @@ class Table:
             if self.has_ended(again):
                 state = STATES[self.state[rows[again]]].value
                 raise ResultsError(f"evaluation {again} must not be submitted again once it is {state}")
-        for number, values, submitted in evaluations:
+        for number, values, submitted, *origin in evaluations:
             row = rows.get(number)
             if row is not None:
                 self.points[row] = values
@@ -79,6 +87,12 @@ class Table:
             self.ended.append(_NAN)
             self.rank.append(-1)
             self.host.append("")
+            self.order.append(-1)
+            model, known, fitted, detail = origin[0] if origin else _UNKNOWN
+            self.model.append(model)
+            self.known.append(known)
+            self.fitted.append(fitted)
+            self.detail.append(detail)
             self.counts[_RUNNING] += 1
 
     def finish(self, evaluations: Sequence[Finished]) -> None:
@@ -93,6 +107,9 @@ class Table:
         for number, state, objective, started, ended, rank, host, error, extra in evaluations:
             row = rows[number]
             code = _CODES[state]
+            if code in _FINAL and self.order[row] < 0:
+                self.order[row] = self.num_ordered
+                self.num_ordered += 1
             self.counts[self.state[row]] -= 1
             self.counts[code] += 1
             self.state[row] = code
@@ -111,15 +128,19 @@ class Table:
     def has_ended(self, number: int) -> bool:
         """Return whether an evaluation has ended for good."""
         row = self.rows.get(number)
-        return row is not None and self.state[row] in _FINAL
+        return row is not None and self.is_final(row)
 
-    def order(self) -> list[int]:
+    def is_final(self, row: int) -> bool:
+        """Return whether the evaluation in a row has ended for good."""
+        return self.state[row] in _FINAL
+
+    def rows_by_id(self) -> list[int]:
         """Return the rows in order of id."""
         return [self.rows[number] for number in sorted(self.rows)]
 
     def evaluations(self) -> list[Evaluation]:
         """Return all evaluations in order of id."""
-        return [self._evaluation(row) for row in self.order()]
+        return [self._evaluation(row) for row in self.rows_by_id()]
 
     def _evaluation(self, row: int) -> Evaluation:
         return Evaluation(
@@ -134,6 +155,8 @@ class Table:
             host=self.host[row],
             error=self.error.get(row, ""),
             extra=json.loads(self.extra.get(row, "{}")),
+            origin=Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row]),
+            order=self.order[row],
         )
 
 

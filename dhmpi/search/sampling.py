@@ -1,6 +1,6 @@
 """Random points, none of them twice."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable
 
 import numpy as np
 
@@ -41,11 +41,15 @@ class Sampler:
         self._space = space
         self._rng = np.random.default_rng(seed)
         self._draw = draw
-        self._points = self._sequence()
+        self._size = FIRST_BLOCK  # small, because the first worker is waiting
+        self._block: list[Point] = []  # the next point is the last one
 
     def draw(self, seen: Collection[Hashable]) -> Point | None:
         """Return the next point whose key is not among the seen ones, or None if there is none left."""
-        for misses, point in enumerate(self._points, start=1):
+        misses = 0
+        while True:
+            point = self._next()
+            misses += 1
             if self._space.key(point) not in seen:
                 return point
             # In a nearly exhausted space, looking for what is left is faster than hitting it by chance.
@@ -53,10 +57,10 @@ class Sampler:
                 return self._space.unseen(seen, self._rng)
             if misses >= HOPELESS:  # a range between which hardly any number lies, on the scale of its prior
                 return None if self._space.size is None else self._space.unseen(seen, self._rng)
-        return None
 
-    def _sequence(self) -> Iterator[Point]:
-        num = FIRST_BLOCK  # small, because the first worker is waiting
-        while True:
-            yield from self._space.from_unit(self._draw(self._rng, num, len(self._space.dimensions)))
-            num = min(2 * num, LARGEST_BLOCK)
+    def _next(self) -> Point:
+        if not self._block:
+            units = self._draw(self._rng, self._size, len(self._space.dimensions))
+            self._block = self._space.from_unit(units)[::-1]
+            self._size = min(2 * self._size, LARGEST_BLOCK)
+        return self._block.pop()

@@ -1,16 +1,18 @@
 """The contract of all searches: ask for points, tell what became of them."""
 
 import dataclasses
+import reprlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dhmpi.benchmark.dimension import finite_number
 from dhmpi.benchmark.space import Space
-from dhmpi.errors import OptionError
-from dhmpi.evaluation import METHODS, Evaluation, Point
+from dhmpi.errors import EvaluationError, OptionError, did_you_mean
+from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.loader import load_problem
-from dhmpi.options import as_flag, build, check_names, choice
+from dhmpi.options import as_flag, build, check_names, choice, integer
 from dhmpi.search.options import DEFAULT_SEED, CampaignOptions
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ class Search(ABC):
     """Proposes points, one by one, none of them twice; smaller objectives are better.
 
     Calls come in this order: `ask` for points; `tell` each evaluation when it ends, in any order; and again. Points
-    that have been asked and not told are pending. Subclasses write `_propose`; if they learn, `_learn`; and
-    if they care for what is pending, `_lend`.
+    that have been asked and not told are pending. Subclasses write `_propose`; if they learn, `_learn`; if they care
+    for what is pending, `_lend`; and if a point may have to wait for a model, `_is_ready` and `_follow`.
 
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
@@ -37,6 +39,9 @@ class Search(ABC):
 
     Raises:
         InputError: The problem or an option cannot be used.
+
+    Attributes:
+        is_waiting: Whether the latest call got fewer points than it wanted because a model is not ready.
     """
 
     name: ClassVar[str]
@@ -81,7 +86,11 @@ class Search(ABC):
             raise OptionError(
                 f"{label('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
             )
+        self._start = start
         self._first = deque([] if start is None else [start])
+        self.is_waiting = False
+        self._num_known = 0
+        self._origin = Origin()
         self._seen: set[Hashable] = set()
         self._pending: dict[Hashable, Point] = {}
         self._begin(DEFAULT_SEED if options.seed is None else options.seed)
@@ -105,16 +114,52 @@ class Search(ABC):
         size = self.space.size
         return size is not None and len(self._seen) >= size
 
+    @property
+    def learns(self) -> bool:
+        """Whether points depend on results: then none is asked before a worker is there for it."""
+        return True
+
+    def begin_run(self, num_workers: int) -> None:  # noqa: B027  # not every search cares
+        """Say how many workers evaluate; a search whose models are slow may then let time decide.
+
+        By hand, this is not called: then the same results in the same order give the same points.
+        """
+
     def ask(self, num: int = 1) -> list[Point]:
         """Return up to `num` new points; the problem's starting point comes first.
 
-        There are fewer only while points are pending, or when the space is exhausted.
+        There are fewer only while points are pending, or when the space is exhausted. What is due is waited for.
+
+        Raises:
+            OptionError: `num` is no integer of at least 0.
         """
-        points: list[Point] = []
+        return [proposal.point for proposal in self.proposals(num)]
+
+    def proposals(self, num: int = 1, timeout: float | None = None) -> list[Proposal]:
+        """Return up to `num` new points with their origins.
+
+        Args:
+            num: How many.
+            timeout: How long a model may be waited for [s]; then there are fewer, and `is_waiting` says so. None: as
+                long as it takes.
+
+        Raises:
+            OptionError: `num` is no integer of at least 0.
+        """
+        num = integer(0)("num", num)
+        found: list[Proposal] = []
+        self.is_waiting = False
         seen, key_of = self._seen, self.space.key
-        while len(points) < num and not self.is_exhausted:
-            point = self._first.popleft() if self._first else self._propose()
-            if point is None:
+        while len(found) < num and not self.is_exhausted:
+            if self._first:
+                point, origin = self._first.popleft(), Origin(START, self._num_known)
+            elif self._is_ready(0.0 if found and timeout is not None else timeout):
+                proposed = self._propose()
+                if proposed is None:
+                    break
+                point, origin = proposed, self._origin
+            else:
+                self.is_waiting = True
                 break
             key = key_of(point)
             if key in seen:
@@ -122,17 +167,29 @@ class Search(ABC):
             seen.add(key)
             self._pending[key] = point
             self._lend(key, point)
-            points.append(point)
-        return points
+            found.append(Proposal(point, origin))
+        return found
+
+    def repeat(self, origin: Origin) -> Point | None:
+        """Return the point that was asked with this origin, if nothing else has changed; None if there is none.
+
+        To be called in the order of asking, each time after the results have been told that were known then.
+        """
+        if origin.model != START:
+            self._first.clear()  # it was known already
+        self._follow(origin)
+        return next((proposal.point for proposal in self.proposals(1)), None)
 
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
         """Report evaluations; those in a state that is not final stay, or become, pending.
 
         Evaluations that were never asked are welcome: those of an earlier run, or somebody's own.
+
+        Raises:
+            InputError: A point is not in the space, or an objective is no finite number; nothing has been told.
         """
         final = []
-        for evaluation in evaluations:
-            key = self.space.key(evaluation.point)
+        for key, evaluation in [self._identified(each) for each in evaluations]:
             self._seen.add(key)
             if evaluation.state.is_final:
                 self._pending.pop(key, None)
@@ -141,7 +198,30 @@ class Search(ABC):
                 self._pending[key] = evaluation.point
                 self._lend(key, evaluation.point)
         if final:
+            self._num_known += len(final)
             self._learn(final)
+
+    def _identified(self, evaluation: Evaluation) -> tuple[Hashable, Evaluation]:
+        """Return the key of an evaluation's point, and the evaluation with plain values."""
+        if not isinstance(evaluation, Evaluation):
+            raise EvaluationError(f"what is told must be an Evaluation, got {reprlib.repr(evaluation)}; make one")
+        state, value = _checked_result(evaluation)
+        key, point = self._known_point(evaluation.point)
+        if point is not evaluation.point or value is not evaluation.objective or state is not evaluation.state:
+            evaluation = evaluation._replace(point=point, objective=value, state=state)
+        return key, evaluation
+
+    def _known_point(self, point: Point) -> tuple[Hashable, Point]:
+        """Return the key and the canonical form of a point; those that are pending need no check."""
+        if type(self.space) is Space and isinstance(point, dict) and len(point) == len(self.space.names):
+            try:
+                key = self.space.key(point)
+                if key in self._pending:
+                    return key, self._pending[key]
+            except (KeyError, TypeError):
+                pass  # it does not fit, as the next line will say
+        point = self.space.canonical(point)
+        return self.space.key(point), point
 
     def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
         """Go on with a campaign as if it had never stopped; to be called before anything is asked.
@@ -151,7 +231,7 @@ class Search(ABC):
             evaluations: All of its evaluations so far.
         """
         self._begin(seed)
-        self.tell(evaluations)
+        self.tell(_as_told(list(evaluations)))
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""
@@ -160,6 +240,13 @@ class Search(ABC):
     @abstractmethod
     def _propose(self) -> Point | None:
         """Return a point that is not in `_seen`, or None to wait for pending ones; the space is not exhausted."""
+
+    def _is_ready(self, timeout: float | None) -> bool:
+        """Return whether a point can be proposed, at the latest after so many seconds; by default at once."""
+        return True
+
+    def _follow(self, origin: Origin) -> None:  # noqa: B027  # not every search depends on more than what it was told
+        """Let the next proposal be the one with this origin; the default does nothing, since there is just one."""
 
     def _learn(self, evaluations: list[Evaluation]) -> None:  # noqa: B027  # to learn nothing is a choice
         """Take note of final evaluations; the default learns nothing."""
@@ -184,3 +271,39 @@ class Search(ABC):
         from dhmpi.compose import run_search
 
         return run_search(self)
+
+
+def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
+    """Return the state and the objective of an evaluation as plain values."""
+    if not isinstance(evaluation.state, State):
+        if evaluation.state not in tuple(State):
+            remedy = did_you_mean(str(evaluation.state), [state.value for state in State])
+            raise EvaluationError(f"state must be known, got {reprlib.repr(evaluation.state)}; {remedy}")
+        return _checked_result(evaluation._replace(state=State(evaluation.state)))
+    state, value = evaluation.state, evaluation.objective
+    if state is not State.DONE:
+        if value is not None:
+            remedy = f"leave it out, or say {State.DONE}"
+            raise EvaluationError(
+                f"objective of an evaluation that is {state} must be None, got {reprlib.repr(value)}; {remedy}"
+            )
+        return state, None
+    number = finite_number(value)
+    if type(value) is float and number is not None:
+        return state, value
+    if number is None:
+        remedy = f"tell what has none as {State.FAILED}"
+        raise EvaluationError(f"objective must be a finite number, got {reprlib.repr(value)}; {remedy}")
+    return state, float(number)
+
+
+def _as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
+    """Return evaluations in the order in which their results came, if that is known: a file has them in order of id."""
+    final = [each for each in evaluations if each.state.is_final]
+    if all(each.order >= 0 for each in final):
+        final.sort(key=lambda each: each.order)
+    elif all(each.ended is not None for each in final):
+        final.sort(key=lambda each: each.ended or 0.0)
+    else:
+        return evaluations
+    return final + [each for each in evaluations if not each.state.is_final]

@@ -1,13 +1,16 @@
 """What every search must do. A test class inherits the suite and provides the fixture `make`."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from dhmpi.benchmark import HpProblem
-from dhmpi.errors import OptionError
+from dhmpi.errors import EvaluationError, OptionError, ProblemError
 from dhmpi.evaluation import Evaluation, State
 
 
@@ -63,7 +66,13 @@ def distinct(search, points):
 
 
 class SearchContract:
-    """For all searches of hyperparameters; `make(problem, **options)` makes one."""
+    """For all searches of hyperparameters; `make(problem, **options)` makes one.
+
+    Attributes:
+        options: What `make` gives the search besides.
+    """
+
+    options = {}
 
     def test_the_starting_point_is_first(self, make):
         assert make(mixed_problem()).ask(3)[0] == {
@@ -153,7 +162,7 @@ class SearchContract:
             "import json, sys; sys.path.insert(0, 'tests')\n"
             "from contracts.search import converse, done, mixed_problem, objective\n"
             "from dhmpi.search.registry import find\n"
-            f"search = find({make(mixed_problem()).name!r})(mixed_problem(), seed=3)\n"
+            f"search = find({make(mixed_problem()).name!r})(mixed_problem(), seed=3, **{self.options!r})\n"
             "print(json.dumps(converse(search, 14, lambda id, point: done(id, point, objective(point)))))"
         )
         there = json.loads(subprocess.check_output([sys.executable, "-c", code], timeout=60))
@@ -171,6 +180,86 @@ class SearchContract:
             evaluations.append(evaluation)
         second.resume(5, evaluations)
         assert second.ask(1) == whole.ask(1)
+
+    @pytest.mark.parametrize("num", [2.5, -1, "many", True, None])
+    def test_a_number_of_points_is_an_integer(self, make, num):
+        search = make(mixed_problem())
+        with pytest.raises(OptionError, match="num must be an integer of at least 0, got"):
+            search.ask(num)
+        assert search.num_pending == 0
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ({"activation": "selu"}, r"dimension 'activation': value must be one of .* got 'selu'"),
+            ({"units": 65}, "dimension 'units': value must be an integer from 1 to 64, got 65"),
+            ({"units": 2.5}, "dimension 'units': value must be an integer from 1 to 64, got 2.5"),
+            ({"dropout": 1e9}, r"dimension 'dropout': value must be a number from 0.0 to 0.9, got 1000000000.0"),
+            ({"dropout": float("nan")}, "dimension 'dropout': value must be a number .* got nan"),
+            ({"rate": float("inf")}, "dimension 'rate': value must be a number .* got inf"),
+            ({"rate": "fast"}, "dimension 'rate': value must be a number .* got 'fast'"),
+            ({"rate": [1]}, "dimension 'rate': value must be a number .* got \\[1\\]"),
+            ({"depth": 3}, "a point must name dimensions only, got 'depth'"),
+            ({"rate": ...}, "a point must have a value for every dimension, got none for rate"),
+        ],
+    )
+    def test_a_point_that_is_none_is_refused_before_anything_is_learnt(self, make, change, sentence):
+        search, other = make(mixed_problem(), seed=2), make(mixed_problem(), seed=2)
+        [good, point] = search.ask(2)
+        other.ask(2)
+        wrong = {name: value for name, value in (point | change).items() if value is not ...}
+        with pytest.raises(ProblemError, match=sentence):
+            search.tell([done(0, good, 1.0), done(1, wrong, 1.0)])
+        assert search.num_pending == 2
+        for each in (search, other):
+            each.tell([done(0, good, 1.0), done(1, point, 2.0)])
+        assert search.ask(12) == other.ask(12)
+
+    @pytest.mark.parametrize(
+        "value", [float("nan"), float("inf"), None, "1.0", True, 10**400, [1.0], np.float64("nan"), np.array([1.0])]
+    )
+    def test_an_objective_that_is_none_is_refused(self, make, value):
+        search = make(mixed_problem())
+        [point] = search.ask(1)
+        with pytest.raises(EvaluationError, match=r"objective must be a finite number, got .*; tell what has none as"):
+            search.tell([done(0, point, value)])
+        assert search.num_pending == 1
+
+    @pytest.mark.parametrize("what", [({"x": 1}, 2.0), None, 3])
+    def test_only_evaluations_can_be_told(self, make, what):
+        with pytest.raises(EvaluationError, match="what is told must be an Evaluation, got"):
+            make(mixed_problem()).tell([what])
+
+    def test_failures_have_no_objective_and_states_are_known(self, make):
+        search = make(mixed_problem())
+        [point] = search.ask(1)
+        with pytest.raises(EvaluationError, match=r"objective of an evaluation that is FAILED must be None, got 1.0"):
+            search.tell([ended(0, point, State.FAILED)._replace(objective=1.0)])
+        with pytest.raises(EvaluationError, match="state must be known, got 'DON'; did you mean 'DONE'"):
+            search.tell([done(0, point, 1.0)._replace(state="DON")])
+        search.tell([done(0, point, 1.0)._replace(state="DONE")])
+        assert search.num_pending == 0
+
+    def test_numpy_values_become_plain_ones(self, make):
+        search, other = make(mixed_problem(), seed=2), make(mixed_problem(), seed=2)
+        for id, point in enumerate(search.ask(12)):
+            numbers = {"units": np.int64(point["units"]), "dropout": np.float64(point["dropout"])}
+            name = point["activation"]
+            odd = point | numbers | ({"activation": np.str_(name)} if isinstance(name, str) else {})
+            search.tell([done(id, odd, np.float32(objective(point)))])
+        for id, point in enumerate(other.ask(12)):
+            other.tell([done(id, point, float(np.float32(objective(point))))])
+        points = search.ask(5)
+        assert points == other.ask(5)
+        assert all(type(value) in (int, float, str, bool, type(None)) for point in points for value in point.values())
+
+    def test_a_search_can_be_copied(self, make):
+        search = make(mixed_problem())
+        for id, point in enumerate(search.ask(12)):
+            search.tell([done(id, point, objective(point))])
+        copies = [copy.deepcopy(search), pickle.loads(pickle.dumps(search))]
+        points = search.ask(3)
+        assert [each.ask(3) for each in copies] == [points, points]
 
     def test_unknown_options_are_refused(self, make):
         with pytest.raises(OptionError, match="'max_eval'; did you mean 'max_evals'"):

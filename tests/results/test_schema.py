@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, Origin
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
+    ORIGIN_COLUMNS,
     POLICY_COLUMNS,
     STATE_COLUMNS,
     dimension,
@@ -53,13 +54,16 @@ def test_links_are_distinct_and_legal():
 
 
 def test_columns_hold_every_field_of_an_evaluation():
-    assert [column.name for column in COLUMNS] == [name for name in Evaluation._fields if name != "point"]
+    groups = ("point", "origin")
+    assert [column.name for column in COLUMNS] == [name for name in Evaluation._fields if name not in groups]
+    assert tuple(column.name for column in ORIGIN_COLUMNS) == Origin._fields
 
 
 def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
-    assert len(lines) == 2 + len(ATTRIBUTES) + len(COLUMNS) + 1 + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
+    num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
+    assert len(lines) == 2 + num + 1
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
         in lines

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.files import Owner
@@ -90,6 +90,12 @@ def campaigns(draw):
     return Metadata("s", "p", space), evaluations
 
 
+def came(*evaluations):
+    """Return evaluations as a file has them whose results came in this order."""
+    orders = iter(range(len(evaluations)))
+    return [each._replace(order=next(orders)) if each.state.is_final else each for each in evaluations]
+
+
 def same(left, right):
     """Compare as JSON does: 1 is neither 1.0 nor True."""
     return type(left) is type(right) and left == right
@@ -114,7 +120,7 @@ def test_snapshot_and_journal_say_the_same(tmp_path, campaign):
         }
         if all(ord(each) < 0xD800 or ord(each) > 0xDFFF for each in given_one.host + given_one.error):
             assert (found.host, found.error) == (clean["host"], clean["error"])
-        assert found._replace(host="", error="") == given_one._replace(host="", error="")
+        assert found._replace(host="", error="", order=-1) == given_one._replace(host="", error="")
         assert all(same(found.point[name], given_one.point[name]) for name in metadata.space)
     store.close("done")
     assert read(path).evaluations == from_snapshot
@@ -123,7 +129,7 @@ def test_snapshot_and_journal_say_the_same(tmp_path, campaign):
 def test_everything_comes_back(path, metadata, running, ended):
     evaluations = [ended(0), ended(1, State.FAILED, error="Traceback: é\0\ud800"), ended(2, State.TIMEOUT)]
     store = write(path, metadata, evaluations, [running(3)])
-    expected = [ended(0), ended(1, State.FAILED, error="Traceback: é\ufffd?"), ended(2, State.TIMEOUT), running(3)]
+    expected = came(ended(0), ended(1, State.FAILED, error="Traceback: é\ufffd?"), ended(2, State.TIMEOUT), running(3))
     assert read(path).evaluations == store.evaluations == expected
     assert store.counts[State.DONE] == store.counts[State.RUNNING] == 1
     store.close("the end", complete=True)
@@ -174,12 +180,42 @@ def test_h5py_alone_reads_it(path, metadata, running, ended):
         assert [json.loads(each) for each in group["point/act"].asstr()] == ["relu", None, True]
         assert json.loads(group["point/x"].attrs["spec"]) == {"range": [0.0, 1.0]}
         datasets = [
-            item for each in (group, group["point"]) for item in each.values() if isinstance(item, h5py.Dataset)
+            item
+            for each in (group, group["point"], group["origin"])
+            for item in each.values()
+            if isinstance(item, h5py.Dataset)
         ]
-        assert len(datasets) == 15
+        assert len(datasets) == 20
         assert all(each.shape == (3,) and each.chunks and {"unit", "meaning"} <= set(each.attrs) for each in datasets)
         assert file.attrs["search"] == "ambs"
         assert json.loads(file.attrs["command"]) == ["dhmpi", "ambs"]
+
+
+def test_how_points_were_chosen_and_in_which_order_results_came(path, metadata, running, ended):
+    origins = [Origin("design"), Origin("gp-quick", 1, 1, 3), Origin("random", 2)]
+    store = ResultsStore.create(path, metadata)
+    store.submitted([running(number)._replace(origin=origin) for number, origin in enumerate(origins)])
+    store.finished([ended(2), ended(0, State.LOST), ended(1)])
+    store.commit()
+    expected = [
+        ended(0, State.LOST, origin=origins[0]),
+        ended(1, origin=origins[1], order=1),
+        ended(2, origin=origins[2], order=0),
+    ]
+    assert read(path).evaluations == expected
+    store.submitted([running(0)])  # begun again: it was chosen only once
+    store.snapshot()
+    store.finished([ended(0)])
+    store.close("end")
+    assert read(path).evaluations == [ended(0, origin=origins[0], order=2), *expected[1:]]
+
+
+def test_in_an_older_file_results_came_in_the_order_of_their_ends(path, metadata, running, ended):
+    write(path, metadata, [ended(0, ended=9.0), ended(1, ended=8.0)], [running(2)]).close("end")
+    with h5py.File(path, "r+") as file:
+        del file["evaluations/origin"], file["evaluations/order"]
+    expected = [ended(0, ended=9.0, order=1), ended(1, ended=8.0, order=0), running(2)]
+    assert read(path).evaluations == expected
 
 
 def test_values_beyond_their_specification_are_kept(path, metadata, running):
@@ -222,7 +258,7 @@ def test_what_is_refused_is_not_entered(path, metadata, running, ended):
         with pytest.raises(ResultsError, match="must"):
             action(evaluations)
         store.commit()
-        assert read(path).evaluations == store.evaluations == [ended(0), running(1)]
+        assert read(path).evaluations == store.evaluations == came(ended(0), running(1))
 
 
 def test_one_pass_may_submit_lose_and_submit_again(path, metadata, running, ended):
@@ -232,7 +268,7 @@ def test_one_pass_may_submit_lose_and_submit_again(path, metadata, running, ende
     store.finished([ended(0, State.LOST, error="rank 2 is gone", extra={"k": 1}), ended(1)])
     store.submitted([running(0), running(2)])
     store.commit()
-    assert read(path).evaluations == store.evaluations == [running(0), ended(1), running(2)]
+    assert read(path).evaluations == store.evaluations == came(running(0), ended(1), running(2))
     assert (store.counts[State.RUNNING], store.counts[State.DONE]) == (2, 1)
 
 
@@ -344,7 +380,7 @@ def test_a_record_written_twice_changes_nothing(path, metadata, ended):
     for _ in range(2):
         store._journal.append([["s", [[0, list(ended(0).point.values()), 1000.0]]]])
         store._journal.append([["f", [[0, "DONE", 0.0, 1001.0, 1003.0, 1, "nid0", "", ""]]]])
-    assert read(path).evaluations == [ended(0)]
+    assert read(path).evaluations == came(ended(0))
 
 
 def test_journals_of_newer_generations_and_other_campaigns(path, metadata):
@@ -360,7 +396,7 @@ def test_journals_of_newer_generations_and_other_campaigns(path, metadata):
 
 WRITER = """
 import sys
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, store
 store.SNAPSHOT_INTERVAL, store.SNAPSHOT_SHARE = 0.01, 0
 results = ResultsStore.create(sys.argv[1], Metadata("s", "p", {"x": (0, 10**9)}))
@@ -614,7 +650,7 @@ def test_resuming_keeps_what_the_campaign_is(path, metadata, running, ended):
     assert replace(store.metadata, runs=[]) == expected
     assert len(store.metadata.runs) == 1
     assert read(path).metadata == store.metadata
-    assert read(path).evaluations == store.evaluations == [ended(0), running(1)]
+    assert read(path).evaluations == store.evaluations == came(ended(0), running(1))
 
 
 def test_one_writer_at_a_time(path, metadata):

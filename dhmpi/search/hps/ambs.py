@@ -1,13 +1,13 @@
 """AMBS: asynchronous model-based search (Balaprakash et al., HiPC 2018)."""
 
-import math
 import sys
 import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
-from dhmpi.evaluation import Evaluation, Point
+from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
 from dhmpi.options import choice, number, option
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.pool import PoolProposer
@@ -41,19 +41,29 @@ class AMBSOptions:
     )
     kappa: float = option(1.96, number(0), "exploration weight of LCB, in standard deviations")
     xi: float = option(0.01, number(0), "improvement that EI and PI look for, in standard deviations of the objective")
-    ask_budget: float = option(0.05, number(0, exclusive=True), "seconds that proposing a point may take")
+    ask_budget: float | None = option(
+        None,
+        number(0, exclusive=True),
+        "seconds that proposing a point may take at most, waiting for a model included (default: about 0.05, and "
+        "longer where a model is worth waiting for)",
+    )
 
 
 class AMBS(Search):
     """Keeps a surrogate of the objective and takes the point whose acquisition value is best.
 
     Pending points are in the surrogate with a lie in place of their objective, until the truth comes; so workers that
-    ask while others are still busy get different points. The surrogate is fitted again in the background, so no worker
-    ever waits for it. See `Search` for the arguments and `AMBSOptions` for the options.
+    ask while others are still busy get different points. The surrogate is fitted again in the background, and a worker
+    waits for it no longer than evaluations are worth. See `Search` for the arguments and `AMBSOptions` for the options.
     """
 
     name = "ambs"
     Options = AMBSOptions
+
+    @property
+    def learns(self) -> bool:
+        """Whether points depend on results; see `Search`."""
+        return self._proposer is not None
 
     def use(self, executor: Executor | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
         """Let refits run elsewhere, or time go otherwise; to be called before anything is asked.
@@ -69,17 +79,31 @@ class AMBS(Search):
         """Return how long asking for a point took, and what the model is.
 
         Returns:
-            ask_median, ask_p90, ask_p99 and ask_max [s], refits, refit_seconds of the last one, and mode.
+            ask_median, ask_p90, ask_p99 and ask_max [s]; refits, refit_seconds of the last one, mode; and for models
+            model_wait_seconds, points_with_model and points_without_model after the first design.
         """
         proposer = self._proposer
-        refits: dict[str, float | str] = {"refits": 0, "refit_seconds": 0.0, "mode": "random"}
-        if proposer is not None:
-            refits = {"refits": proposer.num_refits, "refit_seconds": proposer.refit_seconds, "mode": proposer.mode}
-        return {**self._latencies.summary(), **refits}
+        if proposer is None:
+            return {**self._latencies.summary(), "refits": 0, "refit_seconds": 0.0, "mode": "random"}
+        refits = proposer.refits
+        return {
+            **self._latencies.summary(),
+            "refits": refits.num_made,
+            "refit_seconds": proposer.refit_seconds,
+            "model_wait_seconds": refits.waited,
+            "points_with_model": self._num_with,
+            "points_without_model": self._num_without,
+            "mode": proposer.mode,
+        }
+
+    def begin_run(self, num_workers: int) -> None:
+        """Let time decide how much work goes into a point, if there are several workers; see `Search`."""
+        if self._proposer is not None:
+            self._proposer.refits.num_workers = num_workers
 
     def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
         """Go on with a campaign, with the model that it would have had; see `Search`."""
-        super().resume(seed, _as_told(list(evaluations)))
+        super().resume(seed, evaluations)
         if self._proposer is not None:
             self._proposer.settle()
 
@@ -88,19 +112,32 @@ class AMBS(Search):
         if not hasattr(self, "_background"):  # else it is that of `use`, or of what was begun before
             self._background = Background()
         self._latencies = Latencies()
+        self._wanted: Origin | None = None
+        self._num_with = self._num_without = 0
         # Of a single point there is nothing to learn.
         is_random = self.own_options.learner == "DUMMY" or self.space.size == 1
         self._sampler = Sampler(self.space, seed, independent if is_random else spread)
-        self._proposer: Proposer | None = None
+        self._proposer: Proposer[Any] | None = None
         if not is_random:
             self._proposer = self._make_proposer(seed)
 
-    def _make_proposer(self, seed: int) -> Proposer:
-        options = self.own_options
+    def _make_proposer(self, seed: int) -> Proposer[Any]:
         use_one_thread()
-        if options.learner == "auto":
-            return RegionalProposer(self.space, seed, options.ask_budget, self._background)
-        return PoolProposer(self.space, seed, options, self._background)
+        kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
+        return kind(self.space, seed, self.own_options, self._background)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on as a copy, maybe in another process."""
+        self.__dict__.update(state)
+        use_one_thread()
+
+    def _is_ready(self, timeout: float | None) -> bool:
+        return self._proposer is None or self._proposer.ready(timeout)
+
+    def _follow(self, origin: Origin) -> None:
+        self._wanted = origin
+        if self._proposer is not None:
+            self._proposer.follow(origin)
 
     def _lend(self, key: Hashable, point: Point) -> None:
         if self._proposer is not None:
@@ -112,19 +149,22 @@ class AMBS(Search):
 
     def _propose(self) -> Point | None:
         begun = self._background.clock()
-        point = self._proposer.propose(self._seen) if self._proposer is not None else None
+        point = self._propose_by_model()
         if point is None:
+            is_first = self._proposer is not None and not self._proposer.refits.due
+            self._num_without += not is_first
+            self._origin = Origin(DESIGN if is_first else RANDOM, self._num_known)
             point = self._sampler.draw(self._seen)
         self._latencies.add(self._background.clock() - begun)
         return point
 
-
-def _as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
-    """Return evaluations in the order in which they ended, if that is known: a file has them in order of id."""
-    final = [evaluation for evaluation in evaluations if evaluation.state.is_final]
-    if any(evaluation.ended is None for evaluation in final):
-        return evaluations
-    return sorted(evaluations, key=lambda each: math.inf if each.ended is None else each.ended)
+    def _propose_by_model(self) -> Point | None:
+        if self._proposer is None or (self._wanted is not None and not self._wanted.fitted):
+            return None
+        point = self._proposer.propose(self._seen)
+        self._num_with += point is not None
+        self._origin = self._proposer.origin
+        return point
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ class NasRandom(NasSearch):
         super()._begin(seed)
         self._sampler = Sampler(self.space, seed)
 
+    @property
+    def learns(self) -> bool:
+        """False: points depend on the seed alone."""
+        return False
+
     def _propose(self) -> Point | None:
         return self._sampler.draw(self._seen)
 

@@ -1,7 +1,9 @@
-import json
+import copy
+import pickle
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,11 +12,10 @@ from contracts.search import SearchContract, converse, done, ended, mixed_proble
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import ACQ_FUNCS, AMBS, LIES
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.hps.surrogate import pool
-from dhmpi.search.hps.surrogate.pool import NUM_INITIAL_POINTS
 
 MODELS = ["RF", "ET", "GBRT", "GP"]
 
@@ -29,36 +30,29 @@ def inline(problem, **options):
 class TestContract(SearchContract):
     @pytest.fixture
     def make(self):
-        return lambda problem, **options: inline(problem, learner="RF", **options)
+        return lambda problem, **options: AMBS(problem, **options)
 
-    def test_another_process_gives_the_same_points(self, make):
-        """As in the contract, with refits that are done at once."""
-        code = (
-            "import json, sys; sys.path.insert(0, 'tests')\n"
-            "from contracts.executors import Inline\n"
-            "from contracts.search import converse, done, mixed_problem, objective\n"
-            "from dhmpi.search.registry import find\n"
-            "search = find('ambs')(mixed_problem(), learner='RF', seed=3)\n"
-            "search.use(Inline())\n"
-            "print(json.dumps(converse(search, 24, lambda id, point: done(id, point, objective(point)))))"
-        )
-        there = json.loads(subprocess.check_output([sys.executable, "-c", code], timeout=60))
-        assert there == converse(make(mixed_problem(), seed=3), 24, lambda id, point: done(id, point, objective(point)))
+
+class TestForestContract(SearchContract):
+    options = {"learner": "RF"}
+
+    @pytest.fixture
+    def make(self):
+        return lambda problem, **options: inline(problem, learner="RF", **options)
 
 
 class TestGaussianProcessContract(SearchContract):
+    options = {"learner": "GP", "acq_func": "EI"}
+
     @pytest.fixture
     def make(self):
         return lambda problem, **options: inline(problem, learner="GP", acq_func="EI", **options)
-
-    def test_another_process_gives_the_same_points(self, make):
-        """The registry's default is another learner; the forest's contract covers this."""
 
 
 @pytest.fixture(scope="module")
 def history():
     search = RandomSearch(mixed_problem(), seed=1)
-    return [done(id, point, objective(point)) for id, point in enumerate(search.ask(NUM_INITIAL_POINTS + 2))]
+    return [done(id, point, objective(point)) for id, point in enumerate(search.ask(12))]
 
 
 @pytest.mark.parametrize("liar_strategy", LIES)
@@ -105,22 +99,135 @@ def test_a_search_is_resumed_with_a_model_although_nobody_waits_for_refits_later
 
 
 @pytest.mark.parametrize("learner", MODELS)
-def test_nobody_waits_for_a_refit_that_never_ends(history, learner):
+def test_many_workers_do_not_wait_for_a_later_model(history, learner):
     executor = Later()
     search = AMBS(mixed_problem(), learner=learner)
     search.use(executor)
+    search.begin_run(200)
     search.tell(history)
-    assert len(search.ask(50)) == 50
-    assert search.statistics()["mode"] == "initial"
+    assert search.proposals(50, 0.0) == []
+    assert search.is_waiting
     executor.run()
-    assert len(search.ask(1)) == 1
-    executor.run()  # what happened meanwhile, which was much
-    assert len(search.ask(1)) == 1
+    points = [proposal.point for proposal in search.proposals(50, 0.0)]
+    assert len(points) == 50
+    assert not search.is_waiting
     assert search.statistics()["mode"] == learner
-    search.tell([done(50 + id, point, 1.0) for id, point in enumerate(search.ask(30))])
+    search.tell([done(50 + id, point, 1.0) for id, point in enumerate(points[:30])])
     assert len(executor.jobs) == 1
-    assert len(search.ask(100)) == 100
-    assert search.statistics()["refits"] == 1
+    assert search.proposals(100, 0.0) == []  # for a moment
+    time.sleep(0.05)
+    proposals = search.proposals(100, 0.0)
+    assert len(proposals) == 100
+    assert {(each.origin.known, each.origin.fitted) for each in proposals} == {(42, 12)}
+
+
+@pytest.mark.parametrize("learner", ["auto", *MODELS])
+@pytest.mark.parametrize("num_workers", [None, 1, 4])
+def test_every_point_after_the_first_results_comes_from_a_model(learner, num_workers):
+    """However short evaluations are: results come as soon as points are asked."""
+    search = AMBS(mixed_problem(), learner=learner)
+    if num_workers is not None:
+        search.begin_run(num_workers)
+    origins = []
+    for id in range(60):
+        [(point, origin)] = search.proposals(1)
+        origins.append(origin)
+        search.tell([done(id, point, objective(point))])
+    assert [origin.model for origin in origins[:11]] == ["start", *["design"] * 9, search.statistics()["mode"]]
+    assert all(origin.fitted for origin in origins[10:])
+    assert all(origin.known - origin.fitted <= max(num_workers or 1, origin.known / 10) for origin in origins[10:])
+    assert search.statistics()["points_without_model"] == 0
+
+
+def test_what_was_asked_before_the_first_results_is_the_first_design():
+    search = AMBS(mixed_problem(), learner="RF")
+    search.begin_run(30)
+    points = search.proposals(30, 0.0)
+    assert {origin.model for _, origin in points} == {"start", "design"}
+    search.tell([done(id, point, objective(point)) for id, (point, _) in enumerate(points[:9])])
+    assert search.proposals(1, 0.0)[0].origin == Origin("design", 9)
+    search.tell([done(9, points[9].point, 1.0)])
+    [(_, origin)] = search.proposals(1)
+    assert (origin.model, origin.fitted) == ("RF", 10)
+
+
+def test_a_budget_that_was_set_is_a_hard_limit(history):
+    search = AMBS(mixed_problem(), learner="RF", ask_budget=0.05)
+    search.use(Later())
+    search.tell(history)
+    begun = time.perf_counter()
+    [first, second] = search.proposals(2)
+    assert 0.1 <= time.perf_counter() - begun < 5
+    assert (first.origin.model, second.origin.model) == ("random", "random")
+    assert search.statistics()["points_without_model"] == 2
+
+
+@pytest.mark.parametrize("learner", ["auto", *MODELS])
+def test_the_same_results_in_the_same_order_give_the_same_points(learner):
+    """With the thread in the background, and one point or several pending."""
+    for num_pending in (1, 3):
+        first, second = (
+            converse(AMBS(mixed_problem(), learner=learner, seed=2), 40, evaluated, num_pending) for _ in range(2)
+        )
+        assert first == second
+
+
+def evaluated(id, point):
+    if point["units"] > 50:
+        return ended(id, point, State.FAILED)
+    return done(id, point, objective(point))
+
+
+@pytest.mark.parametrize("learner", ["auto", *MODELS, "DUMMY"])
+def test_what_workers_were_given_can_be_asked_again(learner):
+    """Whatever time had decided: the origins say it."""
+    search, waiting, told, asked = AMBS(mixed_problem(), learner=learner, seed=4), [], [], []
+    search.begin_run(6)
+    rng = np.random.default_rng(2)
+    while len(asked) < 60:
+        new = search.proposals(6 - len(waiting), 0.01)
+        waiting += [Evaluation(len(asked) + id, *each[:1], origin=each.origin) for id, each in enumerate(new)]
+        asked += new
+        if waiting:
+            each = waiting.pop(int(rng.integers(len(waiting))))
+            told.append(evaluated(each.id, each.point)._replace(started=0.0, ended=float(rng.choice([1e-3, 60.0]))))
+            search.tell(told[-1:])
+    again, num = AMBS(mixed_problem(), learner=learner, seed=4), 0
+    for point, origin in asked:
+        again.tell(told[num : origin.known])
+        num = max(num, origin.known)
+        assert again.repeat(origin) == point
+
+
+@pytest.mark.parametrize("learner", ["auto", *MODELS])
+def test_where_evaluations_fail_is_learnt(learner):
+    problem, results = HpProblem(), []
+    for name in "abcd":
+        problem.add_dim(name, (0.0, 1.0))
+
+    def evaluate(id, point):
+        fails = sum(point.values()) > 1
+        results.append(not fails)
+        if fails:
+            return ended(id, point, State.FAILED)
+        return done(id, point, sum((value - 0.2) ** 2 for value in point.values()))
+
+    converse(AMBS(problem, learner=learner), 100, evaluate)
+    assert sum(results[50:]) >= 0.6 * 50
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda search: pickle.loads(pickle.dumps(search))])
+@pytest.mark.parametrize("learner", ["auto", *MODELS, "DUMMY"])
+def test_a_copy_goes_on_as_the_search_does(history, learner, copy_of):
+    search = AMBS(mixed_problem(), learner=learner)
+    search.ask(2)
+    search.tell(history)  # a model is being made
+    other = copy_of(search)
+    points = [each.ask(3) for each in (search, other)]
+    assert points[0] == points[1]
+    for each in (search, other):
+        each.tell([done(20 + id, point, objective(point)) for id, point in enumerate(points[0])])
+    assert search.ask(3) == other.ask(3)
 
 
 def test_what_a_refit_raises_is_raised_at_the_next_call(history, monkeypatch):
@@ -131,8 +238,9 @@ def test_what_a_refit_raises_is_raised_at_the_next_call(history, monkeypatch):
     search = AMBS(mixed_problem(), learner="RF")
     executor = Later()
     search.use(executor)
+    search.begin_run(2)
     search.tell(history)
-    search.ask(1)
+    assert search.proposals(1, 0.0) == []
     future, job = executor.jobs[0]
     with pytest.raises(MemoryError) as caught:
         job()
@@ -166,12 +274,15 @@ def test_a_finite_space_is_searched_to_its_end(learner):
     assert search.ask(1) == []
 
 
-def test_the_search_goes_on_at_random_while_everything_fails():
-    search = inline(mixed_problem(), learner="RF")
-    for _ in range(3):
-        search.tell([ended(0, point, State.FAILED) for point in search.ask(10)])
-    assert search.statistics()["mode"] == "initial"
-    assert len(search.ask(5)) == 5
+@pytest.mark.parametrize("learner", ["auto", *MODELS])
+def test_while_everything_fails_points_are_far_from_failures(learner):
+    problem = HpProblem()
+    problem.add_dim("x", (0.0, 1.0))
+    search = inline(problem, learner=learner)
+    search.tell([ended(id, {"x": 0.02 * id}, State.FAILED) for id in range(26)])
+    points = [point["x"] for point in search.ask(5)]
+    assert search.statistics()["mode"] != "initial"
+    assert min(points) > 0.5
 
 
 @pytest.mark.parametrize("learner", ["RF", "GP"])
@@ -222,6 +333,7 @@ def test_a_program_ends_while_a_refit_is_running():
         "from contracts.search import done, mixed_problem, objective\n"
         "from dhmpi.search.hps.ambs import AMBS\n"
         "search = AMBS(mixed_problem(), learner='RF')\n"
+        "search.begin_run(4000)\n"
         "search.tell([done(id, point, objective(point)) for id, point in enumerate(search.ask(4000))])\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)

@@ -81,9 +81,11 @@ class Scale(NamedTuple):
         """Return the scale of objectives.
 
         Args:
-            objectives: Shape (num,); at least one is no NaN.
+            objectives: Shape (num,), NaN for failures.
             bend: Where it turns from linear to logarithmic, in medians of the distance from the best.
         """
+        if np.isnan(objectives).all():
+            objectives = np.zeros(1)
         unit = float(np.nanmax(np.abs(objectives))) or 1.0  # a square of 1e300 would overflow
         straight = cls(unit, float(np.nanmax(objectives)), float(np.nanmin(objectives)) / unit, math.inf)
         above = straight._bent(objectives) - straight.best

@@ -15,6 +15,28 @@ Result = TypeVar("Result")
 Job = tuple[Future[Any], Callable[[], Any]]
 
 
+class Ended:
+    """A job that has ended: what is left of its future in a copy of a search.
+
+    Args:
+        result: What it returned.
+    """
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def done(self) -> bool:
+        """Return True."""
+        return True
+
+    def result(self) -> Any:
+        """Return what the job returned."""
+        return self._result
+
+    def exception(self, timeout: float | None = None) -> None:
+        """Return None: it did not fail."""
+
+
 class _Worker(Thread):
     """The thread; `is_ending` is for the job that it runs."""
 
@@ -100,3 +122,8 @@ class Background:
         if self._executor is None:
             self._executor = BackgroundThread()
         return self._executor.submit(function, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the thread out: a copy gets one of its own."""
+        is_own = isinstance(self._executor, BackgroundThread)
+        return self.__dict__ | {"_executor": None if is_own else self._executor}

@@ -60,12 +60,16 @@ class Candidates:
             self.num_left -= 1
         return index
 
-    def best(self, scores: Matrix) -> int:
+    def best(self, scores: Matrix, penalty: Matrix) -> int:
         """Return the index of the smallest score, shape (num,), of what is left, or -1 if nothing is.
 
         The first of those that differ by rounding only: lies that come and go leave noise in the scores.
+
+        Args:
+            scores: Shape (num,).
+            penalty: Infinity for those that are gone or out of the question, 0 for the others, shape (num,).
         """
-        left = scores + self.penalty
+        left = scores + penalty
         smallest = float(left.min())
         return int((left <= smallest + 1e-9 * abs(smallest) + 1e-14).argmax()) if self.num_left else -1
 

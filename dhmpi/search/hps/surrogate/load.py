@@ -1,5 +1,6 @@
 """How fast proposals must come, and how much work may go into each."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -36,51 +37,84 @@ PACES = (
 MOST_BUSY = 0.5
 # Weight of the newest evaluation in the mean duration, and of the newest proposal in the slowness.
 NEWEST = 0.05
+# Shorter evaluations count as if they lasted so long [s]: what they cost is nothing, what they find is as good.
+SHORTEST = 0.5
+
+
+class Durations:
+    """The mean duration of evaluations, the latest ones above all.
+
+    Attributes:
+        mean: In seconds; None as long as nobody has told one.
+    """
+
+    def __init__(self) -> None:
+        self.mean: float | None = None
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Take note of how long an evaluation took, if that is known."""
+        if evaluation.started is not None and evaluation.ended is not None:
+            seconds = max(evaluation.ended - evaluation.started, 0.0)
+            known = seconds if self.mean is None else self.mean
+            self.mean = known + NEWEST * (seconds - known)
 
 
 class Load:
     """Chooses the pace: the best one that serves as many points as the workers use up, within the budget.
 
-    Workers use up pending / duration points a second (Little's law), a pace serves 1 / cost.
+    Workers use up workers / duration points a second (Little's law), a pace serves 1 / cost. Where there are no workers
+    who would wait, what it costs on a machine of today decides, and no clock.
 
     Args:
         ask_budget: Seconds that a proposal may take.
         clock: Returns seconds.
+        durations: How long evaluations take.
 
     Attributes:
         pace: The pace in force.
+        num_polished: How many candidates have been followed downhill for the proposal that is being made.
     """
 
-    def __init__(self, ask_budget: float, clock: Callable[[], float]) -> None:
-        self._ask_budget, self._clock = ask_budget, clock
-        self._duration: float | None = None
+    def __init__(self, ask_budget: float, clock: Callable[[], float], durations: Durations) -> None:
+        self._ask_budget, self._clock, self._durations = ask_budget, clock, durations
         self._slowness = 1.0
-        self._begun = 0.0
+        self._end = math.inf
+        self._most_polished: float = math.inf
+        self.num_polished = 0
         self.pace = PACES[0]
 
-    def told(self, evaluation: Evaluation) -> None:
-        """Take note of how long an evaluation took, if that is known."""
-        if evaluation.started is not None and evaluation.ended is not None:
-            seconds = max(evaluation.ended - evaluation.started, 0.0)
-            known = seconds if self._duration is None else self._duration
-            self._duration = known + NEWEST * (seconds - known)
+    def choose(self, num_workers: int | None) -> None:
+        """Set the pace.
 
-    def choose(self, num_pending: int) -> None:
-        """Set the pace for so many points that are pending."""
-        demand = num_pending / self._duration if self._duration else 0.0
+        Args:
+            num_workers: How many workers would wait; None without a clock.
+        """
+        self._most_polished = math.inf
+        mean, slowness, demand, self._end = self._durations.mean, 1.0, 0.0, math.inf
+        if num_workers is not None:
+            slowness, self._end = self._slowness, self._clock() + self._ask_budget / 2
+            demand = 0.0 if mean is None else num_workers / max(mean, SHORTEST)
         for self.pace in PACES:  # the last one if nothing fits: it serves most
-            cost = self.pace.seconds * self._slowness
+            cost = self.pace.seconds * slowness
             if cost * self.pace.batch <= self._ask_budget and cost * demand <= MOST_BUSY:
                 return
+
+    def repeat(self, name: str, num_polished: int) -> None:
+        """Set a pace that was chosen before, and how far a proposal had got with it."""
+        [self.pace] = [pace for pace in PACES if pace.name == name]
+        self._end, self._most_polished = math.inf, num_polished
 
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Measure a proposal, or a batch of them."""
-        self._begun = self._clock()
+        begun, self.num_polished = self._clock(), 0
         yield
-        slowness = (self._clock() - self._begun) / (self.pace.seconds * self.pace.batch)
+        slowness = (self._clock() - begun) / (self.pace.seconds * self.pace.batch)
         self._slowness += NEWEST * (slowness - self._slowness)
 
     def is_time_left(self) -> bool:
-        """Whether less than half of the budget has been used for the proposal that is being made."""
-        return self._clock() - self._begun < self._ask_budget / 2
+        """Whether one more candidate may be followed downhill: half of the budget has not been used yet."""
+        if self.num_polished >= self._most_polished or (self._end < math.inf and self._clock() >= self._end):
+            return False
+        self.num_polished += 1
+        return True

@@ -9,6 +9,7 @@ from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
 from dhmpi.search.hps.surrogate.archive import Scale
 from dhmpi.search.hps.surrogate.candidates import Candidates
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.feasibility import required
 from dhmpi.search.hps.surrogate.learner import Learner, Places
 from dhmpi.search.hps.surrogate.task import Event
 
@@ -27,6 +28,7 @@ class Model:
         seed: Seed of the search.
         block: How many lots of candidates there were before, since the last refit to new objectives.
         options: acq_func, liar_strategy, kappa and xi, as in `AMBSOptions`.
+        success: How probable the success of each candidate is, shape (num_candidates,); None if nothing has failed.
 
     Attributes:
         seconds: How long it took to make.
@@ -41,10 +43,11 @@ class Model:
         seed: int,
         block: int,
         options: Any,
+        success: Matrix | None,
     ) -> None:
         self.learner, self.candidates, self._places = learner, candidates, places
         self.num_fitted, self.block = len(objectives), block
-        self._seed, self._options = seed, options
+        self._seed, self._options, self._success = seed, options, success
         self._scale = Scale.of(objectives, learner.bend)
         standard = self._scale.standard(objectives)
         lies = {"cl_min": standard.min(), "cl_mean": standard.mean(), "cl_max": standard.max()}
@@ -90,13 +93,23 @@ class Model:
         """Return the index of the most promising candidate, or -1 if none is left."""
         options, posterior = self._options, self.learner.posterior
         names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
-        posterior = posterior._replace(mean=posterior.mean + self.candidates.penalty)
+        penalty = self._penalty()
+        posterior = posterior._replace(mean=posterior.mean + penalty)
         scores = score(names, posterior, self._best, options.kappa, options.xi)
-        picked = [self.candidates.best(each) for each in scores]
+        picked = [self.candidates.best(each, penalty) for each in scores]
         if len(set(picked)) == 1:
             return picked[0]
-        rng = np.random.default_rng((self._seed, self.num_fitted, self._num_known))
-        return picked[hedge([float(posterior.mean[index]) for index in picked], rng)]
+        return picked[hedge([float(posterior.mean[index]) for index in picked], self._rng(0))]
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, self.num_fitted, self._num_known, purpose))
+
+    def _penalty(self) -> Matrix:
+        """Return 0 for candidates that may be proposed, infinity for the others, shape (num_candidates,)."""
+        if self._success is None:
+            return self.candidates.penalty
+        possible = np.where(self.candidates.penalty > 0, -1.0, self._success)
+        return np.where(possible >= required(possible, self._rng(1)), self.candidates.penalty, np.inf)
 
     def _take(self, rows: Matrix) -> Places:
         """Take rows away from the candidates, and return their places."""

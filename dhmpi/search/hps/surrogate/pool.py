@@ -1,55 +1,38 @@
 """The proposer that chooses from a pool of candidates by a model, which is renewed in the background."""
 
 from collections.abc import Collection, Hashable, Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from dhmpi.benchmark.space import Space
-from dhmpi.evaluation import Evaluation, Point
-from dhmpi.search.hps.surrogate.archive import Archive
+from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.task import Event, Task
 
 if TYPE_CHECKING:
     from dhmpi.search.hps.surrogate.model import Model
 
-# Evaluations that must be done before a model is worth asking; skopt's default.
-NUM_INITIAL_POINTS = 10
-# New evaluations after which the model is due for a refit: a share of those it knows, within limits.
-SHARE, FEWEST, MOST = 0.05, 8, 1000
-# How many events may be taken in at once while somebody is waiting for a point: few, unless they come so fast that the
+# How many events may be taken in while somebody is waiting for a point: few, unless they come so fast that the
 # background has not caught up with them after some rounds.
-FEW_EVENTS, MOST_EVENTS, NUM_ROUNDS = 8, 64, 3
+FEW_EVENTS, NUM_ROUNDS = 8, 3
 # Lots of candidates per model; a space in which these are not enough is nearly exhausted.
 MOST_BLOCKS = 16
 
 
-class PoolProposer(Proposer):
+class PoolProposer(Proposer["Model"]):
     """Proposes candidates of a model; lies and truths are in the model from the moment that they are known.
 
-    Refits are due at counts of evaluations that follow from the counts at which something was done, and never when the
-    clock says so. So a campaign that is resumed has the model that it would have had.
-
-    Args:
-        space: Where the points lie.
-        seed: What all random choices depend on.
-        options: As in `AMBSOptions`.
-        background: Where refits run.
+    See `Proposer` for the arguments.
     """
 
+    most: ClassVar[int] = 1000
+
     def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
-        self._space, self._seed, self._options, self._background = space, seed, options, background
-        self._encoding = Encoding(space)
-        self._archive = Archive(self._encoding.num_columns)
-        self._num_done = 0
-        self._due, self._next_due = 0, 0
-        self._pending: dict[Hashable, Matrix] = {}
+        super().__init__(space, seed, options, background)
         self._model: Model | None = None
-        self._job: Future[Model] | None = None
         # What has happened since the job began, and how often it has caught up with that.
         self._since: list[Event] = []
         self._num_rounds = 0
@@ -69,7 +52,7 @@ class PoolProposer(Proposer):
         self._pending[key] = row
         if self._model:
             self._model.lend([key], row[None])
-        if self._job:
+        if self.refits.job:
             self._since.append(Event(key, row))
 
     def told(self, evaluations: Sequence[Evaluation]) -> None:
@@ -79,19 +62,20 @@ class PoolProposer(Proposer):
         before = len(self._archive)
         self._archive.extend(rows, [each.objective for each in evaluations])
         objectives = self._archive.objectives[before:]
-        for number, each in enumerate(evaluations, start=before + 1):
-            self._count(number, each.objective is not None)
+        for each in evaluations:
+            self.refits.durations.add(each)
+            self.refits.told()
         if self._model:
             self._model.learn(keys, rows, objectives)
-        if self._job:
+        if self.refits.job:
             self._since += map(Event, keys, rows, [True] * len(keys), objectives.tolist())
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return the most promising candidate; see `Proposer`."""
-        self._advance()
         if not self._model:
             return None
+        self.detail = self._model.block
         candidates = self._model.candidates
         while (index := self._model.choose()) >= 0:
             point = candidates.point(index)
@@ -101,13 +85,6 @@ class PoolProposer(Proposer):
             candidates.take(candidates.rows[index])
         return None
 
-    def settle(self) -> None:
-        """Wait until no refit is due; see `Proposer`."""
-        self._advance()
-        while self._job:
-            self._job.exception()  # waits; what it raised is raised again by what follows
-            self._advance()
-
     def _rows(self, keys: Sequence[Hashable], evaluations: Sequence[Evaluation]) -> Matrix:
         """Return the rows of evaluations, which are pending no more."""
         found = [self._pending.pop(key, None) for key in keys]
@@ -115,46 +92,40 @@ class PoolProposer(Proposer):
         encoded = iter(self._encoding.encode(new) if new else ())
         return np.array([next(encoded) if row is None else row for row in found])
 
-    def _count(self, num: int, is_done: bool) -> None:
-        """Set the next refit when as many evaluations are final."""
-        self._num_done += is_done
-        if self._num_done >= NUM_INITIAL_POINTS and num >= self._next_due:
-            self._due = num
-            self._next_due = num + min(max(int(SHARE * num), FEWEST), MOST)
-
-    def _advance(self) -> None:
-        """Take over what the background has done, and give it what is due; never wait."""
-        while not self._job or self._job.done():
-            if self._job:
-                self._take_over(self._job)
-            elif task := self._task():
-                self._since, self._num_rounds = [], 0
-                self._job = self._background.submit(_refit, task)
-            else:
-                return
-
-    def _take_over(self, job: "Future[Model]") -> None:
-        self._job = None
-        model, events = job.result(), self._since
-        self._since = []
-        if len(events) > (FEW_EVENTS if self._num_rounds < NUM_ROUNDS else MOST_EVENTS):
-            self._num_rounds += 1
-            self._job = self._background.submit(_catch_up, model, events)
-            return
-        model.apply(events)
-        self._model = model
-        self.num_refits += 1
-        self.refit_seconds = model.seconds
-
-    def _task(self) -> Task | None:
-        """Return what is due: a refit, or more candidates, which come from a refit to the same evaluations."""
-        num, block = self._due, 0
-        if self._model and self._model.num_fitted == num:
+    def _begin_refit(self) -> bool:
+        """Begin with what is due: a refit, or more candidates, which come from a refit to the same evaluations."""
+        num, block = self.refits.due, 0
+        if self._model and self.refits.fitted == num:
             if not self._model.candidates.is_low or self._model.block >= MOST_BLOCKS:
-                return None
+                return False
             block = self._model.block + 1
         if not num:
-            return None
+            return False
+        self._since, self._num_rounds = [], 0
+        self.refits.begin(_refit, self._task(num, block))
+        return True
+
+    def _take_over(self) -> None:
+        assert self.refits.job is not None
+        model, events = self.refits.job.result(), self._since
+        self._since = []
+        if len(events) > FEW_EVENTS and self._num_rounds < NUM_ROUNDS:
+            self._num_rounds += 1
+            self.refits.begin(_catch_up, model, events)
+            return
+        model.apply(events)
+        self._model = self.refits.take(model.num_fitted)
+        self.refit_seconds = model.seconds
+
+    def _make(self, origin: Origin) -> None:
+        if self._model is None or (self._model.num_fitted, self._model.block) != (origin.fitted, origin.detail):
+            self._model = _refit(self._task(origin.fitted, origin.detail))
+            self.refits.fitted = origin.fitted
+
+    def _is_needed(self) -> bool:
+        return self._model is None or not self._model.candidates.num_left
+
+    def _task(self, num: int, block: int) -> Task:
         pending = [Event(key, row) for key, row in self._pending.items()]
         archive = self._archive
         common = self._encoding, self._seed, self._options, self._background.clock

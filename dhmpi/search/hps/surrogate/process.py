@@ -3,11 +3,11 @@
 The inverse, since products of matrices let other threads go on; scipy's triangular solvers keep the interpreter.
 """
 
-import warnings
+from collections.abc import Callable
 
 import numpy as np
 import skopt.space
-from sklearn.exceptions import ConvergenceWarning
+from scipy.optimize import minimize
 from skopt.utils import cook_estimator
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
@@ -19,6 +19,8 @@ POINTS_PER_SECOND = 12_000
 FEWEST, MOST = 64, 2000
 # Least variance of what is taken in: candidates may be nearer to each other than rounding can tell apart.
 JITTER = 1e-6
+# How far from their bounds parameters stay.
+INSIDE = 1e-3
 
 
 class Process(Learner):
@@ -41,13 +43,11 @@ class Process(Learner):
         unit_cube = skopt.space.Space([(0.0, 1.0)] * num_columns)  # the kernel follows from the space
         # No restarts: they come to the same likelihood in seven times the time.
         self._model = cook_estimator("GP", space=unit_cube, random_state=seed, n_restarts_optimizer=0)
+        self._model.set_params(optimizer=_most_probable)
 
     def fit(self, rows: Matrix, values: Matrix) -> None:
         """Fit the kernel to the points; see `Learner`."""
-        with warnings.catch_warnings():
-            # A kernel parameter at its bound is what a flat objective looks like; it is no fault.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._model.fit(rows, values)
+        self._model.fit(rows, values)
         self._kernel, self._noise = self._model.kernel_, float(self._model.noise_ or 0.0) + JITTER
         self._shift, self._unit = float(self._model.y_train_mean_), float(self._model.y_train_std_)
         num = len(rows)
@@ -129,3 +129,15 @@ class Process(Learner):
 
     def _posterior(self, mean: Matrix, variance: Matrix) -> Posterior:
         return Posterior(self._shift + self._unit * mean, self._unit * np.sqrt(np.maximum(variance, 0.0)))
+
+
+def _most_probable(
+    surprise: Callable[..., tuple[float, Matrix]], start: Matrix, bounds: Matrix
+) -> tuple[Matrix, float]:
+    """Return the kernel parameters of least surprise, and that; scikit-learn's optimizer, but for their bounds.
+
+    A parameter at its bound is what a flat objective looks like; scikit-learn would warn of it, which is no fault, and
+    warnings cannot be silenced in one thread alone.
+    """
+    found = minimize(surprise, start, method="L-BFGS-B", jac=True, bounds=bounds)
+    return np.clip(found.x, bounds[:, 0] + INSIDE, bounds[:, 1] - INSIDE), float(found.fun)

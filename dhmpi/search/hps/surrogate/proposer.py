@@ -1,26 +1,66 @@
-"""The contract of what proposes points once something is known."""
+"""What proposes points once something is known."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
-from dhmpi.evaluation import Evaluation, Point
+from dhmpi.benchmark.space import Space
+from dhmpi.evaluation import Evaluation, Origin, Point
+from dhmpi.search.hps.surrogate.archive import Archive
+from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.search.hps.surrogate.refits import Refits, first_results
+
+Made = TypeVar("Made")
+# Seconds that a point should take where the options set no limit.
+GUIDE = 0.05
 
 
-class Proposer(ABC):
-    """Knows all final and all pending points, and proposes new ones without letting anybody wait.
+def guide(options: Any) -> float:
+    """Return how many seconds a point should take."""
+    return GUIDE if options.ask_budget is None else float(options.ask_budget)
+
+
+class Proposer(ABC, Generic[Made]):
+    """Knows all final and all pending points, and proposes new ones by a model.
+
+    Calls come in this order: `told` and `asked` at any time; `propose` after `ready` has said that it may. To repeat
+    what was done before, `follow` takes the place of `ready`.
+
+    Args:
+        space: Where the points lie.
+        seed: What all random choices depend on.
+        options: As in `AMBSOptions`.
+        background: Where models are made.
 
     Attributes:
-        num_refits: How many models have been fitted.
+        refits: Its models.
         refit_seconds: How long the last one took [s].
+        detail: What the latest proposal depended on besides; see `Origin`.
     """
 
-    num_refits = 0
-    refit_seconds = 0.0
+    most: ClassVar[int]
+
+    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
+        self._space, self._seed, self._options, self._background = space, seed, options, background
+        self._encoding = Encoding(space)
+        self._archive = Archive(self._encoding.num_columns)
+        self._pending: dict[Hashable, Matrix] = {}
+        first = first_results(len(space.dimensions))
+        self.refits: Refits[Made] = Refits(background, first, self.most, options.ask_budget, guide(options))
+        self.refit_seconds = 0.0
+        self.detail = 0
+        self._wanted: Origin | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the latest proposal."""
+        return Origin(self.mode, self.refits.num_known, self.refits.fitted, self.detail)
 
     @property
     @abstractmethod
     def mode(self) -> str:
-        """What the proposals come from now, in one word."""
+        """What the proposals come from now, in one word; `initial` before there is a model."""
 
     @abstractmethod
     def asked(self, key: Hashable, point: Point) -> None:
@@ -30,10 +70,62 @@ class Proposer(ABC):
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Take note of final evaluations, also of points that were never pending."""
 
+    def ready(self, timeout: float | None) -> bool:
+        """Return whether a point may be proposed; wait for a model that is due as long as that is worth it.
+
+        Args:
+            timeout: How long at most [s]; None: as long as it takes.
+        """
+        if self._wanted is not None:
+            return True
+        self._advance()
+        while self.refits.job is not None:
+            if not self.refits.wait(timeout, self._is_needed()):
+                return False
+            if not self.refits.job.done():
+                break
+            self._advance()
+            timeout = None if timeout is None else 0.0
+        self.refits.proposed()
+        return True
+
     @abstractmethod
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return a point whose key is not among the seen ones, or None to have one drawn at random."""
 
-    @abstractmethod
     def settle(self) -> None:
-        """Wait for everything that is due in the background; only when nobody waits for points."""
+        """Wait for everything that is due; only when nobody waits for points."""
+        self._advance()
+        while self.refits.job is not None:
+            self.refits.settle()
+            self._advance()
+
+    def follow(self, origin: Origin) -> None:
+        """Let the next proposal be the one with this origin; from the first call on, models are made to order."""
+        self._wanted = origin
+        if origin.fitted:
+            self._make(origin)
+
+    def _advance(self) -> None:
+        """Take over what the background has done, and give it what is due; never wait."""
+        while self._wanted is None and (self.refits.job is None or self.refits.job.done()):
+            if self.refits.job is not None:
+                self._take_over()
+            elif not self._begin_refit():
+                return
+
+    @abstractmethod
+    def _begin_refit(self) -> bool:
+        """Begin to make what is due; return whether anything is."""
+
+    @abstractmethod
+    def _take_over(self) -> None:
+        """Take over what has been made."""
+
+    @abstractmethod
+    def _make(self, origin: Origin) -> None:
+        """See to it that the model in force is the one of an origin."""
+
+    def _is_needed(self) -> bool:
+        """Return whether nothing can be proposed before the job is done."""
+        return self.refits.fitted == 0

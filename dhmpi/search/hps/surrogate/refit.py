@@ -9,10 +9,12 @@ from dhmpi.search.hps.surrogate.archive import Scale
 from dhmpi.search.hps.surrogate.boosting import Boosting
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.feasibility import feasibility
 from dhmpi.search.hps.surrogate.forest import Forest
 from dhmpi.search.hps.surrogate.learner import Learner
 from dhmpi.search.hps.surrogate.model import Model
 from dhmpi.search.hps.surrogate.process import Process
+from dhmpi.search.hps.surrogate.proposer import guide
 from dhmpi.search.hps.surrogate.task import Event, Task
 
 
@@ -25,10 +27,12 @@ def refit(task: Task) -> Model:
     values = Scale.of(objectives, learner.bend).standard(objectives)
     chosen = subset(values, learner.max_rows, rng)
     learner.fit(rows[chosen], values[chosen])
-    candidates = _candidates(task, values, learner)
+    candidates = _candidates(task, objectives, learner)
     places = learner.locate(candidates.rows)
     learner.watch(places)
-    model = Model(learner, candidates, places, objectives, task.seed, task.block, task.options)
+    feasible = feasibility(task.encoding, rows, objectives)
+    success = None if feasible is None else feasible.probability(candidates.rows)
+    model = Model(learner, candidates, places, objectives, task.seed, task.block, task.options, success)
     later = task.rows[task.num :]
     model.learn(range(len(later)), later, task.objectives[task.num :])
     catch_up(model, task.pending)
@@ -47,7 +51,7 @@ def make_learner(task: Task, seed: int) -> Learner:
     """Return the learner that the options name."""
     name = task.options.learner
     if name == "GP":
-        return Process(task.encoding.num_columns, seed, task.options.ask_budget)
+        return Process(task.encoding.num_columns, seed, guide(task.options))
     return Boosting(seed) if name == "GBRT" else Forest(name, seed)
 
 
@@ -64,9 +68,10 @@ def subset(values: Matrix, num: int, rng: np.random.Generator) -> np.ndarray[Any
     return np.sort(together[np.sort(first)[:num]])
 
 
-def _candidates(task: Task, values: Matrix, learner: Learner) -> Candidates:
+def _candidates(task: Task, objectives: Matrix, learner: Learner) -> Candidates:
     rng = np.random.default_rng((task.seed, task.num, task.block))
-    parents = task.rows[np.argsort(values, kind="stable")[: learner.num_parents]]
+    num_parents = min(learner.num_parents, max(int(np.isfinite(objectives).sum()), 1))
+    parents = task.rows[np.argsort(objectives, kind="stable")[:num_parents]]  # failures come last
     units = draw(task.encoding, rng, parents, learner.num_candidates, learner.is_smooth)
     candidates = Candidates(task.encoding, units)
     if task.encoding.space.size is not None:  # points of a range of real numbers are never drawn twice

@@ -1,27 +1,23 @@
 """The proposer behind `auto`: Gaussian processes in a trust region and over the whole space."""
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from concurrent.futures import Future
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dhmpi.benchmark.space import Categorical, Real, Space
-from dhmpi.evaluation import Evaluation, Point
-from dhmpi.search.hps.surrogate.archive import Archive
+from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
+from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load import Load, Pace
-from dhmpi.search.hps.surrogate.proposer import Proposer
+from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.regions import Regions
-from dhmpi.search.hps.surrogate.surface import NUM_PARENTS, Box, Outlook, Surface, candidates, fit_surface
+from dhmpi.search.hps.surrogate.surface import NUM_PARENTS, Box, Outlook, Surface, candidates, fit_surface, whole_box
 from dhmpi.search.hps.surrogate.taboo import Taboo
 
-# Evaluations that must be done before a model is worth asking.
-FEWEST_INITIAL, MOST_INITIAL = 10, 32
-# New evaluations after which the surfaces are due for a refit: a share of those they know, within limits.
-SHARE, FEWEST, MOST = 0.1, 4, 16
 NUM_POINTS = 200
 # Standard deviation of the weight that the deviation has; it is drawn anew for each proposal.
 KAPPA = 1.5
@@ -39,41 +35,56 @@ class Surfaces(NamedTuple):
     Attributes:
         near: The surface over the trust region.
         far: The surface over the whole space.
+        feasibility: Where evaluations succeed; None if all do.
+        num: How many evaluations it was fitted to.
         seconds: How long it took.
     """
 
     near: Surface
     far: Surface
+    feasibility: Feasibility | None
+    num: int
     seconds: float
 
 
-class RegionalProposer(Proposer):
-    """Proposes the minima of lower confidence bounds, mostly near the best point; pending points are imagined.
+class Task(NamedTuple):
+    """What a refit is made from.
 
-    Everything but the pace follows from what has been asked and told, so a campaign that is resumed goes on with the
-    points that it would have had.
-
-    Args:
-        space: Where the points lie.
-        seed: What all random choices depend on.
-        ask_budget: Seconds that a proposal may take.
-        background: Where refits run.
+    Attributes:
+        encoding: The encoding of the rows.
+        near: The trust region.
+        taboo: Where not to look.
+        rows: Rows of the evaluations, shape (num, num_columns).
+        objectives: Their objectives, shape (num,), NaN for failures.
+        clock: Returns seconds.
     """
 
-    def __init__(self, space: Space, seed: int, ask_budget: float, background: Background) -> None:
-        self._space, self._seed, self._background = space, seed, background
-        self._encoding = Encoding(space)
-        self._archive = Archive(self._encoding.num_columns)
+    encoding: Encoding
+    near: Box
+    taboo: Taboo
+    rows: Matrix
+    objectives: Matrix
+    clock: Callable[[], float]
+
+
+class RegionalProposer(Proposer[Surfaces]):
+    """Proposes the minima of lower confidence bounds, mostly near the best point; pending points are imagined.
+
+    See `Proposer` for the arguments.
+    """
+
+    most: ClassVar[int] = 16
+
+    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
+        super().__init__(space, seed, options, background)
         self._regions = Regions(self._encoding)
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
-        self._num_initial = min(max(FEWEST_INITIAL, len(space.dimensions) + 1), MOST_INITIAL)
-        self._load = Load(ask_budget, background.clock)
-        self._pending: dict[Hashable, Matrix] = {}
-        self._num_done = self._due = self._next_due = self._num_fitted = 0
-        self._due_box, self._due_taboo = self._whole(), self._regions.taboo
+        self._load = Load(guide(options), background.clock, self.refits.durations)
+        # The trust region and the taboo when a model was due that has not been made yet, by how many results it knows.
+        self._due: dict[int, tuple[Box, Taboo]] = {}
         self._surfaces: Surfaces | None = None
-        self._job: Future[Surfaces] | None = None
-        self._queue: list[Point] = []
+        # Points that were proposed at once, and their places among these; the next one is the last.
+        self._queue: list[tuple[int, Point]] = []
 
     @property
     def mode(self) -> str:
@@ -87,40 +98,61 @@ class RegionalProposer(Proposer):
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Learn; see `Proposer`."""
         rows = self._encoding.encode([each.point for each in evaluations])
-        before = len(self._archive)
+        before, refits = len(self._archive), self.refits
         self._archive.extend(rows, [each.objective for each in evaluations])
         for num, each in enumerate(evaluations, start=before + 1):
             self._pending.pop(self._space.key(each.point), None)
             known = self._archive.rows[:num], self._archive.objectives[:num]
-            if self._regions.told(*known, self._num_done >= self._num_initial):
-                self._next_due = num  # what is known of the last region is of no use in this one
-            self._num_done += each.objective is not None
-            self._load.told(each)
-            self._count(num)
+            if self._regions.told(*known, bool(refits.due)):
+                refits.hasten()  # what is known of the last region is of no use in this one
+            refits.durations.add(each)
+            if refits.told():
+                self._due[num] = self._near(), self._regions.taboo
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return the minimum of a lower confidence bound; see `Proposer`."""
-        self._advance()
         if not self._surfaces:
             return None
+        if self._wanted is not None:
+            self._load.repeat(self._wanted.model, self._wanted.detail)
+            if self._load.pace.batch == 1 or self._wanted.detail == 0:
+                self._queue = []  # a campaign that was resumed had none
         point = self._queued(seen)
         if point is None:
-            self._load.choose(len(self._pending))
+            if self._wanted is None:
+                self._load.choose(self.refits.num_workers if self.refits.is_timed else None)
             with self._load.measured():
                 point = self._search(self._surfaces, seen)
         return point
 
-    def settle(self) -> None:
-        """Wait until no refit is due; see `Proposer`."""
-        self._advance()
-        while self._job:
-            self._job.exception()  # waits; what it is, is raised by `_advance`
-            self._advance()
+    def _begin_refit(self) -> bool:
+        if self.refits.due <= self.refits.fitted:
+            return False
+        self.refits.begin(_refit, self._task(self.refits.due))
+        return True
+
+    def _take_over(self) -> None:
+        assert self.refits.job is not None
+        self._use(self.refits.take(self.refits.job.result().num))
+
+    def _make(self, origin: Origin) -> None:
+        if self._surfaces is None or self._surfaces.num != origin.fitted:
+            self._use(_refit(self._task(origin.fitted)))
+            self.refits.fitted = origin.fitted
+
+    def _use(self, surfaces: Surfaces) -> None:
+        self._surfaces, self.refit_seconds = surfaces, surfaces.seconds
+        self._due = {num: due for num, due in self._due.items() if num > surfaces.num}
+
+    def _task(self, num: int) -> Task:
+        near, taboo = self._due[num]
+        archive = self._archive
+        return Task(self._encoding, near, taboo, archive.rows[:num], archive.objectives[:num], self._background.clock)
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
         while self._queue:
-            point = self._queue.pop()
+            self.detail, point = self._queue.pop()
             if self._space.key(point) not in seen:
                 return point
         return None
@@ -131,11 +163,12 @@ class RegionalProposer(Proposer):
         outlook = self._outlook(surfaces, pace, rng)
         if pace.batch > 1:
             found = outlook.several(np.abs(rng.normal(scale=KAPPA, size=pace.batch)))
-            self._queue = self._space.from_unit(found)[::-1]
+            self._queue = list(enumerate(self._space.from_unit(found)))[::-1]
             return self._queued(seen)
         kappa = abs(float(rng.normal(scale=KAPPA)))
         ranked = outlook.ranked(kappa, pace.effort, self._load.is_time_left)
         for units in islice(ranked, MOST_TRIED):
+            self.detail = self._load.num_polished
             [point] = self._space.from_unit(units[None])
             if self._space.key(point) not in seen:
                 return point
@@ -144,71 +177,60 @@ class RegionalProposer(Proposer):
     def _outlook(self, surfaces: Surfaces, pace: Pace, rng: np.random.Generator) -> Outlook:
         """Return what there is to be seen: of the trust region, or of the whole space."""
         is_far = rng.random() < FAR_SHARE
-        surface, box = (surfaces.far, self._whole()) if is_far else (surfaces.near, self._near())
+        surface, box = (surfaces.far, whole_box(self._encoding)) if is_far else (surfaces.near, self._near())
         rows, objectives = self._archive.rows, self._archive.objectives
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
         process = surface.process(rows, objectives, pending, pace.effort)
         parents = self._best(surface) if is_far else box.center[None]
         units = candidates(self._encoding, box, parents, pace.effort.num_candidates, rng)
-        allowed = surface.taboo.allows(self._encoding.rows(units))
-        return Outlook(self._encoding, surface, process, box, units[allowed] if allowed.any() else units)
+        outlook = Outlook(self._encoding, surface, process, box, units, surface.taboo.allows)
+        feasible = None if surfaces.feasibility is None else surfaces.feasibility.updated(rows, objectives)
+        return _permitted(outlook, feasible, rng)
 
     def _best(self, surface: Surface) -> Matrix:
         """Return the units of the best evaluations that a surface knows."""
         order = np.argsort(self._archive.objectives[surface.indices], kind="stable")[:NUM_PARENTS]
         return self._encoding.units(self._archive.rows[surface.indices[order]])
 
-    def _whole(self) -> Box:
-        half = np.full(len(self._steps), 0.5)
-        return Box(half, half)
-
     def _near(self) -> Box:
         region = self._regions.region
         if region.center is None:
-            return self._whole()
+            return whole_box(self._encoding)
         return Box(region.center, np.maximum(region.half, self._steps))
 
-    def _count(self, num: int) -> None:
-        """Set the next refit when as many evaluations are final."""
-        if self._num_done >= self._num_initial and num >= self._next_due:
-            self._due, self._due_box, self._due_taboo = num, self._near(), self._regions.taboo
-            self._next_due = num + min(max(int(SHARE * num), FEWEST), MOST)
 
-    def _advance(self) -> None:
-        """Take over what the background has done, and give it what is due; never wait."""
-        if self._job and self._job.done():
-            job, self._job = self._job, None
-            self._surfaces = job.result()
-            self.num_refits += 1
-            self.refit_seconds = self._surfaces.seconds
-        if not self._job and self._due > self._num_fitted:
-            self._num_fitted = self._due
-            rows, objectives = self._archive.rows[: self._due], self._archive.objectives[: self._due]
-            boxes = self._whole(), self._due_box
-            self._job = self._background.submit(
-                _refit, self._encoding, *boxes, self._due_taboo, rows, objectives, self._background.clock
-            )
-            self._advance()
+def _permitted(outlook: Outlook, feasible: Feasibility | None, rng: np.random.Generator) -> Outlook:
+    """Return the outlook on what is not taboo, and will probably succeed."""
+    rows = outlook.encoding.rows(outlook.units)
+    allowed = outlook.allows(rows)
+    if not allowed.any():
+        allowed[:] = True
+    if feasible is None:
+        return outlook._replace(units=outlook.units[allowed])
+    probability = np.where(allowed, feasible.probability(rows), -1.0)
+    bound = required(probability, rng)
+
+    def allows(rows: Matrix) -> npt.NDArray[np.bool_]:
+        return outlook.allows(rows) & (feasible.probability(rows) >= bound)
+
+    return outlook._replace(units=outlook.units[probability >= bound], allows=allows)
 
 
-def _refit(
-    encoding: Encoding,
-    whole: Box,
-    near: Box,
-    taboo: Taboo,
-    rows: Matrix,
-    objectives: Matrix,
-    clock: Callable[[], float],
-) -> Surfaces:
+def _refit(task: Task) -> Surfaces:
+    encoding, near, taboo, rows, objectives, clock = task
     begun = clock()
     allowed = np.flatnonzero(taboo.allows(rows))
+    if not np.isnan(objectives[allowed]).all():
+        allowed = allowed[~np.isnan(objectives[allowed])]
     distances = (((encoding.units(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
     return Surfaces(
         fit_surface(encoding, near, nearest, rows, objectives, taboo),
-        fit_surface(encoding, whole, landmarks, rows, objectives, taboo),
+        fit_surface(encoding, whole_box(encoding), landmarks, rows, objectives, taboo),
+        feasibility(encoding, rows, objectives),
+        len(rows),
         clock() - begun,
     )
 

@@ -53,8 +53,8 @@ class Regions:
         if not self.region.is_spent:
             return False
         center, self.region = self.region.center, self._new()
-        if center is not None:
-            self._begin(self._encoding.rows(center[None]), rows, objectives)
+        assert center is not None  # only results without one could end it
+        self._begin(self._encoding.rows(center[None]), rows, objectives)
         return True
 
     def _begin(self, optimum: Matrix, rows: Matrix, objectives: Matrix) -> None:

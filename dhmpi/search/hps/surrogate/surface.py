@@ -58,6 +58,12 @@ class Box(NamedTuple):
         return np.clip(self.center - self.half, 0, 1), np.clip(self.center + self.half, 0, 1)
 
 
+def whole_box(encoding: Encoding) -> Box:
+    """Return the box that is the whole space."""
+    half = np.full(len(encoding.space.dimensions), 0.5)
+    return Box(half, half)
+
+
 class Frame:
     """Coordinates in which a box reaches from -1 to 1, whatever its size; categories stay as they are.
 
@@ -107,11 +113,12 @@ class Surface(NamedTuple):
 
         Args:
             rows: Rows of all evaluations, shape (num, num_columns).
-            objectives: Their objectives, shape (num,).
+            objectives: Their objectives, shape (num,), NaN for failures.
             pending: Rows of the pending points, shape (num_pending, num_columns).
             effort: How many of them the process is to know.
         """
         latest = np.arange(max(self.num_fitted, len(rows) - effort.num_points // 2), len(rows))
+        latest = latest[~np.isnan(objectives[latest])]
         latest, pending = latest[self.taboo.allows(rows[latest])], pending[self.taboo.allows(pending)]
         chosen = np.concatenate([self.indices[: effort.num_points], latest])
         values, _ = warp(tidy(objectives[chosen]), self.bend)
@@ -155,7 +162,8 @@ class Outlook(NamedTuple):
         surface: Its frame is that of the process.
         process: Predicts mean and deviation.
         box: Where to look.
-        units: Candidates there, shape (num_candidates, num_dimensions), none of them taboo if there are others.
+        units: Candidates there, shape (num_candidates, num_dimensions), allowed ones if there are any.
+        allows: Returns for rows which of them may be proposed.
     """
 
     encoding: Encoding
@@ -163,6 +171,7 @@ class Outlook(NamedTuple):
     process: Gaussian
     box: Box
     units: Matrix
+    allows: Callable[[Matrix], Ordered]
 
     def ranked(self, kappa: float, effort: Effort, is_time_left: Callable[[], bool]) -> Iterator[Matrix]:
         """Return units, shape (num_dimensions,), in the order of their lower confidence bounds, the best ones polished.
@@ -188,13 +197,13 @@ class Outlook(NamedTuple):
         return mean - kappa * deviation
 
     def _polished(self, units: Matrix, kappa: float, num_steps: int, is_time_left: Callable[[], bool]) -> Matrix:
-        """Follow units downhill, as many as there is time for; return where they come to, unless it is taboo."""
+        """Follow units downhill, as many as there is time for; return where they come to, if it is allowed."""
         ordered = np.array([not isinstance(dim, Categorical) for dim in self.encoding.space.dimensions])
         if not ordered.any():
             return units[:0]
         polish = _Polish(self, ordered, kappa)
         found = np.array([polish(each, num_steps) for each in units if is_time_left()]).reshape(-1, units.shape[1])
-        return found[self.surface.taboo.allows(self.encoding.rows(found))]
+        return found[self.allows(self.encoding.rows(found))]
 
     def several(self, kappas: Matrix) -> Matrix:
         """Return the units of several proposals, one per weight of the deviation, shape (num, num_dimensions)."""

@@ -1,5 +1,7 @@
 """The trust region: where around the best point the next ones are looked for (after TuRBO: Eriksson et al. 2019)."""
 
+import math
+
 import numpy as np
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
@@ -44,7 +46,7 @@ class TrustRegion:
         is_better = objective < self._best
         if is_better:
             self._best, self.center = objective, units
-        if is_search:
+        if is_search and not math.isnan(objective):  # a failure says nothing about how wide the region should be
             self._count(is_better)
 
     def _count(self, is_better: bool) -> None:

@@ -14,8 +14,10 @@ def tidy(objectives: Matrix) -> Matrix:
     """Return objectives, shape (num,), without failures and outliers, and without numbers that overflow.
 
     Args:
-        objectives: NaN for failures, which count as the worst of the others; at least one is none.
+        objectives: NaN for failures, which count as the worst of the others.
     """
+    if np.isnan(objectives).all():
+        return np.zeros_like(objectives)
     worst = float(np.nanmax(objectives))
     filled = np.where(np.isnan(objectives), worst, objectives)
     filled = filled / (float(np.abs(filled).max()) or 1.0)

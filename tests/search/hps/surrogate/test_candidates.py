@@ -68,7 +68,7 @@ def test_all_points_of_a_small_space_are_candidates():
 def test_each_is_handed_out_once_best_first():
     candidates = Candidates(SMALL, drawn(SMALL)[0])
     scores, order = np.arange(10.0)[::-1], []
-    while (index := candidates.best(scores)) >= 0:
+    while (index := candidates.best(scores, candidates.penalty)) >= 0:
         order.append(index)
         assert candidates.take(candidates.rows[index]) == index
     assert order == list(range(9, -1, -1))
@@ -78,7 +78,13 @@ def test_each_is_handed_out_once_best_first():
 def test_of_scores_that_differ_by_rounding_the_first_is_taken():
     candidates = Candidates(SMALL, drawn(SMALL)[0])
     scores = np.array([0.0, -3.0, -3.0 - 1e-15, *[0.0] * 7])
-    assert candidates.best(scores) == 1
+    assert candidates.best(scores, candidates.penalty) == 1
+
+
+def test_what_is_out_of_the_question_is_not_the_best():
+    candidates = Candidates(SMALL, drawn(SMALL)[0])
+    penalty = np.array([0.0, np.inf, *[0.0] * 8])
+    assert candidates.best(np.array([0.0, -3.0, -2.0, *[0.0] * 7]), penalty) == 2
 
 
 def test_equal_candidates_count_once_and_unknown_rows_not_at_all():

@@ -1,7 +1,7 @@
 import pytest
 
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.search.hps.surrogate.load import PACES, Load
+from dhmpi.search.hps.surrogate.load import PACES, Durations, Load
 
 
 class Clock:
@@ -15,16 +15,23 @@ def lasting(seconds):
     return Evaluation(0, {}, 1.0, State.DONE, 0.0, 0.0, seconds)
 
 
+def made_load(budget, clock, evaluations=()):
+    durations = Durations()
+    for each in evaluations:
+        durations.add(each)
+    return Load(budget, clock, durations)
+
+
 def made(load, clock, slowness, num=200):
     """Let proposals take as long as on a machine that is so much slower."""
     for _ in range(num):
-        load.choose(0)
+        load.choose(2)
         with load.measured():
             clock.now += slowness * load.pace.seconds * load.pace.batch
 
 
 @pytest.mark.parametrize(
-    ("num_pending", "seconds", "name"),
+    ("num_workers", "seconds", "name"),
     [
         (32, 60.0, "gp-thorough"),
         (1000, 60.0, "gp"),
@@ -33,25 +40,26 @@ def made(load, clock, slowness, num=200):
         (1000, 1.0, "gp-batch-8"),
         (2500, 1.0, "gp-batch-32"),
         (1000, 0.001, "gp-batch-32"),
+        (8, 0.001, "gp"),
+        (8, 0.1, "gp"),
+        (32, 0.0, "gp-brief"),
     ],
 )
-def test_the_pace_follows_the_demand(num_pending, seconds, name):
-    load = Load(1.0, Clock())
-    load.told(lasting(seconds))
-    load.choose(num_pending)
+def test_the_pace_follows_the_demand(num_workers, seconds, name):
+    load = made_load(1.0, Clock(), [lasting(seconds)])
+    load.choose(num_workers)
     assert load.pace.name == name
 
 
 def test_where_durations_are_unknown_there_is_no_hurry():
-    load = Load(1.0, Clock())
-    load.told(Evaluation(0, {}, 1.0, State.DONE))
+    load = made_load(1.0, Clock(), [Evaluation(0, {}, 1.0, State.DONE)])
     load.choose(10_000)
     assert load.pace is PACES[0]
 
 
 def test_a_slow_machine_keeps_to_the_budget():
     clock = Clock()
-    load = Load(0.05, clock)
+    load = made_load(0.05, clock)
     made(load, clock, 1.0)
     assert load.pace is PACES[0]
     made(load, clock, 5.0)
@@ -61,7 +69,7 @@ def test_a_slow_machine_keeps_to_the_budget():
 
 def test_the_pace_becomes_better_again():
     clock = Clock()
-    load = Load(0.05, clock)
+    load = made_load(0.05, clock)
     made(load, clock, 50.0)
     assert load.pace is PACES[-1]
     made(load, clock, 1.0)
@@ -69,18 +77,38 @@ def test_the_pace_becomes_better_again():
 
 
 def test_durations_are_those_of_late():
-    load = Load(1.0, Clock())
-    for seconds in [0.001] * 100 + [60.0] * 200:
-        load.told(lasting(seconds))
+    load = made_load(1.0, Clock(), [lasting(seconds) for seconds in [0.001] * 100 + [60.0] * 200])
     load.choose(32)
     assert load.pace is PACES[0]
 
 
 def test_half_of_the_budget_may_go_into_polishing():
     clock = Clock()
-    load = Load(0.05, clock)
+    load = made_load(0.05, clock)
+    load.choose(8)
     with load.measured():
         clock.now += 0.02
         assert load.is_time_left()
         clock.now += 0.01
         assert not load.is_time_left()
+    assert load.num_polished == 1
+
+
+def test_without_workers_who_would_wait_no_clock_decides():
+    clock = Clock()
+    load = made_load(0.05, clock, [lasting(0.001)])
+    for _ in range(100):
+        load.choose(None)
+        with load.measured():
+            clock.now += 10.0
+            assert load.is_time_left()
+    load.choose(None)
+    assert load.pace is PACES[0]
+
+
+def test_what_was_done_can_be_done_again():
+    load = made_load(0.05, Clock())
+    load.repeat("gp", 2)
+    with load.measured():
+        assert [load.is_time_left() for _ in range(4)] == [True, True, False, False]
+    assert load.pace.name == "gp"

@@ -5,10 +5,10 @@ import pytest
 from contracts.executors import Inline, Later
 
 from dhmpi.benchmark.space import Space
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.pool import FEW_EVENTS, FEWEST, NUM_INITIAL_POINTS, NUM_ROUNDS, PoolProposer
+from dhmpi.search.hps.surrogate.pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer
 from dhmpi.search.hps.surrogate.refit import subset
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": [True, 1, 1.0, None], "constant": [7]})
@@ -43,11 +43,14 @@ def propose(values=VALUES, points=HISTORY, **options):
 
 @pytest.mark.parametrize(("strategy", "lie"), [("cl_min", 1.0), ("cl_mean", 5.5), ("cl_max", 10.0)])
 def test_pending_points_are_in_the_model_as_lies_until_the_truth_comes(strategy, lie):
-    points = MIXED.sample(np.random.default_rng(0), NUM_INITIAL_POINTS + 3)
+    points = MIXED.sample(np.random.default_rng(0), 13)
     *initial, first, second, third = points
-    proposer = make(liar_strategy=strategy)
+    executor = Later()
+    proposer = make(executor, liar_strategy=strategy)
     proposer.asked(MIXED.key(first), first)
     proposer.told(told(initial, np.arange(1.0, 11.0)))
+    executor.run()
+    assert proposer.ready(0.0)
     model, calls = proposer._model, []
     scale = model._scale.standard
     assert model._lent.keys() == keys([first])
@@ -73,21 +76,27 @@ def test_pending_points_are_in_the_model_as_lies_until_the_truth_comes(strategy,
 def test_what_happens_during_a_refit_is_in_the_model_that_comes_of_it(learner):
     executor = Later()
     points = MIXED.sample(np.random.default_rng(0), 300)
-    late, early = make(executor, learner=learner), make(learner=learner)
-    for each in (late, early):
+    late, again = make(executor, learner=learner), make(learner=learner)
+    again.follow(Origin("design"))
+    for each in (late, again):
         each.told(told(points[:14], range(14)))
         for point in points[14:200]:
             each.asked(MIXED.key(point), point)
-        each.told(told(points[14:17], range(3)))  # one less than what a refit is due at
-    assert late.propose(set()) is None
+        each.told(told(points[14:17], range(3)))
+    assert not late.ready(0.0)
     executor.run()
     late.asked(MIXED.key(points[200]), points[200])
-    assert late.propose(set()) is None  # so many events that the background has to take them in
+    assert not late.ready(0.0)  # so many events that the background has to take them in
     executor.run()
-    early.asked(MIXED.key(points[200]), points[200])
+    again.asked(MIXED.key(points[200]), points[200])
+    assert not late.ready(0.0)  # by hand, the next model is waited for
     seen = keys(points[:201])
-    assert late.propose(seen) == early.propose(seen)
-    assert late._model._lent.keys() == early._model._lent.keys() == keys(points[17:201])
+    point = late.propose(seen)
+    assert late.origin == Origin(learner, 17, 14, 0)
+    assert late._model._lent.keys() == keys(points[17:201])
+    again.follow(late.origin)
+    assert again.propose(seen) == point
+    assert again._model._lent.keys() == late._model._lent.keys()
 
 
 @pytest.mark.parametrize(("num", "num_rounds"), [(FEW_EVENTS, 0), (FEW_EVENTS + 1, NUM_ROUNDS)])
@@ -96,12 +105,12 @@ def test_a_model_that_events_keep_behind_is_taken_over_in_the_end(num, num_round
     proposer = make(executor)
     proposer.told(told(islice(points, 14), range(14)))
     rounds = 0
-    while not proposer.num_refits:
+    while not proposer.refits.num_made:
         for point in islice(points, num):
             proposer.asked(MIXED.key(point), point)
         executor.run()
         rounds += 1
-        proposer.propose(set())
+        proposer.ready(0.0)
     assert rounds == 1 + num_rounds
     assert len(proposer._model._lent) == rounds * num
 
@@ -116,14 +125,9 @@ def test_refits_are_due_at_counts_that_follow_from_what_is_told():
     at_once = make(learner="ET")
     at_once.told(told(points, range(300)))
     assert at_once._model.num_fitted == fitted[-1]
-    assert sorted(set(fitted))[:4] == [
-        0,
-        NUM_INITIAL_POINTS,
-        NUM_INITIAL_POINTS + FEWEST,
-        NUM_INITIAL_POINTS + 2 * FEWEST,
-    ]
-    assert max(np.diff(sorted(set(fitted)))) == 14
-    assert proposer.num_refits == len(set(fitted)) - 1
+    assert sorted(set(fitted))[:14] == [0, *range(10, 21), 22, 24]
+    assert max(np.diff(sorted(set(fitted)))[1:]) == 25
+    assert proposer.refits.num_made == len(set(fitted)) - 1
 
 
 def test_when_candidates_run_low_others_come():
@@ -131,6 +135,7 @@ def test_when_candidates_run_low_others_come():
     proposer, seen = make(space=space, learner="RF"), set()
     proposer.told(told(space.sample(np.random.default_rng(0), 12), range(12)))
     while proposer._model.block < 2:
+        assert proposer.ready(None)
         point = proposer.propose(seen)
         assert space.key(point) not in seen
         seen.add(space.key(point))

@@ -8,6 +8,7 @@ from contracts.search import done, ended, mixed_problem, objective
 
 from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import State
+from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate import regional
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.load import PACES
@@ -29,7 +30,11 @@ def bowl(point):
 
 @pytest.fixture
 def proposer():
-    return RegionalProposer(CUBE, 1, 0.05, Background(Inline(), standing))
+    return make()
+
+
+def make(space=CUBE, executor=None):
+    return RegionalProposer(space, 1, AMBSOptions(), Background(executor or Inline(), standing))
 
 
 def initial(space, num, seed=0):
@@ -55,12 +60,15 @@ def converse(proposer, space, evaluate, num, num_initial=12):
     return seen
 
 
-def test_before_enough_has_succeeded_there_is_nothing_to_propose(proposer):
-    points = initial(CUBE, 20)
-    proposer.told([ended(id, point, State.FAILED) for id, point in enumerate(points[:10])])
-    proposer.told([done(10 + id, point, bowl(point)) for id, point in enumerate(points[10:19])])
+@pytest.mark.parametrize("num_failed", [0, 5, 9, 10])
+def test_after_the_first_results_points_are_proposed_whatever_they_are(proposer, num_failed):
+    points = initial(CUBE, 10)
+    results = [ended(id, point, State.FAILED) for id, point in enumerate(points[:num_failed])]
+    results += [done(id, points[id], bowl(points[id])) for id in range(num_failed, 10)]
+    proposer.told(results[:9])
     assert (proposer.propose(set()), proposer.mode) == (None, "initial")
-    proposer.told([done(19, points[19], 1.0)])
+    proposer.told(results[9:])
+    assert proposer.ready(None)
     assert proposer.propose(set()) is not None
     assert proposer.mode == "gp-thorough"
 
@@ -100,7 +108,7 @@ def test_proposals_that_are_pending_are_apart(proposer):
 def test_every_pace_proposes_new_legal_points(monkeypatch, pace):
     monkeypatch.setattr("dhmpi.search.hps.surrogate.load.PACES", (pace,))
     space = Space.from_specs(mixed_problem().space)
-    proposer = RegionalProposer(space, 1, 0.05, Background(Inline(), standing))
+    proposer = make(space)
     seen = set()
     for id, point in enumerate(initial(space, 15)):
         proposer.told([done(id, point, objective(point))])
@@ -114,18 +122,19 @@ def test_every_pace_proposes_new_legal_points(monkeypatch, pace):
     assert proposer.mode == pace.name
 
 
-def test_a_refit_is_not_waited_for():
+def test_a_refit_may_be_done_without():
     later = Later()
-    proposer = RegionalProposer(CUBE, 1, 0.05, Background(later, standing))
+    proposer = make(executor=later)
     points = initial(CUBE, 30)
     proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[:20])])
-    assert proposer.propose(set()) is None
+    assert not proposer.ready(0.0)
     later.run()
+    assert proposer.ready(0.0)
     assert proposer.propose(set()) is not None
-    assert proposer.num_refits == 1
+    assert proposer.refits.num_made == 1
     proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[20:], start=20)])
     assert proposer.propose(set()) is not None  # by the surfaces that there are, and all that is known
-    assert (proposer.num_refits, len(later.jobs)) == (1, 1)
+    assert (proposer.refits.num_made, len(later.jobs)) == (1, 1)
 
 
 class DoneWhenWaitedFor(Executor):
@@ -139,11 +148,11 @@ class DoneWhenWaitedFor(Executor):
 
 @pytest.mark.timeout(20)
 def test_settling_waits_by_the_means_of_the_future():
-    proposer = RegionalProposer(CUBE, 1, 0.05, Background(DoneWhenWaitedFor(), standing))
+    proposer = make(executor=DoneWhenWaitedFor())
     proposer.told([done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 12))])
-    assert proposer.num_refits == 0
+    assert proposer.refits.num_made == 0
     proposer.settle()
-    assert proposer.num_refits == 1
+    assert proposer.refits.num_made == 1
 
 
 def test_the_exception_of_a_refit_surfaces(proposer, monkeypatch):
@@ -156,11 +165,11 @@ def test_the_exception_of_a_refit_surfaces(proposer, monkeypatch):
 
 
 def test_what_is_fitted_depends_on_how_many_were_told_not_on_how_they_came(proposer):
-    other = RegionalProposer(CUBE, 1, 0.05, Background(Inline(), standing))
+    other = make()
     evaluations = [done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 40))]
     proposer.told(evaluations)
     for evaluation in evaluations:
         other.told([evaluation])
     seen = {CUBE.key(evaluation.point) for evaluation in evaluations}
     assert proposer.propose(seen) == other.propose(seen)
-    assert other.num_refits > proposer.num_refits
+    assert other.refits.num_made > proposer.refits.num_made

@@ -84,10 +84,10 @@ def test_it_stays_where_it_is_if_too_little_is_known_elsewhere():
     assert told.regions.taboo.allows(told.rows).all()
 
 
-def test_a_region_in_which_nothing_succeeds_ends_without_a_center():
+def test_where_nothing_succeeds_no_region_ends():
     told = Told()
     told.tell(HOME, np.nan, 2 * PER_REGION)
-    assert (told.ends, told.regions.region.center) == ([PER_REGION, 2 * PER_REGION], None)
+    assert (told.ends, told.regions.region.center) == ([], None)
 
 
 def test_as_many_optima_are_taboo_as_there_is_time_for(told, monkeypatch):

@@ -29,7 +29,7 @@ def outlook():
     encoding, rows = Encoding(CUBE), rng.random((40, 3))
     surface = fit_surface(encoding, WHOLE, np.arange(40), rows, bowl(rows), NOTHING)
     process = surface.process(rows, bowl(rows), np.empty((0, 3)), EFFORT)
-    return Outlook(encoding, surface, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng))
+    return Outlook(encoding, surface, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng), NOTHING.allows)
 
 
 def test_in_a_frame_the_box_reaches_from_minus_one_to_one():
@@ -111,7 +111,9 @@ def test_of_what_is_taboo_nothing_is_known_and_nothing_proposed(outlook):
     framed = surface.frame.rows(rows)
     assert process.predict(framed).deviation.tolist() == same.predict(framed).deviation.tolist()
     units = outlook.units[surface.taboo.allows(outlook.units)]
-    ranked = list(outlook._replace(surface=surface, units=units).ranked(0.0, EFFORT, always))
+    ranked = list(
+        outlook._replace(surface=surface, units=units, allows=surface.taboo.allows).ranked(0.0, EFFORT, always)
+    )
     assert min(np.abs(each - optimum).max() for each in ranked) >= REACH
 
 

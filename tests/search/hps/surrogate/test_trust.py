@@ -32,10 +32,14 @@ def test_it_shrinks_with_failures_until_it_is_spent():
     assert len(widths) == 16 * 8
 
 
-def test_failed_evaluations_are_failures():
+def test_evaluations_that_failed_leave_the_region_as_it_is():
     region = TrustRegion(2)
     tell(region, [np.nan] * 16)
-    assert (region.half, region.center) == (FIRST / 2, None)
+    assert (region.half, region.center) == (FIRST, None)
+    tell(region, [1.0, *[np.nan] * 16, *[2.0] * 15, np.nan])
+    assert region.half == FIRST
+    tell(region, [2.0])
+    assert region.half == FIRST / 2
 
 
 def test_initial_points_do_not_count():
