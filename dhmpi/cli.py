@@ -18,6 +18,7 @@ VIEWS = {
     "export": "all evaluations as CSV or JSON, or the best architecture as a Keras model",
     "train": "what becomes of the best architectures when they are trained again",
 }
+CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -191,6 +192,21 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results") -> Non
         architectures.report(found, integer(1)("--top", arguments.top), epochs, sys.stdout)
 
 
+def _check(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        description=f"Tell {CHECK_SUMMARY}. What time decided in the campaign is in the file, and decided alike. "
+        "Exit status: 0 if so, 1 if a point differs.",
+    )
+    parser.add_argument("file", help="results file; it may still be being written")
+    arguments = parser.parse_args(words)
+
+    from dhmpi import replay, results, views
+
+    found = results.read(arguments.file)
+    return views.repetition(found, replay.first_difference(found), sys.stdout)
+
+
 def _draw(command: str, words: list[str]) -> int:
     parser = Parser(f"dhmpi {command}", description=f"Write {DRAW_SUMMARY}.")
     parser.add_argument("file", help="ends in .dot; or in .png, .svg or .pdf if Graphviz is installed")
@@ -282,6 +298,7 @@ class Other(NamedTuple):
 
 
 OTHERS = {
+    "check": Other(_check, CHECK_SUMMARY),
     "draw": Other(_draw, DRAW_SUMMARY),
     "job": Other(_job, "a job script for a site and a search"),
     "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),

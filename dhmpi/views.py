@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from dhmpi.errors import EXIT_INCOMPLETE, EXIT_NO_PROGRESS
+from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, turned
 from dhmpi.plain import clean
-from dhmpi.results import Results, summarise
+from dhmpi.results import Results, model_use, summarise
+
+if TYPE_CHECKING:
+    from dhmpi.replay import Difference
 
 # Characters of a result that a person wants to see.
 LONGEST = 200
@@ -30,6 +33,8 @@ def show(results: Results, stream: TextIO) -> None:
     }
     if "mode" in metadata.statistics:
         rows["surrogate"] = _surrogate(metadata.statistics)
+    if models := _models(results):
+        rows["models"] = models
     if "agents" in metadata.statistics:
         rows["agents"] = _agents(results)
     if lost := _lost_time(metadata.statistics):
@@ -103,6 +108,34 @@ def completeness(results: Results, since: float | None, stream: TextIO) -> int:
     return EXIT_INCOMPLETE if num_new else EXIT_NO_PROGRESS
 
 
+def repetition(results: Results, difference: "Difference | None", stream: TextIO) -> int:
+    """Print whether a search proposes the same points again.
+
+    Args:
+        results: What its file says.
+        difference: The first point that differs, or None.
+        stream: Where it is printed.
+
+    Returns:
+        The exit status: 0, or EXIT_FAILURE if one differs.
+    """
+    if difference is None:
+        print(
+            f"the same: {results.metadata.search} proposes all {_counted(len(results.evaluations), 'point')} again",
+            file=stream,
+        )
+        return 0
+    found = difference.evaluation
+    model, known, fitted, _ = found.origin
+    how = f"{model or 'no model'}; {known} results known, {fitted} in the model"
+    print(f"evaluation {found.id} differs ({how}):", file=stream)
+    width = max(map(len, found.point))
+    again = difference.point or {}
+    for name, value in found.point.items():
+        print(f"  {name:{width}}  {value!r} in the file, {again.get(name, 'nothing')!r} now", file=stream)
+    return EXIT_FAILURE
+
+
 def _print_best(found: Evaluation, maximises: bool, stream: TextIO) -> None:
     what, value = "reward" if maximises else "objective", turned(found.objective, maximises)
     print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
@@ -143,6 +176,15 @@ def _surrogate(statistics: Mapping[str, Any]) -> str:
     median, last = (1000 * statistics[name] for name in ("ask_median", "ask_p99"))
     asks = f"a point took {median:.3g} ms, 99 % of them at most {last:.3g} ms"
     return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * statistics['busy_share']:.0f} % of the time"
+
+
+def _models(results: Results) -> str:
+    """Return how many points came from models, and how old these were; nothing for a search without any."""
+    if not any(each.origin.fitted for each in results.evaluations):
+        return ""
+    use = model_use(results.evaluations)
+    ages = f"models did not know {use.median_age:.0f} of the results (median; at most {use.largest_age})"
+    return f"{use.num_without} of {use.num_points} points without a model; {ages}"
 
 
 def _agents(results: Results) -> str:

@@ -15,7 +15,7 @@ LAYERS = (
     ("dhmpi.__main__",),
     ("dhmpi.cli",),
     ("dhmpi.compose_agents",),
-    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.jobs"),
+    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.replay", "dhmpi.jobs"),
     ("dhmpi.campaign", "dhmpi.agents"),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),

@@ -6,13 +6,14 @@ from dhmpi.results.export import export_csv, export_json
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.store import ResultsStore
-from dhmpi.results.summary import Summary, summarise
+from dhmpi.results.summary import ModelUse, Summary, model_use, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
     "Metadata",
+    "ModelUse",
     "Results",
     "ResultsStore",
     "Summary",
@@ -20,6 +21,7 @@ __all__ = [
     "export_json",
     "load",
     "load_policy",
+    "model_use",
     "read",
     "summarise",
 ]

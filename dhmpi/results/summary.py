@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import DESIGN, RANDOM, START, Evaluation, State
 from dhmpi.results.metadata import Metadata
 
 
@@ -52,6 +53,31 @@ def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
     """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
     done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
     return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """From which models the points of a campaign came.
+
+    Attributes:
+        num_points: Points that were asked after the first results, and so should come from a model.
+        num_without: Those among them that came from none.
+        median_age: Results that were known but not in the model, for half of the points with a model.
+        largest_age: The same, for the oldest one.
+    """
+
+    num_points: int
+    num_without: int
+    median_age: float
+    largest_age: int
+
+
+def model_use(evaluations: Sequence[Evaluation]) -> ModelUse:
+    """Count from which models points came."""
+    origins = [each.origin for each in evaluations if each.origin.model not in ("", START, DESIGN)]
+    ages = [origin.known - origin.fitted for origin in origins if origin.fitted]
+    num_without = sum(origin.model == RANDOM for origin in origins)
+    return ModelUse(len(origins), num_without, median(ages) if ages else 0.0, max(ages, default=0))
 
 
 def run_windows(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.evaluation import Evaluation, Point
+from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
 from dhmpi.options import integer, number, option
 from dhmpi.search.hps.variation import crossed, mutated
 from dhmpi.search.sampling import Sampler, spread
@@ -16,6 +16,8 @@ from dhmpi.search.search import Search
 
 # How often an offspring that is not new is mutated again before a random point takes its place.
 NUM_MUTATIONS = 20
+# What proposed a point, if neither the plan for the first ones nor chance.
+OFFSPRING = "offspring"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ class GA(Search):
     def _propose(self) -> Point | None:
         # A generator for each point, so that a search that is resumed has the same one.
         rng = np.random.default_rng((self.seed, len(self._seen)))
-        offspring = self._offspring(rng) if len(self._seen) >= self.own_options.population_size else None
+        is_first = len(self._seen) < self.own_options.population_size
+        offspring = None if is_first else self._offspring(rng)
+        source = DESIGN if is_first else RANDOM if offspring is None else OFFSPRING
+        self._origin = Origin(source, self._num_known)
         return self._sampler.draw(self._seen) if offspring is None else offspring
 
     def _offspring(self, rng: np.random.Generator) -> Point | None:

@@ -12,7 +12,7 @@ from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
-from dhmpi.search.hps.surrogate.load import Load, Pace
+from dhmpi.search.hps.surrogate.load import Load
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.surface import NUM_PARENTS, Box, Outlook, Surface, candidates, fit_surface, whole_box
@@ -25,7 +25,7 @@ KAPPA = 1.5
 FAR_SHARE = 0.2
 # How many pending points are looked at, of which the nearest ones are imagined: the latest ones.
 MOST_PENDING = 512
-# How many of the best candidates are tried before a point is drawn at random: the others are known already.
+# How many of the best candidates are tried before the whole space is looked at: they are known already.
 MOST_TRIED = 30
 
 
@@ -159,31 +159,40 @@ class RegionalProposer(Proposer[Surfaces]):
 
     def _search(self, surfaces: Surfaces, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
+        is_far = bool(rng.random() < FAR_SHARE)
+        point = self._look(self._outlook(surfaces, rng, is_far), rng, seen, MOST_TRIED)
+        if point is None:  # what is best there is known already
+            point = self._look(self._outlook(surfaces, rng, is_far=True), rng, seen, None)
+        return point
+
+    def _look(
+        self, outlook: Outlook, rng: np.random.Generator, seen: Collection[Hashable], most_tried: int | None
+    ) -> Point | None:
+        """Return the best of the candidates, or so many of the best ones, that is not among the seen ones."""
         pace = self._load.pace
-        outlook = self._outlook(surfaces, pace, rng)
         if pace.batch > 1:
             found = outlook.several(np.abs(rng.normal(scale=KAPPA, size=pace.batch)))
             self._queue = list(enumerate(self._space.from_unit(found)))[::-1]
             return self._queued(seen)
         kappa = abs(float(rng.normal(scale=KAPPA)))
         ranked = outlook.ranked(kappa, pace.effort, self._load.is_time_left)
-        for units in islice(ranked, MOST_TRIED):
+        for units in islice(ranked, most_tried):
             self.detail = self._load.num_polished
             [point] = self._space.from_unit(units[None])
             if self._space.key(point) not in seen:
                 return point
         return None
 
-    def _outlook(self, surfaces: Surfaces, pace: Pace, rng: np.random.Generator) -> Outlook:
+    def _outlook(self, surfaces: Surfaces, rng: np.random.Generator, is_far: bool) -> Outlook:
         """Return what there is to be seen: of the trust region, or of the whole space."""
-        is_far = rng.random() < FAR_SHARE
         surface, box = (surfaces.far, whole_box(self._encoding)) if is_far else (surfaces.near, self._near())
+        effort = self._load.pace.effort
         rows, objectives = self._archive.rows, self._archive.objectives
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        process = surface.process(rows, objectives, pending, pace.effort)
+        process = surface.process(rows, objectives, pending, effort)
         parents = self._best(surface) if is_far else box.center[None]
-        units = candidates(self._encoding, box, parents, pace.effort.num_candidates, rng)
+        units = candidates(self._encoding, box, parents, effort.num_candidates, rng)
         outlook = Outlook(self._encoding, surface, process, box, units, surface.taboo.allows)
         feasible = None if surfaces.feasibility is None else surfaces.feasibility.updated(rows, objectives)
         return _permitted(outlook, feasible, rng)

@@ -1,0 +1,73 @@
+"""Whether a campaign can be repeated: its search is asked again, along the results file."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from dhmpi.benchmark import HpProblem
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import START, Evaluation, Point
+from dhmpi.results import Results
+from dhmpi.search import Search
+from dhmpi.search.registry import find
+
+
+class Difference(NamedTuple):
+    """The first point that is another one when the search is asked again.
+
+    Attributes:
+        evaluation: As it is in the file.
+        point: What the search proposes now; None if it has nothing more to propose.
+    """
+
+    evaluation: Evaluation
+    point: Point | None
+
+
+def first_difference(results: Results) -> Difference | None:
+    """Ask the search of a campaign again, with the results that it knew at the time; None if it proposes the same.
+
+    Args:
+        results: What the file says.
+
+    Raises:
+        InputError: The campaign cannot be repeated from its file.
+    """
+    search = _search_of(results)
+    told = sorted((each for each in results.evaluations if each.order >= 0), key=lambda each: each.order)
+    num_told = 0
+    for evaluation in results.evaluations:
+        known = evaluation.origin.known
+        search.tell(told[num_told:known])
+        num_told = max(num_told, known)
+        point = search.repeat(evaluation.origin)
+        if point != search.space.canonical(evaluation.point):
+            return Difference(evaluation, point)
+    return None
+
+
+def _search_of(results: Results) -> Search:
+    """Return the search as it was before it was asked for anything."""
+    metadata, kind = results.metadata, find(results.metadata.search)
+    if kind.has_agents:
+        raise ResultsError(f"a search without agents must have written the file to be repeated, got {metadata.search}")
+    names = {field.name for field in dataclasses.fields(kind.Options)}
+    options = {name: value for name, value in metadata.options.items() if name in names}
+    search = kind(_problem_of(results), seed=metadata.seed, **options)
+    if search.learns and any(not each.origin.model for each in results.evaluations):
+        raise ResultsError(
+            f"the file must say how its points were chosen, got one of dhmpi {metadata.version} that does not; "
+            "campaigns that begin with this version can be repeated"
+        )
+    return search
+
+
+def _problem_of(results: Results) -> Any:
+    """Return the problem: of hyperparameters, as the file has it; of architectures, by its name."""
+    metadata = results.metadata
+    if metadata.maximises:
+        return metadata.problem
+    start = next((each.point for each in results.evaluations if each.origin.model == START), {})
+    problem = HpProblem()
+    for name, space in metadata.space.items():
+        problem.add_dim(name, space, start.get(name))
+    return problem
