@@ -2,9 +2,10 @@
 
     python benchmarks/ask_cost.py [--learners RF,ET] [--sizes 1000,10000,100000] [--num-asks 1000] [--interval 0.01]
 
-Ten real dimensions, 1,000 points pending. The history is random points, told and never asked. Then, again and again,
-after a pause that lets refits come to an end, the oldest pending point is told and one is asked for. Measured is the
-time that passes, since waiting for the interpreter counts. Each row is a process of its own.
+Ten real dimensions, 1,000 workers with a pending point each. The history is random points, told and never asked. Then,
+again and again, after a pause that lets refits come to an end, the oldest pending point is told and one is asked for.
+Measured is the time that passes, since waiting for the interpreter, or for a model, counts. Each row is a process of its
+own.
 """
 
 import argparse
@@ -60,6 +61,7 @@ def measure(learner: str, size: int, num_asks: int, interval: float, budget: flo
     options = {} if budget is None else {"ask_budget": budget}
     function = load(FUNCTION)
     search = AMBS(function.problem(), learner=learner, seed=1, **options)
+    search.begin_run(NUM_PENDING)
     history = function.problem().dimensions.sample(np.random.default_rng(2), size)
     search.tell([_done(function, point) for point in history])
     pending: deque[Point] = deque()
