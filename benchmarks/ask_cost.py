@@ -4,8 +4,8 @@
 
 Ten real dimensions, 1,000 workers with a pending point each. The history is random points, told and never asked. Then,
 again and again, after a pause that lets refits come to an end, the oldest pending point is told and one is asked for.
-Measured is the time that passes, since waiting for the interpreter, or for a model, counts. Each row is a process of its
-own.
+Measured is the time that passes, since waiting for the interpreter, or for a model, counts. Each row is a process of
+its own.
 """
 
 import argparse

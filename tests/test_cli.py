@@ -68,7 +68,7 @@ def test_help_shows_every_option_with_its_default(capsys):
         *("--learner", "--acq-func", "--liar-strategy", "--kappa", "--xi"),
     ):
         assert name in text
-    for default in ("auto", "0.05", "gp_hedge", "cl_max", "1.96", "results.h5", "process", "100", "12345"):
+    for default in ("auto", "about 0.05", "gp_hedge", "cl_max", "1.96", "results.h5", "process", "100", "12345"):
         assert f"default: {default}" in text
 
 

@@ -19,18 +19,8 @@ BENCHMARKS = {"nas-random": "dhmpi.benchmark.nas.table", "default": "dhmpi.bench
 def words(search, num, output, *more):
     name = BENCHMARKS.get(search, BENCHMARKS["default"])
     target = ["--problem", f"{name}.Problem", "--run", f"{name}.run"]
-    return [
-        search,
-        *target,
-        "--max-evals",
-        str(num),
-        "--output",
-        str(output),
-        "--quiet",
-        "--isolation",
-        "inline",
-        *more,
-    ]
+    options = ["--max-evals", str(num), "--output", str(output), "--quiet", "--isolation", "inline"]
+    return [search, *target, *options, *more]
 
 
 @pytest.fixture
@@ -94,13 +84,15 @@ def test_a_file_that_does_not_say_how_points_were_chosen_is_refused(output, caps
     main(words("ambs", 3, output))
     with h5py.File(output, "r+") as file:
         del file["evaluations/origin"], file["evaluations/order"]
-    with pytest.raises(ResultsError, match="the file must say how its points were chosen, got one of dhmpi 0.1.0 that"):
+    with pytest.raises(
+        ResultsError, match=r"the file must say how its points were chosen, got one of dhmpi 0\.1\.0 that"
+    ):
         first_difference(results.read(output))
 
 
 def test_a_campaign_of_agents_is_refused(output):
     metadata = results.Metadata("ppo-async", "dhmpi.benchmark.nas.table.Problem", {}, maximises=True)
-    with pytest.raises(ResultsError, match="a search without agents must have written the file .* got ppo-async"):
+    with pytest.raises(ResultsError, match=r"a search without agents must have written the file .* got ppo-async"):
         first_difference(results.Results(metadata, []))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dhmpi import views
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.policy import PolicyLog
 from dhmpi.results.schema import PolicyRow
@@ -220,3 +220,11 @@ def test_lost_time_is_told():
 def test_less_than_a_second_is_nothing():
     results = Results(replace(INTERRUPTED.metadata, statistics=dict.fromkeys(LOST, 0.4)), INTERRUPTED.evaluations)
     assert "lost" not in text(views.report, results, "my.h5")
+
+
+def test_show_says_from_which_models_points_came():
+    origins = [Origin("start"), Origin("design", 3), Origin("gp", 12, 10), Origin("random", 13), Origin("gp", 20, 13)]
+    evaluations = [evaluation(id, State.DONE, 1.0, origin=origin) for id, origin in enumerate(origins)]
+    sentence = "1 of 3 points without a model; models did not know 4 of the results (median; at most 7)"
+    assert f"\nmodels      {sentence}\n" in text(views.show, Results(METADATA, evaluations))
+    assert "\nmodels" not in text(views.show, Results(METADATA, evaluations[:2]))
