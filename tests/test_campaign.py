@@ -8,7 +8,7 @@ import pytest
 
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
-from dhmpi.campaign import Campaign
+from dhmpi.campaign import GATHER_WAIT, MODEL_WAIT, Campaign
 from dhmpi.evaluation import State
 from dhmpi.evaluator import Evaluator, SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
@@ -420,3 +420,71 @@ def test_workers_that_are_not_ready_are_not_lost(tmp_path, clock):
     made, _ = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=3)
     made.run()
     assert made.lost.idle == 0.0
+
+
+class WaitingSearch(RandomSearch):
+    """Has no point before so many looks at its model."""
+
+    learns = True
+    looks = 0
+
+    def _is_ready(self, timeout):
+        self.timeouts.append(timeout)
+        self.looks -= 1
+        return self.looks < 0
+
+
+def waiting(looks):
+    search = WaitingSearch(problem())
+    search.ask(1)
+    search.looks, search.timeouts = looks, []
+    return search
+
+
+@pytest.mark.parametrize("looks", [1, 5])
+def test_while_a_model_is_not_ready_the_campaign_goes_on(tmp_path, looks):
+    """Nothing runs, and yet the space has not come to its end; the wait is the search's, not a busy loop."""
+    search = waiting(looks)
+    made, store = campaign(tmp_path, search, FakeEvaluator(1), eval_limit=3)
+    assert made.run() == "3 evaluations are complete"
+    assert search.timeouts[:looks] == [GATHER_WAIT] * looks
+    assert len(store.evaluations) == 3
+
+
+def test_results_are_taken_in_while_a_model_is_not_ready(tmp_path):
+    class OneWorks(FakeEvaluator):
+        def _gather(self, timeout):
+            waits.append(timeout)
+            return super()._gather(timeout) if len(waits) > 4 else []
+
+    waits, search = [], waiting(0)
+    made, _ = campaign(tmp_path, search, OneWorks(2), eval_limit=4)
+    search.looks = 1
+
+    def ready(timeout):
+        search.looks += 1
+        return search.looks == 2 or len(waits) > 6
+
+    search._is_ready = ready
+    assert made.run() == "4 evaluations are complete"
+    assert MODEL_WAIT in waits  # with one evaluation running, results are looked for often
+
+
+def test_a_signal_ends_a_campaign_that_waits_for_a_model(tmp_path):
+    search, stop = waiting(10**9), StopRequest()
+    made, _ = campaign(tmp_path, search, FakeEvaluator(1), stop=stop)
+    search._is_ready = lambda timeout: stop._handle(signal.SIGUSR1, None) or False
+    assert made.run() == "stopped by SIGUSR1"
+
+
+def test_a_search_that_learns_has_no_more_pending_than_workers(tmp_path):
+    class Greedy(FakeEvaluator):
+        num_idle = property(lambda self: 64 - self.num_pending)  # takes short evaluations in batches
+
+    evaluator = Greedy(3)
+    campaign(tmp_path, waiting(0), evaluator)[0].run()
+    assert evaluator.most_pending == 3
+    other = Greedy(3)
+    (tmp_path / "other").mkdir()
+    campaign(tmp_path / "other", RandomSearch(problem()), other)[0].run()
+    assert other.most_pending == 20
