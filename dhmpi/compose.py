@@ -12,7 +12,7 @@ from pathlib import Path
 import dhmpi
 from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator, MPIEvaluator
 from dhmpi.evaluator.executor import Resources, Setup
@@ -150,9 +150,9 @@ class SearchRank:
                     evaluator.start()
                 if end is not None and not options.quiet:
                     print(end, file=sys.stderr, flush=True)
-                store = self.open(search)
-                if earlier is not None:
-                    search.resume(earlier.metadata.seed, earlier.evaluations)
+                store = self.open(search, stop)
+                if earlier is not None:  # and what has come since that was read
+                    search.resume(store.metadata.seed, store.evaluations)
                 return self._campaign(search, evaluator, store, deadline, stop)
         except Stopped:
             log.warning("stopped by %s before the first evaluation", stop.signal_name)
@@ -177,8 +177,7 @@ class SearchRank:
         """Check whether the results can be written, without touching what exists."""
         if self._options.resume and self._options.overwrite:
             raise OptionError(f"{self._label('resume')} and {self._label('overwrite')} exclude each other; give one")
-        if not self._options.resume:
-            ResultsStore.check(self._options.output, self._options.overwrite)
+        ResultsStore.check(self._options.output, self._options.overwrite, self._options.resume)
 
     def earlier(self, search: Search) -> Results | None:
         """Read what is resumed."""
@@ -194,12 +193,17 @@ class SearchRank:
         search.seed = earlier.metadata.seed
         return earlier
 
-    def open(self, search: Search) -> ResultsStore:
-        """Open the results file for writing."""
+    def open(self, search: Search, stop: StopRequest) -> ResultsStore:
+        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
         options, metadata = self._options, self._metadata(search)
+
+        def pause(seconds: float) -> None:
+            with stop.interruptible():
+                time.sleep(seconds)
+
         if options.resume:
-            return ResultsStore.resume(options.output, metadata)
-        store = ResultsStore.create(options.output, metadata, options.overwrite)
+            return ResultsStore.resume(options.output, metadata, pause)
+        store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
         return store
 
@@ -240,7 +244,7 @@ class SearchRank:
         try:
             why = campaign.run()
         except Exception as error:
-            if not isinstance(error, ResultsError):
+            if not isinstance(error, StorageError):
                 store.close(f"{type(error).__name__}: {error}")
             raise
         finally:

@@ -12,7 +12,7 @@ from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
 from dhmpi.agents.ranks import Place, leave, take_place
 from dhmpi.compose import Label, SearchRank, make_setup
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, StorageError
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
@@ -132,7 +132,10 @@ class _Rank0:
                     news = self._muster()
                 if end is not None and not self._options.quiet:
                     print(end, file=sys.stderr, flush=True)
-                store = self._opener.open(self._search)
+                store = self._opener.open(self._search, stop)
+                if earlier is not None:  # and what has come since that was read
+                    earlier = Results(store.metadata, store.evaluations, policy=store.policy)
+                    state = self._state(earlier)
                 coordinator = self._coordinator(store, earlier, state, deadline, stop, news)
                 found = self._work(coordinator, store, news)
                 status = 0
@@ -255,7 +258,8 @@ class _Rank0:
             drive(self._post, coordinator, self._agent)
             coordinator.cancel_rest()
         except Exception as error:
-            store.close(f"{type(error).__name__}: {error}")
+            if not isinstance(error, StorageError):
+                store.close(f"{type(error).__name__}: {error}")
             raise
         finally:
             coordinator.close()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation
+from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy import PolicyLog
@@ -66,11 +67,6 @@ def read(path: PathLike) -> Results:
 def resolve(path: PathLike) -> Path:
     """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere."""
     return Path(os.path.realpath(path))
-
-
-def journal_path(path: Path) -> Path:
-    """Return where the journal of a results file is."""
-    return path.with_name(f"{path.name}.journal")
 
 
 def open_journal(path: Path) -> Journal | None:
