@@ -57,7 +57,7 @@ class ResultsStore:
 
     @classmethod
     def check(cls, path: PathLike, overwrite: bool = False, resume: bool = False) -> None:
-        """Check whether `create` can succeed, or `resume`, as far as that is known at once and without touching anything.
+        """Check whether `create` or `resume` can succeed, as far as that is known at once, without touching anything.
 
         Args:
             path: The file.
