@@ -8,6 +8,10 @@ nothing.
 """
 
 import argparse
+import io
+import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +19,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from dhmpi import results
+import numpy as np
+
+from dhmpi import results, views
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, ResultsStore
+from dhmpi.results.schema import PolicyRow
 
 NUM_EVALS = 30
 CONTENDERS = 3
@@ -39,6 +49,10 @@ OUTPUT = "results.h5"
 # How long a contender of another host watches whether the file is being written, in place of a minute [s].
 PATIENCE_ELSEWHERE = 1.5
 LIMIT = 120.0  # s
+# What may come of a flipped bit; the last ones must not.
+WORDS = ("refused", "noted", "nothing changed", "changed silently", "a traceback")
+BAD = (*WORDS[3:], "hung", "crashed")
+PATIENCE_READING = 10  # s
 
 
 def contender(directory: Path, *words: str, host: str = "") -> subprocess.Popen[str]:
@@ -134,6 +148,76 @@ def starts(num: int) -> tuple[Counter[str], list[str]]:
     return well, faults
 
 
+# --- damage
+
+
+def sample(path: Path) -> None:
+    """Write a campaign in which there is something of everything."""
+    space = {"x": (0.0, 1.0), "n": (1, 9), "act": ["relu", None, 3], "name": ["a", "\u00e9"], "flag": [True, False]}
+    store = ResultsStore.create(path, Metadata("ppo-async", "pkg.Problem", space, {"num": 3}, 42, 1e9, "0.1.0", ["a"]))
+    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", started=1e9)
+    states = (State.DONE, State.DONE, State.FAILED, State.TIMEOUT, State.CANCELLED)
+    for id in range(60):
+        point = {"x": id / 60, "n": id % 9 + 1, "act": space["act"][id % 3], "name": "\u00e9", "flag": id % 2 == 0}
+        store.submitted([Evaluation(id, point, submitted=1e9 + id)])
+        state = states[id % len(states)]
+        error, extra = ("Traceback: no", {}) if state is State.FAILED else ("", {"loss": id / 7})
+        objective = id / 3 if state is State.DONE else None
+        store.finished([Evaluation(id, point, objective, state, None, 1e9 + id, 1e9 + id + 1, 1, "nid0", error, extra)])
+    store.learned([[1.0, *map(float, range(id, id + len(PolicyRow._fields) - 1))] for id in range(5)])
+    arrays = {name: np.arange(40, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
+    store.keep_policy(arrays, 5)
+    store.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})
+    store.close("the end", complete=True)
+
+
+def told(path: Path) -> tuple[str, str]:
+    """Return everything that a results file says, and what is noted about it."""
+    found = results.read(path)
+    stream = io.StringIO()
+    views.show(found, stream)
+    results.export_csv(found, stream)
+    results.export_json(found, stream)
+    state = {name: array.tolist() for name, array in found.policy.state.items()}
+    return repr((found.metadata, found.evaluations, found.policy.rows(), state, found.policy.version)), found.dropped
+
+
+def consequence(path: Path, truth: str) -> str:
+    """Read a file that may be damaged in a process of its own, and return what came of it."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(PATIENCE_READING)
+        answer = WORDS.index("changed silently")
+        try:
+            said, note = told(path)
+            if said == truth:
+                answer = WORDS.index("noted" if note else "nothing changed")
+            elif note:
+                answer = WORDS.index("refused")
+        except ResultsError:
+            answer = WORDS.index("refused")
+        except Exception:
+            answer = WORDS.index("a traceback")
+        os._exit(answer)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return WORDS[status] if status >= 0 else "hung" if status == -signal.SIGALRM else "crashed"
+
+
+def bits(num: int, seed: int, directory: Path) -> Counter[str]:
+    """Flip single bits of a results file, and return how often what came of it."""
+    path, rng = directory / OUTPUT, random.Random(seed)
+    sample(path)
+    truth, _ = told(path)
+    whole = path.read_bytes()
+    seen: Counter[str] = Counter()
+    for _ in range(num):
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        seen[consequence(path, truth)] += 1
+    return seen
+
+
 def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,6 +230,12 @@ def main() -> int:
     print("|---|---|")
     for kind, num in well.items():
         print(f"| {kind} | {num} |")
+    with tempfile.TemporaryDirectory() as directory:
+        seen = bits(arguments.bits, arguments.seed, Path(directory))
+    print(f"\n| {arguments.bits} single bits flipped | what came of it |\n|---|---|")
+    for word in (*WORDS, "hung", "crashed"):
+        print(f"| {seen[word]} | {word} |")
+    faults += [f"{seen[word]} flipped bits: {word}" for word in BAD if seen[word]]
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

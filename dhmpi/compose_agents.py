@@ -12,7 +12,7 @@ from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
 from dhmpi.agents.ranks import Place, leave, take_place
 from dhmpi.compose import Label, SearchRank, make_setup
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, StorageError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, ResultsError, StorageError
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
@@ -159,11 +159,15 @@ class _Rank0:
             return first
         kept = PolicyState(**earlier.policy.state, version=earlier.policy.version)
         options = earlier.metadata.options
-        if (own.policy, own.units) != (options["policy"], options["units"]):
+        policy, units = options.get("policy"), options.get("units")
+        if (own.policy, own.units) != (policy, units):
             raise OptionError(
-                f"{self._label('policy')} and {self._label('units')} must be {options['policy']} and "
-                f"{options['units']} as in the file, got {own.policy} and {own.units}"
+                f"{self._label('policy')} and {self._label('units')} must be {policy} and {units} as in the file, "
+                f"got {own.policy} and {own.units}"
             )
+        if len(kept.parameters) != len(first.parameters):
+            num = len(first.parameters)
+            raise ResultsError(f"the policy in the file must have {num} parameters, got {len(kept.parameters)}")
         return kept
 
     def _muster(self) -> list[Message]:

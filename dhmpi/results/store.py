@@ -70,10 +70,9 @@ class ResultsStore:
         """
         path = resolve(path)
         _require_place(path)
-        if not resume:
-            _require_absent(path, overwrite)
         require_free(path)
         if not resume:
+            _require_absent(path, overwrite)
             _require_writable(path)
 
     @classmethod
