@@ -20,6 +20,7 @@ from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
 from dhmpi.options import as_flag, choice
+from dhmpi.printing import tell
 from dhmpi.progress import Progress
 from dhmpi.results import Metadata, Results, ResultsStore
 from dhmpi.search import Search
@@ -149,7 +150,7 @@ class SearchRank:
                 with stop.interruptible():
                     evaluator.start()
                 if end is not None and not options.quiet:
-                    print(end, file=sys.stderr, flush=True)
+                    tell(str(end))
                 store = self.open(search, stop)
                 if earlier is not None:  # and what has come since that was read
                     search.resume(store.metadata.seed, store.evaluations)
@@ -227,7 +228,7 @@ class SearchRank:
         options = self._options
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
         if not options.quiet:
-            print(evaluator.layout, file=sys.stderr, flush=True)
+            tell(evaluator.layout)
         num_before = sum(each.state.is_final for each in store.evaluations)
         terminal = environ.terminal()
         progress = Progress(

@@ -1,7 +1,6 @@
 """Putting a search by agents together on all ranks; the counterpart of `compose`."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.options import as_flag, choice
+from dhmpi.printing import tell
 from dhmpi.progress import Progress
 from dhmpi.results import Results, ResultsStore
 from dhmpi.search import Search
@@ -131,7 +131,7 @@ class _Rank0:
                 with stop.interruptible():
                     news = self._muster()
                 if end is not None and not self._options.quiet:
-                    print(end, file=sys.stderr, flush=True)
+                    tell(str(end))
                 store = self._opener.open(self._search, stop)
                 if earlier is not None:  # and what has come since that was read
                     earlier = Results(store.metadata, store.evaluations, policy=store.policy)
@@ -208,7 +208,9 @@ class _Rank0:
         num_workers = self._begin_run(store, news)
         limit = None if options.max_evals is None and own.num_episodes is not None else options.eval_limit
         ledger = Ledger(limit, own.num_episodes, search.space.size)
-        played = 0 if earlier is None else int(earlier.metadata.statistics.get("episodes", 0))
+        played = 0 if earlier is None else earlier.metadata.statistics.get("episodes", 0)
+        if not isinstance(played, int):
+            raise ResultsError(f"the number of episodes in the file must be an integer, got {played!r:.80}")
         ledger.restore(((each, search.space.key(each.point)) for each in evaluations), max(played, len(evaluations)))
         scale = self._scale(evaluations)._replace(progress=ledger.progress)
         stale = own.most_stale(len(layout.agents))
@@ -246,7 +248,7 @@ class _Rank0:
         layout = str(self._layout) if comm is None else f"{self._layout}; {comm.library()}"
         store.begin_run(num_workers, sorted({host for _, hosts in ready for host in hosts}), layout)
         if not self._options.quiet:
-            print(layout, file=sys.stderr, flush=True)
+            tell(layout)
         return num_workers
 
     def _scale(self, evaluations: list[Evaluation]) -> Scale:

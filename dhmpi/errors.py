@@ -8,6 +8,7 @@
     + ResultsError     a results file that cannot be read, begun or resumed
     + DataError        a data set whose files are missing or broken
   x StorageError       results cannot be written any more: a full disk, another writer
+  x OutputError        what was asked for cannot be printed
   x TrainingError      an architecture cannot be built or trained
   x EvaluatorError     an evaluator cannot start or go on
     + ProtocolError    ranks disagree, or a rank is gone
@@ -59,6 +60,10 @@ class DataError(InputError):
 
 class StorageError(DhmpiError):
     """Results cannot be written any more: the file system takes no more, or somebody else writes them."""
+
+
+class OutputError(DhmpiError):
+    """What somebody has asked for cannot be printed."""
 
 
 class TrainingError(DhmpiError):

@@ -31,7 +31,7 @@ def checked(column: Column, value: Any) -> Any:
 
 def is_time(value: Any) -> bool:
     """Whether a value is a time [s since 1970-01-01 UTC]."""
-    return _is_number(value) and abs(value) <= LAST_TIME
+    return _is_number(value) and 0 <= value <= LAST_TIME
 
 
 def _is_number(value: Any) -> bool:

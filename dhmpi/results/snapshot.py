@@ -272,7 +272,7 @@ def _check(table: Table) -> None:
     times = (table.submitted, table.started, table.ended)
     if {len(column) for column in (*columns, *times)} != {len(table)}:
         raise ValueError("its columns must have one length and its ids must differ")
-    if not all((np.isnan(column) | (np.abs(column) <= LAST_TIME)).all() for column in times):
+    if not all((np.isnan(column) | ((column >= 0) & (column <= LAST_TIME))).all() for column in map(np.array, times)):
         raise ValueError("its times must be seconds since 1970")
     done = np.frombuffer(bytes(table.state), dtype=np.uint8) == STATES.index(State.DONE)
     if np.isnan(np.array(table.objective)[done]).any():
