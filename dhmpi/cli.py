@@ -47,6 +47,10 @@ class Parser(argparse.ArgumentParser):
         """Raise the error."""
         raise OptionError(message)
 
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print help; argparse itself says nothing if that cannot be written."""
+        print(message, end="", file=Printer())
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""

@@ -89,7 +89,8 @@ def make_setup(run_target: object, options: CampaignOptions, isolation: str, lab
     resources = Resources(
         options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
     )
-    setup = Setup(run_target, options.timeout, _files(options), resources)  # type: ignore[arg-type]  # checked when loaded
+    files = _files(options)
+    setup = Setup(run_target, options.timeout, files, resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
     return setup.named(label) if isolation == "process" else setup
 
 
@@ -205,7 +206,10 @@ class SearchRank:
         if options.resume:
             return ResultsStore.resume(options.output, metadata, pause)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
-        _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
+        try:
+            _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
+        except OSError as error:
+            log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
     def _metadata(self, search: Search) -> Metadata:

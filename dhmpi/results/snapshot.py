@@ -245,7 +245,7 @@ def _read_table(group: Any, metadata: Metadata, size: int) -> Table:
     if _member(group, "id").size > size:
         raise ValueError("it must not have more rows than bytes")
     columns = {
-        column.name: _read_column(_member(group, column.name))
+        column.name: _read_column(_member(group, column.name), column.dtype in ("string", "json"))
         for column in COLUMNS
         if not column.optional or not _is_missing(group, column.name)
     }
@@ -293,8 +293,10 @@ def _read_policy(group: Any) -> PolicyLog:
     return policy
 
 
-def _read_column(dataset: Any) -> Any:
+def _read_column(dataset: Any, must_be_text: bool = False) -> Any:
     text = h5py.check_string_dtype(dataset.dtype)
+    if must_be_text and (text is None or text.length is not None):
+        raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
     return (dataset.asstr() if text is not None and text.length is None else dataset)[()]
 
 
