@@ -179,9 +179,16 @@ class Ownership:
             sight = Sight.of(self._path)
             if sight.owner == self.owner:
                 return True
-            if sight.owner is None and self._file and os.path.samestat(self._file, os.stat(self._path)):
-                return False  # somebody has removed it, but nobody has put a file in place since
+            if sight.owner is None and self._has_last_written():
+                return False
         raise StorageError(f"{self._path} must have one writer, and another process has taken it over")
+
+    def _has_last_written(self) -> bool:
+        """Whether nobody has put a results file in place since this process, if the file is still there at all."""
+        try:
+            return self._file is not None and os.path.samestat(self._file, os.stat(self._path))
+        except FileNotFoundError:
+            return True
 
     @property
     def _is_succeeded(self) -> bool:

@@ -237,3 +237,28 @@ class TestInline:
             "evaluation-000000.log": ["an error", "by a child", "printed 7"],
             "evaluation-000002.log": ["an error", "by a child", "printed 8"],
         }
+
+    def test_a_worker_rank_outlives_a_log_that_cannot_be_written(self, files):
+        files.touch()
+        code = """if True:
+            import sys
+            from dhmpi.evaluator.executor import InlineExecutor, Setup
+            from dhmpi.evaluator.runner import Task
+
+            def run(point):
+                print("printed")
+                if point["x"]:
+                    sys.stdout.close()  # which is not the worker's end either
+                return 1.0
+
+            executor = InlineExecutor(Setup(run, None, sys.argv[1]), lambda run: run, redirect=True)
+            executor.load()
+            for id in range(3):
+                executor.submit([Task(id, {"x": id == 1}, 0)])
+                [outcome] = executor.poll(0.0)
+                assert outcome.warning == ("its log could not be written: File exists" if id < 2 else ""), outcome
+            executor.close()
+        """
+        words = [sys.executable, "-c", code, str(files)]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

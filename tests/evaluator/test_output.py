@@ -1,4 +1,5 @@
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -144,10 +145,20 @@ class TestFlush:
         flush()
 
     def test_its_disk_may_be_full(self, monkeypatch):
-        with pytest.raises(OSError, match="No space"), open("/dev/full", "w", buffering=1000) as stream:
-            stream.write("x")
-            monkeypatch.setattr(sys, "stdout", stream)
-            flush()
+        stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO("/dev/full", "w"), 1000))
+        stream.write("x")
+        monkeypatch.setattr(sys, "stdout", stream)
+        flush()
+        with pytest.raises(OSError, match="No space"):
+            stream.close()
+
+
+def test_whoever_leaves_does_not_stay_because_a_disk_is_full():
+    """In MPI_Finalize, a rank would wait for the others for ever."""
+    code = "import sys; from dhmpi.mpi.comm import leave_at_once; sys.stdout.write('x'); leave_at_once(7)"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stdout=full, env=env, check=False).returncode == 7
 
 
 @pytest.mark.parametrize("warning", ["its log could not be written: File exists", ""])

@@ -644,9 +644,12 @@ def test_a_writer_that_was_replaced_stops(path, metadata, running):
     assert read(path).evaluations == [running(0)]
 
 
-def test_a_journal_that_somebody_removes_is_written_again(path, metadata, running):
+@pytest.mark.parametrize("both", [False, True])
+def test_what_somebody_removes_is_written_again(path, metadata, running, both):
     store = write(path, metadata, [], [running(0)])
     journal_of(path).unlink()
+    if both:
+        path.unlink()
     store.submitted([running(1)])
     store.commit(time.monotonic() + 2)
     assert journal_of(path).exists()
