@@ -1,6 +1,7 @@
 """Where user code prints, and the file of its own that each evaluation's output is kept in."""
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -15,6 +16,8 @@ from dhmpi.evaluator.runner import Outcome
 LAST_OUTPUT = "--- last output ---"
 # The most of what one evaluation prints that is kept, half of it from the beginning and half from the end [bytes].
 MAX_LOG = 10_000_000
+# What logs leave free for the results, which may be on the same disk [bytes]; at most a tenth of it.
+RESERVE = 100_000_000
 _CHUNK = 1 << 20
 _FAILURES = (State.FAILED, State.TIMEOUT)
 
@@ -67,6 +70,10 @@ class Output:
 
     def _keep(self, id: int, size: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
+        disk = os.statvfs(self._directory)
+        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if total and free - min(size, MAX_LOG) < min(RESERVE, total // 10):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab", buffering=0) as kept:
             before = os.fstat(kept.fileno()).st_size
             try:

@@ -3,6 +3,7 @@ import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -121,6 +122,15 @@ class TestOutput:
         assert output.collect(0) == "more"
         assert output.trouble == "No space left on device"
         assert (files / "evaluation-000000.log").read_text() == "before"
+
+    @pytest.mark.parametrize(("free", "total", "is_kept"), [(300, 2000, True), (150, 2000, False), (0, 0, True)])
+    def test_the_last_tenth_of_a_disk_is_for_the_results(self, output, files, monkeypatch, free, total, is_kept):
+        disk = SimpleNamespace(f_bavail=free, f_blocks=total, f_frsize=1)
+        monkeypatch.setattr(os, "statvfs", lambda path: disk)
+        output.file.write(b"x" * 100)
+        output.collect(0)
+        assert (files / "evaluation-000000.log").exists() == is_kept
+        assert output.trouble == ("" if is_kept else "No space left on device")
 
     def test_without_a_directory_for_it_it_is_in_memory(self, files, monkeypatch):
         def refuse(prefix):
