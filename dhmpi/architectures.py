@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ResultsError
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.loader import load_problem
+from dhmpi.printing import Stream
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 
@@ -91,7 +92,7 @@ def retrain(results: Results, top: int, epochs: int | None) -> Iterator[Retraine
             yield Retrained(evaluation, reward, valid, test, parameters, trained.model)
 
 
-def report(results: Results, top: int, epochs: int | None, stream: TextIO) -> None:
+def report(results: Results, top: int, epochs: int | None, stream: Stream) -> None:
     """Train the best architectures again, and print what came of them."""
     for number, each in enumerate(retrain(results, top, epochs), start=1):
         found = turned(each.evaluation.objective, True)
@@ -105,7 +106,7 @@ def report(results: Results, top: int, epochs: int | None, stream: TextIO) -> No
         stream.flush()
 
 
-def export(results: Results, path: str, epochs: int | None, stream: TextIO) -> None:
+def export(results: Results, path: str, epochs: int | None, stream: Stream) -> None:
     """Train the best architecture again, and write it as a Keras model."""
     if Path(path).suffix != ".keras":
         raise OptionError(f"--keras must be a file ending in .keras, got {path!r}")

@@ -1,13 +1,25 @@
 """The command line: argv -> a search and its options, or a look into a results file."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import dhmpi
-from dhmpi import environ
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, DhmpiError, InputError, LoadError, OptionError, did_you_mean
+from dhmpi import environ, printing
+from dhmpi.errors import (
+    EXIT_FAILURE,
+    EXIT_INPUT,
+    DhmpiError,
+    InputError,
+    LoadError,
+    OptionError,
+    OutputError,
+    StorageError,
+    did_you_mean,
+)
+from dhmpi.printing import Printer, tell
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -36,31 +48,41 @@ class Parser(argparse.ArgumentParser):
         """Raise the error."""
         raise OptionError(message)
 
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print help; argparse itself says nothing if that cannot be written."""
+        print(message, end="", file=Printer())
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    printing.open_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     prefix = "dhmpi"
     try:
-        command = _command(words)
-        prefix = f"dhmpi {command}"
-        act = OTHERS[command].act if command in OTHERS else _view if command in VIEWS else _search
-        return act(command, words[1:])
+        try:
+            command = _command(words)
+            prefix = f"dhmpi {command}"
+            act = OTHERS[command].act if command in OTHERS else _view if command in VIEWS else _search
+            return act(command, words[1:])
+        finally:
+            printing.flush()
     except InputError as error:
         return _complain(prefix, error, EXIT_INPUT)
     except DhmpiError as error:
         return _complain(prefix, error, EXIT_FAILURE)
-    except BrokenPipeError:  # whoever reads the output has seen enough
-        sys.stderr.close()
-        return EXIT_FAILURE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = StorageError(f"cannot write {error.filename or 'a file'}: {error.strerror}; make room")
+        return _complain(prefix, full, EXIT_FAILURE)
 
 
 def _complain(prefix: str, error: DhmpiError, status: int) -> int:
     if environ.launch().rank > 0:
         return 0  # rank 0 says it; a launcher that saw a failure here could end rank 0 before that
     if isinstance(error, LoadError) and error.details:
-        print(error.details, file=sys.stderr)
-    print(f"{prefix}: error: {error}", file=sys.stderr, flush=True)
+        tell(error.details)
+    tell(f"{prefix}: error: {error}")
     return status
 
 
@@ -127,7 +149,10 @@ def _search(command: str, words: list[str]) -> int:
         lambda given: search_class.from_options(problem, run, evaluator, given, own_options), run, evaluator, options
     )
     if found is not None:
-        views.report(found, options.output, sys.stdout)
+        try:
+            views.report(found, options.output, Printer())
+        except OutputError as error:  # the results are in the file nevertheless
+            tell(f"dhmpi {command}: warning: {error}")
     return 0
 
 
@@ -159,19 +184,19 @@ def _view(command: str, words: list[str]) -> int:
 
     from dhmpi import results, views
 
-    found = results.read(arguments.file)
+    found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
-        return views.completeness(found, _since(arguments.since), sys.stdout)
+        return views.completeness(found, _since(arguments.since), printer)
     if command == "show":
-        views.show(found, sys.stdout)
+        views.show(found, printer)
     elif command == "best":
-        views.best(found, sys.stdout, arguments.json)
+        views.best(found, printer, arguments.json)
     elif command == "train" or arguments.keras:
-        _train(command, arguments, found)
+        _train(command, arguments, found, printer)
     elif arguments.csv:
-        results.export_csv(found, sys.stdout)
+        results.export_csv(found, printer)
     else:
-        results.export_json(found, sys.stdout)
+        results.export_json(found, printer)
     return 0
 
 
@@ -181,15 +206,15 @@ def _since(value: str | None) -> float | None:
     return None if value is None else float(number(0)("--since", value))
 
 
-def _train(command: str, arguments: argparse.Namespace, found: "Results") -> None:
+def _train(command: str, arguments: argparse.Namespace, found: "Results", printer: Printer) -> None:
     from dhmpi import architectures
     from dhmpi.options import integer
 
     epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
     if command == "export":
-        architectures.export(found, arguments.keras, epochs, sys.stdout)
+        architectures.export(found, arguments.keras, epochs, printer)
     else:
-        architectures.report(found, integer(1)("--top", arguments.top), epochs, sys.stdout)
+        architectures.report(found, integer(1)("--top", arguments.top), epochs, printer)
 
 
 def _check(command: str, words: list[str]) -> int:
@@ -204,7 +229,7 @@ def _check(command: str, words: list[str]) -> int:
     from dhmpi import replay, results, views
 
     found = results.read(arguments.file)
-    return views.repetition(found, replay.first_difference(found), sys.stdout)
+    return views.repetition(found, replay.first_difference(found), Printer())
 
 
 def _draw(command: str, words: list[str]) -> int:
@@ -284,9 +309,9 @@ def _job(command: str, words: list[str]) -> int:
         if not Path(values["all"]).is_dir():
             raise OptionError(f"--all must be a directory that exists, got {values['all']}")
         for path in script.write_all(Path(values["all"])):
-            print(path)
+            print(path, file=Printer())
     else:
-        print(script.render(job_of(values)), end="")
+        print(script.render(job_of(values)), end="", file=Printer())
     return 0
 
 

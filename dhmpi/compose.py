@@ -12,7 +12,7 @@ from pathlib import Path
 import dhmpi
 from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator, MPIEvaluator
 from dhmpi.evaluator.executor import Resources, Setup
@@ -20,6 +20,7 @@ from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
 from dhmpi.options import as_flag, choice
+from dhmpi.printing import tell
 from dhmpi.progress import Progress
 from dhmpi.results import Metadata, Results, ResultsStore
 from dhmpi.search import Search
@@ -88,7 +89,8 @@ def make_setup(run_target: object, options: CampaignOptions, isolation: str, lab
     resources = Resources(
         options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
     )
-    setup = Setup(run_target, options.timeout, _files(options), resources)  # type: ignore[arg-type]  # checked when loaded
+    files = _files(options)
+    setup = Setup(run_target, options.timeout, files, resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
     return setup.named(label) if isolation == "process" else setup
 
 
@@ -149,10 +151,10 @@ class SearchRank:
                 with stop.interruptible():
                     evaluator.start()
                 if end is not None and not options.quiet:
-                    print(end, file=sys.stderr, flush=True)
-                store = self.open(search)
-                if earlier is not None:
-                    search.resume(earlier.metadata.seed, earlier.evaluations)
+                    tell(str(end))
+                store = self.open(search, stop)
+                if earlier is not None:  # and what has come since that was read
+                    search.resume(store.metadata.seed, store.evaluations)
                 return self._campaign(search, evaluator, store, deadline, stop)
         except Stopped:
             log.warning("stopped by %s before the first evaluation", stop.signal_name)
@@ -177,8 +179,7 @@ class SearchRank:
         """Check whether the results can be written, without touching what exists."""
         if self._options.resume and self._options.overwrite:
             raise OptionError(f"{self._label('resume')} and {self._label('overwrite')} exclude each other; give one")
-        if not self._options.resume:
-            ResultsStore.check(self._options.output, self._options.overwrite)
+        ResultsStore.check(self._options.output, self._options.overwrite, self._options.resume)
 
     def earlier(self, search: Search) -> Results | None:
         """Read what is resumed."""
@@ -194,13 +195,21 @@ class SearchRank:
         search.seed = earlier.metadata.seed
         return earlier
 
-    def open(self, search: Search) -> ResultsStore:
-        """Open the results file for writing."""
+    def open(self, search: Search, stop: StopRequest) -> ResultsStore:
+        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
         options, metadata = self._options, self._metadata(search)
+
+        def pause(seconds: float) -> None:
+            with stop.interruptible():
+                time.sleep(seconds)
+
         if options.resume:
-            return ResultsStore.resume(options.output, metadata)
-        store = ResultsStore.create(options.output, metadata, options.overwrite)
-        _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
+            return ResultsStore.resume(options.output, metadata, pause)
+        store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
+        try:
+            _remove_files(_files(options))  # of a campaign that has been overwritten: logs would be appended to
+        except OSError as error:
+            log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
     def _metadata(self, search: Search) -> Metadata:
@@ -224,7 +233,7 @@ class SearchRank:
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
         search.begin_run(evaluator.num_workers)
         if not options.quiet:
-            print(evaluator.layout, file=sys.stderr, flush=True)
+            tell(evaluator.layout)
         num_before = sum(each.state.is_final for each in store.evaluations)
         terminal = environ.terminal()
         progress = Progress(
@@ -241,7 +250,7 @@ class SearchRank:
         try:
             why = campaign.run()
         except Exception as error:
-            if not isinstance(error, ResultsError):
+            if not isinstance(error, StorageError):
                 store.close(f"{type(error).__name__}: {error}")
             raise
         finally:

@@ -1,7 +1,6 @@
 """Putting a search by agents together on all ranks; the counterpart of `compose`."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 
@@ -12,12 +11,13 @@ from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
 from dhmpi.agents.ranks import Place, leave, take_place
 from dhmpi.compose import Label, SearchRank, make_setup
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, ResultsError, StorageError
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.options import as_flag, choice
+from dhmpi.printing import tell
 from dhmpi.progress import Progress
 from dhmpi.results import Results, ResultsStore
 from dhmpi.search import Search
@@ -131,8 +131,11 @@ class _Rank0:
                 with stop.interruptible():
                     news = self._muster()
                 if end is not None and not self._options.quiet:
-                    print(end, file=sys.stderr, flush=True)
-                store = self._opener.open(self._search)
+                    tell(str(end))
+                store = self._opener.open(self._search, stop)
+                if earlier is not None:  # and what has come since that was read
+                    earlier = Results(store.metadata, store.evaluations, policy=store.policy)
+                    state = self._state(earlier)
                 coordinator = self._coordinator(store, earlier, state, deadline, stop, news)
                 found = self._work(coordinator, store, news)
                 status = 0
@@ -156,11 +159,15 @@ class _Rank0:
             return first
         kept = PolicyState(**earlier.policy.state, version=earlier.policy.version)
         options = earlier.metadata.options
-        if (own.policy, own.units) != (options["policy"], options["units"]):
+        policy, units = options.get("policy"), options.get("units")
+        if (own.policy, own.units) != (policy, units):
             raise OptionError(
-                f"{self._label('policy')} and {self._label('units')} must be {options['policy']} and "
-                f"{options['units']} as in the file, got {own.policy} and {own.units}"
+                f"{self._label('policy')} and {self._label('units')} must be {policy} and {units} as in the file, "
+                f"got {own.policy} and {own.units}"
             )
+        if len(kept.parameters) != len(first.parameters):
+            num = len(first.parameters)
+            raise ResultsError(f"the policy in the file must have {num} parameters, got {len(kept.parameters)}")
         return kept
 
     def _muster(self) -> list[Message]:
@@ -201,7 +208,9 @@ class _Rank0:
         num_workers = self._begin_run(store, news)
         limit = None if options.max_evals is None and own.num_episodes is not None else options.eval_limit
         ledger = Ledger(limit, own.num_episodes, search.space.size)
-        played = 0 if earlier is None else int(earlier.metadata.statistics.get("episodes", 0))
+        played = 0 if earlier is None else earlier.metadata.statistics.get("episodes", 0)
+        if not isinstance(played, int):
+            raise ResultsError(f"the number of episodes in the file must be an integer, got {played!r:.80}")
         ledger.restore(((each, search.space.key(each.point)) for each in evaluations), max(played, len(evaluations)))
         scale = self._scale(evaluations)._replace(progress=ledger.progress)
         stale = own.most_stale(len(layout.agents))
@@ -239,7 +248,7 @@ class _Rank0:
         layout = str(self._layout) if comm is None else f"{self._layout}; {comm.library()}"
         store.begin_run(num_workers, sorted({host for _, hosts in ready for host in hosts}), layout)
         if not self._options.quiet:
-            print(layout, file=sys.stderr, flush=True)
+            tell(layout)
         return num_workers
 
     def _scale(self, evaluations: list[Evaluation]) -> Scale:
@@ -255,7 +264,8 @@ class _Rank0:
             drive(self._post, coordinator, self._agent)
             coordinator.cancel_rest()
         except Exception as error:
-            store.close(f"{type(error).__name__}: {error}")
+            if not isinstance(error, StorageError):
+                store.close(f"{type(error).__name__}: {error}")
             raise
         finally:
             coordinator.close()

@@ -69,7 +69,7 @@ def terminal() -> TextIO | None:
     A launcher hands its ranks pipes in place of its terminal; what it writes its own errors to tells about the terminal
     of the person who started it here.
     """
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         return sys.stderr
     pid = os.getppid()
     for _ in range(3):

@@ -6,8 +6,10 @@
     + EvaluationError  an evaluation that cannot be told to a search
     + LoadError        a name or file that should hold a problem or a run function
     + OptionError      an option's value, or a combination of options
-    + ResultsError     a results file that cannot be read, written or resumed
+    + ResultsError     a results file that cannot be read, begun or resumed
     + DataError        a data set whose files are missing or broken
+  x StorageError       results cannot be written any more: a full disk, another writer
+  x OutputError        what was asked for cannot be printed
   x TrainingError      an architecture cannot be built or trained
   x EvaluatorError     an evaluator cannot start or go on
     + ProtocolError    ranks disagree, or a rank is gone
@@ -54,11 +56,19 @@ class OptionError(InputError):
 
 
 class ResultsError(InputError):
-    """A results file cannot be read, written or resumed."""
+    """A results file cannot be read, begun or resumed."""
 
 
 class DataError(InputError):
     """A data set cannot be read."""
+
+
+class StorageError(DhmpiError):
+    """Results cannot be written any more: the file system takes no more, or somebody else writes them."""
+
+
+class OutputError(DhmpiError):
+    """What somebody has asked for cannot be printed."""
 
 
 class TrainingError(DhmpiError):

@@ -1,15 +1,16 @@
 """What a person sees while a campaign runs."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TextIO
 
 from tqdm import tqdm
 
 from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.printing import tell
 
 LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
 RATE_WINDOW = 30.0  # s
@@ -18,6 +19,8 @@ YEAR = 365 * 86400  # s
 
 class Progress:
     """Shows how a campaign goes: a live line on a terminal, a line every few seconds elsewhere.
+
+    What cannot be shown is dropped.
 
     Args:
         num_workers: Evaluations at the same time.
@@ -46,9 +49,10 @@ class Progress:
         self._maximises = maximises
         self._bar = None
         if terminal is not None and not quiet:
-            self._bar = tqdm(
-                total=eval_limit, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
-            )
+            with suppress(OSError):
+                self._bar = tqdm(
+                    total=eval_limit, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
+                )
         self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
         self._begun = time.monotonic()
         self._next = self._begun + min(1.0, self._interval)
@@ -70,9 +74,10 @@ class Progress:
         text = self._line(now, counts, num_running, best, busy)
         if self._bar is not None:
             self._bar.n = _num_final(counts)
-            self._bar.set_description_str(text)
+            with suppress(OSError):
+                self._bar.set_description_str(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def is_due(self) -> bool:
         """Whether it is time to show the state; cheaper than the arguments of `update`."""
@@ -81,7 +86,8 @@ class Progress:
     def close(self) -> None:
         """Take the live line away."""
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
 
     def _line(
         self, now: float, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float

@@ -1,13 +1,14 @@
 """What `show` and `best` print, and what stands at the end of a campaign."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, turned
-from dhmpi.plain import clean
+from dhmpi.printing import Stream, escape
 from dhmpi.results import Results, model_use, summarise
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: TextIO) -> None:
+def show(results: Results, stream: Stream) -> None:
     """Print what ran, how it went, and the best point."""
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
@@ -31,12 +32,12 @@ def show(results: Results, stream: TextIO) -> None:
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
         "state": _state(results),
     }
-    if "mode" in metadata.statistics:
-        rows["surrogate"] = _surrogate(metadata.statistics)
+    if surrogate := _surrogate(metadata.statistics):
+        rows["surrogate"] = surrogate
     if models := _models(results):
         rows["models"] = models
-    if "agents" in metadata.statistics:
-        rows["agents"] = _agents(results)
+    if agents := _agents(results):
+        rows["agents"] = agents
     if lost := _lost_time(metadata.statistics):
         rows["lost time"] = lost
     for index, run in enumerate(metadata.runs):
@@ -45,14 +46,14 @@ def show(results: Results, stream: TextIO) -> None:
             f"{_local(run['started'])}{ended}, {_counted(run['num_workers'], 'worker')}; {run['layout']}"
         )
     for name, value in rows.items():
-        print(f"{name:12}{value}", file=stream)
+        print(f"{name:12}{escape(value, keep='')}", file=stream)
     if results.dropped:
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
     best(results, stream)
 
 
-def best(results: Results, stream: TextIO, as_json: bool = False) -> None:
+def best(results: Results, stream: Stream, as_json: bool = False) -> None:
     """Print the best evaluation."""
     found = results.best
     if as_json:
@@ -64,7 +65,7 @@ def best(results: Results, stream: TextIO, as_json: bool = False) -> None:
         _print_best(found, results.metadata.maximises, stream)
 
 
-def report(results: Results, path: str, stream: TextIO) -> None:
+def report(results: Results, path: str, stream: Stream) -> None:
     """Print how a campaign ended, and how to look further."""
     summary = summarise(results.metadata, results.evaluations)
     run = results.metadata.runs[-1]
@@ -83,7 +84,7 @@ def report(results: Results, path: str, stream: TextIO) -> None:
     stream.flush()
 
 
-def completeness(results: Results, since: float | None, stream: TextIO) -> int:
+def completeness(results: Results, since: float | None, stream: Stream) -> int:
     """Print whether a campaign is complete, and whether it gets on; for job scripts.
 
     Args:
@@ -108,7 +109,7 @@ def completeness(results: Results, since: float | None, stream: TextIO) -> int:
     return EXIT_INCOMPLETE if num_new else EXIT_NO_PROGRESS
 
 
-def repetition(results: Results, difference: "Difference | None", stream: TextIO) -> int:
+def repetition(results: Results, difference: "Difference | None", stream: Stream) -> int:
     """Print whether a search proposes the same points again.
 
     Args:
@@ -120,44 +121,43 @@ def repetition(results: Results, difference: "Difference | None", stream: TextIO
         The exit status: 0, or EXIT_FAILURE if one differs.
     """
     if difference is None:
-        print(
-            f"the same: {results.metadata.search} proposes all {_counted(len(results.evaluations), 'point')} again",
-            file=stream,
-        )
+        points = _counted(len(results.evaluations), "point")
+        print(f"the same: {results.metadata.search} proposes all {points} again", file=stream)
         return 0
     found = difference.evaluation
     model, known, fitted, _ = found.origin
     how = f"{model or 'no model'}; {known} results known, {fitted} in the model"
     print(f"evaluation {found.id} differs ({how}):", file=stream)
-    width = max(map(len, found.point))
+    names = [escape(name, keep="") for name in found.point]
+    width = max(map(len, names))
     again = difference.point or {}
-    for name, value in found.point.items():
-        print(f"  {name:{width}}  {value!r} in the file, {again.get(name, 'nothing')!r} now", file=stream)
+    for name, (key, value) in zip(names, found.point.items(), strict=True):
+        print(f"  {name:{width}}  {value!r} in the file, {again.get(key, 'nothing')!r} now", file=stream)
     return EXIT_FAILURE
 
 
-def _print_best(found: Evaluation, maximises: bool, stream: TextIO) -> None:
+def _print_best(found: Evaluation, maximises: bool, stream: Stream) -> None:
     what, value = "reward" if maximises else "objective", turned(found.objective, maximises)
     print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
-    width = max(len(name) for name in [*found.point, *found.extra])
-    for name, value in found.point.items():
-        print(f"  {name:{width}}  {value!r}", file=stream)
-    if found.extra:
-        print("its other results:", file=stream)
-    for name, value in found.extra.items():
-        text = _shortened(value).replace("\n", "\n" + " " * (width + 4))
-        print(f"  {clean(name):{width}}  {text}", file=stream)
+    names = [escape(name, keep="") for name in (*found.point, *found.extra)]
+    width = max(map(len, names), default=0)
+    texts = [*map(repr, found.point.values()), *map(_shortened, found.extra.values())]
+    for index, (name, text) in enumerate(zip(names, texts, strict=True)):
+        if index == len(found.point):
+            print("its other results:", file=stream)
+        indented = text.replace("\n", "\n" + " " * (width + 4))
+        print(f"  {name:{width}}  {indented}", file=stream)
 
 
 def _shortened(value: object) -> str:
     """Return a value as a person wants to see it: texts of several lines as they are, all else in one, cut short."""
     if isinstance(value, str) and "\n" in value:
-        return clean(value)
+        return value
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
-def _print_errors(results: Results, stream: TextIO) -> None:
+def _print_errors(results: Results, stream: Stream) -> None:
     errors = [evaluation.error for evaluation in results.evaluations if evaluation.error]
     if errors:
         print(f"the latest error:\n{errors[-1]}", file=stream)
@@ -172,10 +172,20 @@ def _state(results: Results) -> str:
     return f"{run['why']}: continue with --resume"
 
 
+def _figures(statistics: Mapping[str, Any], *names: str) -> list[float] | None:
+    """Return some of the statistics; None if one is missing, or no number."""
+    found = [statistics.get(name) for name in names]
+    numbers = [float(value) for value in found if isinstance(value, int | float)]
+    return numbers if len(numbers) == len(found) and all(map(math.isfinite, numbers)) else None
+
+
 def _surrogate(statistics: Mapping[str, Any]) -> str:
-    median, last = (1000 * statistics[name] for name in ("ask_median", "ask_p99"))
-    asks = f"a point took {median:.3g} ms, 99 % of them at most {last:.3g} ms"
-    return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * statistics['busy_share']:.0f} % of the time"
+    figures = _figures(statistics, "ask_median", "ask_p99", "busy_share")
+    if "mode" not in statistics or figures is None:
+        return ""
+    median, last, busy = figures
+    asks = f"a point took {1000 * median:.3g} ms, 99 % of them at most {1000 * last:.3g} ms"
+    return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * busy:.0f} % of the time"
 
 
 def _models(results: Results) -> str:
@@ -189,25 +199,30 @@ def _models(results: Results) -> str:
 
 def _agents(results: Results) -> str:
     statistics, entropy = results.metadata.statistics, [row.entropy for row in results.policy.rows() if row.episodes]
-    known = statistics["hits"] + statistics["shared"]
+    figures = _figures(statistics, "agents", "episodes", "hits", "shared", "lost_agents")
+    if figures is None:
+        return ""
+    agents, episodes, hits, shared, lost = map(int, figures)
     parts = [
-        f"{_counted(statistics['agents'], 'agent')}, {_counted(len(results.policy), 'update')}",
-        f"{statistics['episodes']} episodes, {known} of them known already",
+        f"{_counted(agents, 'agent')}, {_counted(len(results.policy), 'update')}",
+        f"{episodes} episodes, {hits + shared} of them known already",
     ]
     if entropy:
         parts.append(f"entropy {entropy[0]:.3g} at first, {entropy[-1]:.3g} at last")
-    if statistics.get("gradients"):
-        parts.append(f"gradients {statistics['gradient_staleness_mean']:.3g} steps old")
-    if statistics["lost_agents"]:
-        parts.append(f"{_counted(statistics['lost_agents'], 'agent')} given up")
+    gradients = _figures(statistics, "gradients", "gradient_staleness_mean")
+    if gradients is not None and gradients[0]:
+        parts.append(f"gradients {gradients[1]:.3g} steps old")
+    if lost:
+        parts.append(f"{_counted(lost, 'agent')} given up")
     return "; ".join(parts)
 
 
 def _lost_time(statistics: Mapping[str, Any]) -> str:
     """Return what the latest run lost at its end, or nothing if that is less than a second."""
-    idle, cancelled = (statistics.get(f"lost_{name}_seconds", 0.0) for name in ("idle", "cancelled"))
-    if idle + cancelled < 1.0:
+    figures = _figures(statistics, "lost_idle_seconds", "lost_cancelled_seconds")
+    if figures is None or sum(figures) < 1.0:
         return ""
+    idle, cancelled = figures
     return f"{idle:.0f} worker-seconds without work, {cancelled:.0f} in evaluations that were cancelled"
 
 

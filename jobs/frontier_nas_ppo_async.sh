@@ -27,6 +27,11 @@ MODULE=${MODULE-deephyper}
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
 RANKS=$((NODES * RANKS_PER_NODE))
+TASK=${SLURM_ARRAY_TASK_ID:-}
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+fi
 DEPTH=$((56 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module

@@ -28,6 +28,11 @@ MODULE=${MODULE-deephyper}
 cd "$PBS_O_WORKDIR" || exit
 NODES=$(sort -u "$PBS_NODEFILE" | wc -l)
 RANKS=$((NODES * RANKS_PER_NODE))
+TASK=${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-}}
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+fi
 DEPTH=$((32 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module

@@ -23,6 +23,11 @@ MODULE=${MODULE-}
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
 RANKS=$((NODES * RANKS_PER_NODE))
+TASK=${SLURM_ARRAY_TASK_ID:-}
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+fi
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none

@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -226,3 +228,125 @@ def test_a_script_can_ask_whether_a_campaign_gets_on(completeness):
 def test_without_a_file_there_is_no_answer(capsys):
     assert main(["show", "results.h5", "--is-complete"]) == 2
     assert "results.h5 does not exist" in capsys.readouterr().err
+
+
+# --- streams that are closed or full, and what reaches a terminal
+
+EVIL = """
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (0.0, 1.0), 0.5)
+Problem.add_dim("n\\x1b]0;title\\x07\u00e9", ["a\\x1b[2J", "b"], "b")
+
+def run(point):
+    if point["x"] > 0.5:
+        raise ValueError("bad \\x1b]52;c;ZXZpbA==\\x07 \\x9b31m \\u202e")
+    return {"objective": point["x"], "extra\\x1b[0m": "v\\x1b[31m\\nline\\r2\\x07"}
+"""
+RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+
+
+@pytest.fixture
+def evil():
+    Path("evil.py").write_text(EVIL, encoding="utf-8")
+    return ["hps-random", "--problem", "evil.py", "--run", "evil.py", "--max-evals", "8", "--isolation", "inline"]
+
+
+def shell(line, *words, **variables):
+    """Run dhmpi in a line of shell, in which "$@" stands for it."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | variables
+    command = ["bash", "-c", line, "bash", sys.executable, "-m", "dhmpi", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"$@" 2>/dev/full',
+        '"$@" 2>&-',
+        '"$@" >/dev/full',
+        '"$@" >&-',
+        '"$@" >&- 2>&- <&-',
+        'set -o pipefail; "$@" 2>&1 >/dev/null | head -c 1',
+        'set -o pipefail; "$@" | head -c 1',
+        'set -o pipefail; "$@" | true',
+    ],
+)
+def test_a_campaign_outlives_streams_that_are_closed_or_full(evil, line):
+    done = shell(line, *evil)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert results.read("results.h5").metadata.complete
+
+
+@pytest.mark.parametrize("line", ['"$@" >/dev/full', '"$@" >&-', 'set -o pipefail; "$@" | true'])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show"],
+        ["best"],
+        ["best", "--json"],
+        ["export", "--csv"],
+        ["export", "--json"],
+        ["show", "--is-complete"],
+        None,
+    ],
+    ids=str,
+)
+def test_what_cannot_be_printed_is_a_sentence(campaign, line, words):
+    for _ in range(20):  # until the other end of the pipe has been closed in time
+        done = shell(line, *([*words, "results.h5"] if words else ["--help"]))
+        if done.returncode:
+            break
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "error: standard output " in done.stderr
+
+
+def test_no_control_character_is_printed(evil, capsys):
+    assert main(evil) == 0
+    for words in (["show"], ["best"], ["export", "--csv"], ["export", "--json"]):
+        assert main([*words, "results.h5"]) == 0
+    for words in (
+        ["show", "none\x1b]0;x\x07.h5"],
+        ["x\x1b[31m"],
+        ["ambs", "--problem", "a\x1b[31m.py"],
+        ["ambs", "\x1b"],
+    ):
+        assert main(words) == 2
+    captured = capsys.readouterr()
+    assert not RAW.search(captured.out)
+    assert not RAW.search(captured.err)
+    assert r"n\u001b]0;title\u0007\u00e9  ".replace(r"\u00e9", "\u00e9") in captured.out
+
+
+def test_ascii_is_enough(evil):
+    assert shell('"$@"', *evil, PYTHONIOENCODING="ascii").returncode == 0
+    for words in (["show"], ["best"], ["export", "--csv"], ["export", "--json"]):
+        done = shell('"$@"', *words, "results.h5", PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+
+
+def test_a_full_disk_is_no_typing_error(campaign, capsys, monkeypatch):
+    def full(fd, data):
+        raise OSError(28, "No space left on device")
+
+    words = ["hps-random", *POLYNOME, "--max-evals", "9", "--isolation", "inline", "--resume", "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr("dhmpi.results.files.os.write", full)
+        assert main(words) == 1
+    assert "No space left on device; make room, then use --resume" in capsys.readouterr().err
+    assert len(results.read("results.h5").evaluations) == 5
+
+
+@pytest.mark.parametrize("logs", ["all", "failures", "none"])
+def test_which_logs_are_kept_is_said(logs):
+    Path("loud.py").write_text("def run(point):\n    print('x')\n    return 1 / max(0, point['e0'])\n")
+    words = ["--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "loud.py", "--quiet", "--logs", logs]
+    assert main(["hps-random", *words, "--max-evals", "8"]) == 0
+    states = [each.state for each in results.read("results.h5").evaluations]
+    kept = {"all": 8, "failures": states.count(State.FAILED), "none": 0}[logs]
+    assert 0 < states.count(State.FAILED) < 8
+    assert len(list(Path("results.h5.files").glob("*.log"))) == kept

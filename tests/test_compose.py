@@ -1,4 +1,7 @@
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from dhmpi.evaluator import SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.loader import load_run
 from dhmpi.options import as_flag
+from dhmpi.results import ResultsStore
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.options import CampaignOptions
 from dhmpi.signals import STOP_SIGNALS
@@ -264,3 +268,22 @@ def test_nothing_begins_in_the_last_seconds_that_were_asked_for():
 def slow(point):
     time.sleep(0.1)
     return 1.0
+
+
+def test_a_signal_ends_the_wait_for_a_writer_on_another_host(tmp_path, monkeypatch):
+    words = [sys.executable, "-m", "dhmpi", "hps-random", "--max-evals", "3", "--isolation", "inline"]
+    subprocess.run(words, check=True, cwd=tmp_path, capture_output=True, timeout=120)
+    path = tmp_path / "results.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.node", lambda: "elsewhere")
+        ResultsStore.resume(path, results.read(path).metadata)
+    before = path.read_bytes()
+    with subprocess.Popen([*words, "--resume"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as waiting:
+        assert "which cannot be asked from here" in waiting.stderr.readline()
+        begun = time.monotonic()
+        waiting.terminate()
+        assert "stopped by SIGTERM before the first evaluation" in waiting.stderr.read()
+    assert waiting.returncode == 0
+    assert time.monotonic() - begun < 20
+    assert path.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["results.h5", "results.h5.journal"]

@@ -23,7 +23,7 @@ LAYERS = (
     ("dhmpi.search.nas.model",),
     ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime"),
     ("dhmpi.benchmark", "dhmpi.environ"),
-    ("dhmpi.evaluation", "dhmpi.plain"),
+    ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.printing"),
     ("dhmpi.errors",),
     ("dhmpi",),
 )

@@ -98,7 +98,13 @@ class BalsamEvaluator(Evaluator):
         label = re.sub(r"\W+", ".", os.path.basename(str(self._setup.run))).strip(".")
         # Launchers remember the command of a name, so another command needs another name.
         self._jobs = Jobs(f"{label}-{zlib.crc32(command.encode()):08x}", command, self._setup.files)
-        os.makedirs(self._setup.files, exist_ok=True)
+        try:
+            os.makedirs(self._setup.files, exist_ok=True)
+        except OSError as error:
+            raise EvaluatorError(
+                f"jobs must have a directory to run in, got {self._setup.files} ({error.strerror}); "
+                "make room, or name another results file"
+            ) from error
         if self._jobs.num_left:
             log.warning("killed %d jobs that an earlier search left in %s", self._jobs.num_left, self._setup.files)
 

@@ -22,6 +22,7 @@ from dhmpi.evaluator.executor import Executor
 from dhmpi.evaluator.local import local_executor
 from dhmpi.evaluator.runner import Outcome
 from dhmpi.mpi.comm import leave_at_once
+from dhmpi.printing import tell
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ def _run_rank(job: OwnJob, request: Request) -> None:
         _patiently(lambda: job.reply(reply))
     if reply.outcome is None or reply.outcome.state is not State.DONE:
         # The other ranks may wait for this one, which the end of it ends; but first the first one has its say.
-        print(reply.outcome.error if reply.outcome else reply.error, file=sys.stderr)
+        tell(reply.outcome.error if reply.outcome else reply.error)
         time.sleep(0.0 if is_first else RETRY_INTERVAL)
         leave_at_once(EXIT_FAILURE)
 

@@ -21,8 +21,9 @@ from typing import Any
 from dhmpi import environ
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.evaluator.executor import BATCH_TIME, Executor, Output, Setup, readable
+from dhmpi.evaluator.executor import BATCH_TIME, Executor, Setup, readable
 from dhmpi.evaluator.once import prepare
+from dhmpi.evaluator.output import Output, flush
 from dhmpi.evaluator.process import GRACE, epitaph, interpreter
 from dhmpi.evaluator.runner import Outcome, Runner, Task, unpack_outcomes
 from dhmpi.plain import dumps
@@ -44,7 +45,7 @@ class ChildExecutor(Executor):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self._setup = setup
-        self._output = Output(setup.files)
+        self._output = Output(setup.files, setup.logs)
         self._child: subprocess.Popen[bytes] | None = None
         self._loaded_once = False
         self._is_stopping = False
@@ -84,7 +85,8 @@ class ChildExecutor(Executor):
         os.close(answers)
         setup = self._setup
         path = [entry for entry in sys.path if entry]
-        self._send({"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path})
+        files = {"files": setup.files, "logs": setup.logs}
+        self._send({"run": setup.run, "timeout": setup.timeout, "path": path, **files})
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks to the child, or to its successor if it has died."""
@@ -245,13 +247,12 @@ def main(commands: int, answers: int) -> None:
         _write(answers, json.dumps({"error": str(error), "details": error.details}).encode() + b"\n")
         return
     runner = Runner(run, setup["timeout"], setup["files"])
-    output = Output(setup["files"], os.fdopen(os.dup(1), "ab", buffering=0))
+    output = Output(setup["files"], setup["logs"], os.fdopen(os.dup(1), "ab", buffering=0))
     _write(answers, b'{"ready": true}\n')
     for line in lines:
         for task in json.loads(line):
             outcome = runner(Task(*task))
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush()
             libc.fflush(None)
             outcome = output.explain(outcome)
             # Before the next one begins: if that kills this process, the blame must fall on the right one.

@@ -1,5 +1,6 @@
 """The contract of all evaluators."""
 
+import logging
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +13,8 @@ from dhmpi.evaluation import Evaluation, Point, State, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.requests import Requests
 from dhmpi.evaluator.runner import Outcome, RunFunction, Task
+
+log = logging.getLogger(__name__)
 
 
 class Evaluator(ABC):
@@ -39,6 +42,7 @@ class Evaluator(ABC):
         self.seed = 0
         self.maximises = False
         self._pending: dict[int, Evaluation] = {}
+        self._warnings: set[str] = set()  # each is given once
         self._cache = None if cache_key is None else Cache(cache_key)
 
     @property
@@ -198,7 +202,10 @@ class Evaluator(ABC):
 
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
-        id, state, objective, started, ended, error, extra = outcome
+        id, state, objective, started, ended, error, extra, warning = outcome
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            log.warning("evaluation %d on %s: %s; others may have the same trouble", id, host, warning)
         pending = self._pending.pop(id)
         objective = turned(objective, self.maximises)
         return Evaluation(

@@ -3,29 +3,23 @@
 import math
 import os
 import select
-import shutil
 import signal
-import sys
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
 
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.once import LOADING
+from dhmpi.evaluator.output import Output, flush
 from dhmpi.evaluator.runner import Outcome, Packed, RunFunction, Runner, Task, pack_outcomes, unpack_tasks
 from dhmpi.loader import run_name
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
-# What stands in an error between its reason and the end of what the evaluation has printed.
-LAST_OUTPUT = "--- last output ---"
 
 
 @dataclass(frozen=True)
@@ -54,12 +48,14 @@ class Setup:
         timeout: Seconds that an evaluation may take, or None.
         files: Directory for what evaluations print and write.
         resources: What an evaluation gets, where that is not simply a process.
+        logs: Of which evaluations is kept what they print: all, failures or none.
     """
 
     run: RunFunction | str
     timeout: float | None = None
     files: str = "results.h5.files"
     resources: Resources = Resources()
+    logs: str = "all"
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -168,63 +164,6 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
     return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
 
 
-class Output:
-    """Where user code prints: a nameless file on the node, copied to a file of its own per evaluation.
-
-    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds.
-
-    Args:
-        directory: Where the files go; it is made when something has been printed.
-        file: The nameless file, opened for appending; by default a new one.
-    """
-
-    def __init__(self, directory: str, file: BinaryIO | None = None) -> None:
-        self._directory = Path(directory)
-        self.file: BinaryIO = file or open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
-
-    def last(self) -> str:
-        """Return the last 2,000 characters that have been printed."""
-        size = os.fstat(self.file.fileno()).st_size
-        with self.printed() as printed:
-            printed.seek(max(0, size - 2000))
-            return printed.read().decode(errors="replace")
-
-    def collect(self, id: int) -> str:
-        """Move what has been printed to the evaluation's own file, and return its last 2,000 characters."""
-        if not os.fstat(self.file.fileno()).st_size:
-            return ""
-        tail = self.last()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
-            shutil.copyfileobj(printed, kept)
-        os.ftruncate(self.file.fileno(), 0)
-        return tail
-
-    def explain(self, outcome: Outcome) -> Outcome:
-        """Collect what an evaluation has printed; the end of it becomes part of a failure's error."""
-        tail = self.collect(outcome.id).strip()
-        if not tail or outcome.state not in (State.FAILED, State.TIMEOUT):
-            return outcome
-        return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")
-
-    def printed(self) -> BinaryIO:
-        """Open what has been printed, to be read."""
-        return open(f"/proc/self/fd/{self.file.fileno()}", "rb")
-
-    def close(self) -> None:
-        """Close the file; it has no name and goes with that."""
-        self.file.close()
-
-
-def _nameless_file() -> int:
-    descriptor, name = tempfile.mkstemp(prefix="dhmpi-")
-    os.unlink(name)
-    # Appending: after a truncation, the child's next line begins at the start again.
-    appending = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_APPEND)
-    os.close(descriptor)
-    return appending
-
-
 class InlineExecutor(Executor):
     """Runs evaluations in this very process: fastest, and as fragile as the run function.
 
@@ -242,15 +181,14 @@ class InlineExecutor(Executor):
         self._setup = setup
         self._load_run = load_run
         self._is_stopping = False
-        self._output = Output(setup.files) if redirect else None
+        self._output = Output(setup.files, setup.logs) if redirect else None
 
     def load(self) -> None:
         """Load the run function at once."""
         if self.ready:
             return
         if self._output is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush()
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
@@ -271,8 +209,7 @@ class InlineExecutor(Executor):
             outcome = self._run(task)
             self._tasks.popleft()
             if self._output is not None:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush()
                 outcome = self._output.explain(outcome)
             outcomes.append(outcome)
             if time.perf_counter() > end:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from dhmpi.evaluation import State
-from dhmpi.evaluator.executor import Executor, Output, Setup, readable
+from dhmpi.evaluator.executor import Executor, Setup, readable
+from dhmpi.evaluator.output import Output
 from dhmpi.evaluator.runner import Outcome, Task
 
 # Seconds between SIGTERM and SIGKILL.
@@ -152,7 +153,7 @@ class ProcessExecutor(Executor):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self._setup = setup
-        self._output = Output(setup.files)
+        self._output = Output(setup.files, setup.logs)
         self._group: ProcessGroup | None = None
         self._verdict: tuple[State, str] | None = None  # why there is or will be no outcome
         self._is_stopping = False

@@ -30,7 +30,10 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a worker gives back, with its own clock's times [s since 1970-01-01 UTC]."""
+    """What a worker gives back, with its own clock's times [s since 1970-01-01 UTC].
+
+    The warning is for the person who runs the campaign, and not kept.
+    """
 
     id: int
     state: State
@@ -39,6 +42,7 @@ class Outcome(NamedTuple):
     ended: float
     error: str = ""
     extra: Mapping[str, Any] = {}
+    warning: str = ""
 
 
 def pack_tasks(tasks: Iterable[Task]) -> list[Packed]:

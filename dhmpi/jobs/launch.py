@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dhmpi import environ
 from dhmpi.errors import OptionError
+from dhmpi.printing import Printer, tell
 
 VERSION_TIMEOUT = 20.0  # s
 # Where each MPI's launcher may be, and what its --version says.
@@ -227,7 +228,7 @@ def program() -> list[str]:
 def start(words: list[str], dry_run: bool) -> None:
     """Print a command and become it, so that signals reach it; only print it for a dry run."""
     if dry_run:
-        print(shlex.join(words), flush=True)
+        print(shlex.join(words), file=Printer())
         return
-    print(shlex.join(words), file=sys.stderr, flush=True)
+    tell(shlex.join(words))
     os.execv(words[0], words)

@@ -17,6 +17,7 @@ class Scheduler:
         submit: The command that submits a script.
         settings: Its options that set variables, as an example.
         num_nodes: How a job learns the number of its nodes, in shell.
+        task: How a task of a job array learns its number, in shell; empty without job arrays.
         enter: Lines of shell with which a job enters the directory that it was submitted in.
         successor: Lines of shell, of which the last submits the script once more, with the same account and variables.
     """
@@ -27,6 +28,7 @@ class Scheduler:
     submit: str
     settings: str
     num_nodes: str
+    task: str
     enter: tuple[str, ...]
     successor: tuple[str, ...]
 
@@ -40,6 +42,7 @@ SCHEDULERS = {
         submit="sbatch",
         settings="--export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5",
         num_nodes="$SLURM_JOB_NUM_NODES",
+        task="${SLURM_ARRAY_TASK_ID:-}",
         enter=(),
         successor=(
             f"export {' '.join(VARIABLES)}",
@@ -54,6 +57,7 @@ SCHEDULERS = {
         submit="qsub",
         settings="-v MAX_EVALS=2000,OUTPUT=mine.h5",
         num_nodes='$(sort -u "$PBS_NODEFILE" | wc -l)',
+        task="${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-}}",  # of PBS Pro, and of Torque
         enter=('cd "$PBS_O_WORKDIR" || exit',),
         successor=(
             "account=$(qstat -f \"$PBS_JOBID\" | sed -n 's/^ *Account_Name = //p')",
@@ -70,6 +74,7 @@ SCHEDULERS = {
         submit="qsub",
         settings="--env MAX_EVALS=2000:OUTPUT=mine.h5",
         num_nodes="$COBALT_JOBSIZE",
+        task="",
         enter=(),
         successor=(
             "settings=",

@@ -133,11 +133,19 @@ def _environment(site: Site, scheduler: Scheduler) -> list[str]:
         *scheduler.enter,
         f"NODES={scheduler.num_nodes}",
         "RANKS=$((NODES * RANKS_PER_NODE))",
+        *([f"TASK={scheduler.task}", *_OWN_OUTPUT] if scheduler.task else ()),
         *([depth] if "$DEPTH" in " ".join(site.launcher) else []),
         *(f"export {name}={value} # {why}" for name, value, why in site.environment),
     ]
 
 
+# Once, also in a successor, which gets the name that its predecessor has made.
+_OWN_OUTPUT = (
+    'if [ -n "$TASK" ]; then # each task of a job array has a results file of its own',
+    "    OUTPUT=${OUTPUT%.h5}",
+    '    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5',
+    "fi",
+)
 # A job that is ended from outside has no successor: somebody wants the chain to end. When the search has ended, bash
 # runs the rest of the script nevertheless.
 _BEFORE = (

@@ -1,5 +1,6 @@
 """The only importer of mpi4py: this process's place among the ranks, and messages that never block."""
 
+import contextlib
 import os
 import sys
 import time
@@ -194,8 +195,10 @@ def leave_at_once(status: int) -> None:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # It may be closed, or its disk full; whoever leaves must not go on to MPI_Finalize because of that.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 class Backoff:

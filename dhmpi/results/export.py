@@ -5,10 +5,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any, TextIO
+from typing import Any
 
 from dhmpi.evaluation import Evaluation
 from dhmpi.plain import dumps
+from dhmpi.printing import Stream
 from dhmpi.results.reader import Results
 
 _LAST = ("objective", "state", "submitted", "started", "ended", "rank", "host", "error")
@@ -39,7 +40,7 @@ def rows(results: Results) -> Iterator[list[Any]]:
         yield [each.id, *map(each.point.__getitem__, names), *last, *map(each.extra.get, keys)]
 
 
-def export_csv(results: Results, stream: TextIO) -> None:
+def export_csv(results: Results, stream: Stream) -> None:
     """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
 
     Args:
@@ -52,7 +53,7 @@ def export_csv(results: Results, stream: TextIO) -> None:
         writer.writerow([dumps(value) if isinstance(value, list | dict) else value for value in row])
 
 
-def export_json(results: Results, stream: TextIO) -> None:
+def export_json(results: Results, stream: Stream) -> None:
     """Write one object with `metadata` and `evaluations`; NaN and infinities are null, as every JSON reader knows.
 
     Args:

@@ -1,20 +1,29 @@
-"""Files that are whole or absent, and the process that owns them."""
+"""Files that are whole or absent."""
 
 import contextlib
 import os
-import platform
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 
-def temporary(path: Path) -> Path:
-    """Return where the successor of a file is written; a killed run may leave it behind."""
-    return path.with_name(f".{path.name}.tmp")
+def journal_path(path: Path) -> Path:
+    """Return where the journal of a results file is."""
+    return path.with_name(f"{path.name}.journal")
 
 
-def open_new(path: Path) -> int:
-    """Open the temporary file of a path for writing; a leftover is removed first."""
-    name = temporary(path)
+def temporary(path: Path, token: str) -> Path:
+    """Return where a writer writes the successor of a file; a killed one may leave it behind.
+
+    Args:
+        path: The file.
+        token: The writer's; so that nobody takes the file of another one for his own.
+    """
+    return path.with_name(f".{path.name}.{token}.tmp")
+
+
+def open_new(path: Path, token: str) -> int:
+    """Open a writer's temporary file of a path; a leftover is removed first."""
+    name = temporary(path, token)
     name.unlink(missing_ok=True)
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
@@ -28,28 +37,36 @@ def write_all(fd: int, data: bytes) -> None:
             written += os.write(fd, view[written:])
 
 
-def put_in_place(path: Path) -> None:
-    """Rename the temporary file of a path to the path, durably."""
-    os.replace(temporary(path), path)
+def put_in_place(path: Path, token: str) -> None:
+    """Rename a writer's temporary file of a path to the path, durably."""
+    os.replace(temporary(path, token), path)
     sync_directory(path.parent)
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, token: str, check: Callable[[], None]) -> None:
     """Replace a file by new content: at any moment, a reader and a crash see all of the old or all of the new.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        token: The writer's.
+        check: Raises an exception if this is no longer the writer. It is called when the temporary file is there, which
+            a successor removes: so either it notices him, or the file cannot take the place of his.
 
     Raises:
         OSError: The old file is still there, untouched.
     """
-    fd = open_new(path)
+    fd = open_new(path, token)
     try:
         try:
+            check()
             write_all(fd, data)
             os.fsync(fd)
         finally:
             os.close(fd)
-        put_in_place(path)
+        put_in_place(path, token)
     except BaseException:
-        temporary(path).unlink(missing_ok=True)
+        temporary(path, token).unlink(missing_ok=True)
         raise
 
 
@@ -62,38 +79,3 @@ def sync_directory(path: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-class Owner(NamedTuple):
-    """The process that writes a campaign.
-
-    Attributes:
-        host: Name of its host.
-        pid: Its process id there.
-        started: When it started, in clock ticks since the host's boot; -1 where the system does not tell.
-    """
-
-    host: str
-    pid: int
-    started: int
-
-    @classmethod
-    def current(cls) -> "Owner":
-        """Return this very process."""
-        return cls(platform.node(), os.getpid(), _started(os.getpid()))
-
-    @property
-    def is_another(self) -> bool:
-        """Whether it is alive on this host and not this process; unknown counts as no."""
-        here = Owner.current()
-        return self.host == here.host and self.pid != here.pid and -1 < self.started == _started(self.pid)
-
-
-def _started(pid: int) -> int:
-    try:
-        # The command, second field, is in parentheses and may hold spaces.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return -1
-    state, start = fields[0], int(fields[19])  # fields 3 and 22 of proc(5)
-    return -1 if state in "ZX" else start  # a zombie writes no more

@@ -9,17 +9,19 @@ import contextlib
 import json
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]  # it has no types
 
 from dhmpi.errors import ResultsError
 from dhmpi.plain import dumps
-from dhmpi.results.files import Owner, open_new, put_in_place, temporary, write_all
+from dhmpi.results.files import open_new, put_in_place, temporary, write_all
+from dhmpi.results.owner import Owner
 
 MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
 VERSION, OLDEST = 3, 2
@@ -35,6 +37,9 @@ Event = Sequence[Any]
 
 def _frame(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+_EMPTY = _frame(_MARK + msgpack.packb([]))
 
 
 class JournalWriter:
@@ -54,9 +59,10 @@ class JournalWriter:
         header = {"version": VERSION, "generation": generation, "campaign": campaign, "owner": owner}
         data = MAGIC + _frame(dumps(header).encode("ascii"))
         self._packer = msgpack.Packer()
-        self._path = path
-        self._size = len(data)
-        self._fd = open_new(path)
+        self._path, self._token = path, owner.token if owner else ""
+        self._size, self._last_size = len(data), 0
+        self._lock = threading.Lock()
+        self._fd = open_new(path, self._token)
         try:
             write_all(self._fd, data)
             os.fsync(self._fd)
@@ -64,22 +70,14 @@ class JournalWriter:
             self.discard()
             raise
 
-    @property
-    def is_replaced(self) -> bool:
-        """Whether another writer has put its own journal in the place of this one."""
-        try:
-            return not os.path.samestat(os.stat(self._path), os.fstat(self._fd))
-        except OSError:
-            return False
-
     def put_in_place(self) -> None:
         """Rename the file to its path, durably."""
-        put_in_place(self._path)
+        put_in_place(self._path, self._token)
 
     def discard(self) -> None:
         """Remove the file, which is not yet in place."""
         self.close()
-        temporary(self._path).unlink(missing_ok=True)
+        temporary(self._path, self._token).unlink(missing_ok=True)
 
     def append(self, events: Sequence[Event]) -> None:
         """Append one record.
@@ -95,6 +93,10 @@ class JournalWriter:
         except (TypeError, ValueError, OverflowError):  # a lone surrogate, more than 64 bits, a strange object
             packed = self._packer.pack(dumps(events))
         record = _frame(_MARK + packed)
+        with self._lock:
+            self._write(record)
+
+    def _write(self, record: bytes) -> None:
         try:
             write_all(self._fd, record)
         except OSError:
@@ -105,15 +107,30 @@ class JournalWriter:
             raise
         self._size += len(record)
 
+    def beat(self) -> None:
+        """Append an empty record if nothing has been appended since the last call; another thread may call it.
+
+        The size tells others that this writer is alive.
+
+        Raises:
+            OSError: Nothing was appended.
+        """
+        with self._lock:
+            if self._fd >= 0 and self._size == self._last_size:
+                self._write(_EMPTY)
+                self.sync()
+            self._last_size = self._size
+
     def sync(self) -> None:
         """Make everything appended safe from a crash of the machine."""
         getattr(os, "fdatasync", os.fsync)(self._fd)  # macOS has only fsync
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
 
 
 @dataclass(frozen=True)
@@ -138,6 +155,20 @@ class Journal:
     owner: Owner | None = None
 
 
+def read_owner(path: Path) -> tuple[Owner | None, tuple[int, ...]]:
+    """Return who writes a journal, and numbers that change while somebody does.
+
+    Raises:
+        OSError: The file cannot be read.
+        ResultsError: A dhmpi with another format wrote it.
+    """
+    with path.open("rb") as file:
+        signs = os.fstat(file.fileno())
+        header = _header(file.read(1 << 16), path)
+    owner = Owner("an unknown host") if header is None else header.owner
+    return owner, (signs.st_ino, signs.st_size, signs.st_mtime_ns)
+
+
 def read_journal(path: Path) -> Journal:
     """Read every intact record of a journal, up to the first that is not.
 
@@ -146,22 +177,37 @@ def read_journal(path: Path) -> Journal:
         ResultsError: A dhmpi with another format wrote it.
     """
     data = path.read_bytes()
-    first = _payload(data, len(MAGIC)) if data.startswith(MAGIC) else None
-    if first is None:
+    header = _header(data, path)
+    if header is None:
         return Journal(-1, dropped_bytes=len(data), reason="damaged")
-    header = json.loads(first)
-    if not OLDEST <= header["version"] <= VERSION:
-        wanted = f"version {OLDEST} to {VERSION}"
-        raise ResultsError(f"{path} must have {wanted}, got {header['version']}; use the dhmpi that wrote it")
     events: list[Event] = []
-    position = len(MAGIC) + _HEAD.size + len(first)
+    position = header.size
     while (payload := _payload(data, position)) is not None:
         events += _unpack(payload[len(_MARK) :])
         position += _HEAD.size + len(payload)
     dropped = len(data) - position
     reason = "" if not dropped else "damaged" if _goes_on(data, position + 1) else "torn"
-    owner = Owner(*header["owner"]) if header["owner"] else None
-    return Journal(header["generation"], events, dropped, reason, header["campaign"], owner)
+    return Journal(header.generation, events, dropped, reason, header.campaign, header.owner)
+
+
+class _Header(NamedTuple):
+    generation: int
+    campaign: str
+    owner: Owner | None
+    size: int  # of all that stands before the first record
+
+
+def _header(data: bytes, path: Path) -> _Header | None:
+    """Return the header of a journal, or None if there is no intact one."""
+    payload = _payload(data, len(MAGIC)) if data.startswith(MAGIC) else None
+    if payload is None:
+        return None
+    found = json.loads(payload)
+    if not OLDEST <= found["version"] <= VERSION:
+        wanted = f"version {OLDEST} to {VERSION}"
+        raise ResultsError(f"{path} must have {wanted}, got {found['version']}; use the dhmpi that wrote it")
+    owner = Owner(*found["owner"]) if found["owner"] else None
+    return _Header(found["generation"], found["campaign"], owner, len(MAGIC) + _HEAD.size + len(payload))
 
 
 def _unpack(packed: bytes) -> list[Event]:

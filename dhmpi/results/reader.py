@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation
+from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy import PolicyLog
@@ -24,7 +25,7 @@ class Results:
     Attributes:
         metadata: The campaign as a whole.
         evaluations: All evaluations in order of id; RUNNING ones were submitted and have not ended.
-        dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
+        dropped: Sentences about what a torn or damaged journal lost, or a checksum that is gone; empty if nothing.
         policy: What agents have learned; empty for a search without any.
     """
 
@@ -68,11 +69,6 @@ def resolve(path: PathLike) -> Path:
     return Path(os.path.realpath(path))
 
 
-def journal_path(path: Path) -> Path:
-    """Return where the journal of a results file is."""
-    return path.with_name(f"{path.name}.journal")
-
-
 def open_journal(path: Path) -> Journal | None:
     """Read the journal of a results file, if there is one.
 
@@ -99,9 +95,9 @@ def recover(path: Path) -> Recovered:
     journal = open_journal(path)
     from dhmpi.results import snapshot  # h5py is slow to import
 
-    metadata, table, campaign, generation, policy = snapshot.parse(_read_bytes(path), path)
+    metadata, table, campaign, generation, policy, doubt = snapshot.parse(_read_bytes(path), path)
     if journal is None:
-        return Recovered(metadata, table, campaign, generation, policy, "")
+        return Recovered(metadata, table, campaign, generation, policy, doubt)
     name = journal_path(path)
     if journal.generation < 0:
         dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
@@ -115,9 +111,19 @@ def recover(path: Path) -> Recovered:
     elif journal.generation < generation:
         dropped = ""
     else:
-        metadata = replay(journal.events, metadata, table, policy)
+        metadata = _replayed(journal, name, metadata, table, policy)
         dropped = _dropped(name, journal)
+    dropped = "; ".join(filter(None, (doubt, dropped)))
     return Recovered(metadata, table, campaign, generation, policy, dropped)
+
+
+def _replayed(journal: Journal, name: Path, metadata: Metadata, table: Table, policy: PolicyLog) -> Metadata:
+    try:
+        return replay(journal.events, metadata, table, policy)
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise ResultsError(
+            f"{name} holds what no dhmpi has written ({error}); remove it to do without what came later"
+        ) from error
 
 
 def replay(events: list[Event], metadata: Metadata, table: Table, policy: PolicyLog) -> Metadata:

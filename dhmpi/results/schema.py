@@ -1,14 +1,14 @@
 """The layout of a results file: the writer, the reader and the documentation follow these tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.plain import clean, plain
 
 FORMAT = "dhmpi.results"
-VERSION = 1
+VERSION = 2  # since then with a checksum at the end
 GROUP = "evaluations"
 POINT = "point"
 ORIGIN = "origin"
@@ -28,12 +28,14 @@ class Column:
         dtype: int64, float64, int32, bool, state, string or json.
         unit: Its unit, empty if it has none.
         meaning: What it holds, in one phrase.
+        optional: Whether files without it are read too, as from before there was such a thing.
     """
 
     name: str
     dtype: str
     unit: str
     meaning: str
+    optional: bool = field(default=False, kw_only=True)
 
 
 COLUMNS = (
@@ -47,10 +49,11 @@ COLUMNS = (
     Column("host", "string", "", "name of the worker's host"),
     Column("error", "string", "", "why it failed; empty otherwise"),
     Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),
-    Column("order", "int64", "", "how many results the campaign had when this one came; -1 if it is none"),
+    Column(
+        "order", "int64", "", "how many results the campaign had when this one came; -1 if it is none", optional=True
+    ),
 )
-# The datasets of `/evaluations/origin`: how points were chosen. In files of 0.1.0's first days they are missing, as is
-# `order`.
+# The datasets of `/evaluations/origin`: how points were chosen. In files of schema 1 they are missing, as is `order`.
 ORIGIN_COLUMNS = (
     Column("model", "string", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
     Column("known", "int64", "", "results that the search knew then"),
@@ -73,7 +76,13 @@ ATTRIBUTES = (
     Column("command", "json", "", "command line of the latest run, a list"),
     Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why"),
     Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
-    Column("maximises", "bool", "", "whether the search looks for the largest value; objectives are then minus that"),
+    Column(
+        "maximises",
+        "bool",
+        "",
+        "whether the search looks for the largest value; objectives are then minus that",
+        optional=True,
+    ),
     Column("complete", "bool", "", "whether the campaign came to its end, with nothing left to resume"),
 )
 

@@ -16,7 +16,9 @@ import h5py
 import numpy as np
 
 from dhmpi.errors import ResultsError
+from dhmpi.evaluation import State
 from dhmpi.plain import clean, dumps
+from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy import PolicyLog
 from dhmpi.results.schema import (
@@ -36,6 +38,7 @@ from dhmpi.results.schema import (
     Dimension,
     documented,
 )
+from dhmpi.results.seal import is_intact, sealed
 from dhmpi.results.table import STATES, Table
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -43,6 +46,7 @@ _STRING = h5py.string_dtype()
 _STATE_NAMES = np.array([state.value for state in STATES], dtype="S9")
 _CHUNK = 1 << 14  # rows
 _GROWTH = 1 << 22  # bytes
+FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
 class Snapshot(NamedTuple):
@@ -54,6 +58,7 @@ class Snapshot(NamedTuple):
         campaign: Its identifier.
         generation: Number of the snapshot.
         policy: What its agents have learned.
+        doubt: A sentence about why damage might go unnoticed; empty if it would not.
     """
 
     metadata: Metadata
@@ -61,6 +66,7 @@ class Snapshot(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
+    doubt: str = ""
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -81,7 +87,7 @@ def dump(snapshot: Snapshot) -> bytes:
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
-        return bytes(file.id.get_file_image())
+        return sealed(bytes(file.id.get_file_image()))
 
 
 def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
@@ -96,9 +102,15 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
     """
     if not data.startswith(SIGNATURE):
         raise ResultsError(f"{name} must be an HDF5 file, got {'something else' if data else 'an empty file'}")
+    intact = is_intact(data)
+    if intact is False:
+        raise ResultsError(f"{name} is damaged, since its checksum does not fit; restore it from a copy")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            return _read(file, name)
+            found = _read(file, name, len(data))
+            if intact or file.attrs["schema"] < FIRST_SEALED:
+                return found
+            return found._replace(doubt=f"{name} has lost its checksum: another program has changed it, or damage")
     except ResultsError:
         raise
     except Exception as error:  # whatever h5py makes of damaged bytes
@@ -197,31 +209,52 @@ def _write_attributes(file: Any, snapshot: Snapshot) -> None:
             file.attrs.create(column.name, value, dtype=column.dtype)
 
 
-def _read(file: Any, name: str | os.PathLike[str]) -> Snapshot:
-    if file.attrs.get("format") != FORMAT:
+def _read(file: Any, name: str | os.PathLike[str], size: int) -> Snapshot:
+    kind = file.attrs.get("format")
+    if not isinstance(kind, str) or kind != FORMAT:
         raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
-    if file.attrs["schema"] > VERSION:
-        version = file.attrs["schema"]
+    version = file.attrs["schema"]
+    if version > VERSION:
         raise ResultsError(f"{name} must have schema {VERSION} or older, got {version}; use the dhmpi that wrote it")
-    found: dict[str, Any] = {}
-    for column in ATTRIBUTES:
-        if column.name == "maximises" and column.name not in file.attrs:
-            continue  # a file from before there were such searches
-        value = file.attrs[column.name]
-        if column.dtype == "json":
-            value = json.loads(value)
-        found[column.name] = value.item() if isinstance(value, np.generic) else value
+    found = {
+        column.name: checked(column, file.attrs[column.name])
+        for column in ATTRIBUTES
+        if not column.optional or column.name in file.attrs
+    }
     found["space"] = {key: documented(spec) for key, spec in found["space"].items()}
     campaign, generation = found.pop("campaign"), found.pop("generation")
     del found["format"], found["schema"]
     metadata = Metadata(**found)
-    policy = _read_policy(file[POLICY]) if POLICY in file else PolicyLog()
-    return Snapshot(metadata, _read_table(file[GROUP], metadata), campaign, generation, policy)
+    policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
+    return Snapshot(metadata, _read_table(_member(file, GROUP), metadata, size), campaign, generation, policy)
 
 
-def _read_table(group: Any, metadata: Metadata) -> Table:
+def _is_missing(group: Any, name: str) -> bool:
+    return group.get(name, getlink=True) is None
+
+
+def _member(group: Any, name: str) -> Any:
+    """Return a group or dataset that is in the file itself: it may name any other file that its reader can read."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise ValueError(f"{name} is missing")
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{name} must be in the file, got a link to {link.path!r:.80}")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise ValueError(f"{name} must be in the file, got data in others")
+    return found
+
+
+def _read_table(group: Any, metadata: Metadata, size: int) -> Table:
     table = Table(list(metadata.space))
-    columns = {column.name: _read_column(group[column.name]) for column in COLUMNS if column.name in group}
+    if _member(group, "id").size > size:
+        raise ValueError("it must not have more rows than bytes")
+    columns = {
+        column.name: _read_column(_member(group, column.name), column.dtype in ("string", "json"))
+        for column in COLUMNS
+        if not column.optional or not _is_missing(group, column.name)
+    }
     for name in ("id", "objective", "submitted", "started", "ended", "rank"):
         values = getattr(table, name)
         values.frombytes(columns[name].astype(values.typecode).tobytes())
@@ -233,18 +266,17 @@ def _read_table(group: Any, metadata: Metadata) -> Table:
     table.extra = {row: text for row, text in enumerate(columns["extra"].tolist()) if text}
     _read_origin(group, columns, table)
     table.rows = {number: row for row, number in enumerate(table.id)}
-    points = [_read_dimension(group[POINT][dimension.link]) for dimension in metadata.dimensions]
+    place = _member(group, POINT)
+    points = [_read_dimension(_member(place, dimension.link)) for dimension in metadata.dimensions]
     table.points = list(zip(*points, strict=True)) if points else [()] * len(table)
-    lengths = {len(each) for each in (table.rows, table.host, table.points, table.state, table.order, table.model)}
-    if lengths != {len(table.id)}:
-        raise ValueError("its columns differ in length")
+    _check(table)
     return table
 
 
 def _read_origin(group: Any, columns: dict[str, Any], table: Table) -> None:
     """Read how points were chosen, and in which order results came; in an older file, that of their ends."""
     num = len(table.id)
-    if ORIGIN not in group:
+    if _is_missing(group, ORIGIN):
         final = [row for row in range(num) if table.is_final(row)]
         table.order.extend([-1] * num)
         for place, row in enumerate(sorted(final, key=lambda row: table.ended[row])):
@@ -256,24 +288,47 @@ def _read_origin(group: Any, columns: dict[str, Any], table: Table) -> None:
         return
     table.order.frombytes(columns["order"].astype("q").tobytes())
     table.num_ordered = max(table.order, default=-1) + 1
-    origin = {column.name: _read_column(group[ORIGIN][column.name]) for column in ORIGIN_COLUMNS}
+    place = _member(group, ORIGIN)
+    origin = {
+        column.name: _read_column(_member(place, column.name), column.dtype == "string") for column in ORIGIN_COLUMNS
+    }
     table.model = [sys.intern(text) for text in origin["model"].tolist()]
     for name in ("known", "fitted", "detail"):
         getattr(table, name).frombytes(origin[name].astype("q").tobytes())
 
 
+def _check(table: Table) -> None:
+    """Check what everybody takes for granted."""
+    columns = (table.rows, table.points, table.state, table.objective, table.rank, table.host)
+    times = (table.submitted, table.started, table.ended)
+    origins = (table.order, table.model, table.known, table.fitted, table.detail)
+    if {len(column) for column in (*columns, *times, *origins)} != {len(table)}:
+        raise ValueError("its columns must have one length and its ids must differ")
+    if not all((np.isnan(column) | ((column >= 0) & (column <= LAST_TIME))).all() for column in map(np.array, times)):
+        raise ValueError("its times must be seconds since 1970")
+    done = np.frombuffer(bytes(table.state), dtype=np.uint8) == STATES.index(State.DONE)
+    if np.isnan(np.array(table.objective)[done]).any():
+        raise ValueError("what is DONE must have an objective")
+    if not all(isinstance(json.loads(text), dict) for text in table.extra.values()):
+        raise ValueError("extras must be JSON objects")
+
+
 def _read_policy(group: Any) -> PolicyLog:
     policy = PolicyLog()
-    policy.append(zip(*(group[column.name][()].tolist() for column in POLICY_COLUMNS), strict=True))
-    if STATE in group:
-        state = group[STATE]
-        policy.state = {column.name: state[column.name][()] for column in STATE_COLUMNS}
+    policy.append(zip(*(_member(group, column.name)[()].tolist() for column in POLICY_COLUMNS), strict=True))
+    if not _is_missing(group, STATE):
+        state = _member(group, STATE)
+        policy.state = {column.name: _member(state, column.name)[()] for column in STATE_COLUMNS}
         policy.version = int(state.attrs["version"])
+        if len({array.shape for array in policy.state.values()}) != 1 or policy.state["parameters"].ndim != 1:
+            raise ValueError("the arrays of its policy must have one length")
     return policy
 
 
-def _read_column(dataset: Any) -> Any:
+def _read_column(dataset: Any, must_be_text: bool = False) -> Any:
     text = h5py.check_string_dtype(dataset.dtype)
+    if must_be_text and (text is None or text.length is not None):
+        raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
     return (dataset.asstr() if text is not None and text.length is None else dataset)[()]
 
 

@@ -2,22 +2,25 @@
 
 import contextlib
 import os
+import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from dhmpi.errors import ResultsError
+from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.plain import dumps, plain
-from dhmpi.results.files import Owner, open_new, replace_file, sync_directory, temporary
+from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
+from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
 from dhmpi.results.policy import PolicyLog
-from dhmpi.results.reader import PathLike, Recovered, journal_path, open_journal, recover, resolve
+from dhmpi.results.reader import PathLike, Recovered, recover, resolve
 from dhmpi.results.table import STATES, Table
 
 SYNC_INTERVAL = 1.0  # s
@@ -39,77 +42,91 @@ class ResultsStore:
         dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
     """
 
-    def __init__(self, path: Path, state: Recovered) -> None:
+    def __init__(self, path: Path, state: Recovered, ownership: Ownership) -> None:
         self.path = path
+        self._ownership = ownership
         self.metadata, self._table, self._campaign, self._generation, self.policy, self.dropped = state
         self._values = _getter(self._table.names)
-        self._owner = Owner.current()
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
         self._changed = self._unsynced = False
         self._synced = self._current = time.monotonic()
         self._cost = 0.0
         self.snapshot()
+        threading.Thread(target=_beat, args=(weakref.ref(self), BEAT_INTERVAL), name="heartbeat", daemon=True).start()
 
     @classmethod
-    def check(cls, path: PathLike, overwrite: bool = False) -> None:
-        """Check whether `create` can succeed, without touching what exists.
+    def check(cls, path: PathLike, overwrite: bool = False, resume: bool = False) -> None:
+        """Check whether `create` or `resume` can succeed, as far as that is known at once, without touching anything.
 
         Args:
             path: The file.
             overwrite: Whether an existing file may be replaced. Default: False.
+            resume: Whether it is to be continued. Default: False.
 
         Raises:
             ResultsError: The file exists, is being written by another process, or cannot be written.
+            StorageError: The file system takes no more.
         """
         path = resolve(path)
         _require_place(path)
-        found = [each for each in (path, journal_path(path)) if each.exists()]
-        if found and not overwrite:
-            raise ResultsError(
-                f"{found[0].name} exists; use --resume to continue it, --overwrite to replace it, "
-                "or --output for another file"
-            )
-        _require_free(path)
-        _require_writable(path)
+        require_free(path)
+        if not resume:
+            _require_absent(path, overwrite)
+            _require_writable(path)
 
     @classmethod
-    def create(cls, path: PathLike, metadata: Metadata, overwrite: bool = False) -> "ResultsStore":
+    def create(
+        cls, path: PathLike, metadata: Metadata, overwrite: bool = False, pause: Pause = time.sleep
+    ) -> "ResultsStore":
         """Start the file of a new campaign.
 
         Args:
             path: The file; its directory must exist.
             metadata: The campaign as a whole.
             overwrite: Replace an existing file. Default: False.
+            pause: Sleeps so many seconds, where it must be seen whether the file is being written elsewhere.
 
         Raises:
             ResultsError: The file exists, is being written by another process, or cannot be written.
+            StorageError: The file system takes no more.
         """
         path = resolve(path)
         cls.check(path, overwrite)
         names = [dimension.name for dimension in metadata.dimensions]
-        # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
-        return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, PolicyLog(), ""))
+        ownership = Ownership.take(path, pause)
+        try:
+            _require_absent(path, overwrite)
+            # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
+            return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, PolicyLog(), ""), ownership)
+        except BaseException:
+            ownership.release()
+            raise
 
     @classmethod
-    def resume(cls, path: PathLike, metadata: Metadata) -> "ResultsStore":
+    def resume(cls, path: PathLike, metadata: Metadata, pause: Pause = time.sleep) -> "ResultsStore":
         """Continue the file of a campaign, whatever ended it.
 
         Args:
             path: The file.
             metadata: Search and space must be those of the file; options, version and command replace the stored ones.
+            pause: Sleeps so many seconds, where it must be seen whether the file is being written elsewhere.
 
         Raises:
             ResultsError: There is no such file, it is damaged or being written by another process, or the campaign
                 is another one.
+            StorageError: The file system takes no more.
         """
         path = resolve(path)
-        _require_place(path)
-        _require_free(path)
-        state = recover(path)
-        resumed = state.metadata.resumed(metadata)
-        _require_writable(path)
-        return cls(path, state._replace(metadata=resumed))
+        cls.check(path, resume=True)
+        recover(path).metadata.resumed(metadata)  # whoever is to wait has typed nothing wrong
+        ownership = Ownership.take(path, pause)
+        try:
+            state = recover(path)
+            return cls(path, state._replace(metadata=state.metadata.resumed(metadata)), ownership)
+        except BaseException:
+            ownership.release()
+            raise
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -204,7 +221,7 @@ class ResultsStore:
             now: Reading of the monotonic clock [s]. Default: read it.
 
         Raises:
-            ResultsError: The file system takes no more.
+            StorageError: The file system takes no more, or another process has taken the file over.
         """
         now = time.monotonic() if now is None else now
         if self._journal is None:
@@ -215,9 +232,10 @@ class ResultsStore:
                 self._events.clear()
                 self._changed = self._unsynced = True
             if self._unsynced and now - self._synced >= SYNC_INTERVAL:
-                self._require_sole_writer()
                 self._journal.sync()
                 self._unsynced, self._synced = False, now
+                if not self._ownership.check():
+                    self.snapshot()
         except OSError as error:
             raise self._explanation(error) from error
         if self._changed and now - self._current >= max(SNAPSHOT_INTERVAL, SNAPSHOT_SHARE * self._cost):
@@ -227,13 +245,14 @@ class ResultsStore:
         """Write everything to the results file and start an empty journal.
 
         Raises:
-            ResultsError: The file system takes no more; file and journal are as they were.
+            StorageError: The file system takes no more, or another process has taken the file over; file and journal
+                are as they were.
         """
         began = time.monotonic()
-        self._require_sole_writer()
         with self._explained():
             # Made first: if it cannot be, file and journal stay as they were.
-            journal = JournalWriter(journal_path(self.path), self._generation + 1, self._campaign, self._owner)
+            owner = self._ownership.owner
+            journal = JournalWriter(journal_path(self.path), self._generation + 1, self._campaign, owner)
             try:
                 self._write_snapshot()
             except BaseException:
@@ -242,6 +261,7 @@ class ResultsStore:
             if self._journal is not None:
                 self._journal.close()  # from now on nobody reads it
             journal.put_in_place()
+            self._ownership.settle()
         self._journal = journal
         self._current = self._synced = time.monotonic()
         self._cost = self._current - began
@@ -254,16 +274,17 @@ class ResultsStore:
             complete: Whether the campaign came to its end, with nothing left to resume. Default: False.
 
         Raises:
-            ResultsError: The file system takes no more; what was committed is in the journal.
+            StorageError: The file system takes no more, or another process has taken the file over; what was committed
+                is in the journal.
         """
         if self._journal is None:
             return
         self.end_run(why)
         self.commit()
-        self._require_sole_writer()
         self.metadata = replace(self.metadata, complete=complete)
-        self._write_snapshot()
         with self._explained():
+            self._write_snapshot()
+            self._ownership.check()
             self._journal.close()
             self._journal = None
             journal_path(self.path).unlink(missing_ok=True)
@@ -277,15 +298,13 @@ class ResultsStore:
         from dhmpi.results import snapshot  # h5py is slow to import
 
         state = snapshot.Snapshot(self.metadata, self._table, self._campaign, self._generation + 1, self.policy)
-        with self._explained():
-            replace_file(self.path, snapshot.dump(state))
+        replace_file(self.path, snapshot.dump(state), self._ownership.owner.token, self._require_sole_writer)
         self._generation += 1
         self._events.clear()
         self._changed = self._unsynced = False
 
     def _require_sole_writer(self) -> None:
-        if self._journal is not None and self._journal.is_replaced:
-            raise ResultsError(f"{self.path} must have one writer, and another process has taken it over")
+        self._ownership.check()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -294,9 +313,20 @@ class ResultsStore:
         except OSError as error:
             raise self._explanation(error) from error
 
-    def _explanation(self, error: OSError) -> ResultsError:
+    def _explanation(self, error: OSError) -> StorageError:
+        with contextlib.suppress(OSError):
+            self._ownership.check()  # a successor removes temporary files
         reason = error.strerror or error
-        return ResultsError(f"cannot write {self.path}: {reason}; make room, then use --resume")
+        return StorageError(f"cannot write {self.path}: {reason}; make room, then use --resume")
+
+
+def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
+    """Show every few seconds that a store is there, however long nothing happens."""
+    while (store := reference()) is not None and (journal := store._journal) is not None:
+        with contextlib.suppress(OSError):  # the next commit meets it too, and says so
+            journal.beat()
+        del store, journal
+        time.sleep(interval)
 
 
 def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
@@ -312,22 +342,20 @@ def _require_place(path: Path) -> None:
         raise ResultsError(f"directory of the results file must exist, got {path.parent}; create it first")
 
 
+def _require_absent(path: Path, overwrite: bool) -> None:
+    found = [each for each in (path, journal_path(path)) if each.exists()]
+    if found and not overwrite:
+        raise ResultsError(
+            f"{found[0].name} exists; use --resume to continue it, --overwrite to replace it, "
+            "or --output for another file"
+        )
+
+
 def _require_writable(path: Path) -> None:
     """Try it: permissions tell nothing about root, quotas and read-only file systems."""
+    token = uuid.uuid4().hex
     try:
-        os.close(open_new(path))
-        temporary(path).unlink()
-        temporary(journal_path(path)).unlink(missing_ok=True)  # of a killed run
+        os.close(open_new(path, token))
+        temporary(path, token).unlink()
     except OSError as error:
-        message = f"directory of the results file must be writable, got {path.parent} ({error.strerror})"
-        raise ResultsError(f"{message}; use --output for another file") from error
-
-
-def _require_free(path: Path) -> None:
-    journal = open_journal(path)
-    owner = journal.owner if journal else None
-    if owner is not None and owner.is_another:
-        raise ResultsError(
-            f"{path} must have one writer, and process {owner.pid} on {owner.host} is writing it; "
-            "wait for its end, or use --output for another file"
-        )
+        raise unwritable(path, error) from error

@@ -6,6 +6,7 @@ from dhmpi.options import choice, flag, integer, number, option, text
 from dhmpi.walltime import end_time
 
 ISOLATIONS = ("process", "inline")
+LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_MAX_EVALS = 100
 DEFAULT_SEED = 12345
@@ -56,6 +57,9 @@ class CampaignOptions:
         choice(ISOLATIONS),
         "with mpi and serial: process: user code runs in a child, whose crash or time-out costs one evaluation; "
         "inline: in the rank itself, which is fastest (default: process)",
+    )
+    logs: str = option(
+        "all", choice(LOGS), "of which evaluations is kept what they print, up to 10 MB each: all, failures or none"
     )
     retries: int = option(2, integer(0), "how often an evaluation is begun again whose worker is lost")
     num_nodes: int = option(1, integer(1), "with balsam: nodes of an evaluation")

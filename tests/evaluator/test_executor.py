@@ -14,7 +14,7 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator import executor as executor_module
 from dhmpi.evaluator import runner as runner_module
-from dhmpi.evaluator.executor import InlineExecutor, Output, Setup, readable
+from dhmpi.evaluator.executor import InlineExecutor, Setup, readable
 from dhmpi.evaluator.runner import Task, pack_tasks, unpack_outcomes
 from dhmpi.loader import load_run
 
@@ -22,13 +22,6 @@ from dhmpi.loader import load_run
 @pytest.fixture
 def files(tmp_path):
     return tmp_path / "results.h5.files"
-
-
-@pytest.fixture
-def output(files):
-    made = Output(str(files))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -59,54 +52,6 @@ class TestReadable:
         assert readable([high], 60.0)
         for descriptor in (reader, writer, high):
             os.close(descriptor)
-
-
-class TestOutput:
-    def test_nothing_printed_leaves_nothing(self, output, files):
-        assert output.collect(3) == ""
-        assert not files.exists()
-
-    def test_what_was_printed_is_in_a_file_of_its_own(self, output, files):
-        output.file.write("é\n".encode())
-        assert output.collect(3) == "é\n"
-        assert [path.name for path in files.iterdir()] == ["evaluation-000003.log"]
-        assert (files / "evaluation-000003.log").read_text() == "é\n"
-
-    def test_everything_is_collected_once(self, output, files):
-        output.file.write(b"first")
-        output.collect(0)
-        assert output.collect(1) == ""
-        output.file.write(b"second")
-        assert output.collect(2) == "second"
-        assert {path.name: path.read_text() for path in files.iterdir()} == {
-            "evaluation-000000.log": "first",
-            "evaluation-000002.log": "second",
-        }
-
-    def test_a_second_time_appends(self, output, files):
-        for text in (b"lost\n", b"evaluated again\n"):
-            output.file.write(text)
-            output.collect(7)
-        assert (files / "evaluation-000007.log").read_text() == "lost\nevaluated again\n"
-
-    @pytest.mark.parametrize(("num", "kept"), [(1999, 1999), (2000, 2000), (2001, 2000), (3_000_000, 2000)])
-    def test_the_end_is_returned_and_everything_kept(self, output, files, num, kept):
-        output.file.write((num - 1) * b"x" + b"!")
-        tail = output.collect(0)
-        assert (len(tail), tail[-2:]) == (kept, "x!")
-        assert (files / "evaluation-000000.log").stat().st_size == num
-
-    def test_the_end_may_begin_within_a_character(self, output):
-        output.file.write("é".encode() * 1500 + b"\xff!")
-        assert output.collect(0).endswith("é\ufffd!")
-
-    def test_a_child_writes_into_it(self, output):
-        for word in ("one", "two"):
-            subprocess.run(["echo", word], stdout=output.file, check=True)
-            assert output.collect(0) == f"{word}\n"
-
-    def test_it_has_no_name(self, output):
-        assert os.readlink(f"/proc/self/fd/{output.file.fileno()}").endswith(" (deleted)")
 
 
 def tasks(*values):
@@ -292,3 +237,28 @@ class TestInline:
             "evaluation-000000.log": ["an error", "by a child", "printed 7"],
             "evaluation-000002.log": ["an error", "by a child", "printed 8"],
         }
+
+    def test_a_worker_rank_outlives_a_log_that_cannot_be_written(self, files):
+        files.touch()
+        code = """if True:
+            import sys
+            from dhmpi.evaluator.executor import InlineExecutor, Setup
+            from dhmpi.evaluator.runner import Task
+
+            def run(point):
+                print("printed")
+                if point["x"]:
+                    sys.stdout.close()  # which is not the worker's end either
+                return 1.0
+
+            executor = InlineExecutor(Setup(run, None, sys.argv[1]), lambda run: run, redirect=True)
+            executor.load()
+            for id in range(3):
+                executor.submit([Task(id, {"x": id == 1}, 0)])
+                [outcome] = executor.poll(0.0)
+                assert outcome.warning == ("its log could not be written: File exists" if id < 2 else ""), outcome
+            executor.close()
+        """
+        words = [sys.executable, "-c", code, str(files)]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -108,6 +108,24 @@ def test_every_variable_has_a_default(job):
         assert len(re.findall(rf"^{name}=\${{{name}:?-", text, re.MULTILINE)) == 1
 
 
+@pytest.mark.parametrize(
+    ("site", "variables"),
+    [("slurm", {"SLURM_ARRAY_TASK_ID": "7"}), ("pbs", {"PBS_ARRAY_INDEX": "7"}), ("pbs", {"PBS_ARRAYID": "7"})],
+)
+@pytest.mark.parametrize(
+    ("output", "own"),
+    [("ambs.h5", "ambs-7.h5"), ("a/b-c.h5", "a/b-c-7.h5"), ("plain", "plain-7.h5"), ("ambs-7.h5", "ambs-7.h5")],
+)
+def test_tasks_of_a_job_array_have_files_of_their_own(site, variables, output, own):
+    lines = render(Job(site, "ambs", output=output)).splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("TASK="))
+    default = next(line for line in lines if line.startswith("OUTPUT="))
+    code = "\n".join(["set -u", default, *lines[begin : begin + 5], 'echo "$OUTPUT"'])
+    for env, expected in ((variables, own), ({}, output)):
+        shown = subprocess.run(["bash", "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+        assert shown.strip() == expected
+
+
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
 def test_ranks_fit_on_a_node(site):
     assert site.threads_per_node // site.ranks_per_node >= 1

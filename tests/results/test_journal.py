@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dhmpi.errors import ResultsError
 from dhmpi.plain import plain
-from dhmpi.results.files import Owner
-from dhmpi.results.journal import MAGIC, JournalWriter, read_journal
+from dhmpi.results.journal import MAGIC, JournalWriter, read_journal, read_owner
+from dhmpi.results.owner import Owner
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(max_size=8) | st.sampled_from(["\ud800", "a\0b", "日本"])
@@ -52,7 +52,7 @@ def ends(data):
 @given(passes)
 def test_round_trip(tmp_path, records):
     path = tmp_path / "j"
-    owner = Owner("nid00012", 7, 8)
+    owner = Owner("nid00012", 7, 8, "boot", "0123")
     write(path, records, campaign="c", owner=owner)
     journal = read_journal(path)
     assert same(journal.events, flat(records))
@@ -172,14 +172,36 @@ def test_a_failed_append_leaves_no_garbage(tmp_path, monkeypatch):
 
 def test_a_writer_never_opens_an_existing_journal(tmp_path):
     write(tmp_path / "j", [[["s", 0]]])
-    first = JournalWriter(tmp_path / "j", 4)
+    first = JournalWriter(tmp_path / "j", 4, owner=Owner("a", token="a"))
     assert read_journal(tmp_path / "j").generation == 3
+    second = JournalWriter(tmp_path / "j", 5, owner=Owner("b", token="b"))
     first.put_in_place()
-    assert not first.is_replaced
-    second = JournalWriter(tmp_path / "j", 5)
+    assert read_journal(tmp_path / "j").generation == 4
     second.put_in_place()
-    assert first.is_replaced
     first.close()
     second.close()
     assert read_journal(tmp_path / "j").generation == 5
+    assert read_owner(tmp_path / "j")[0] == Owner("b", token="b")
     assert [each.name for each in tmp_path.iterdir()] == ["j"]
+
+
+def test_owners_of_older_journals_are_known(tmp_path):
+    payload = json.dumps({"version": 2, "generation": 1, "campaign": "c", "owner": ["nid00012", 7, 8]}).encode()
+    (tmp_path / "j").write_bytes(MAGIC + struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
+    assert read_journal(tmp_path / "j").owner == Owner("nid00012", 7, 8)
+
+
+def test_a_beat_moves_the_size_if_nothing_else_has(tmp_path):
+    writer = JournalWriter(tmp_path / "j", 1)
+    writer.put_in_place()
+    sizes = []
+    for act in (writer.beat, writer.beat, lambda: writer.append([["s", 0]]), writer.beat, writer.beat):
+        act()
+        sizes.append((tmp_path / "j").stat().st_size)
+    first, second, third, fourth, fifth = sizes
+    assert first < second < third == fourth < fifth
+    writer.append([["s", 1]])
+    journal = read_journal(tmp_path / "j")
+    assert (journal.events, journal.reason) == ([["s", 0], ["s", 1]], "")
+    writer.close()
+    writer.beat()

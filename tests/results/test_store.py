@@ -16,11 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dhmpi.errors import ResultsError
+from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
-from dhmpi.results.files import Owner
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
@@ -577,7 +576,8 @@ def test_a_link_is_followed(tmp_path, path, metadata, running):
 
 
 def test_leftovers_are_removed(path, metadata):
-    for name in (".results.h5.tmp", ".results.h5.journal.tmp"):
+    token = "0123456789abcdef" * 2
+    for name in (".results.h5.tmp", ".results.h5.journal.tmp", f".results.h5.{token}.tmp", ".results.h5..tmp"):
         (path.parent / name).write_bytes(b"x" * 100_000)
     ResultsStore.create(path, metadata).close("end")
     assert os.listdir(path.parent) == ["results.h5"]
@@ -604,7 +604,7 @@ def truncated(path):
         (lambda path: path.write_text("a,b\n"), "must be an HDF5 file, got something else"),
         (lambda path: path.touch(), "must be an HDF5 file, got an empty file"),
         (other_hdf5, "must be a results file of dhmpi, got another HDF5 file"),
-        (newer_schema, "must have schema 1 or older, got 99; use the dhmpi that wrote it"),
+        (newer_schema, "must have schema 2 or older, got 99; use the dhmpi that wrote it"),
         (truncated, "is truncated or damaged"),
     ],
 )
@@ -674,17 +674,22 @@ def test_a_writer_that_was_replaced_stops(path, metadata, running):
     first, second = write(path, metadata, [], [running(0)]), ResultsStore.resume(path, metadata)
     first.submitted([running(1)])
     for action in (first.snapshot, lambda: first.commit(time.monotonic() + 2), lambda: first.close("end")):
-        with pytest.raises(ResultsError, match="another process has taken it over"):
+        with pytest.raises(StorageError, match="another process has taken it over"):
             action()
     second.close("end")
     assert read(path).evaluations == [running(0)]
 
 
-def test_owner():
-    owner = Owner.current()
-    assert not owner.is_another
-    parent = Owner(owner.host, os.getppid(), -1)
-    assert not parent.is_another
+@pytest.mark.parametrize("both", [False, True])
+def test_what_somebody_removes_is_written_again(path, metadata, running, both):
+    store = write(path, metadata, [], [running(0)])
+    journal_of(path).unlink()
+    if both:
+        path.unlink()
+    store.submitted([running(1)])
+    store.commit(time.monotonic() + 2)
+    assert journal_of(path).exists()
+    assert read(path).evaluations == store.evaluations == [running(0), running(1)]
 
 
 def test_a_full_disk_is_a_sentence_and_loses_nothing(path, metadata, running, monkeypatch):
@@ -696,7 +701,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(path, metadata, running, mo
     monkeypatch.setattr("dhmpi.results.files.os.write", full)
     store.submitted([running(1)])
     for action in (store.commit, store.snapshot, lambda: store.close("end")):
-        with pytest.raises(ResultsError, match=r"cannot write .*: No space left on device; make room") as caught:
+        with pytest.raises(StorageError, match=r"cannot write .*: No space left on device; make room") as caught:
             action()
         assert isinstance(caught.value.__cause__, OSError)
         assert read(path).evaluations == [running(0)]

@@ -1,0 +1,89 @@
+"""Whether a results file says what it should: other programs may have changed it, and everything relies on it."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dhmpi.results.schema import Column
+
+# Later times than that of the year 5138 are none [s since 1970-01-01 UTC].
+LAST_TIME = 1e11
+
+
+def checked(column: Column, value: Any) -> Any:
+    """Return an attribute's value as Python has it.
+
+    Args:
+        column: What it is to be.
+        value: What the file says: a text, a number, or what numpy makes of one.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    if column.dtype == "json" and isinstance(found, str):
+        found = json.loads(found)
+    if not _IS[column.name if column.name in _IS else column.dtype](found):
+        raise ValueError(f"attribute {column.name} must be {column.meaning}, got {value!r:.80}")
+    return found
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value is a time [s since 1970-01-01 UTC]."""
+    return _is_number(value) and 0 <= value <= LAST_TIME
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list_of(value: Any, is_item: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(is_item, value))
+
+
+def _is_run(value: Any) -> bool:
+    return isinstance(value, dict) and all(name in value and is_right(value[name]) for name, is_right in _RUN.items())
+
+
+def _is_spec(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    if "choices" in value:
+        return isinstance(value["choices"], list)
+    bounds = value.get("range", [])
+    return _is_list_of(bounds, _is_number) and len(bounds) == 2 and _is_text(value.get("prior", ""))
+
+
+_RUN: Mapping[str, Callable[[Any], bool]] = {
+    "started": is_time,
+    "ended": lambda value: value is None or is_time(value),
+    "num_workers": lambda value: _is_int(value) and 0 <= value < 2**31,
+    "hosts": lambda value: _is_list_of(value, _is_text),
+    "layout": _is_text,
+    "why": _is_text,
+}
+# By name, or else by type.
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "space": lambda value: isinstance(value, dict) and all(map(_is_spec, value.values())),
+    "command": lambda value: _is_list_of(value, _is_text),
+    "runs": lambda value: _is_list_of(value, _is_run),
+    "created": is_time,
+    "json": _is_mapping,
+    "string": _is_text,
+    "int64": _is_int,
+    "float64": _is_number,
+    "bool": lambda value: isinstance(value, bool),
+}

@@ -1,0 +1,265 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dhmpi.errors import ResultsError, StorageError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, ResultsStore, ownership, read
+from dhmpi.results.files import put_in_place
+from dhmpi.results.owner import Owner
+from dhmpi.results.ownership import Ownership, Sight, claim_path, require_free
+
+METADATA = Metadata("s", "p", {"x": (0, 10**9)})
+# Begins a campaign as soon as a line comes in, on a host of any name, and then does nothing for a long time.
+WRITER = """
+import platform, sys, time
+import h5py
+from dhmpi.errors import DhmpiError
+from dhmpi.evaluation import Evaluation
+from dhmpi.results import Metadata, ResultsStore, ownership, store
+how, path, host = sys.argv[1:]
+if host:
+    platform.node = lambda: host
+ownership.PATIENCE, ownership.LOOK_INTERVAL, store.BEAT_INTERVAL = 3.0, 0.05, 0.1
+metadata = Metadata("s", "p", {"x": (0, 10**9)})
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    if how == "resume":
+        results = ResultsStore.resume(path, metadata)
+    else:
+        results = ResultsStore.create(path, metadata, overwrite=how == "overwrite")
+    results.submitted([Evaluation(len(results.evaluations), {"x": 1})])
+    results.commit()
+except DhmpiError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+print("begun", flush=True)
+sys.stdin.readline()
+try:
+    results.close("end")
+except DhmpiError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+class Writer:
+    def __init__(self, how, path, host=""):
+        words = [sys.executable, "-c", WRITER, how, str(path), host]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(words, text=True, **pipes)
+
+    def hear(self):
+        return self.process.stdout.readline().strip()
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def begin(self):
+        assert self.hear() == "ready"
+        self.go()
+        assert self.hear() == "begun"
+        return self
+
+    def end(self):
+        self.go()
+        self.process.wait(60)
+        return self.process.stderr.read()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(60)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "results.h5"
+
+
+@pytest.fixture
+def writer():
+    made = []
+
+    def make(*args):
+        made.append(Writer(*args))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.process.kill()
+        each.process.communicate()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(ownership, "PATIENCE", 1.0)
+    monkeypatch.setattr(ownership, "LOOK_INTERVAL", 0.05)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, impatient):
+    monkeypatch.setattr("platform.node", lambda: "elsewhere")
+
+
+@pytest.mark.parametrize("how", ["new", "overwrite", "resume"])
+@pytest.mark.parametrize("hosts", [["", "", ""], ["a", "b", "c"]], ids=["one host", "three hosts"])
+def test_exactly_one_of_several_survives(path, writer, how, hosts):
+    if how != "new":
+        writer("new", path, hosts[0] and "d").begin().kill()
+    writers = [writer(how, path, host) for host in hosts]
+    assert [each.hear() for each in writers] == ["ready"] * 3
+    for each in writers:
+        each.go()
+    begun = [each for each in writers if each.hear() == "begun"]
+    assert len(begun) == 1
+    for each in writers:
+        if each is not begun[0]:
+            each.process.wait(60)
+            assert "is writing it" in each.process.stderr.read()
+    assert "Error" not in begun[0].end()
+    assert len(read(path).evaluations) == (2 if how == "resume" else 1)
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+def test_a_writer_on_another_host_is_seen_to_live_although_nothing_happens(
+    path, writer, elsewhere, caplog, monkeypatch
+):
+    monkeypatch.setattr(ownership, "PATIENCE", 30.0)
+    living = writer("new", path).begin()
+    began = time.monotonic()
+    for opener in (lambda: ResultsStore.resume(path, METADATA), lambda: ResultsStore.create(path, METADATA, True)):
+        with pytest.raises(ResultsError, match=f"process {living.process.pid} on .* is writing it"):
+            opener()
+    assert time.monotonic() - began < 20
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} may have a writer, process {living.process.pid} on {os.uname().nodename}, which cannot be asked from "
+        "here; waiting up to 30 s to see whether it goes on"
+    ] * 2
+    assert living.end() == ""
+
+
+def test_a_dead_writer_on_another_host_is_succeeded_after_a_while(path, writer, elsewhere):
+    writer("new", path).begin().kill()
+    began = time.monotonic()
+    store = ResultsStore.resume(path, METADATA)
+    assert time.monotonic() - began >= 1.0
+    assert len(store.evaluations) == 1
+    store.close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+def test_a_dead_writer_on_this_host_is_known_at_once(path, writer):
+    writer("new", path).begin().kill()
+    began = time.monotonic()
+    ResultsStore.resume(path, METADATA).close("end")
+    assert time.monotonic() - began < 30
+
+
+def test_whoever_waits_can_be_stopped(path, writer, elsewhere):
+    living = writer("new", path).begin()
+    living.process.send_signal(signal.SIGSTOP)
+
+    def pause(seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ResultsStore.resume(path, METADATA, pause)
+    living.process.send_signal(signal.SIGCONT)
+    assert living.end() == ""
+
+
+def test_a_writer_that_was_taken_for_dead_writes_nothing_more(path, writer, elsewhere):
+    frozen = writer("new", path).begin()
+    frozen.process.send_signal(signal.SIGSTOP)
+    store = ResultsStore.resume(path, METADATA)
+    store.finished([Evaluation(0, {"x": 1}, 0.5, State.DONE)])
+    store.commit()
+    frozen.process.send_signal(signal.SIGCONT)
+    assert frozen.end() == f"StorageError: {path} must have one writer, and another process has taken it over\n"
+    store.commit(time.monotonic() + 2)
+    assert [each.state for each in read(path).evaluations] == [State.DONE]
+    store.close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+@pytest.mark.parametrize("moment", ["before the file", "before the journal"])
+def test_a_predecessor_in_the_middle_of_writing_puts_nothing_in_place(path, monkeypatch, moment):
+    first = ResultsStore.create(path, METADATA)
+    seconds = []
+
+    def rename(where, token):
+        """Let a successor come in before the file, or before the journal, is put in place."""
+        if not seconds and moment == f"before the {'journal' if where != path else 'file'}":
+            seconds.append(None)
+            seconds[0] = ResultsStore.resume(path, METADATA)
+        put_in_place(where, token)
+
+    monkeypatch.setattr("dhmpi.results.files.put_in_place", rename)
+    monkeypatch.setattr("dhmpi.results.journal.put_in_place", rename)
+    with pytest.raises(StorageError, match="another process has taken it over"):
+        first.snapshot()
+    [second] = seconds
+    second.submitted([Evaluation(0, {"x": 1})])
+    second.commit(time.monotonic() + 2)
+    assert len(read(path).evaluations) == 1
+    second.close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+def test_claims_of_the_past_have_no_effect(path):
+    first = ResultsStore.create(path, METADATA)
+    sight = Sight.of(path)
+    second = ResultsStore.resume(path, METADATA)
+    # Somebody slow, who has seen what was before.
+    assert Ownership._claimed(path, Owner.current(), sight) is None
+    second.commit(time.monotonic() + 2)
+    second.close("end")
+    assert Ownership._claimed(path, Owner.current(), sight) is None
+    assert os.listdir(path.parent) == ["results.h5"]
+    with pytest.raises(StorageError, match="taken it over"):
+        first.close("end")
+
+
+def test_successors_that_die_before_they_write_are_succeeded(path):
+    first = ResultsStore.create(path, METADATA)
+    dead = [
+        Owner(first._ownership.owner.host, 2**22 + each, 1, first._ownership.owner.place, f"t{each}")
+        for each in range(3)
+    ]
+    for predecessor, successor in zip([first._ownership.owner, *dead], dead, strict=False):
+        claim_path(path, predecessor).symlink_to(ownership.dumps(successor))
+    assert Sight.of(path).owner == dead[-1]
+    ResultsStore.resume(path, METADATA).close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+def test_what_is_refused_is_given_back(path):
+    ResultsStore.create(path, METADATA).close("end")
+    other = Metadata("other", "p", {"x": (0, 10**9)})
+    with pytest.raises(ResultsError, match="search must be"):
+        ResultsStore.resume(path, other)
+    taken = Ownership.take(path)
+    taken.release()
+    assert os.listdir(path.parent) == ["results.h5"]
+    require_free(path)
+
+
+def test_a_claim_that_says_nothing_is_a_sentence(path):
+    claim_path(path, None).symlink_to("nonsense")
+    with pytest.raises(ResultsError, match=r"claim must say who is about to write .*; remove it"):
+        ResultsStore.create(path, METADATA)
+
+
+def test_an_owner_without_a_place_cannot_be_asked():
+    here = Owner.current()
+    assert here.is_alive is False  # it is this process
+    parent = here._replace(pid=os.getppid())
+    assert parent.is_alive is False  # another one had that number
+    assert Owner(here.host, os.getppid(), here.started).is_alive is None
+    assert here._replace(host="elsewhere").is_alive is None
+    assert here._replace(place="another boot").is_alive is None
+    assert here._replace(started=-1).is_alive is None
