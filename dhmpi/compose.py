@@ -14,11 +14,12 @@ from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, ResultsError
 from dhmpi.evaluation import METHODS
-from dhmpi.evaluator import Evaluator, MPIEvaluator
+from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.executor import Resources, Setup
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
+from dhmpi.mpi import job
 from dhmpi.options import as_flag, choice
 from dhmpi.progress import Progress
 from dhmpi.results import Metadata, Results, ResultsStore
@@ -65,6 +66,8 @@ def run(
         return SearchRank(options, label).run(make_search, evaluator)
     try:
         method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
+        if method == "mpi":
+            job.current().begin_campaign()
         isolation = resolve_isolation(method, options.isolation, label)
         setup = make_setup(run_target, options, isolation, label)
     except InputError:
@@ -124,8 +127,7 @@ def _run_on_ranks(
         status = EXIT_INPUT
         raise
     finally:
-        if isinstance(evaluator, MPIEvaluator):
-            evaluator.leave(status)  # at exit, because the results are still to be shown
+        job.current().status = status
 
 
 class SearchRank:

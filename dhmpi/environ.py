@@ -55,6 +55,11 @@ def launch(env: Mapping[str, str] = os.environ) -> Launch:
     return Launch(0, 1, False)
 
 
+def is_fault_tolerant(env: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether Open MPI lets ranks outlive others (mpirun --with-ft ulfm)."""
+    return env.get("OMPI_MCA_mpi_ft_enable", "").lower() in ("1", "true", "yes")
+
+
 def hostname() -> str:
     """Return this host's short name."""
     return socket.gethostname().partition(".")[0]

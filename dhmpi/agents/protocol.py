@@ -36,7 +36,7 @@ ALIVE_INTERVAL = 5.0
 class Tag(IntEnum):
     """What a message is; those of the exchange have tags of their own."""
 
-    LOST = LOST  # never sent; the news that a rank has died
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
     READY = 20
     UNLOADABLE = 21
     CLAIMS = 22
@@ -75,15 +75,11 @@ class Start(NamedTuple):
 
 
 class Post(Protocol):
-    """What delivers messages: `mpi.comm.Communicator`, or one in memory."""
+    """What delivers messages: `mpi.job.Conversation`, or one in memory."""
 
     @property
     def rank(self) -> int:
         """This rank."""
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether a rank of the job has died."""
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send without waiting for the receiver."""

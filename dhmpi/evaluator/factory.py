@@ -16,6 +16,7 @@ from dhmpi.evaluator.program import is_program
 from dhmpi.evaluator.ranks import join
 from dhmpi.evaluator.runner import RunFunction
 from dhmpi.evaluator.threads import ThreadPoolEvaluator
+from dhmpi.mpi import job
 from dhmpi.options import check_names, choice, integer, number
 
 Label = Callable[[str], str]
@@ -74,6 +75,7 @@ def create(
     key = canonical_key if cache_key is None else cache_key
     if method != "mpi":
         return make(method, setup, num_workers, key, isolation, _label)
+    job.current().begin_campaign()
     isolation = resolve_isolation(method, isolation)
     found = join(setup.named(_label) if isolation == "process" else setup, isolation, key)
     if found is None:
