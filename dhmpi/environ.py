@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -68,6 +68,23 @@ def hostname() -> str:
 LAUNCHER_PROGRAMS = ("mpirun", "mpiexec", "prterun", "prted", "orted", "hydra_pmi_proxy")
 
 
+def launchers() -> Iterator[int]:
+    """Yield the launcher's processes that have started this one, the nearest first, as far as they are on this host."""
+    pid, has_found = os.getppid(), False
+    for _ in range(4):
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return  # another user's process, or no /proc
+        program = status[status.index("(") + 1 : status.rindex(")")]
+        if program.startswith(LAUNCHER_PROGRAMS):
+            has_found = True
+            yield pid
+        elif has_found:
+            return
+        pid = int(status.rpartition(")")[2].split()[1])
+
+
 def terminal() -> TextIO | None:
     """Return the terminal that somebody watches, or None if there is none.
 
@@ -76,19 +93,13 @@ def terminal() -> TextIO | None:
     """
     if sys.stderr.isatty():
         return sys.stderr
-    pid = os.getppid()
-    for _ in range(3):
+    for pid in launchers():
         try:
-            status = Path(f"/proc/{pid}/stat").read_text()
-            program = status[status.index("(") + 1 : status.rindex(")")]
-            if not program.startswith(LAUNCHER_PROGRAMS):
-                return None
             with open(f"/proc/{pid}/fd/2") as stream:
                 if stream.isatty():
                     return open(os.ttyname(stream.fileno()), "w")
-            pid = int(status.rpartition(")")[2].split()[1])
         except OSError:
-            return None  # another user's process, or no /proc
+            return None  # another user's process
     return None
 
 

@@ -1,6 +1,7 @@
 """The only importer of mpi4py: this process's place among the ranks, and messages that never block."""
 
 import os
+import signal
 import sys
 import time
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ LOST = 0
 NUM_TAGS = 128
 # From this one on, messages are bytes as they are; the others are pickled.
 FIRST_RAW_TAG = 100
+# How long a launcher gets to pass on what has been printed before it is ended [s].
+PRINT_TIME = 0.5
 
 
 def is_raw(tag: int) -> bool:
@@ -134,9 +137,19 @@ class Communicator:
         return bool(self._mpi.Is_finalized())
 
     def abort(self, status: int) -> None:
-        """End all ranks at once."""
+        """End all ranks at once.
+
+        Args:
+            status: With what the job is to exit, where the launcher allows that.
+        """
         _flush()
-        self._comm.Abort(status)
+        launcher = next(environ.launchers(), None)
+        if environ.is_fault_tolerant() and launcher is not None:
+            # Open MPI 5.0 with ULFM lets the others live if the status is 0, or if there are more than two of them.
+            time.sleep(PRINT_TIME)
+            os.kill(launcher, signal.SIGTERM)
+            leave_at_once(status)
+        self._mpi.COMM_WORLD.Abort(status)
 
     def library(self) -> str:
         """Return the name and version of the MPI library."""

@@ -26,7 +26,6 @@ from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any
 
-from dhmpi import environ
 from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, ProtocolError
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
 
@@ -265,8 +264,7 @@ class Job:
     def _end_others(self, missing: set[int]) -> None:
         names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, sorted(missing)))}"
         print(f"{names} did not end within {FAREWELL:g} s of rank 0, and will be killed", file=sys.stderr)
-        # A fault-tolerant Open MPI lets the others live if the status is 0.
-        self.comm.abort(self.status or (EXIT_FAILURE if environ.is_fault_tolerant() else 0))
+        self.comm.abort(self.status)
 
     def _wait_for_word(self) -> Tag:
         self.send(0, 0, Tag.END, None)
