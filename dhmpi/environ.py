@@ -1,6 +1,7 @@
 """What the environment says: the launcher, this rank, this host, the threads a child may use."""
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,17 @@ LAUNCHER_PREFIXES = (
 )
 # Settings by which a person lets Open MPI run; user code may start an mpirun of its own.
 KEPT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+
+
+# By these, schedulers and people ask all processes of a job to end.
+END_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGHUP,
+    signal.SIGXCPU,
+)
 
 
 class Launch(NamedTuple):
