@@ -89,7 +89,8 @@ class Coordinator:
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
         self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
-        self._submitted: dict[int, float] = {}
+        self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
+        self._clock_offset = time.time() - clock()  # so that none of these is later than now
         self._begun, self.busy = clock(), 0.0
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
@@ -139,12 +140,16 @@ class Coordinator:
         for claim in claims:
             self._answer(self._ledger.claim(Claim(*claim)))
 
+    def _now(self) -> float:
+        """Return the time [s since 1970-01-01 UTC] by a clock that nobody sets."""
+        return self._clock_offset + self._clock()
+
     def _answer(self, answer: Answer) -> None:
         self._answers.setdefault(answer.agent, []).append(answer)
         if answer.id >= 0:
             claim = self._ledger.claim_of(answer.id, answer.agent)
             assert claim is not None
-            self._submitted[answer.id] = now = time.time()
+            self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
             self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now)])
             self._is_dirty = True
@@ -281,7 +286,7 @@ class Coordinator:
                 self._next_statistics = now + STATISTICS_INTERVAL
                 self._store.set_statistics(self.statistics())
             if self._progress.is_due():
-                running = [time.time() - moment for moment in self._submitted.values()]
+                running = [self._now() - moment for moment in self._submitted.values()]
                 counts = self._store.counts
                 self._progress.update(counts, self._ledger.num_running, self._best, self.busy + sum(running))
 
@@ -323,7 +328,7 @@ class Coordinator:
         """Note that evaluations which have not come back are to be run again."""
         left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
         self._store.finished(left)
-        now = time.time()
+        now = self._now()
         for each in left:
             self.lost_time.cancel(each._replace(ended=now))
         self.lost_time.update(0)
