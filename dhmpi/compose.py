@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dhmpi
 from dhmpi import environ, results, walltime
@@ -34,7 +35,21 @@ Label = Callable[[str], str]
 
 def run_search(search: Search) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
+    if not isinstance(search.evaluator_target, Evaluator):
+        call_others(search)
     return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
+
+
+def call_others(search: Search) -> None:
+    """Let the other ranks take part in a search that they have not come across, if they wait for that."""
+    targets = search.problem_target, search.run_target, search.evaluator_target
+    job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
+
+
+def _take_part(
+    search_class: type[Search], problem: Any, run: Any, evaluator: Any, options: CampaignOptions, own_options: Any
+) -> None:
+    search_class.from_options(problem, run, evaluator, options, own_options).main()
 
 
 def run(

@@ -11,7 +11,7 @@ from dhmpi.agents.coordinator import FAREWELL, Coordinator
 from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
 from dhmpi.agents.ranks import Place, take_place
-from dhmpi.compose import Label, SearchRank, make_setup
+from dhmpi.compose import Label, SearchRank, call_others, make_setup
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
@@ -38,6 +38,7 @@ MUSTER_WAIT = 30.0
 
 def run_search(search: PPOSearch) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
+    call_others(search)
     return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, ProtocolError
+from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, ProtocolError
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
 from dhmpi.mpi.job import Job, Loss, Tag
@@ -58,6 +58,14 @@ def campaign(job, number):
     while job._campaign < number:
         job.begin_campaign()
     return job.converse()
+
+
+DONE = []
+
+
+def note(*arguments):
+    """A function that is found by its name, wherever it travels."""
+    DONE.append(arguments)
 
 
 def received(conversation):
@@ -139,6 +147,32 @@ def test_there_is_a_last_campaign(jobs):
     assert received(campaign(jobs[1], number)) == [(0, 5, None)]
     with pytest.raises(ProtocolError, match="a job must have at most 499 campaigns"):
         campaign(jobs[0], number + 1)
+
+
+# --- calls
+
+
+def test_who_serves_does_what_rank_0_calls_until_its_program_ends(jobs):
+    DONE.clear()
+    jobs[0].keep_servants()
+    jobs[0].call(note, "first", 1)
+    jobs[0].call(note, "second", 2)
+    say(jobs, 0, Tag.END, destination=1)
+    with pytest.raises(SystemExit):
+        jobs[1].serve()
+    assert DONE == [("first", 1), ("second", 2)]
+
+
+def test_nobody_is_called_who_follows_the_program(jobs):
+    jobs[0].call(note, "first")
+    assert not jobs[1].receive()
+
+
+def test_what_cannot_travel_is_refused(jobs):
+    jobs[0].keep_servants()
+    with pytest.raises(OptionError, match=r"must be made of what can be imported, got .*lambda"):
+        jobs[0].call(note, lambda: None)
+    assert not jobs[1].receive()
 
 
 # --- the end

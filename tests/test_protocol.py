@@ -8,7 +8,7 @@ import pytest
 from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.mpi import MPIEvaluator
-from dhmpi.mpi import protocol
+from dhmpi.mpi import job, protocol
 from dhmpi.mpi.comm import Message
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.protocol import SearchEnd, Tag, WorkerEnd
@@ -157,7 +157,7 @@ def test_a_worker_follows_a_search_rank_that_has_left_without_a_word(monkeypatch
     def leave(status):
         raise LeftAtOnce(status)
 
-    monkeypatch.setattr(protocol, "leave_at_once", leave)
+    monkeypatch.setattr(job, "leave_at_once", leave)
     comm = FakeCommunicator(3, (0, Tag.LOST, loss))
     executor = BusyExecutor(comm)
     with pytest.raises(end) if end else contextlib.nullcontext():

@@ -17,9 +17,9 @@ from dhmpi.evaluator.local import local_executor
 from dhmpi.evaluator.ranks import own_output, serve
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, leave_at_once
-from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.mpi.job import Conversation, Loss, follow
 from dhmpi.mpi.local import Mailboxes
-from dhmpi.mpi.protocol import WorkerEnd, follow
+from dhmpi.mpi.protocol import WorkerEnd
 from dhmpi.signals import leave_to_search_rank
 
 

@@ -4,6 +4,11 @@ Ranks count campaigns, each by itself, and every message says to which it belong
 in another: what belongs to an earlier one is dropped, what belongs to a later one is kept until that begins here. A
 rank that speaks of a later campaign has left the earlier ones, whatever made it do so; nobody waits for it there.
 
+An evaluator that is driven by hand is driven on rank 0 alone. The others cannot go on with the program meanwhile, and
+do not know how far rank 0 has come when it is done with it. So from then on they do what rank 0 calls:
+
+                       <- CALL      a function and its arguments
+
 At the end of its process each rank says farewell, and waits for rank 0's word:
 
     rank                  rank 0
@@ -18,15 +23,16 @@ If a rank has not said farewell in time, or has ended with an exception, all are
 import atexit
 import functools
 import math
+import pickle
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
-from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, ProtocolError
+from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, ProtocolError
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
 
 # How long rank 0 waits for the farewells of the others when its own process ends [s].
@@ -46,6 +52,7 @@ class Tag(IntEnum):
     END = 1
     FINALIZE = 2
     LEAVE = 3
+    CALL = 4
 
 
 class Loss(Enum):
@@ -55,6 +62,18 @@ class Loss(Enum):
     SILENT = "it has been silent for too long"
     ENDED = "its program has ended"
     AHEAD = "it has gone on to another campaign"
+
+
+def follow(loss: Loss) -> None:
+    """Do as a rank 0 has done that has left a campaign without a word.
+
+    Raises:
+        SystemExit: Its program has ended; what it exits with is the job's status.
+    """
+    if loss is Loss.DEAD:
+        leave_at_once(EXIT_SEARCH_RANK_LOST)
+    if loss is Loss.ENDED:
+        raise SystemExit
 
 
 class Conversation:
@@ -116,6 +135,8 @@ class Job:
         self._dead: set[int] = set()
         self._ended: set[int] = set()
         self._word: Tag | None = None
+        self._has_servants = False
+        self._calls: deque[bytes] = deque()
         self.status = 0
 
     @property
@@ -197,7 +218,7 @@ class Job:
         message = self.comm.receive()
         if message is None:
             return False
-        rank, tag, _ = message
+        rank, tag, payload = message
         if tag >= NUM_TAGS:
             self._deliver(message)
         elif tag == Tag.LOST:
@@ -206,6 +227,8 @@ class Job:
         elif tag == Tag.END:
             self._ended.add(rank)
             self._note(rank, math.inf)
+        elif tag == Tag.CALL:
+            self._calls.append(payload)
         else:
             self._word = Tag(tag)
         return True
@@ -230,6 +253,49 @@ class Job:
 
     def _loss(self, rank: int) -> Loss:
         return Loss.DEAD if rank in self._dead else Loss.ENDED if rank in self._ended else Loss.AHEAD
+
+    # --- calls
+
+    def keep_servants(self) -> None:
+        """Take note, on rank 0, that the others `serve` from now on."""
+        self._has_servants = self.size > 1
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Let the others call a function, if they `serve`; they would have called it by themselves otherwise.
+
+        Raises:
+            OptionError: One of the arguments cannot travel.
+        """
+        if not self._has_servants:
+            return
+        try:
+            payload = pickle.dumps((function, arguments))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise OptionError(
+                f"what follows an evaluator that is driven by hand must be made of what can be imported, got {error}; "
+                "let it come first, or define its functions at the top of a module"
+            ) from error
+        for rank in range(1, self.size):
+            self.send(rank, 0, Tag.CALL, payload)
+
+    def serve(self) -> NoReturn:
+        """Do what rank 0 calls, until its program ends, and then end this one.
+
+        Raises:
+            SystemExit: That is now.
+        """
+        backoff = Backoff()
+        while True:
+            if self._calls:
+                function, arguments = pickle.loads(self._calls.popleft())
+                function(*arguments)
+                backoff.reset()
+            elif self.receive():
+                backoff.reset()
+            elif 0 in self._reached and self._reached[0] == math.inf:
+                follow(self._loss(0))
+            else:
+                backoff.wait()
 
     # --- the end
 

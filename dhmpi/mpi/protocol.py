@@ -19,9 +19,9 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from dhmpi import environ
-from dhmpi.errors import EXIT_SEARCH_RANK_LOST, LoadError
-from dhmpi.mpi.comm import LOST, Backoff, Message, leave_at_once
-from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.errors import LoadError
+from dhmpi.mpi.comm import LOST, Backoff, Message
+from dhmpi.mpi.job import Conversation, Loss, follow
 
 SEARCH_RANK = 0
 # A worker gives a sign of life after so many seconds of silence, and counts as gone after so many.
@@ -86,18 +86,6 @@ class Event(NamedTuple):
     rank: int
     tag: Tag
     payload: Any = None
-
-
-def follow(loss: Loss) -> None:
-    """Do as a search rank has done that has left the campaign without a word.
-
-    Raises:
-        SystemExit: Its program has ended; what it exits with is the job's status.
-    """
-    if loss is Loss.DEAD:
-        leave_at_once(EXIT_SEARCH_RANK_LOST)
-    if loss is Loss.ENDED:
-        raise SystemExit
 
 
 class SearchEnd:
