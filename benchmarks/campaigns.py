@@ -3,8 +3,8 @@
     mpirun -n 5 python benchmarks/campaigns.py --campaigns 200
 
 Kinds follow each other in random order, with and without isolation: searches of all sorts, evaluators that are driven
-by hand, campaigns that a signal ends, and some that do not begin because their file exists. The exit status is 0 if each
-has done exactly what it should.
+by hand, campaigns that a signal ends, and some that do not begin because their file exists. At least five ranks are
+needed. The exit status is 0 if each campaign has done exactly what it should.
 """
 
 import argparse
