@@ -282,3 +282,5 @@ class _Rank0:
                 backoff.wait()
             elif message.tag in (Tag.BYE, Tag.LOST):
                 missing.discard(message.source)
+                self._post.give_up(message.payload if message.tag == Tag.BYE else ())
+        self._post.give_up(missing)

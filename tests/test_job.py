@@ -1,5 +1,7 @@
 """Campaigns that follow each other, and the farewell, on ranks that are in one process; tests/mpi has real ones."""
 
+import time
+
 import pytest
 
 from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, ProtocolError
@@ -207,7 +209,19 @@ def test_who_does_not_say_farewell_is_killed(jobs, status, capsys):
     say(jobs, 1, Tag.END)
     with pytest.raises(Aborted, match=str(status)):
         jobs[0].leave()
-    assert capsys.readouterr().err == "rank 2 did not end within 0.05 s of rank 0, and will be killed\n"
+    assert capsys.readouterr().err == "rank 2 did not say farewell in time, and will be killed\n"
+
+
+def test_who_did_not_answer_before_is_not_waited_for(jobs, monkeypatch):
+    monkeypatch.setattr(job_module, "FAREWELL", 60.0)
+    campaign(jobs[0], 1).give_up([1, 2])
+    say(jobs, 1, Tag.END)  # it only was slow
+    begun = time.monotonic()
+    with pytest.raises(Aborted):
+        jobs[0].leave()
+    assert time.monotonic() - begun < 30
+    say(jobs, 2, Tag.END)
+    jobs[0].leave()
 
 
 def test_a_rank_does_not_wait_for_a_dead_rank_0(jobs):

@@ -21,6 +21,10 @@ class FakeCommunicator:
         self.size = size
         self.inbox = deque(Message(*message) for message in messages)
         self.sent = []
+        self.given_up = set()
+
+    def give_up(self, ranks):
+        self.given_up.update(ranks)
 
     def send(self, destination, tag, payload=None):
         self.sent.append((destination, tag, payload))
@@ -109,8 +113,8 @@ def test_a_campaign_ends_without_the_ranks_that_do_not_answer():
     comm = FakeCommunicator()
     end = SearchEnd(comm, signs=False)
     comm.inbox.append(Message(1, Tag.BYE, None))
-    assert not end.stop(0.05)
-    assert end.alive == {2}
+    assert end.stop(0.05) == [2]
+    assert comm.given_up == {2}
     assert [(destination, tag) for destination, tag, _ in comm.sent] == [(1, Tag.STOP), (2, Tag.STOP)]
 
 

@@ -37,7 +37,7 @@ class Agent(ABC):
         evaluator: Where architectures are evaluated; it need not have started.
         ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
         post: Delivers messages.
-        dismiss: Sends the evaluator's workers home.
+        dismiss: Sends the evaluator's workers home, and returns the ranks of those that do not answer.
         agents: Ranks of all agents, in order.
         clock: Tells the time [s].
 
@@ -53,7 +53,7 @@ class Agent(ABC):
         evaluator: Evaluator,
         ranks: Sequence[int],
         post: Post,
-        dismiss: Callable[[], None],
+        dismiss: Callable[[], list[int]],
         agents: Sequence[int],
         clock: Clock = time.monotonic,
     ) -> None:
@@ -271,8 +271,7 @@ class Agent(ABC):
             for evaluation in self._evaluator.cancel(CANCEL_WAIT):
                 self._conclude(evaluation)
             self._flush()
-        self._dismiss()
-        self._send(Tag.BYE)
+        self._send(Tag.BYE, self._dismiss())
 
 
 class AsyncAgent(Agent):

@@ -104,7 +104,7 @@ class Coordinator:
             Tag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
             Tag.FINISHED: lambda rank, payload: self._finished.add(rank),
             Tag.FAILED: lambda rank, payload: self._lose(rank, payload),
-            Tag.BYE: lambda rank, payload: self._present.discard(rank),
+            Tag.BYE: self._take_bye,
         }
 
     # --- messages
@@ -201,6 +201,10 @@ class Coordinator:
         names = PolicyState._fields[:3]
         self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
 
+    def _take_bye(self, rank: int, stuck: list[int]) -> None:
+        self._present.discard(rank)
+        self._post.give_up(stuck)
+
     def _miss(self, rank: int, loss: Loss) -> None:
         """Do without the worker of an agent, which has noticed; unless it has never been there."""
         if loss is not Loss.DEAD and not self.why:
@@ -249,6 +253,7 @@ class Coordinator:
         self._send_answers()
         if self.why:
             if not self._present or now >= self._leave_until:
+                self._post.give_up(self._present)
                 self.is_over = True
             return moved
         self._look_around(now)

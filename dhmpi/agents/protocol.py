@@ -19,7 +19,7 @@
 All of it is point to point and polled. Rank 0 talks to itself in the same way where it is an agent, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -86,6 +86,9 @@ class Post(Protocol):
 
     def receive(self) -> Message | None:
         """Return a message that has arrived, or None."""
+
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Take note of ranks that have not answered."""
 
 
 class Member(Protocol):

@@ -62,10 +62,13 @@ class Place:
         if self.evaluator is not None:
             self.evaluator.interrupt()
 
-    def dismiss(self) -> None:
-        """Send those home that evaluate for this rank's agent."""
-        if self.evaluator is not None:
-            self.evaluator.shutdown()
+    def dismiss(self) -> list[int]:
+        """Send those home that evaluate for this rank's agent; return those that have not answered."""
+        if self.evaluator is None:
+            return []
+        self.evaluator.shutdown()
+        stuck = self.evaluator.stuck if isinstance(self.evaluator, MPIEvaluator) else []
+        return [self.worker_ranks[rank] for rank in stuck]
 
     def work(self, make_agent: Callable[[], Agent]) -> None:
         """Do what this rank, other than 0, is there for, until rank 0 ends it."""
@@ -118,8 +121,7 @@ class Place:
                 break
             elif message.tag == Tag.LOST and message.source == COORDINATOR:
                 return Loss(message.payload)
-        self.dismiss()
-        self.post.send(COORDINATOR, Tag.BYE)
+        self.post.send(COORDINATOR, Tag.BYE, self.dismiss())
         return None
 
 

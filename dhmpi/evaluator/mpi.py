@@ -33,6 +33,9 @@ class MPIEvaluator(Evaluator):
         comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
         cache_key: See `Evaluator`.
+
+    Attributes:
+        stuck: Workers that did not answer when they were sent home.
     """
 
     def __init__(self, comm: Conversation, signs: bool, cache_key: CacheKey | None = None) -> None:
@@ -46,6 +49,7 @@ class MPIEvaluator(Evaluator):
         self._num_free: Counter[int] = Counter()  # how often each rank is there
         self._batches = BatchSize()
         self._anyone_ready = False
+        self.stuck: list[int] = []
 
     @property
     def num_workers(self) -> int:
@@ -148,7 +152,7 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Send all workers home."""
-        self._end.stop(FAREWELL)
+        self.stuck = self._end.stop(FAREWELL)
 
     @property
     def layout(self) -> str:

@@ -27,7 +27,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any, NoReturn
@@ -108,6 +108,10 @@ class Conversation:
         if source in self._rank_of:
             self._inbox.append(Message(self._rank_of[source], tag, payload))
 
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Take note of ranks that have not answered: unless they speak again, nobody waits for them at the end."""
+        self._job.give_up(self._ranks[rank] for rank in ranks)
+
     def library(self) -> str:
         """Return the name and version of the MPI library."""
         return self._job.library()
@@ -134,6 +138,7 @@ class Job:
         ] = {}  # rank -> the latest campaign that it has spoken of; infinite if it has left
         self._dead: set[int] = set()
         self._ended: set[int] = set()
+        self._stuck: set[int] = set()
         self._word: Tag | None = None
         self._has_servants = False
         self._calls: deque[bytes] = deque()
@@ -201,6 +206,10 @@ class Job:
                 conversation.deliver(rank, LOST, self._loss(rank))
         return conversation
 
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Take note of ranks that seem to hang; see `Conversation.give_up`."""
+        self._stuck.update(ranks)
+
     @staticmethod
     def _campaign_of(channel: int) -> int:
         return (channel - 1) // NUM_CONVERSATIONS + 1
@@ -219,6 +228,7 @@ class Job:
         if message is None:
             return False
         rank, tag, payload = message
+        self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)
         elif tag == Tag.LOST:
@@ -313,10 +323,12 @@ class Job:
         for rank in others - self._dead:
             self.send(rank, 0, Tag.END, None)
         end, backoff = time.monotonic() + FAREWELL, Backoff()
-        while (missing := others - self._ended - self._dead) and time.monotonic() < end:
-            if not self.receive():
+        while (has_come := self.receive()) or (
+            others - self._ended - self._dead - self._stuck and time.monotonic() < end
+        ):
+            if not has_come:
                 backoff.wait()
-        if missing:
+        if missing := others - self._ended - self._dead:
             self._end_others(missing)
         word = Tag.LEAVE if self._dead else Tag.FINALIZE
         for rank in others - self._dead:
@@ -329,7 +341,7 @@ class Job:
 
     def _end_others(self, missing: set[int]) -> None:
         names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, sorted(missing)))}"
-        print(f"{names} did not end within {FAREWELL:g} s of rank 0, and will be killed", file=sys.stderr)
+        print(f"{names} did not say farewell in time, and will be killed", file=sys.stderr)
         self.comm.abort(self.status)
 
     def _wait_for_word(self) -> Tag:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from dhmpi.mpi.comm import Message, is_raw
@@ -43,3 +44,6 @@ class LocalPost:
         """Return a message that has arrived, or None."""
         box = self._mailboxes.boxes[self.rank]
         return box.popleft() if box else None
+
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Do nothing: this process does not wait for its ranks when it ends."""

@@ -154,18 +154,19 @@ class SearchEnd:
         """Ask a worker to stop what it is doing; its outcome still comes."""
         self._comm.send(rank, Tag.CANCEL)
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float) -> list[int]:
         """Tell all workers that nothing more comes, and wait for their farewells.
 
         Returns:
-            Whether all have left the campaign.
+            Those that have not left the campaign.
         """
         for rank in self.alive:
             self._comm.send(rank, Tag.STOP)
         end = time.monotonic() + timeout
         while self.alive and (left := end - time.monotonic()) > 0:
             self.receive(left)
-        return not self.alive
+        self._comm.give_up(self.alive)
+        return sorted(self.alive)
 
 
 class WorkerEnd:

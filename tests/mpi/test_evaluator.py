@@ -30,7 +30,7 @@ def session(campaign, make_executor, cache_key=None):
         yield evaluator
     finally:
         evaluator.shutdown()
-    assert not evaluator._end.alive
+    assert evaluator.stuck == []
 
 
 class TestProcess(LastingEvaluatorContract):
