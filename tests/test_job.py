@@ -1,5 +1,6 @@
 """Campaigns that follow each other, and the farewell, on ranks that are in one process; tests/mpi has real ones."""
 
+import contextlib
 import time
 
 import pytest
@@ -149,6 +150,19 @@ def test_there_is_a_last_campaign(jobs):
     assert received(campaign(jobs[1], number)) == [(0, 5, None)]
     with pytest.raises(ProtocolError, match="a job must have at most 499 campaigns"):
         campaign(jobs[0], number + 1)
+
+
+def test_a_rank_0_that_begins_another_campaign_has_left_this_one_for_all(jobs):
+    whole, group = campaign(jobs[2], 1), jobs[2].converse((1, 2))
+    campaign(jobs[0], 2)
+    assert received(whole) == [(0, LOST, Loss.AHEAD)]
+    assert received(group) == [(0, LOST, Loss.AHEAD)]  # that is its leader, which rank 0 leads
+
+
+@pytest.mark.parametrize(("loss", "end"), [(Loss.DEAD, LeftAtOnce), (Loss.ENDED, SystemExit), (Loss.AHEAD, None)])
+def test_who_waits_for_rank_0_follows_it(loss, end):
+    with pytest.raises(end) if end else contextlib.nullcontext():
+        job_module.follow(loss)
 
 
 # --- calls

@@ -1,6 +1,5 @@
 """The protocol's two ends against a communicator that only remembers; tests/mpi has the real one."""
 
-import contextlib
 from collections import deque
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.mpi import MPIEvaluator
-from dhmpi.mpi import job, protocol
+from dhmpi.mpi import protocol
 from dhmpi.mpi.comm import Message
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.protocol import SearchEnd, Tag, WorkerEnd
@@ -152,20 +151,11 @@ def test_a_busy_worker_gives_signs_of_life_and_stops_when_told(quick):
     assert executor.closed
 
 
-class LeftAtOnce(BaseException):
-    """The process would have ended here."""
-
-
-@pytest.mark.parametrize(("loss", "end"), [(Loss.DEAD, LeftAtOnce), (Loss.ENDED, SystemExit), (Loss.AHEAD, None)])
-def test_a_worker_follows_a_search_rank_that_has_left_without_a_word(monkeypatch, loss, end):
-    def leave(status):
-        raise LeftAtOnce(status)
-
-    monkeypatch.setattr(job, "leave_at_once", leave)
+@pytest.mark.parametrize("loss", list(Loss))
+def test_a_worker_does_not_wait_for_a_search_rank_that_has_left_without_a_word(loss):
     comm = FakeCommunicator(3, (0, Tag.LOST, loss))
     executor = BusyExecutor(comm)
-    with pytest.raises(end) if end else contextlib.nullcontext():
-        WorkerEnd(comm, executor).serve()
+    assert WorkerEnd(comm, executor).serve() is loss
     assert executor.closed
     assert [tag for _, tag, _ in comm.sent] == [Tag.HELLO]
 

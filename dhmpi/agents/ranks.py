@@ -75,7 +75,9 @@ class Place:
         if self._executor is not None:
             assert self._group is not None
             leave_to_search_rank(self._executor.interrupt)
-            serve(WorkerEnd(self._group, self._executor))
+            if serve(WorkerEnd(self._group, self._executor)) is not None:
+                # Its agent has left. What the others do without it is none of this rank's business, but rank 0 ends it.
+                follow(self._wait_for_end())
             return
         leave_to_search_rank(self.interrupt)
         with own_output() as stderr:
@@ -86,9 +88,7 @@ class Place:
                 traceback.print_exc(file=stderr)
                 stderr.flush()
                 leave_at_once(EXIT_FAILURE)
-        if loss is not None:
-            self.dismiss()
-            follow(loss)
+        follow(loss)
 
     def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> Loss | None:
         """Search; return why rank 0 has left without a word, if it has."""
@@ -103,6 +103,8 @@ class Place:
             traceback.print_exc(file=stderr)
             stderr.flush()
             return self._give_up(Tag.FAILED, f"{type(error).__name__}: {error}")
+        if agent.loss is not None:
+            self.dismiss()
         return agent.loss
 
     def _give_up(self, tag: Tag, reason: object) -> Loss | None:
@@ -112,17 +114,23 @@ class Place:
             Why rank 0 has left without a word, if it has.
         """
         self.post.send(COORDINATOR, tag, reason)
+        loss = self._wait_for_end()
+        stuck = self.dismiss()
+        if loss is None:
+            self.post.send(COORDINATOR, Tag.BYE, stuck)
+        return loss
+
+    def _wait_for_end(self) -> Loss | None:
+        """Wait until rank 0 ends the campaign; return why it has left without a word, if it has."""
         backoff = Backoff()
         while True:
             message = self.post.receive()
             if message is None:
                 backoff.wait()
             elif message.tag in (Tag.DONE, Tag.ABORT):
-                break
+                return None
             elif message.tag == Tag.LOST and message.source == COORDINATOR:
                 return Loss(message.payload)
-        self.post.send(COORDINATOR, Tag.BYE, self.dismiss())
-        return None
 
 
 def take_place(

@@ -17,6 +17,7 @@ from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
+from dhmpi.mpi.job import Loss
 from dhmpi.mpi.protocol import WorkerEnd
 
 Prepare = Callable[[Callable[[], None]], None]
@@ -50,15 +51,15 @@ def join(
         return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
     executor = executor or local_executor(setup, isolation, redirect=True)
     prepare(executor.interrupt)
-    serve(WorkerEnd(comm, executor))
+    job.follow(serve(WorkerEnd(comm, executor)))
     return None
 
 
-def serve(end: WorkerEnd) -> None:
-    """Evaluate for the search rank until it says stop."""
+def serve(end: WorkerEnd) -> Loss | None:
+    """Evaluate for the search rank until it says stop; return why it has left without a word, if it has."""
     with own_output() as stderr:
         try:
-            end.serve()
+            return end.serve()
         except Exception:
             # Rank 0 would wait for this one until it has been silent for long enough.
             traceback.print_exc(file=stderr)

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from dhmpi import environ
 from dhmpi.errors import ProtocolError
@@ -203,7 +203,7 @@ def _load(initialize: bool = True) -> Any:
     return MPI
 
 
-def leave_at_once(status: int) -> None:
+def leave_at_once(status: int) -> NoReturn:
     """End this process without MPI_Finalize and without clean-up."""
     _flush()
     os._exit(status)

@@ -2,7 +2,10 @@
 
 Ranks count campaigns, each by itself, and every message says to which it belongs. So nothing of one campaign is heard
 in another: what belongs to an earlier one is dropped, what belongs to a later one is kept until that begins here. A
-rank that speaks of a later campaign has left the earlier ones, whatever made it do so; nobody waits for it there.
+rank that speaks of a later campaign has left the earlier ones, whatever made it do so; nobody waits for it there. Rank
+0 and the others tell each other when they begin one:
+
+    BEGIN    number   <-> the campaign has begun here
 
 An evaluator that is driven by hand is driven on rank 0 alone. The others cannot go on with the program meanwhile, and
 do not know how far rank 0 has come when it is done with it. So from then on they do what rank 0 calls:
@@ -53,6 +56,7 @@ class Tag(IntEnum):
     FINALIZE = 2
     LEAVE = 3
     CALL = 4
+    BEGIN = 5
 
 
 class Loss(Enum):
@@ -64,8 +68,8 @@ class Loss(Enum):
     AHEAD = "it has gone on to another campaign"
 
 
-def follow(loss: Loss) -> None:
-    """Do as a rank 0 has done that has left a campaign without a word.
+def follow(loss: Loss | None) -> None:
+    """Do as rank 0 has done, if it has left a campaign without a word.
 
     Raises:
         SystemExit: Its program has ended; what it exits with is the job's status.
@@ -107,6 +111,10 @@ class Conversation:
         """Take a message in from a rank of the job, if it takes part here."""
         if source in self._rank_of:
             self._inbox.append(Message(self._rank_of[source], tag, payload))
+
+    def miss(self, rank: int, loss: Loss) -> None:
+        """Take note that a rank of the job has left; where rank 0 has, a group has no leader any more."""
+        self.deliver(self._ranks[0] if rank == 0 else rank, LOST, loss)
 
     def give_up(self, ranks: Iterable[int]) -> None:
         """Take note of ranks that have not answered: unless they speak again, nobody waits for them at the end."""
@@ -196,6 +204,9 @@ class Job:
             raise ProtocolError(
                 f"a job must have at most {most} campaigns with this MPI, got one more; start another job"
             )
+        if ranks is None:
+            for rank in range(1, self.size) if self.rank == 0 else (0,):
+                self.send(rank, 0, Tag.BEGIN, self._campaign)
         conversation = Conversation(self, channel, range(self.size) if ranks is None else ranks)
         self._open[channel] = conversation
         early, self._early = self._early, []
@@ -203,7 +214,7 @@ class Job:
             self._deliver(message)
         for rank, campaign in self._reached.items():
             if campaign > self._campaign:
-                conversation.deliver(rank, LOST, self._loss(rank))
+                conversation.miss(rank, self._loss(rank))
         return conversation
 
     def give_up(self, ranks: Iterable[int]) -> None:
@@ -237,6 +248,8 @@ class Job:
         elif tag == Tag.END:
             self._ended.add(rank)
             self._note(rank, math.inf)
+        elif tag == Tag.BEGIN:
+            self._note(rank, payload)
         elif tag == Tag.CALL:
             self._calls.append(payload)
         else:
@@ -246,8 +259,7 @@ class Job:
     def _deliver(self, message: Message) -> None:
         channel, tag = divmod(message.tag, NUM_TAGS)
         campaign = self._campaign_of(channel)
-        if campaign > self._reached.get(message.source, 0):
-            self._note(message.source, campaign)
+        self._note(message.source, campaign)
         if channel in self._open:
             self._open[channel].deliver(message.source, tag, message.payload)
         elif campaign >= self._campaign:
@@ -255,11 +267,12 @@ class Job:
 
     def _note(self, rank: int, campaign: float) -> None:
         """Take note of how far a rank has come, and tell those who may wait for it in an earlier campaign."""
-        if campaign > self._reached.get(rank, 0):
-            self._reached[rank] = campaign
+        if campaign <= self._reached.get(rank, 0):
+            return
+        self._reached[rank] = campaign
         for channel, conversation in self._open.items():
             if campaign > self._campaign_of(channel):
-                conversation.deliver(rank, LOST, self._loss(rank))
+                conversation.miss(rank, self._loss(rank))
 
     def _loss(self, rank: int) -> Loss:
         return Loss.DEAD if rank in self._dead else Loss.ENDED if rank in self._ended else Loss.AHEAD

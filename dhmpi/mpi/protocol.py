@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from dhmpi import environ
 from dhmpi.errors import LoadError
 from dhmpi.mpi.comm import LOST, Backoff, Message
-from dhmpi.mpi.job import Conversation, Loss, follow
+from dhmpi.mpi.job import Conversation, Loss
 
 SEARCH_RANK = 0
 # A worker gives a sign of life after so many seconds of silence, and counts as gone after so many.
@@ -185,12 +185,8 @@ class WorkerEnd:
         self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
 
-    def serve(self) -> None:
-        """Evaluate what the search rank sends, until it says STOP.
-
-        Raises:
-            SystemExit: The search rank's program has ended, and so does this one.
-        """
+    def serve(self) -> Loss | None:
+        """Evaluate what the search rank sends, until it says STOP; return why it has left without a word, if it has."""
         self._comm.send(SEARCH_RANK, Tag.HELLO, environ.hostname())
         try:
             self._executor.load()
@@ -203,8 +199,7 @@ class WorkerEnd:
         self._executor.close()
         if self._loss is None:
             self._comm.send(SEARCH_RANK, Tag.BYE)
-        else:
-            follow(self._loss)
+        return self._loss
 
     def _is_over(self) -> bool:
         """Take in a message if one has come, and return whether the campaign is over."""
