@@ -72,27 +72,22 @@ def run(
         The results on rank 0, None on the other ranks.
 
     Raises:
-        DhmpiError: Something keeps the campaign from running; on rank 0 only, and the other ranks have left.
+        DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
     launch = environ.launch()
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
         return SearchRank(options, label).run(make_search, evaluator)
-    try:
-        method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
-        if method == "mpi":
-            job.current().begin_campaign()
-        isolation = resolve_isolation(method, options.isolation, label)
-        setup = make_setup(run_target, options, isolation, label)
-    except InputError:
-        if launch.rank > 0:
-            return None  # rank 0 says it
-        raise
+    method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
+    if method == "mpi":
+        job.current().begin_campaign()
+    elif launch.rank > 0:
+        return None  # one rank is enough for the evaluators that need no MPI
+    isolation = resolve_isolation(method, options.isolation, label)
+    setup = make_setup(run_target, options, isolation, label)
     if method == "mpi":
         return _run_on_ranks(make_search, setup, isolation, options, label)
-    if launch.rank > 0:
-        return None  # one rank is enough for the evaluators that need no MPI
     local = make(method, setup, options.num_workers, isolation=isolation, label=label)
     return SearchRank(options, label).run(make_search, local)
 

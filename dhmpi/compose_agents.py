@@ -62,25 +62,20 @@ def run(
         The results on rank 0, None on the other ranks.
 
     Raises:
-        DhmpiError: Something keeps the campaign from running; on rank 0 only, and the other ranks have left.
+        DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
     launch = environ.launch()
     job.current().begin_campaign()
     given = evaluator if isinstance(evaluator, Evaluator) else None
     opener = SearchRank(options, label)
-    try:
-        search = make_search(options)
-        assert isinstance(search, PPOSearch)
-        layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
-        isolation = "inline" if given else resolve_isolation(method, options.isolation, label)
-        setup = make_setup(run_target, options, isolation, label)
-        if launch.rank == 0 and layout.size == 1:
-            opener.check_file()  # with several ranks, the others wait to be told
-        place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
-    except InputError:
-        if launch.rank > 0:
-            return None  # rank 0 says it
-        raise
+    search = make_search(options)
+    assert isinstance(search, PPOSearch)
+    layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
+    isolation = "inline" if given else resolve_isolation(method, options.isolation, label)
+    setup = make_setup(run_target, options, isolation, label)
+    if launch.rank == 0 and layout.size == 1:
+        opener.check_file()  # with several ranks, the others wait to be told
+    place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
     if place.rank > 0:
         place.work(lambda: _make_agent(search, layout, place))
         return None
