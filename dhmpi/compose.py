@@ -8,17 +8,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dhmpi
 from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError
 from dhmpi.evaluation import METHODS
-from dhmpi.evaluator import Evaluator, MPIEvaluator
+from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.executor import Resources, Setup
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
+from dhmpi.mpi import job
 from dhmpi.options import as_flag, choice
 from dhmpi.printing import tell
 from dhmpi.progress import Progress
@@ -34,7 +36,21 @@ Label = Callable[[str], str]
 
 def run_search(search: Search) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
+    if not isinstance(search.evaluator_target, Evaluator):
+        call_others(search)
     return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
+
+
+def call_others(search: Search) -> None:
+    """Let the other ranks take part in a search that they have not come across, if they wait for that."""
+    targets = search.problem_target, search.run_target, search.evaluator_target
+    job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
+
+
+def _take_part(
+    search_class: type[Search], problem: Any, run: Any, evaluator: Any, options: CampaignOptions, own_options: Any
+) -> None:
+    search_class.from_options(problem, run, evaluator, options, own_options).main()
 
 
 def run(
@@ -57,25 +73,22 @@ def run(
         The results on rank 0, None on the other ranks.
 
     Raises:
-        DhmpiError: Something keeps the campaign from running; on rank 0 only, and the other ranks have left.
+        DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
     launch = environ.launch()
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
         return SearchRank(options, label).run(make_search, evaluator)
-    try:
-        method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
-        isolation = resolve_isolation(method, options.isolation, label)
-        setup = make_setup(run_target, options, isolation, label)
-    except InputError:
-        if launch.rank > 0:
-            return None  # rank 0 says it
-        raise
+    method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
+    if method == "mpi":
+        job.current().begin_campaign()
+    elif launch.rank > 0:
+        return None  # one rank is enough for the evaluators that need no MPI
+    isolation = resolve_isolation(method, options.isolation, label)
+    setup = make_setup(run_target, options, isolation, label)
     if method == "mpi":
         return _run_on_ranks(make_search, setup, isolation, options, label)
-    if launch.rank > 0:
-        return None  # one rank is enough for the evaluators that need no MPI
     local = make(method, setup, options.num_workers, isolation=isolation, label=label)
     return SearchRank(options, label).run(make_search, local)
 
@@ -126,8 +139,7 @@ def _run_on_ranks(
         status = EXIT_INPUT
         raise
     finally:
-        if isinstance(evaluator, MPIEvaluator):
-            evaluator.leave(status)  # at exit, because the results are still to be shown
+        job.current().status = status
 
 
 class SearchRank:

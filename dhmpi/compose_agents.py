@@ -9,12 +9,13 @@ from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator
 from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
-from dhmpi.agents.ranks import Place, leave, take_place
-from dhmpi.compose import Label, SearchRank, make_setup
+from dhmpi.agents.ranks import Place, take_place
+from dhmpi.compose import Label, SearchRank, call_others, make_setup
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, ResultsError, StorageError
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
+from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.options import as_flag, choice
 from dhmpi.printing import tell
@@ -37,6 +38,7 @@ MUSTER_WAIT = 30.0
 
 def run_search(search: PPOSearch) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
+    call_others(search)
     return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
 
 
@@ -60,24 +62,20 @@ def run(
         The results on rank 0, None on the other ranks.
 
     Raises:
-        DhmpiError: Something keeps the campaign from running; on rank 0 only, and the other ranks have left.
+        DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
     launch = environ.launch()
+    job.current().begin_campaign()
     given = evaluator if isinstance(evaluator, Evaluator) else None
     opener = SearchRank(options, label)
-    try:
-        search = make_search(options)
-        assert isinstance(search, PPOSearch)
-        layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
-        isolation = "inline" if given else resolve_isolation(method, options.isolation, label)
-        setup = make_setup(run_target, options, isolation, label)
-        if launch.rank == 0 and layout.size == 1:
-            opener.check_file()  # with several ranks, the others wait to be told
-        place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
-    except InputError:
-        if launch.rank > 0:
-            return None  # rank 0 says it
-        raise
+    search = make_search(options)
+    assert isinstance(search, PPOSearch)
+    layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
+    isolation = "inline" if given else resolve_isolation(method, options.isolation, label)
+    setup = make_setup(run_target, options, isolation, label)
+    if launch.rank == 0 and layout.size == 1:
+        opener.check_file()  # with several ranks, the others wait to be told
+    place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
     if place.rank > 0:
         place.work(lambda: _make_agent(search, layout, place))
         return None
@@ -148,9 +146,9 @@ class _Rank0:
             status = EXIT_INPUT
             raise
         finally:
-            is_over = coordinator is not None and coordinator.is_over
-            all_left = coordinator.all_left if coordinator is not None and is_over else self._dismiss()
-            leave(self._place.comm, status, all_left)  # at exit, because the results are still to be shown
+            if coordinator is None or not coordinator.is_over:
+                self._dismiss()
+            job.current().status = status
 
     def _state(self, earlier: Results | None) -> PolicyState:
         """Return where the policy begins."""
@@ -190,8 +188,9 @@ class _Rank0:
                 raise LoadError(*message.payload)
             if message.tag != Tag.ALIVE:
                 news.append(message)
+                is_agents = message.source in self._layout.agents
                 missing.discard(message.source)
-                until = min(until, time.monotonic() + MUSTER_WAIT)
+                until = min(until, time.monotonic() + (MUSTER_WAIT if is_agents else 0.0))
         return news
 
     def _coordinator(
@@ -275,18 +274,18 @@ class _Rank0:
             raise coordinator.error
         return Results(store.metadata, store.evaluations, policy=store.policy)
 
-    def _dismiss(self) -> bool:
-        """Tell all agents to leave, before or after an error; return whether they have."""
+    def _dismiss(self) -> None:
+        """Tell all agents to leave, before or after an error, and wait until they have, but not for long."""
         missing = set(self._layout.agents) - {self._place.rank}
         for rank in missing:
-            self._post.send(rank, Tag.ABORT, False)
+            self._post.send(rank, Tag.ABORT)
         end, backoff = time.monotonic() + FAREWELL, Backoff()
-        all_left = self._place.dismiss(False)
+        self._place.dismiss()
         while missing and time.monotonic() < end:
             message = self._post.receive()
             if message is None:
                 backoff.wait()
             elif message.tag in (Tag.BYE, Tag.LOST):
                 missing.discard(message.source)
-                all_left = all_left and message.payload is not False
-        return all_left and not missing
+                self._post.give_up(message.payload if message.tag == Tag.BYE else ())
+        self._post.give_up(missing)

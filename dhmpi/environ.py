@@ -1,9 +1,10 @@
 """What the environment says: the launcher, this rank, this host, the threads a child may use."""
 
 import os
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -27,6 +28,17 @@ LAUNCHER_PREFIXES = (
 )
 # Settings by which a person lets Open MPI run; user code may start an mpirun of its own.
 KEPT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+
+
+# By these, schedulers and people ask all processes of a job to end.
+END_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGHUP,
+    signal.SIGXCPU,
+)
 
 
 class Launch(NamedTuple):
@@ -55,12 +67,34 @@ def launch(env: Mapping[str, str] = os.environ) -> Launch:
     return Launch(0, 1, False)
 
 
+def is_fault_tolerant(env: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether Open MPI lets ranks outlive others (mpirun --with-ft ulfm)."""
+    return env.get("OMPI_MCA_mpi_ft_enable", "").lower() in ("1", "true", "yes")
+
+
 def hostname() -> str:
     """Return this host's short name."""
     return socket.gethostname().partition(".")[0]
 
 
 LAUNCHER_PROGRAMS = ("mpirun", "mpiexec", "prterun", "prted", "orted", "hydra_pmi_proxy")
+
+
+def launchers() -> Iterator[int]:
+    """Yield the launcher's processes that have started this one, the nearest first, as far as they are on this host."""
+    pid, has_found = os.getppid(), False
+    for _ in range(4):
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return  # another user's process, or no /proc
+        program = status[status.index("(") + 1 : status.rindex(")")]
+        if program.startswith(LAUNCHER_PROGRAMS):
+            has_found = True
+            yield pid
+        elif has_found:
+            return
+        pid = int(status.rpartition(")")[2].split()[1])
 
 
 def terminal() -> TextIO | None:
@@ -71,19 +105,13 @@ def terminal() -> TextIO | None:
     """
     if sys.stderr is not None and sys.stderr.isatty():
         return sys.stderr
-    pid = os.getppid()
-    for _ in range(3):
+    for pid in launchers():
         try:
-            status = Path(f"/proc/{pid}/stat").read_text()
-            program = status[status.index("(") + 1 : status.rindex(")")]
-            if not program.startswith(LAUNCHER_PROGRAMS):
-                return None
             with open(f"/proc/{pid}/fd/2") as stream:
                 if stream.isatty():
                     return open(os.ttyname(stream.fileno()), "w")
-            pid = int(status.rpartition(")")[2].split()[1])
         except OSError:
-            return None  # another user's process, or no /proc
+            return None  # another user's process
     return None
 
 

@@ -20,6 +20,8 @@ from collections.abc import Iterable
 # Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
 # and nothing has ended in it either.
 EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
+# Of a rank whose rank 0 has died.
+EXIT_SEARCH_RANK_LOST = 70
 
 
 class DhmpiError(Exception):

@@ -75,7 +75,8 @@ class Evaluation(NamedTuple):
         state: Where it stands.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
         started: When its worker began; None before that [s since 1970-01-01 UTC].
-        ended: When its worker ended it; None before that [s since 1970-01-01 UTC].
+        ended: That moment and how long it took, which clocks that are set do not change; None before its end
+            [s since 1970-01-01 UTC].
         rank: Rank of the worker, or -1 before it has one.
         host: Name of the worker's host.
         error: Why it failed: the user's traceback, an exit code, a signal; empty otherwise.
@@ -100,5 +101,5 @@ class Evaluation(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """How long it took [s]; 0 if it never began, or has not ended."""
-        return 0.0 if self.started is None or self.ended is None else self.ended - self.started
+        """How long it took [s]; 0 if it never began, or has not ended, or its clock was set back."""
+        return 0.0 if self.started is None or self.ended is None else max(0.0, self.ended - self.started)

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -49,3 +51,19 @@ def test_ranks_of_one_node_share_its_cores(monkeypatch):
 def test_there_may_be_no_terminal(monkeypatch):
     monkeypatch.setattr(environ.sys, "stderr", io.StringIO())
     assert environ.terminal() is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", True), ("true", True), ("0", False), (None, False)])
+def test_whether_ranks_outlive_others(value, expected):
+    assert environ.is_fault_tolerant({} if value is None else {"OMPI_MCA_mpi_ft_enable": value}) is expected
+
+
+def test_the_launcher_is_found_behind_a_shell(tmp_path):
+    rank = tmp_path / "rank.py"
+    rank.write_text("from dhmpi import environ\nprint(*environ.launchers())\n")
+    program = tmp_path / "prterun"
+    program.write_text(f"#!/bin/sh\necho $$\nsh -c '{sys.executable} {rank}; true'\ntrue\n")
+    program.chmod(0o700)
+    done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
+    launcher, found = done.stdout.splitlines()
+    assert found == launcher

@@ -34,7 +34,3 @@ def test_what_is_sent_is_a_copy(posts):
     raw[0] = 0
     assert second.receive().payload == {"a": [1]}
     assert second.receive().payload == b"abc"
-
-
-def test_nobody_dies_here(posts):
-    assert not posts[0].has_losses

@@ -9,17 +9,21 @@ from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.mpi import protocol
 from dhmpi.mpi.comm import Message
+from dhmpi.mpi.job import Loss
 from dhmpi.mpi.protocol import SearchEnd, Tag, WorkerEnd
 
 
 class FakeCommunicator:
     rank = 0
-    has_losses = False
 
     def __init__(self, size=3, *messages):
         self.size = size
         self.inbox = deque(Message(*message) for message in messages)
         self.sent = []
+        self.given_up = set()
+
+    def give_up(self, ranks):
+        self.given_up.update(ranks)
 
     def send(self, destination, tag, payload=None):
         self.sent.append((destination, tag, payload))
@@ -79,7 +83,7 @@ def test_a_rank_that_was_given_up_is_not_heard_any_more(quick):
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
-    comm.inbox.append(Message(2, Tag.LOST, None))
+    comm.inbox.append(Message(2, Tag.LOST, Loss.DEAD))
     assert [each.state for each in evaluator.gather(0.0)] == [State.LOST]
     comm.inbox.append(Message(2, Tag.OUTCOMES, [(1, "DONE", 1.0, 5.0, 6.0, "", {})]))
     assert evaluator.gather(0.0) == []
@@ -91,7 +95,7 @@ def test_without_ranks_there_is_nothing_to_go_on_with():
     evaluator = MPIEvaluator(comm, signs=False)
     ready(comm, 1)
     evaluator.start()
-    comm.inbox.append(Message(1, Tag.LOST, None))
+    comm.inbox.append(Message(1, Tag.LOST, Loss.DEAD))
     with pytest.raises(EvaluatorError, match="all are gone; continue with --resume"):
         evaluator.gather(0.0)
 
@@ -108,8 +112,8 @@ def test_a_campaign_ends_without_the_ranks_that_do_not_answer():
     comm = FakeCommunicator()
     end = SearchEnd(comm, signs=False)
     comm.inbox.append(Message(1, Tag.BYE, None))
-    assert not end.stop(0.05)
-    assert end.alive == {2}
+    assert end.stop(0.05) == [2]
+    assert comm.given_up == {2}
     assert [(destination, tag) for destination, tag, _ in comm.sent] == [(1, Tag.STOP), (2, Tag.STOP)]
 
 
@@ -147,29 +151,16 @@ def test_a_busy_worker_gives_signs_of_life_and_stops_when_told(quick):
     assert executor.closed
 
 
-class LeftAtOnce(BaseException):
-    """The process would have ended here."""
+@pytest.mark.parametrize("loss", list(Loss))
+def test_a_worker_does_not_wait_for_a_search_rank_that_has_left_without_a_word(loss):
+    comm = FakeCommunicator(3, (0, Tag.LOST, loss))
+    executor = BusyExecutor(comm)
+    assert WorkerEnd(comm, executor).serve() is loss
+    assert executor.closed
+    assert [tag for _, tag, _ in comm.sent] == [Tag.HELLO]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_worker_leaves_without_finalize_when_it_is_told_of_a_loss(monkeypatch, told):
-    def leave(status):
-        raise LeftAtOnce(status)
-
-    monkeypatch.setattr(protocol, "leave_at_once", leave)
-    comm = FakeCommunicator(3, (0, Tag.STOP, told))
-    comm.flush = lambda timeout: None
-    worker = WorkerEnd(comm, BusyExecutor(comm))
-    if told:
-        with pytest.raises(LeftAtOnce):
-            worker.serve()
-    else:
-        worker.serve()
+def test_a_worker_does_not_mind_that_another_one_is_lost():
+    comm = FakeCommunicator(3, (2, Tag.LOST, Loss.DEAD), (0, Tag.STOP, None))
+    WorkerEnd(comm, BusyExecutor(comm)).serve()
     assert comm.sent[-1][1] is Tag.BYE
-
-
-def test_the_search_rank_tells_of_a_loss():
-    comm = FakeCommunicator()
-    comm.has_losses = True
-    SearchEnd(comm, signs=False).stop(0.0)
-    assert comm.sent == [(1, Tag.STOP, True), (2, Tag.STOP, True)]

@@ -6,13 +6,14 @@ import time
 
 import pytest
 
-from dhmpi.signals import STOP_SIGNALS, Stopped, StopRequest
+from dhmpi.environ import END_SIGNALS
+from dhmpi.signals import Stopped, StopRequest
 
 
 def run(code, *signums):
     """Run code in a process of its own; it gets the signals as numbers and writes without a buffer."""
     head = (
-        "import signal, sys\n"
+        "import signal, sys, time\n"
         "from dhmpi.signals import StopRequest, Stopped, leave_to_search_rank\n"
         "signums = [int(word) for word in sys.argv[1:]]\n"
     )
@@ -20,7 +21,7 @@ def run(code, *signums):
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("signum", STOP_SIGNALS)
+@pytest.mark.parametrize("signum", END_SIGNALS)
 def test_the_first_signal_is_named_and_interrupts_user_code(signum):
     calls = []
     with StopRequest(lambda: calls.append("interrupt")) as stop:
@@ -65,7 +66,7 @@ def test_no_except_exception_catches_a_stop():
 
 
 def handlers():
-    return [signal.getsignal(signum) for signum in STOP_SIGNALS]
+    return [signal.getsignal(signum) for signum in END_SIGNALS]
 
 
 def test_the_handlers_of_before_come_back():
@@ -82,7 +83,7 @@ def test_the_handlers_of_before_come_back_after_an_error():
     assert handlers() == before
 
 
-@pytest.mark.parametrize("second", STOP_SIGNALS)
+@pytest.mark.parametrize("second", [each for each in END_SIGNALS if each != signal.SIGTERM])
 def test_a_second_signal_ends_the_process_at_once(second):
     ended = run(
         """
@@ -99,6 +100,56 @@ def test_a_second_signal_ends_the_process_at_once(second):
         second,
     )
     assert (ended.returncode, ended.stdout) == (128 + second, "after the first\n")
+
+
+@pytest.mark.parametrize("signum", END_SIGNALS)
+def test_the_same_signal_counts_once_within_a_second(signum):
+    ended = run(
+        """
+        with StopRequest() as stop:
+            for _ in range(3):
+                signal.raise_signal(signums[0])
+            print(stop.signal_name)
+            time.sleep(1.1)
+            signal.raise_signal(signums[0])
+            print("after the second")
+        """,
+        signum,
+    )
+    assert (ended.returncode, ended.stdout) == (128 + signum, f"{signum.name}\n")
+
+
+def test_a_repeated_signal_does_nothing_when_the_campaign_has_ended():
+    ended = run(
+        """
+        with StopRequest():
+            signal.raise_signal(signums[0])
+        signal.raise_signal(signums[0])
+        with StopRequest() as again:
+            signal.raise_signal(signums[0])
+        print(repr(again.signal_name))
+        time.sleep(1.1)
+        print("a second later")
+        signal.raise_signal(signums[0])
+        print("after that")
+        """,
+        signal.SIGUSR1,
+    )
+    assert (ended.returncode, ended.stdout) == (-signal.SIGUSR1, "''\na second later\n")
+
+
+def test_a_hangup_that_is_ignored_stays_so():
+    ended = run(
+        """
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            print(repr(stop.signal_name))
+        leave_to_search_rank(lambda: print("interrupt"))
+        signal.raise_signal(signal.SIGHUP)
+        """
+    )
+    assert (ended.returncode, ended.stdout) == (0, "''\n")
 
 
 def test_what_is_being_written_is_written_before_a_second_signal_ends_the_process():
@@ -128,9 +179,9 @@ def test_writing_that_takes_long_does_not_keep_the_process():
                 signal.pause()
         """,
         signal.SIGTERM,
-        signal.SIGTERM,
+        signal.SIGINT,
     )
-    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.returncode == 128 + signal.SIGINT
     assert time.monotonic() - begun < 20
 
 
@@ -151,9 +202,9 @@ def test_after_writing_a_second_signal_waits_for_nothing():
             print("went on")
         """,
         signal.SIGINT,
-        signal.SIGINT,
+        signal.SIGTERM,
     )
-    assert (ended.returncode, ended.stdout) == (128 + signal.SIGINT, "")
+    assert (ended.returncode, ended.stdout) == (128 + signal.SIGTERM, "")
 
 
 def test_a_worker_rank_outlives_any_number_of_signals():
@@ -164,7 +215,7 @@ def test_a_worker_rank_outlives_any_number_of_signals():
             signal.raise_signal(signum)
         print("alive")
         """,
-        *STOP_SIGNALS,
-        *STOP_SIGNALS,
+        *END_SIGNALS,
+        *END_SIGNALS,
     )
-    assert (ended.returncode, ended.stdout) == (0, 6 * "interrupt\n" + "alive\n")
+    assert (ended.returncode, ended.stdout) == (0, 2 * len(END_SIGNALS) * "interrupt\n" + "alive\n")

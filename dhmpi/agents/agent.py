@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dhmpi.agents.protocol import ALIVE_INTERVAL, Clock, Post, Start, Tag
-from dhmpi.errors import ProtocolError
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
+from dhmpi.mpi.job import Loss
 from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
 from dhmpi.search.nas.agent.learner import Episode, Learned, Learner
 from dhmpi.search.nas.agent.ledger import Answer, Claim, Verdict
@@ -37,13 +37,13 @@ class Agent(ABC):
         evaluator: Where architectures are evaluated; it need not have started.
         ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
         post: Delivers messages.
-        dismiss: Sends the evaluator's workers home, told whether a rank of the job has died; returns whether all left.
+        dismiss: Sends the evaluator's workers home, and returns the ranks of those that do not answer.
         agents: Ranks of all agents, in order.
         clock: Tells the time [s].
 
     Attributes:
         is_over: Whether the agent has left.
-        has_losses: Whether a rank of the job had died by then.
+        loss: Why rank 0 has left without a word, if it has.
         batch_size: Episodes that it learns from at once.
     """
 
@@ -53,11 +53,12 @@ class Agent(ABC):
         evaluator: Evaluator,
         ranks: Sequence[int],
         post: Post,
-        dismiss: Callable[[bool], bool],
+        dismiss: Callable[[], list[int]],
         agents: Sequence[int],
         clock: Clock = time.monotonic,
     ) -> None:
-        self.is_over = self.has_losses = False
+        self.is_over = False
+        self.loss: Loss | None = None
         self._dismiss, self._agents = dismiss, agents
         self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
         self._clock = clock
@@ -121,9 +122,9 @@ class Agent(ABC):
             for answer in answers:
                 self._take_answer(Answer(*answer))
         elif tag in (Tag.DONE, Tag.ABORT):
-            self._leave(tag == Tag.ABORT, payload)
+            self._leave(tag == Tag.ABORT)
         elif tag == Tag.LOST and source == COORDINATOR:
-            raise ProtocolError("rank 0 must live as long as its agents, and it is gone; continue with --resume")
+            self.is_over, self.loss = True, payload
 
     def _begin(self, start: Start) -> None:
         search, rank = self._search, self._post.rank
@@ -262,15 +263,15 @@ class Agent(ABC):
             self._note_learned()
         return learned is not None
 
-    def _leave(self, is_aborted: bool, has_losses: bool) -> None:
+    def _leave(self, is_aborted: bool) -> None:
         if self.is_over:
             return
-        self.is_over, self.has_losses = True, has_losses
+        self.is_over = True
         if is_aborted:
             for evaluation in self._evaluator.cancel(CANCEL_WAIT):
                 self._conclude(evaluation)
             self._flush()
-        self._send(Tag.BYE, self._dismiss(has_losses))
+        self._send(Tag.BYE, self._dismiss())
 
 
 class AsyncAgent(Agent):

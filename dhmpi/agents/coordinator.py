@@ -11,6 +11,7 @@ from dhmpi.agents.protocol import Clock, Post, Start, Tag
 from dhmpi.errors import DhmpiError, EvaluatorError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
+from dhmpi.mpi.job import Loss
 from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
@@ -53,7 +54,6 @@ class Coordinator:
         why: Why it ended, for people.
         lost: Why agents were given up, by rank.
         lost_time: Worker-seconds at the end of which nothing came.
-        all_left: Whether every agent has said farewell, and none of its workers is stuck.
         busy: Time that workers have evaluated [s].
     """
 
@@ -81,7 +81,6 @@ class Coordinator:
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
         self.lost_time = LostTime()
-        self.all_left = True
         self._at_work = set(layout.agents)
         self._present = set(layout.agents)  # those that are to say farewell
         self._started: set[int] = set()
@@ -90,12 +89,13 @@ class Coordinator:
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
         self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
-        self._submitted: dict[int, float] = {}
+        self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
+        self._clock_offset = time.time() - clock()  # so that none of these is later than now
         self._begun, self.busy = clock(), 0.0
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
-            Tag.LOST: lambda rank, payload: self._lose(rank, "it is gone", is_present=False),
+            Tag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
             Tag.READY: self._take_ready,
             Tag.UNLOADABLE: self._take_unloadable,
             Tag.CLAIMS: self._take_claims,
@@ -114,7 +114,10 @@ class Coordinator:
         rank, tag, payload = message
         self._heard[rank] = self._clock()
         if tag == Tag.LOST and rank not in self._layout.agents:
-            return  # the worker of an agent, which has noticed
+            self._miss(rank, payload)
+            return
+        if tag == Tag.LOST and rank not in self._present:
+            return  # it has said farewell here
         if rank in self.lost and tag not in (Tag.BYE, Tag.LOST):
             return  # what it says is too late: others have been given its work
         if tag >= FIRST_RAW_TAG:
@@ -137,12 +140,16 @@ class Coordinator:
         for claim in claims:
             self._answer(self._ledger.claim(Claim(*claim)))
 
+    def _now(self) -> float:
+        """Return the time [s since 1970-01-01 UTC] by a clock that nobody sets."""
+        return self._clock_offset + self._clock()
+
     def _answer(self, answer: Answer) -> None:
         self._answers.setdefault(answer.agent, []).append(answer)
         if answer.id >= 0:
             claim = self._ledger.claim_of(answer.id, answer.agent)
             assert claim is not None
-            self._submitted[answer.id] = now = time.time()
+            self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
             self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now)])
             self._is_dirty = True
@@ -194,9 +201,16 @@ class Coordinator:
         names = PolicyState._fields[:3]
         self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
 
-    def _take_bye(self, rank: int, all_left: bool) -> None:
+    def _take_bye(self, rank: int, stuck: list[int]) -> None:
         self._present.discard(rank)
-        self.all_left = self.all_left and all_left
+        self._post.give_up(stuck)
+
+    def _miss(self, rank: int, loss: Loss) -> None:
+        """Do without the worker of an agent, which has noticed; unless it has never been there."""
+        if loss is not Loss.DEAD and not self.why:
+            self.fail(
+                EvaluatorError(f"all ranks must take part in a search by agents, but not rank {rank}: {loss.value}")
+            )
 
     def _lose(self, rank: int, reason: str, is_present: bool = True) -> None:
         """Give an agent up; others are given its work, or all end where they need each other."""
@@ -239,7 +253,7 @@ class Coordinator:
         self._send_answers()
         if self.why:
             if not self._present or now >= self._leave_until:
-                self.all_left = self.all_left and not self._present
+                self._post.give_up(self._present)
                 self.is_over = True
             return moved
         self._look_around(now)
@@ -277,7 +291,7 @@ class Coordinator:
                 self._next_statistics = now + STATISTICS_INTERVAL
                 self._store.set_statistics(self.statistics())
             if self._progress.is_due():
-                running = [time.time() - moment for moment in self._submitted.values()]
+                running = [self._now() - moment for moment in self._submitted.values()]
                 counts = self._store.counts
                 self._progress.update(counts, self._ledger.num_running, self._best, self.busy + sum(running))
 
@@ -307,9 +321,8 @@ class Coordinator:
         self.why = self.why or why
         self._ledger.close()
         self._leave_until = min(self._leave_until, self._clock() + FAREWELL)
-        has_losses = any(rank not in self._present for rank in self.lost) or self._post.has_losses
         for rank in self._present:
-            self._post.send(rank, tag, has_losses)
+            self._post.send(rank, tag)
 
     @property
     def is_complete(self) -> bool:
@@ -320,7 +333,7 @@ class Coordinator:
         """Note that evaluations which have not come back are to be run again."""
         left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
         self._store.finished(left)
-        now = time.time()
+        now = self._now()
         for each in left:
             self.lost_time.cancel(each._replace(ended=now))
         self.lost_time.update(0)

@@ -66,12 +66,10 @@ class Layout(NamedTuple):
         groups = tuple(tuple(rest[start:end]) for start, end in pairwise(ends))
         return cls(size, tuple(range(has_server, has_server + num)), groups, has_server)
 
-    def group_of(self, rank: int) -> int:
-        """Return the number of the group that a rank belongs to; rank 0 as a server has one of its own."""
-        if rank in self.agents:
-            return self.agents.index(rank)
-        found = [number for number, group in enumerate(self.groups) if rank in group]
-        return found[0] if found else len(self.agents)
+    def group_with(self, rank: int) -> tuple[int, ...]:
+        """Return the agent and the ranks that evaluate for it, if a rank is one of these; else nothing."""
+        groups = ((agent, *group) for agent, group in zip(self.agents, self.groups, strict=True))
+        return next((group for group in groups if rank in group), ())
 
     def __str__(self) -> str:
         """Return the roles for people."""

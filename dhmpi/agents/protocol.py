@@ -19,7 +19,7 @@
 All of it is point to point and polled. Rank 0 talks to itself in the same way where it is an agent, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -36,7 +36,7 @@ ALIVE_INTERVAL = 5.0
 class Tag(IntEnum):
     """What a message is; those of the exchange have tags of their own."""
 
-    LOST = LOST  # never sent; the news that a rank has died
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
     READY = 20
     UNLOADABLE = 21
     CLAIMS = 22
@@ -75,21 +75,20 @@ class Start(NamedTuple):
 
 
 class Post(Protocol):
-    """What delivers messages: `mpi.comm.Communicator`, or one in memory."""
+    """What delivers messages: `mpi.job.Conversation`, or one in memory."""
 
     @property
     def rank(self) -> int:
         """This rank."""
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether a rank of the job has died."""
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send without waiting for the receiver."""
 
     def receive(self) -> Message | None:
         """Return a message that has arrived, or None."""
+
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Take note of ranks that have not answered."""
 
 
 class Member(Protocol):

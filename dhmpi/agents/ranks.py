@@ -1,8 +1,6 @@
 """What each rank of a search by agents has, and how the ranks other than 0 serve."""
 
-import atexit
 import contextlib
-import os
 import traceback
 from collections.abc import Callable
 from typing import TextIO
@@ -11,15 +9,17 @@ from dhmpi import environ
 from dhmpi.agents.agent import COORDINATOR, Agent
 from dhmpi.agents.layout import Label, Layout
 from dhmpi.agents.protocol import Post, Tag, drive
-from dhmpi.errors import EXIT_FAILURE, LoadError, ProtocolError
+from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluator import Evaluator, MPIEvaluator
 from dhmpi.evaluator.executor import Executor, Setup
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.local import local_executor
-from dhmpi.evaluator.ranks import serve
-from dhmpi.mpi.comm import Backoff, Communicator, Message, connect, leave_at_once
+from dhmpi.evaluator.ranks import own_output, serve
+from dhmpi.mpi import job
+from dhmpi.mpi.comm import Backoff, leave_at_once
+from dhmpi.mpi.job import Conversation, Loss, follow
 from dhmpi.mpi.local import Mailboxes
-from dhmpi.mpi.protocol import EXIT_SEARCH_RANK_LOST, FLUSH_TIME, WorkerEnd
+from dhmpi.mpi.protocol import WorkerEnd
 from dhmpi.signals import leave_to_search_rank
 
 
@@ -29,8 +29,8 @@ class Place:
     Args:
         layout: Who does what.
         rank: This rank.
-        comm: All ranks; None without MPI.
-        group: An agent and those that evaluate for it; None where agents evaluate themselves.
+        comm: What all ranks say to each other; None without MPI.
+        group: The same for an agent and those that evaluate for it; None where agents evaluate themselves.
         evaluator: That of an agent on this rank, or None.
         executor: Where this rank evaluates for an agent, or None.
         unloadable: Why the agent on this rank cannot evaluate, or None.
@@ -44,8 +44,8 @@ class Place:
         self,
         layout: Layout,
         rank: int,
-        comm: Communicator | None,
-        group: Communicator | None,
+        comm: Conversation | None,
+        group: Conversation | None,
         evaluator: Evaluator | None,
         executor: Executor | None,
         unloadable: LoadError | None,
@@ -55,88 +55,82 @@ class Place:
         self._group, self._executor = group, executor
         self.worker_ranks: tuple[int, ...] = ()
         if evaluator is not None and group is not None:
-            self.worker_ranks = (rank, *layout.groups[layout.group_of(rank)])
+            self.worker_ranks = layout.group_with(rank)
 
     def interrupt(self) -> None:
         """Stop user code that runs in this very process; called by a signal handler."""
         if self.evaluator is not None:
             self.evaluator.interrupt()
 
-    def dismiss(self, has_losses: bool) -> bool:
-        """Send those home that evaluate for this rank's agent.
-
-        Args:
-            has_losses: Whether a rank of the job has died.
-
-        Returns:
-            Whether none of them is stuck.
-        """
-        if self._group is not None and has_losses:
-            self._group.note_losses()
+    def dismiss(self) -> list[int]:
+        """Send those home that evaluate for this rank's agent; return those that have not answered."""
         if self.evaluator is None:
-            return True
+            return []
         self.evaluator.shutdown()
-        return not isinstance(self.evaluator, MPIEvaluator) or self.evaluator.all_left
+        stuck = self.evaluator.stuck if isinstance(self.evaluator, MPIEvaluator) else []
+        return [self.worker_ranks[rank] for rank in stuck]
 
     def work(self, make_agent: Callable[[], Agent]) -> None:
         """Do what this rank, other than 0, is there for, until rank 0 ends it."""
         if self._executor is not None:
             assert self._group is not None
             leave_to_search_rank(self._executor.interrupt)
-            serve(WorkerEnd(self._group, self._executor))
+            if serve(WorkerEnd(self._group, self._executor)) is not None:
+                # Its agent has left. What the others do without it is none of this rank's business, but rank 0 ends it.
+                follow(self._wait_for_end())
             return
         leave_to_search_rank(self.interrupt)
-        with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
+        with own_output() as stderr:
             try:
-                self._be_agent(make_agent, stderr)
-            except BaseException:
-                # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
+                loss = self._be_agent(make_agent, stderr)
+            except Exception:
+                # Rank 0 would wait for this one until it has been silent for long enough.
                 traceback.print_exc(file=stderr)
                 stderr.flush()
                 leave_at_once(EXIT_FAILURE)
+        follow(loss)
 
-    def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> None:
+    def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> Loss | None:
+        """Search; return why rank 0 has left without a word, if it has."""
         try:
             if self.unloadable is not None:
                 raise self.unloadable
             agent = make_agent()
             drive(self.post, agent)
-            has_losses = agent.has_losses
-        except ProtocolError:
-            self.dismiss(True)
-            leave_at_once(EXIT_SEARCH_RANK_LOST)
         except LoadError as error:
-            has_losses = self._give_up(Tag.UNLOADABLE, (str(error), error.details))
+            return self._give_up(Tag.UNLOADABLE, (str(error), error.details))
         except Exception as error:
             traceback.print_exc(file=stderr)
             stderr.flush()
-            has_losses = self._give_up(Tag.FAILED, f"{type(error).__name__}: {error}")
-        if self.comm is not None and (has_losses or self.comm.has_losses):
-            self.comm.flush(FLUSH_TIME)
-            leave_at_once(0)  # MPI_Finalize could wait for the dead for ever
+            return self._give_up(Tag.FAILED, f"{type(error).__name__}: {error}")
+        if agent.loss is not None:
+            self.dismiss()
+        return agent.loss
 
-    def _give_up(self, tag: Tag, reason: object) -> bool:
-        """Tell rank 0 that there is no agent here, and wait for the end; return whether a rank of the job has died.
+    def _give_up(self, tag: Tag, reason: object) -> Loss | None:
+        """Tell rank 0 that there is no agent here, and wait for the end, which others may be far from.
 
-        A rank that ended before the others would make the launcher end them.
+        Returns:
+            Why rank 0 has left without a word, if it has.
         """
         self.post.send(COORDINATOR, tag, reason)
+        loss = self._wait_for_end()
+        stuck = self.dismiss()
+        if loss is None:
+            self.post.send(COORDINATOR, Tag.BYE, stuck)
+        return loss
+
+    def _wait_for_end(self) -> Loss | None:
+        """Wait until rank 0 ends the campaign; return why it has left without a word, if it has."""
         backoff = Backoff()
         while True:
             message = self.post.receive()
             if message is None:
                 backoff.wait()
             elif message.tag in (Tag.DONE, Tag.ABORT):
-                break
-            elif is_end_of_coordinator(message):
-                leave_at_once(EXIT_SEARCH_RANK_LOST)
-        self.post.send(COORDINATOR, Tag.BYE, self.dismiss(message.payload))
-        return bool(message.payload)
-
-
-def is_end_of_coordinator(message: Message) -> bool:
-    """Return whether a message is the news that rank 0 has died."""
-    return message.tag == Tag.LOST and message.source == COORDINATOR
+                return None
+            elif message.tag == Tag.LOST and message.source == COORDINATOR:
+                return Loss(message.payload)
 
 
 def take_place(
@@ -148,7 +142,7 @@ def take_place(
     num_workers: int | None,
     label: Label,
 ) -> Place:
-    """Connect all ranks of the job, and prepare what this one needs; every rank calls this.
+    """Join the campaign that has begun, and prepare what this rank needs; every rank of the job calls this.
 
     Args:
         layout: Who does what.
@@ -178,18 +172,11 @@ def take_place(
             evaluator.start()
         except LoadError as error:
             unloadable = error
-    comm = connect() if layout.size > 1 else None
-    group = comm.split(layout.group_of(rank)) if comm is not None and has_groups else None
+    comm = group = None
+    if layout.size > 1:
+        comm = job.current().converse()
+        members = layout.group_with(rank)
+        group = job.current().converse(members) if has_groups and members else None
     if is_agent and group is not None:
         evaluator = MPIEvaluator(group, signs=isolation == "process")
     return Place(layout, rank, comm, group, evaluator, executor, unloadable)
-
-
-def leave(comm: Communicator | None, status: int, all_left: bool) -> None:
-    """See to it that rank 0, at its exit, does not wait in MPI_Finalize for ranks that are stuck or gone."""
-    if comm is None:
-        return
-    if not all_left:
-        atexit.register(comm.abort, status)
-    elif comm.has_losses:
-        atexit.register(leave_at_once, status)

@@ -86,7 +86,7 @@ class BalsamEvaluator(Evaluator):
 
     def running_seconds(self) -> float:
         """Return how long the pending evaluations have been running; a job that waits for a node is not."""
-        return len(self._begun) * time.time() - sum(self._begun.values())
+        return max(0.0, len(self._begun) * time.time() - sum(self._begun.values()))
 
     def start(self) -> None:
         """Connect to the active database and register what jobs run; whether that can be loaded, the first job tells.

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from dhmpi.evaluation import Evaluation, Point, State, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
+from dhmpi.evaluator.killed import Killed
 from dhmpi.evaluator.requests import Requests
 from dhmpi.evaluator.runner import Outcome, RunFunction, Task
 
@@ -43,6 +44,8 @@ class Evaluator(ABC):
         self.maximises = False
         self._pending: dict[int, Evaluation] = {}
         self._warnings: set[str] = set()  # each is given once
+        self._submitted_at: dict[int, float] = {}  # when they were submitted [s, monotonic clock]
+        self._killed = Killed()
         self._cache = None if cache_key is None else Cache(cache_key)
 
     @property
@@ -58,11 +61,11 @@ class Evaluator(ABC):
     @property
     def num_pending(self) -> int:
         """How many evaluations have been submitted and not gathered."""
-        return len(self._pending) + (self._cache.num_waiting if self._cache else 0)
+        return len(self._pending) + len(self._killed) + (self._cache.num_waiting if self._cache else 0)
 
     def running_seconds(self) -> float:
         """Return how long the pending evaluations have been running, all of them together."""
-        return len(self._pending) * time.time() - sum(each.submitted or 0.0 for each in self._pending.values())
+        return len(self._submitted_at) * time.monotonic() - sum(self._submitted_at.values())
 
     @property
     @abstractmethod
@@ -95,6 +98,7 @@ class Evaluator(ABC):
         if self._cache and not self._cache.admit(running):
             return running
         self._pending[evaluation.id] = running
+        self._submitted_at[evaluation.id] = time.monotonic()
         # A cheap hash: neighbouring ids get unlike seeds, and the same ones whenever the campaign is repeated.
         seed = (self.seed * 0x9E3779B97F4A7C15 + (evaluation.id + 1) * 0xD1B54A32D192ED03) % 2**32
         self._submit(Task(evaluation.id, evaluation.point if config is None else config, seed))
@@ -115,8 +119,16 @@ class Evaluator(ABC):
             EvaluatorError: No worker is left.
         """
         if not self._cache:
-            return self._gather(timeout)
-        return self._cache.answer(self._gather(0.0 if self._cache.has_answers else timeout))
+            return self._judged(timeout)
+        return self._cache.answer(self._judged(0.0 if self._cache.has_answers else timeout))
+
+    def _judged(self, timeout: float) -> list[Evaluation]:
+        """Do what `gather` says, but keep back for a moment what may have been killed by the end of the job."""
+        if self._killed:
+            timeout = min(timeout, self._killed.seconds_left)
+            if not self._pending:
+                time.sleep(timeout)
+        return self._killed.sift(self._gather(timeout))
 
     @abstractmethod
     def _gather(self, timeout: float) -> list[Evaluation]:
@@ -124,7 +136,7 @@ class Evaluator(ABC):
 
     def cancel(self, timeout: float) -> list[Evaluation]:
         """Stop all running evaluations and return them, CANCELLED or as they ended, within about `timeout` seconds."""
-        ended = self._cancel(timeout)
+        ended = self._killed.cancel(self._cancel(timeout))
         return self._cache.answer(ended) if self._cache else ended
 
     @abstractmethod
@@ -207,12 +219,18 @@ class Evaluator(ABC):
             self._warnings.add(warning)
             log.warning("evaluation %d on %s: %s; others may have the same trouble", id, host, warning)
         pending = self._pending.pop(id)
+        del self._submitted_at[id]
         objective = turned(objective, self.maximises)
+        ended = max(started, ended)  # its clock may have been set back
         return Evaluation(
             id, pending.point, objective, state, pending.submitted, started, ended, rank, host, error, extra
         )
 
     def _give_up(self, ids: Iterable[int], state: State, error: str = "") -> list[Evaluation]:
         """Take evaluations off the pending ones of which no outcome will come."""
-        now = time.time()
-        return [self._pending.pop(id)._replace(state=state, ended=now, error=error) for id in list(ids)]
+        now, given_up = time.monotonic(), []
+        for id in list(ids):
+            pending, seconds = self._pending.pop(id), now - self._submitted_at.pop(id)
+            ended = None if pending.submitted is None else pending.submitted + seconds
+            given_up.append(pending._replace(state=state, ended=ended, error=error))
+        return given_up

@@ -1,7 +1,6 @@
 """Making evaluators by the name of their method."""
 
 import os
-import sys
 from collections.abc import Callable
 
 from dhmpi.errors import OptionError
@@ -16,6 +15,7 @@ from dhmpi.evaluator.program import is_program
 from dhmpi.evaluator.ranks import join
 from dhmpi.evaluator.runner import RunFunction
 from dhmpi.evaluator.threads import ThreadPoolEvaluator
+from dhmpi.mpi import job
 from dhmpi.options import check_names, choice, integer, number
 
 Label = Callable[[str], str]
@@ -44,8 +44,8 @@ def create(
 ) -> Evaluator:
     """Make an evaluator that is driven by hand; see `Evaluator`.
 
-    With `mpi`, all ranks call this; it returns on rank 0 only, the others evaluate until that shuts the evaluator down,
-    and exit.
+    With `mpi`, all ranks call this; it returns on rank 0 only. The others evaluate, also for all evaluators and
+    searches that follow on rank 0, and exit when its program ends.
 
     Args:
         run_function: The run function, or its name.
@@ -75,13 +75,21 @@ def create(
     if method != "mpi":
         return make(method, setup, num_workers, key, isolation, _label)
     isolation = resolve_isolation(method, isolation)
-    found = join(setup.named(_label) if isolation == "process" else setup, isolation, key)
+    setup = setup.named(_label) if isolation == "process" else setup
+    job.current().call(_join, setup, isolation)
+    found = _join(setup, isolation, key)
     if found is None:
-        sys.exit()
+        job.current().serve()
+    job.current().keep_servants()
     if num_workers not in (None, found.num_workers):
         found.shutdown()
         raise OptionError(f"num_workers must be {found.num_workers} here ({found.layout}), got {num_workers}")
     return found
+
+
+def _join(setup: Setup, isolation: str, cache_key: CacheKey | None = None) -> Evaluator | None:
+    job.current().begin_campaign()
+    return join(setup, isolation, cache_key)
 
 
 def _label(name: str) -> str:

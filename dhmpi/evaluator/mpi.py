@@ -1,9 +1,9 @@
 """Evaluates on the worker ranks of an MPI job."""
 
-import atexit
 import logging
 import time
 from collections import Counter, deque
+from typing import Any
 
 from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
@@ -11,7 +11,7 @@ from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import BATCH_TIME
 from dhmpi.evaluator.runner import Outcome, Task, pack_tasks, unpack_outcomes
-from dhmpi.mpi.comm import Communicator, leave_at_once
+from dhmpi.mpi.job import Conversation, Loss
 from dhmpi.mpi.protocol import SearchEnd, Tag
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,15 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: All ranks of the campaign; the others run `protocol.WorkerEnd.serve`.
+        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
         cache_key: See `Evaluator`.
+
+    Attributes:
+        stuck: Workers that did not answer when they were sent home.
     """
 
-    def __init__(self, comm: Communicator, signs: bool, cache_key: CacheKey | None = None) -> None:
+    def __init__(self, comm: Conversation, signs: bool, cache_key: CacheKey | None = None) -> None:
         super().__init__(cache_key)
         self._comm = comm
         self._end = SearchEnd(comm, signs)
@@ -46,7 +49,7 @@ class MPIEvaluator(Evaluator):
         self._num_free: Counter[int] = Counter()  # how often each rank is there
         self._batches = BatchSize()
         self._anyone_ready = False
-        self.all_left = False
+        self.stuck: list[int] = []
 
     @property
     def num_workers(self) -> int:
@@ -88,7 +91,7 @@ class MPIEvaluator(Evaluator):
                 self._running[rank] = set()
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, payload)
+                ended += self._retire(rank, tag, payload)
         return ended
 
     def _post(self) -> None:
@@ -97,7 +100,7 @@ class MPIEvaluator(Evaluator):
         self._outbox.clear()
 
     def _account(self, rank: int, outcomes: list[Outcome]) -> list[Evaluation]:
-        running, host = self._running.get(rank, set()), self._end.hosts[rank]
+        running, host = self._running.get(rank, set()), self._host(rank)
         # Those that are not there have been given up since.
         known = [outcome for outcome in outcomes if outcome.id in running]
         running.difference_update([outcome.id for outcome in known])
@@ -118,16 +121,20 @@ class MPIEvaluator(Evaluator):
         self._free.extend([rank] * (num - self._num_free[rank]))
         self._num_free[rank] = num
 
-    def _retire(self, rank: int, unloadable: tuple[str, str] | None) -> list[Evaluation]:
-        if unloadable is not None and not self._anyone_ready:
-            raise LoadError(*unloadable)
-        where = f"rank {rank} on {self._end.hosts.get(rank, 'an unknown host')}"
-        log.warning("%s is no longer used: %s", where, unloadable[0] if unloadable else "it is gone")
+    def _retire(self, rank: int, tag: Tag, payload: Any) -> list[Evaluation]:
+        if tag is Tag.UNLOADABLE and not self._anyone_ready:
+            raise LoadError(*payload)
+        reason = payload[0] if tag is Tag.UNLOADABLE else (payload or Loss.AHEAD).value
+        where = f"rank {rank} on {self._host(rank)}"
+        log.warning("%s is no longer used: %s", where, reason)
         self._usable.remove(rank)
         self._offer(rank)
         if not self._usable:
             raise EvaluatorError("at least one worker rank must be left, but all are gone; continue with --resume")
         return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
+
+    def _host(self, rank: int) -> str:
+        return self._end.hosts.get(rank, "an unknown host")
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
@@ -145,14 +152,7 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Send all workers home."""
-        self.all_left = self._end.stop(FAREWELL)
-
-    def leave(self, status: int) -> None:
-        """See to it that this process, at its exit, does not wait in MPI_Finalize for ranks that are stuck or gone."""
-        if not self.all_left:
-            atexit.register(self._comm.abort, status)
-        elif self._comm.has_losses:
-            atexit.register(leave_at_once, status)
+        self.stuck = self._end.stop(FAREWELL)
 
     @property
     def layout(self) -> str:

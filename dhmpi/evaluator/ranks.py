@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from dhmpi import environ
 from dhmpi.errors import EXIT_FAILURE, LoadError
@@ -13,7 +15,9 @@ from dhmpi.evaluator.executor import Setup
 from dhmpi.evaluator.local import local_executor
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.mpi.comm import connect, leave_at_once
+from dhmpi.mpi import job
+from dhmpi.mpi.comm import leave_at_once
+from dhmpi.mpi.job import Loss
 from dhmpi.mpi.protocol import WorkerEnd
 
 Prepare = Callable[[Callable[[], None]], None]
@@ -22,7 +26,7 @@ Prepare = Callable[[Callable[[], None]], None]
 def join(
     setup: Setup, isolation: str, cache_key: CacheKey | None = None, prepare: Prepare = lambda interrupt: None
 ) -> Evaluator | None:
-    """Connect all ranks of the job; every rank calls this.
+    """Join the campaign that has begun; every rank of the job calls this.
 
     Args:
         setup: What to run.
@@ -40,24 +44,43 @@ def join(
         if isolation == "process":
             with contextlib.suppress(LoadError):  # `serve` loads again, and can tell rank 0
                 executor.load()  # before MPI starts, since a later child could inherit parts of it
-    comm = connect()
+    comm = job.current().converse()
     if comm.rank == 0:
         if comm.size == 1:
             return SerialEvaluator(local_executor(setup, isolation), cache_key)
         return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
     executor = executor or local_executor(setup, isolation, redirect=True)
     prepare(executor.interrupt)
-    serve(WorkerEnd(comm, executor))
+    job.follow(serve(WorkerEnd(comm, executor)))
     return None
 
 
-def serve(end: WorkerEnd) -> None:
-    """Evaluate for the search rank until it says stop."""
-    with os.fdopen(os.dup(2), "w") as stderr:  # inline, the rank's own becomes the evaluations' output
+def serve(end: WorkerEnd) -> Loss | None:
+    """Evaluate for the search rank until it says stop; return why it has left without a word, if it has."""
+    with own_output() as stderr:
         try:
-            end.serve()
-        except BaseException:
-            # Both MPIs would wait for this rank for ever if it went on to MPI_Finalize.
+            return end.serve()
+        except Exception:
+            # Rank 0 would wait for this one until it has been silent for long enough.
             traceback.print_exc(file=stderr)
             stderr.flush()
             leave_at_once(EXIT_FAILURE)
+
+
+@contextlib.contextmanager
+def own_output() -> Iterator[TextIO]:
+    """Give back standard output and error at the end: inline, they become the evaluations'.
+
+    Yields:
+        What standard error was.
+    """
+    kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+    try:
+        with os.fdopen(os.dup(2), "w") as stderr:
+            yield stderr
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, copy in kept.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)

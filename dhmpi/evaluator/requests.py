@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from dhmpi.errors import EvaluatorError, InputError
 from dhmpi.evaluation import Evaluation, Point
 from dhmpi.evaluator.cache import canonical_key
+from dhmpi.evaluator.retries import Retries
 
 if TYPE_CHECKING:
     from dhmpi.evaluator.evaluator import Evaluator
 
 # How long a poll waits for the first result, and how long those who wait do between two looks at their time [s].
 POLL_WAIT, WAIT = 0.01, 0.5
+# How often an evaluation is begun again whose worker is lost.
+RETRIES = 2
 
 
 class Requests:
@@ -32,6 +35,7 @@ class Requests:
         self._open_ids: dict[Hashable, deque[int]] = {}  # the same, by key
         self._ended: dict[int, float] = {}  # objectives of those among them that have ended
         self._latest: dict[Hashable, float] = {}  # a key's objective
+        self._retries = Retries(RETRIES)
         self._num = 0
 
     def add(self, points: Iterable[Point]) -> None:
@@ -92,7 +96,7 @@ class Requests:
         """Return the ids of requests that have just ended; wait up to `timeout` seconds for the first."""
         self._submit()
         ended = []
-        for evaluation in self._evaluator.gather(timeout):
+        for evaluation in map(self._retries.judge, self._evaluator.gather(timeout)):
             if evaluation.state.is_final:
                 objective = self._failure if evaluation.objective is None else evaluation.objective
                 key, _ = self._open[evaluation.id]

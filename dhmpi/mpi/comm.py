@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from dhmpi import environ
 from dhmpi.errors import ProtocolError
@@ -26,12 +27,21 @@ class Message(NamedTuple):
 
 # No rank sends this tag: it stands for the news that a rank has died.
 LOST = 0
-# From this tag on, messages are bytes as they are; the others are pickled.
+# What a message is about is its tag modulo this number; the rest says to which conversation it belongs (`mpi.job`).
+NUM_TAGS = 128
+# From this one on, messages are bytes as they are; the others are pickled.
 FIRST_RAW_TAG = 100
+# How long a launcher gets to pass on what has been printed before it is ended [s].
+PRINT_TIME = 0.5
+
+
+def is_raw(tag: int) -> bool:
+    """Return whether messages with a tag are bytes as they are."""
+    return tag % NUM_TAGS >= FIRST_RAW_TAG
 
 
 class Communicator:
-    """Point-to-point messages between the ranks of one campaign.
+    """Point-to-point messages between ranks.
 
     Args:
         mpi: The module mpi4py.MPI.
@@ -44,7 +54,6 @@ class Communicator:
         self._status = mpi.Status()
         self._sends: dict[int, list[Any]] = {}
         self._lost: set[int] = set()
-        self._lost_elsewhere = False
         self._news: list[Message] = []
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
@@ -54,16 +63,16 @@ class Communicator:
 
         Args:
             destination: A rank, perhaps this one.
-            tag: From `FIRST_RAW_TAG` on, the payload must be bytes.
+            tag: If it `is_raw`, the payload must be bytes.
             payload: What is sent.
         """
         try:
             # Requests are kept until they are complete, since they own the message's memory.
             sends = [request for request in self._sends.get(destination, ()) if not request.Test()]
-            if tag < FIRST_RAW_TAG:
-                sends.append(self._comm.isend(payload, dest=destination, tag=tag))
-            else:
+            if is_raw(tag):
                 sends.append(self._comm.Isend([payload, self._mpi.BYTE], dest=destination, tag=tag))
+            else:
+                sends.append(self._comm.isend(payload, dest=destination, tag=tag))
             self._sends[destination] = sends
         except self._mpi.Exception:
             self._find_lost(destination)
@@ -85,7 +94,7 @@ class Communicator:
             message = self._comm.improbe(source=self._mpi.ANY_SOURCE, tag=self._mpi.ANY_TAG, status=status)
             if message is None:
                 return None
-            payload = self._received(message) if status.Get_tag() >= FIRST_RAW_TAG else message.recv()
+            payload = self._received(message) if is_raw(status.Get_tag()) else message.recv()
         except self._mpi.Exception:
             self._find_lost()
             return self._news.pop() if self._news else None
@@ -96,9 +105,10 @@ class Communicator:
         message.Recv([payload, self._mpi.BYTE])
         return payload
 
-    def split(self, color: int) -> "Communicator":
-        """Return the ranks that give the same color, in their order; all ranks call this, not during a campaign."""
-        return Communicator(self._mpi, self._comm.Split(color, self.rank))
+    @property
+    def num_conversations(self) -> int:
+        """Into how many conversations this MPI's tags can be divided."""
+        return (int(self._comm.Get_attr(self._mpi.TAG_UB)) + 1) // NUM_TAGS
 
     def barrier(self) -> None:
         """Wait for all ranks; not during a campaign, where a dead rank must not stop the others."""
@@ -123,18 +133,24 @@ class Communicator:
             self._news.append(Message(rank, LOST, None))
 
     @property
-    def has_losses(self) -> bool:
-        """Whether a rank of the job has died."""
-        return bool(self._lost) or self._lost_elsewhere
-
-    def note_losses(self) -> None:
-        """Take note that a rank of the job has died which is not among these."""
-        self._lost_elsewhere = True
+    def is_finalized(self) -> bool:
+        """Whether MPI has ended in this process, because the user's own code has ended it."""
+        return bool(self._mpi.Is_finalized())
 
     def abort(self, status: int) -> None:
-        """End all ranks at once."""
+        """End all ranks at once.
+
+        Args:
+            status: With what the job is to exit, where the launcher allows that.
+        """
         _flush()
-        self._comm.Abort(status)
+        launcher = next(environ.launchers(), None)
+        if environ.is_fault_tolerant() and launcher is not None:
+            # Open MPI 5.0 with ULFM lets the others live if the status is 0, or if there are more than two of them.
+            time.sleep(PRINT_TIME)
+            os.kill(launcher, signal.SIGTERM)
+            leave_at_once(status)
+        self._mpi.COMM_WORLD.Abort(status)
 
     def library(self) -> str:
         """Return the name and version of the MPI library."""
@@ -142,7 +158,7 @@ class Communicator:
 
 
 def connect() -> Communicator:
-    """Start MPI and return all ranks of this job.
+    """Start MPI and return all ranks of this job, in a communicator of their own: users may send messages, too.
 
     Raises:
         ProtocolError: There is no MPI library, or the launcher belongs to another MPI than mpi4py.
@@ -156,7 +172,7 @@ def connect() -> Communicator:
             "use the launcher of the MPI that mpi4py was built for "
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
-    return Communicator(MPI, MPI.COMM_WORLD)
+    return Communicator(MPI, MPI.COMM_WORLD.Dup())
 
 
 def library() -> str:
@@ -188,7 +204,7 @@ def _load(initialize: bool = True) -> Any:
     return MPI
 
 
-def leave_at_once(status: int) -> None:
+def leave_at_once(status: int) -> NoReturn:
     """End this process without MPI_Finalize and without clean-up."""
     _flush()
     os._exit(status)

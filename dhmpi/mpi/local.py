@@ -2,9 +2,10 @@
 
 import pickle
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
-from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
+from dhmpi.mpi.comm import Message, is_raw
 
 
 class Mailboxes:
@@ -23,14 +24,12 @@ class Mailboxes:
 
 
 class LocalPost:
-    """One of these ranks; see `Communicator`.
+    """One of these ranks; see `Conversation`.
 
     Args:
         mailboxes: All of them.
         rank: This one.
     """
-
-    has_losses = False
 
     def __init__(self, mailboxes: Mailboxes, rank: int) -> None:
         self._mailboxes = mailboxes
@@ -38,10 +37,13 @@ class LocalPost:
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send a copy."""
-        copy = bytes(payload) if tag >= FIRST_RAW_TAG else pickle.loads(pickle.dumps(payload))
+        copy = bytes(payload) if is_raw(tag) else pickle.loads(pickle.dumps(payload))
         self._mailboxes.boxes[destination].append(Message(self.rank, tag, copy))
 
     def receive(self) -> Message | None:
         """Return a message that has arrived, or None."""
         box = self._mailboxes.boxes[self.rank]
         return box.popleft() if box else None
+
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Do nothing: this process does not wait for its ranks when it ends."""

@@ -8,8 +8,8 @@
     OUTCOMES of some of them ->
     ALIVE                    -> nothing else to say for a while
                              <- CANCEL  stop what is running, send its outcome
-                             <- STOP    nothing more will come; whether a rank has died
-    BYE                      -> the worker leaves
+                             <- STOP    nothing more will come
+    BYE                      -> the worker leaves the campaign
 
 All of it is point to point and polled, on one thread, so that ranks may be slow or die without taking others along.
 """
@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, Protocol
 
 from dhmpi import environ
 from dhmpi.errors import LoadError
-from dhmpi.mpi.comm import LOST, Backoff, Communicator, Message, leave_at_once
+from dhmpi.mpi.comm import LOST, Backoff, Message
+from dhmpi.mpi.job import Conversation, Loss
 
 SEARCH_RANK = 0
 # A worker gives a sign of life after so many seconds of silence, and counts as gone after so many.
@@ -29,15 +30,12 @@ SILENCE_LIMIT = 120.0
 SILENCE_CHECK_INTERVAL = 5.0
 # How long a worker waits for its child before it looks for messages again [s]; the child's answer ends the wait.
 CHILD_WAIT = 0.02
-EXIT_SEARCH_RANK_LOST = 70
-# How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
-FLUSH_TIME = 0.5
 
 
 class Tag(IntEnum):
     """What a message is."""
 
-    LOST = LOST  # never sent; the news that a rank has died
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
     HELLO = 1
     READY = 2
     UNLOADABLE = 3
@@ -82,7 +80,7 @@ class Event(NamedTuple):
     Attributes:
         rank: The worker rank.
         tag: READY, UNLOADABLE, OUTCOMES, BYE or LOST.
-        payload: Outcomes, or the (sentence, traceback) of what does not load.
+        payload: Outcomes; the (sentence, traceback) of what does not load; or why the rank is lost, a `Loss`.
     """
 
     rank: int
@@ -94,12 +92,12 @@ class SearchEnd:
     """The search rank's end.
 
     Args:
-        comm: All ranks of the campaign.
+        comm: What the ranks of the campaign say to each other.
         signs: Whether workers give signs of life. They cannot where user code runs in the rank's own process; their
             silence then says nothing.
     """
 
-    def __init__(self, comm: Communicator, signs: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool) -> None:
         self._comm = comm
         self._signs = signs
         self._backoff = Backoff()
@@ -136,7 +134,7 @@ class SearchEnd:
         silent = [rank for rank, heard in self._heard.items() if now - heard > SILENCE_LIMIT]
         for rank in silent:
             del self._heard[rank]  # but it stays alive, and is told to stop at the end: it may only hang
-        return [Event(rank, Tag.LOST) for rank in silent]
+        return [Event(rank, Tag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
         rank, tag, payload = message
@@ -148,7 +146,7 @@ class SearchEnd:
         elif tag in (Tag.BYE, Tag.LOST):
             if rank in self.alive:
                 self.alive.remove(rank)
-                events.append(Event(rank, Tag(tag)))
+                events.append(Event(rank, Tag(tag), payload))
         elif tag != Tag.ALIVE:
             events.append(Event(rank, Tag(tag), payload))
 
@@ -156,54 +154,55 @@ class SearchEnd:
         """Ask a worker to stop what it is doing; its outcome still comes."""
         self._comm.send(rank, Tag.CANCEL)
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float) -> list[int]:
         """Tell all workers that nothing more comes, and wait for their farewells.
 
         Returns:
-            Whether all have left; MPI_Finalize would wait for those that have not.
+            Those that have not left the campaign.
         """
         for rank in self.alive:
-            self._comm.send(rank, Tag.STOP, self._comm.has_losses)
+            self._comm.send(rank, Tag.STOP)
         end = time.monotonic() + timeout
         while self.alive and (left := end - time.monotonic()) > 0:
             self.receive(left)
-        return not self.alive
+        self._comm.give_up(self.alive)
+        return sorted(self.alive)
 
 
 class WorkerEnd:
     """A worker rank's end.
 
     Args:
-        comm: All ranks of the campaign.
+        comm: What the ranks of the campaign say to each other.
         executor: Where evaluations run; it has begun to load.
     """
 
-    def __init__(self, comm: Communicator, executor: Executor) -> None:
+    def __init__(self, comm: Conversation, executor: Executor) -> None:
         self._comm = comm
         self._executor = executor
         self._backoff = Backoff()
         self._announced = False
-        self._has_losses = False  # as the search rank says, which may be the only one to know
+        self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
 
-    def serve(self) -> None:
-        """Evaluate what the search rank sends, until it says STOP."""
+    def serve(self) -> Loss | None:
+        """Evaluate what the search rank sends, until it says STOP; return why it has left without a word, if it has."""
         self._comm.send(SEARCH_RANK, Tag.HELLO, environ.hostname())
         try:
             self._executor.load()
-            while not self._told_to_stop():
+            while not self._is_over():
                 self._work()
         except LoadError as error:
             self._comm.send(SEARCH_RANK, Tag.UNLOADABLE, (str(error), error.details))
-            while not self._told_to_stop():
+            while not self._is_over():
                 self._backoff.wait()
         self._executor.close()
-        self._comm.send(SEARCH_RANK, Tag.BYE)
-        if self._has_losses or self._comm.has_losses:
-            self._comm.flush(FLUSH_TIME)
-            leave_at_once(0)  # MPI_Finalize could wait for the dead for ever
+        if self._loss is None:
+            self._comm.send(SEARCH_RANK, Tag.BYE)
+        return self._loss
 
-    def _told_to_stop(self) -> bool:
+    def _is_over(self) -> bool:
+        """Take in a message if one has come, and return whether the campaign is over."""
         message = self._comm.receive()
         if message is None:
             return False
@@ -213,10 +212,8 @@ class WorkerEnd:
         elif message.tag == Tag.CANCEL:
             self._executor.cancel()
         elif message.tag == Tag.LOST and message.source == SEARCH_RANK:
-            self._executor.close()
-            leave_at_once(EXIT_SEARCH_RANK_LOST)
-        if message.tag == Tag.STOP:
-            self._has_losses = bool(message.payload)
+            self._loss = message.payload
+            return True
         return message.tag == Tag.STOP
 
     def _work(self) -> None:

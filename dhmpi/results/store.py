@@ -50,6 +50,7 @@ class ResultsStore:
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
         self._changed = self._unsynced = False
+        self._clock_offset = time.time() - time.monotonic()
         self._synced = self._current = time.monotonic()
         self._cost = 0.0
         self.snapshot()
@@ -148,6 +149,7 @@ class ResultsStore:
             started: When it began [s since 1970-01-01 UTC]. Default: now.
         """
         started = time.time() if started is None else started
+        self._clock_offset = started - time.monotonic()
         self._change(self.metadata.begin_run(started, num_workers, hosts, layout), "runs", "complete")
 
     def end_run(self, why: str, ended: float | None = None) -> None:
@@ -155,9 +157,10 @@ class ResultsStore:
 
         Args:
             why: Why it ended.
-            ended: When [s since 1970-01-01 UTC]. Default: now.
+            ended: When [s since 1970-01-01 UTC]. Default: now, by a clock that nobody has set since it began.
         """
-        self._change(self.metadata.end_run(time.time() if ended is None else ended, why), "runs")
+        ended = self._clock_offset + time.monotonic() if ended is None else ended
+        self._change(self.metadata.end_run(ended, why), "runs")
 
     def set_statistics(self, statistics: Mapping[str, Any]) -> None:
         """Replace the statistics of the campaign by others (JSON values)."""

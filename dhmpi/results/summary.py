@@ -85,14 +85,14 @@ def run_windows(
 ) -> list[tuple[float, float]]:
     """Return when every run began and ended [s since 1970-01-01 UTC].
 
-    A killed run could not say when: then the last time that an evaluation mentions before the next run.
+    A killed run could not say when: then the last moment that an evaluation mentions before the next run.
 
     Args:
         runs: The runs of the metadata.
         evaluations: All evaluations.
         now: End of the last run, if it has none. Default: as for a killed run.
     """
-    times = [time for each in evaluations for time in (each.submitted, each.started, each.ended) if time is not None]
+    times = [time for each in evaluations for time in _moments(each)]
     windows = []
     for index, run in enumerate(runs):
         start, end, is_last = run["started"], run["ended"], index + 1 == len(runs)
@@ -105,17 +105,16 @@ def run_windows(
     return windows
 
 
+def _moments(evaluation: Evaluation) -> list[float]:
+    """Return when an evaluation began and ended, by the clock that runs go by; its worker's may be another one."""
+    begun = evaluation.started if evaluation.submitted is None else evaluation.submitted
+    return [] if begun is None else [begun, begun + evaluation.duration]
+
+
 def _utilisation(
     runs: Sequence[Mapping[str, Any]], windows: Sequence[tuple[float, float]], evaluations: Sequence[Evaluation]
 ) -> float | None:
     available = math.fsum(run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True))
     if available <= 0:
         return None
-    busy = math.fsum(_overlap(each, window) for each in evaluations for window in windows)
-    return busy / available
-
-
-def _overlap(evaluation: Evaluation, window: tuple[float, float]) -> float:
-    if evaluation.started is None or evaluation.ended is None:
-        return 0.0
-    return max(0.0, min(evaluation.ended, window[1]) - max(evaluation.started, window[0]))
+    return min(1.0, math.fsum(each.duration for each in evaluations) / available)

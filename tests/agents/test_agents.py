@@ -31,7 +31,7 @@ def test_the_budget_of_evaluations_is_exact(crew, mode, num_agents, num_workers)
     assert [each.id for each in found.evaluations] == list(range(57))
     assert {each.state for each in found.evaluations} == {State.DONE}
     assert sum(each.num_begun for each in found.evaluators.values()) == 57
-    assert found.coordinator.all_left
+    assert not found.coordinator._present
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -203,7 +203,7 @@ def test_asynchronous_agents_go_on_without_one_that_is_silent(crew, caplog):
     assert found.coordinator.lost == {2: "it has been silent for 10 s"}
     assert "agent 2 is given up: it has been silent for 10 s; the others go on" in caplog.text
     assert [each.state for each in found.evaluations] == [State.DONE] * 40
-    assert not found.coordinator.all_left
+    assert found.coordinator._present == {2}
     assert found.store.metadata.statistics["lost_agents"] == 1
 
 
@@ -273,7 +273,7 @@ def test_an_early_end_cancels_what_is_running(crew, mode, how):
     states = {each.state for each in found.evaluations}
     assert states == {State.DONE, State.CANCELLED}
     assert not found.coordinator.is_complete
-    assert found.coordinator.all_left
+    assert not found.coordinator._present
 
 
 @pytest.mark.parametrize("mode", MODES)

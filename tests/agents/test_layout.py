@@ -34,9 +34,10 @@ def test_groups_differ_by_one_at_most_and_nobody_is_left_out(size):
     assert [0, *found.agents, *(rank for group in found.groups for rank in group)] == list(range(size))
 
 
-def test_every_rank_of_a_group_has_the_number_of_its_agent():
+def test_every_rank_knows_its_group_with_the_agent_first():
     found = layout(8, 3)
-    assert [found.group_of(rank) for rank in range(8)] == [3, 0, 1, 2, 0, 1, 2, 2]
+    first, second, third = (1, 4), (2, 5), (3, 6, 7)
+    assert [found.group_with(rank) for rank in range(8)] == [(), first, second, third, first, second, third, third]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ class Crew:
             evaluator = self.evaluators[rank] = Evaluator(num_workers, evaluate)
             kind = AsyncAgent if has_server else SyncAgent
             self.agents[rank] = kind(
-                *(self.search, evaluator, (), self.posts[rank], lambda has_losses: True),
+                *(self.search, evaluator, (), self.posts[rank], list),
                 *(self.layout.agents, lambda: self.now),
             )
 

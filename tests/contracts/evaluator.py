@@ -223,7 +223,7 @@ class StoppableEvaluatorContract(EvaluatorContract):
             assert evaluator.gather(0.01) == []
         os.kill(int(path.read_text()), signal.SIGTERM)
         found = collect(evaluator, 1)[0]
-        assert found.state is State.FAILED
+        assert found.state is State.LOST
         assert "the process was killed by signal 15 (SIGTERM)" in found.error
         assert evaluate(evaluator, do="return", value=1.0).state is State.DONE
 

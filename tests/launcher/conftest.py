@@ -30,9 +30,12 @@ durability_benchmark = load_benchmark("durability")
 class Job(durability_benchmark.Job):
     """dhmpi, running; `ranks` is None without mpirun."""
 
-    def __init__(self, words, directory, ranks, variables, launcher_options=()):
-        launcher = [] if ranks is None else ["mpirun", *launcher_options, "-n", str(ranks)]
-        super().__init__([*launcher, "dhmpi", *words], directory, variables)
+    def __init__(self, words, directory, ranks, variables, launcher_options=(), program="dhmpi", mpich=None):
+        mpirun = "mpirun" if mpich is None else str(mpich / "bin" / "mpiexec")
+        launcher = [] if ranks is None else [mpirun, *launcher_options, "-n", str(ranks)]
+        if mpich is not None:
+            variables = {"MPI4PY_MPIABI": "mpich", "LD_LIBRARY_PATH": str(mpich / "lib"), **variables}
+        super().__init__([*launcher, program, *words], directory, variables)
         self.ranks = ranks
         self.directory = directory
 
@@ -84,8 +87,8 @@ def launch(tmp_path):
     """Start dhmpi in tmp_path; at the end of the test, nothing of it may be left."""
     jobs = []
 
-    def start(*words, ranks=None, directory=tmp_path, launcher_options=(), **variables):
-        jobs.append(Job(words, directory, ranks, variables, launcher_options))
+    def start(*words, ranks=None, directory=tmp_path, launcher_options=(), program="dhmpi", mpich=None, **variables):
+        jobs.append(Job(words, directory, ranks, variables, launcher_options, program, mpich))
         return jobs[-1]
 
     yield start

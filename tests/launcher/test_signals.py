@@ -1,10 +1,13 @@
 """Signals, as schedulers and people send them: a campaign ends in time, loses nothing and can be continued."""
 
+import contextlib
 import signal
 import time
 
 import h5py
 import pytest
+
+from dhmpi.signals import REPEAT_TIME
 
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(60)]
 
@@ -82,7 +85,7 @@ def check_orderly(job, ranks, path, evaluations):
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 @pytest.mark.parametrize(
     ("receiver", "name"),
-    [("mpirun", "SIGUSR1"), ("rank 0", "SIGUSR1"), ("rank 0", "SIGTERM"), ("rank 0", "SIGINT")],
+    [("mpirun", "SIGUSR1"), ("mpirun", "SIGUSR2"), ("rank 0", "SIGUSR1"), ("rank 0", "SIGTERM"), ("rank 0", "SIGINT")],
 )
 def test_ranks_stop(receiver, name, isolation, hanging, send, evaluations, complete, tmp_path):
     job = hanging(isolation, 3)
@@ -103,7 +106,7 @@ def test_ranks_stop_whatever_the_run_function_does(hang, isolation, hanging, sen
     complete(job)
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU"])
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_one_process_stops(name, isolation, hanging, send, evaluations, complete, tmp_path):
     job = hanging(isolation, None)
@@ -156,6 +159,7 @@ def test_ranks_leave_at_once(second, isolation, hanging, send, evaluations, comp
     before = snapshot(path)
     send(rank_0, "SIGTERM")
     until(lambda: snapshot(path) != before, STOP_TIME, "the first signal did nothing")
+    time.sleep(REPEAT_TIME)
     send(rank_0, second)
     sent = time.monotonic()
     until(lambda: rank_0 not in job.processes(), 1.0, "rank 0 stayed")
@@ -173,6 +177,7 @@ def test_one_process_leaves_at_once(second, hanging, send, evaluations, complete
     job = hanging("inline", None, hang)
     send(job.process.pid, "SIGTERM")
     until(cleaning.exists, STOP_TIME, "the first signal did nothing")
+    time.sleep(REPEAT_TIME)
     send(job.process.pid, second)
     assert job.wait(1.0) == 128 + getattr(signal, second)
     found = by_state(evaluations())
@@ -198,3 +203,44 @@ def caught(pid):
     with open(f"/proc/{pid}/status") as lines:
         (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
     return bool(mask >> (signal.SIGUSR1 - 1) & 1)
+
+
+def test_a_signal_that_comes_several_times_counts_once(hanging, send, evaluations, tmp_path):
+    """As from `timeout`, which signals the launcher and then their group, while the launcher passes on each of them."""
+    job = hanging("process", 3)
+    ranks = [job.pid(rank) for rank in range(3)]
+    for pid in (job.process.pid, ranks[0], job.process.pid, *ranks):
+        send(pid, "SIGUSR1")
+    assert job.wait(STOP_TIME) == 0, job.stderr
+    check_orderly(job, 3, tmp_path / "results.h5", evaluations)
+
+
+@pytest.mark.parametrize("order", [sorted, lambda pids: sorted(pids, reverse=True)], ids=["up", "down"])
+def test_a_signal_to_every_process_fails_nothing(order, hanging, send, evaluations, complete):
+    """As schedulers do; sooner or later than rank 0, children die by it."""
+    job = hanging("process", 3)
+    for pid in order(job.processes()):
+        with contextlib.suppress(ProcessLookupError):
+            send(pid, "SIGTERM")
+        time.sleep(0.02)
+    job.wait(STOP_TIME)
+    found = by_state(evaluations())
+    assert found.pop("DONE") == DONE[3]
+    assert set(found) <= {"CANCELLED", "RUNNING"}
+    complete(job)
+
+
+def test_a_child_that_is_asked_to_end_is_begun_again(campaign, evaluations, tmp_path, until, send):
+    body = """
+def run(point, context):
+    if context.id == 2 and not (here / "pid").exists():
+        (here / "pid.new").write_text(str(os.getpid()))
+        (here / "pid.new").rename(here / "pid")
+        time.sleep(30)
+    return 1.0
+"""
+    job = campaign(body, "--max-evals", "6", ranks=3)
+    until((tmp_path / "pid").exists, 20, "it did not get there")
+    send(int((tmp_path / "pid").read_text()), "SIGTERM")
+    assert job.wait(20) == 0, job.stderr
+    assert by_state(evaluations()) == {"DONE": set(range(6))}

@@ -29,13 +29,24 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def comm():
-    from dhmpi.mpi.comm import connect
+def job():
+    from dhmpi.mpi import job
 
-    found = connect()
-    found.barrier()
-    yield found
-    found.barrier()
+    return job.current()
+
+
+@pytest.fixture
+def comm(job):
+    job.comm.barrier()
+    yield job.comm
+    job.comm.barrier()
+
+
+@pytest.fixture
+def campaign(job, comm):
+    """What all ranks say to each other in a campaign of this test's own."""
+    job.begin_campaign()
+    return job.converse()
 
 
 @pytest.fixture

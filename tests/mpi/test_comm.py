@@ -54,16 +54,3 @@ def test_bytes_travel_as_they_are(comm):
         assert (message.source, message.tag) == (source, FIRST_RAW_TAG + number)
         assert bytes(message.payload) == payload + bytes([source])
     assert bytes(receive(comm).payload) == b""
-
-
-def test_groups_hear_nothing_of_each_other(comm):
-    group = comm.split(comm.rank % 2)
-    assert group.size == (comm.size + 1 - comm.rank % 2) // 2
-    assert group.rank == comm.rank // 2
-    group.send((group.rank + 1) % group.size, 4, comm.rank % 2)
-    assert receive(group).payload == comm.rank % 2
-    assert comm.receive() is None
-    assert not group.has_losses
-    group.note_losses()
-    assert group.has_losses
-    assert not comm.has_losses

@@ -20,23 +20,23 @@ pytestmark = pytest.mark.mpi(min_size=2)
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
 
-def session(comm, make_executor, cache_key=None):
+def session(campaign, make_executor, cache_key=None):
     """Yield an evaluator on rank 0; serve it on the other ranks, whose test is then over."""
-    if comm.rank:
-        WorkerEnd(comm, make_executor()).serve()
+    if campaign.rank:
+        WorkerEnd(campaign, make_executor()).serve()
         pytest.skip("a worker rank: it has served")
-    evaluator = MPIEvaluator(comm, signs=True, cache_key=cache_key)
+    evaluator = MPIEvaluator(campaign, signs=True, cache_key=cache_key)
     try:
         yield evaluator
     finally:
         evaluator.shutdown()
-    assert evaluator.all_left
+    assert evaluator.stuck == []
 
 
 class TestProcess(LastingEvaluatorContract):
     @pytest.fixture
-    def evaluator(self, comm, files):
-        for evaluator in session(comm, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files)))):
+    def evaluator(self, campaign, files):
+        for evaluator in session(campaign, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files)))):
             evaluator.start()
             yield evaluator
 
@@ -64,22 +64,22 @@ class TestProcess(LastingEvaluatorContract):
 
 class TestInline(EvaluatorContract):
     @pytest.fixture
-    def evaluator(self, comm, files):
-        for evaluator in session(comm, lambda: InlineExecutor(Setup(BEHAVE, 1.0, str(files)), load_run)):
+    def evaluator(self, campaign, files):
+        for evaluator in session(campaign, lambda: InlineExecutor(Setup(BEHAVE, 1.0, str(files)), load_run)):
             evaluator.start()
             yield evaluator
 
 
 class TestByHand(BackgroundContract):
     @pytest.fixture
-    def evaluator(self, comm, files):
-        yield from session(comm, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files))), canonical_key)
+    def evaluator(self, campaign, files):
+        yield from session(campaign, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files))), canonical_key)
 
 
 class TestUnloadable:
     @pytest.fixture
-    def evaluator(self, comm, files):
-        yield from session(comm, lambda: ChildExecutor(Setup("math.no_such_function", None, str(files))))
+    def evaluator(self, campaign, files):
+        yield from session(campaign, lambda: ChildExecutor(Setup("math.no_such_function", None, str(files))))
 
     def test_the_first_rank_says_so(self, evaluator):
         with pytest.raises(LoadError, match="no_such_function"):
@@ -88,9 +88,9 @@ class TestUnloadable:
 
 class TestOneRankUnloadable:
     @pytest.fixture
-    def evaluator(self, comm, files):
-        target = "math.no_such_function" if comm.rank == comm.size - 1 and comm.size > 2 else BEHAVE
-        yield from session(comm, lambda: InlineExecutor(Setup(target, None, str(files)), load_run))
+    def evaluator(self, campaign, files):
+        target = "math.no_such_function" if campaign.rank == campaign.size - 1 > 1 else BEHAVE
+        yield from session(campaign, lambda: InlineExecutor(Setup(target, None, str(files)), load_run))
 
     def test_the_others_go_on(self, evaluator, comm, monkeypatch):
         monkeypatch.setattr(evaluator, "_anyone_ready", True)  # whoever speaks first

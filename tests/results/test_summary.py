@@ -35,10 +35,18 @@ def test_nothing():
     assert (found.counts, found.best, found.utilisation, found.duration, found.num_runs) == ({}, None, None, 0.0, 0)
 
 
-def test_only_what_lies_in_a_run_counts():
-    runs = [run(0.0, 10.0, 1), run(20.0, 30.0, 1)]
-    evaluations = [evaluation(0, 5.0, 25.0, 1.0)]  # a clock that was wrong: 5 s in either run
-    assert summarise(replace(METADATA, runs=runs), evaluations).utilisation == pytest.approx(0.5)
+@pytest.mark.parametrize("skew", [-3600.0, 0.0, 3600.0])
+def test_clocks_of_other_hosts_may_be_wrong(skew):
+    evaluations = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 1.0 + skew, 6.0 + skew)]
+    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), evaluations).utilisation == pytest.approx(0.5)
+    assert run_windows([run(0.0, None)], evaluations) == [(0.0, 6.0)]
+
+
+def test_no_clock_makes_the_utilisation_impossible():
+    back = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 9.0, 2.0)]
+    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), back).utilisation == 0.0
+    ahead = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 1.0, 3601.0)]
+    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), ahead).utilisation == 1.0
 
 
 def test_a_killed_run_ends_with_its_last_evaluation():
