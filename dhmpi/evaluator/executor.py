@@ -1,11 +1,10 @@
 """Executors: the place where one evaluation at a time runs, in this process or in a child."""
 
+import logging
 import math
 import os
 import select
-import shutil
 import signal
-import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -16,11 +15,23 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
+from dhmpi import environ
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.once import LOADING
-from dhmpi.evaluator.runner import Outcome, Packed, RunFunction, Runner, Task, pack_outcomes, unpack_tasks
+from dhmpi.evaluator.runner import (
+    Outcome,
+    Packed,
+    RunFunction,
+    Runner,
+    Task,
+    flush_streams,
+    pack_outcomes,
+    unpack_tasks,
+)
 from dhmpi.loader import run_name
+
+log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
@@ -175,37 +186,58 @@ class Output:
 
     Args:
         directory: Where the files go; it is made when something has been printed.
-        file: The nameless file, opened for appending; by default a new one.
     """
 
-    def __init__(self, directory: str, file: BinaryIO | None = None) -> None:
+    def __init__(self, directory: str) -> None:
         self._directory = Path(directory)
-        self.file: BinaryIO = file or open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
+        self._begin = 0  # what stands before that has been collected
+        environ.open_standard_streams()  # or user code would print into whatever is opened in their place
+        self.file: BinaryIO = open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
 
     def last(self) -> str:
         """Return the last 2,000 characters that have been printed."""
-        size = os.fstat(self.file.fileno()).st_size
-        with self.printed() as printed:
-            printed.seek(max(0, size - 2000))
-            return printed.read().decode(errors="replace")
+        return self._tail(0, self._size())
 
-    def collect(self, id: int) -> str:
-        """Move what has been printed to the evaluation's own file, and return its last 2,000 characters."""
-        if not os.fstat(self.file.fileno()).st_size:
-            return ""
-        tail = self.last()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
-            shutil.copyfileobj(printed, kept)
-        os.ftruncate(self.file.fileno(), 0)
+    def collect(self, id: int, end: int | None = None) -> str:
+        """Copy what has been printed since the last time to the evaluation's own file.
+
+        Args:
+            id: Of the evaluation.
+            end: Where its output ends; None: nobody is printing, and the nameless file begins anew.
+
+        Returns:
+            The last 2,000 characters.
+        """
+        begin, size = self._begin, self._size()
+        self._begin = size if end is None else max(begin, min(end, size))
+        tail = self._tail(begin, self._begin) if begin < self._begin else ""
+        if tail:
+            try:
+                self._keep(id, begin, self._begin)
+            except OSError as error:  # user code may do anything to the directory; that costs the log
+                log.warning("what evaluation %d has printed is lost: %s", id, error)
+        if end is None:
+            self.clear()
         return tail
 
-    def explain(self, outcome: Outcome) -> Outcome:
+    def explain(self, outcome: Outcome, end: int | None = None) -> Outcome:
         """Collect what an evaluation has printed; the end of it becomes part of a failure's error."""
-        tail = self.collect(outcome.id).strip()
+        if end is not None and end <= self._begin:
+            return outcome  # nothing new
+        tail = self.collect(outcome.id, end).strip()
         if not tail or outcome.state not in (State.FAILED, State.TIMEOUT):
             return outcome
         return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")
+
+    def clear(self) -> None:
+        """Forget what has been printed, while nobody prints."""
+        os.ftruncate(self.file.fileno(), 0)
+        self._begin = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether something has been collected since the file began anew."""
+        return self._begin > 0
 
     def printed(self) -> BinaryIO:
         """Open what has been printed, to be read."""
@@ -214,6 +246,20 @@ class Output:
     def close(self) -> None:
         """Close the file; it has no name and goes with that."""
         self.file.close()
+
+    def _size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+    def _tail(self, begin: int, end: int) -> str:
+        begin = max(begin, end - 2000)
+        return os.pread(self.file.fileno(), end - begin, begin).decode(errors="replace")
+
+    def _keep(self, id: int, begin: int, end: int) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with open(self._directory / f"evaluation-{id:06d}.log", "ab") as kept:
+            while begin < end and (part := os.pread(self.file.fileno(), min(end - begin, 1 << 20), begin)):
+                kept.write(part)
+                begin += len(part)
 
 
 def _nameless_file() -> int:
@@ -249,8 +295,7 @@ class InlineExecutor(Executor):
         if self.ready:
             return
         if self._output is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_streams()
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
@@ -271,8 +316,7 @@ class InlineExecutor(Executor):
             outcome = self._run(task)
             self._tasks.popleft()
             if self._output is not None:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush_streams()
                 outcome = self._output.explain(outcome)
             outcomes.append(outcome)
             if time.perf_counter() > end:
