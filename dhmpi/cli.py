@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    printing.open_standard_streams()
+    environ.open_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     prefix = "dhmpi"
     try:

@@ -115,6 +115,21 @@ def terminal() -> TextIO | None:
     return None
 
 
+def open_standard_streams() -> None:
+    """Let standard streams that this process was started without lead to /dev/null.
+
+    Otherwise the next file that is opened takes the place of one, and whatever anybody prints goes there.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
+            os.set_inheritable(descriptor, True)
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115  # stays
+
+
 def child_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of a child that runs user code: not a rank, and with its share of the cores."""
     child = {k: v for k, v in env.items() if k in KEPT_VARIABLES or not k.startswith(LAUNCHER_PREFIXES)}

@@ -9,6 +9,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Mapping
+from os import _exit, getpid  # as they are before user code is loaded
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -260,12 +261,16 @@ def _kind(value: object) -> str:
 
 def _guarded(call: Callable[[], T], constraint: str) -> T:
     """Call the user's code, and turn what it raises into one sentence with the traceback as details."""
+    pid = getpid()
     try:
         return call()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
         got = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         raise LoadError(f"{constraint}, got {got}", details=_user_traceback(error)) from error
+    finally:
+        if getpid() != pid:  # a process that user code has forked must not go on as this one
+            _exit(0)
 
 
 def _user_traceback(error: BaseException) -> str:

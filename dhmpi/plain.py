@@ -53,6 +53,10 @@ def _purify(value: Any, depth: int = 0) -> Any:
 _encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=simplify).encode
 
 
+# Bound here, before user code that may replace functions of other modules is loaded.
+loads: Callable[[str], Any] = json.JSONDecoder().decode
+
+
 def dumps(value: Any) -> str:
     """Encode anything as compact ASCII JSON; NaN and infinities in Python's spelling."""
     try:
@@ -63,7 +67,7 @@ def dumps(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Return a value as it comes back from JSON."""
-    return json.loads(dumps(value))
+    return loads(dumps(value))
 
 
 def clean(text: str) -> str:

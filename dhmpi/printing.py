@@ -77,15 +77,6 @@ def tell(text: str) -> None:
             sys.stderr.flush()
 
 
-def open_standard_streams() -> None:
-    """Put something in place of standard streams that are closed: the next file would become one of them."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the smallest number that is free
-
-
 def flush() -> None:
     """Write out what is left, lest the interpreter complain at its end.
 

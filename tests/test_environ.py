@@ -67,3 +67,21 @@ def test_the_launcher_is_found_behind_a_shell(tmp_path):
     done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
     launcher, found = done.stdout.splitlines()
     assert found == launcher
+
+
+def test_standard_streams_that_are_closed_lead_nowhere(tmp_path):
+    code = f"""if True:
+        import os, sys
+        from dhmpi import environ
+        environ.open_standard_streams()
+        with open({str(tmp_path / "file")!r}, "w") as file:
+            print(1)
+            sys.stderr.write("2")
+            os.write(1, b"3")
+            os.write(2, b"4")
+            assert sys.stdin.read() == ""
+            sys.exit(file.fileno())
+    """
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(words, check=False).returncode > 2
+    assert (tmp_path / "file").read_text() == ""

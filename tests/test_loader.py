@@ -453,3 +453,9 @@ def test_the_loader_is_light_since_every_child_imports_it():
     code = "import sys, dhmpi.loader; assert 'numpy' not in sys.modules"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+
+
+def test_a_process_that_is_forked_while_a_module_is_loaded_does_not_go_on(tmp_path):
+    (tmp_path / "forks.py").write_text("import os\nif os.fork():\n    os.wait()\n" + RUN)
+    code = f"from dhmpi.loader import load_run; print(load_run({str(tmp_path / 'forks.py')!r})({{'x': 1}}))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"

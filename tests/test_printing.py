@@ -68,13 +68,6 @@ def test_told_lines_are_escaped(capsys):
     assert capsys.readouterr().err == "a\\u001b[31m\n"
 
 
-def test_closed_descriptors_are_not_handed_out_again():
-    code = "import os; from dhmpi.printing import open_standard_streams as f; f(); os._exit(os.open('/dev/null', 0))"
-    words = [sys.executable, "-c", code]
-    done = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *words], check=False)
-    assert done.returncode > 2
-
-
 def test_what_is_left_is_thrown_away_if_it_must_be():
     """Otherwise the interpreter would complain at its end, with exit status 120."""
     code = (

@@ -19,9 +19,9 @@ from dhmpi.evaluator.balsam_jobs import Jobs, Reply, Request, Status, Unreachabl
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import Resources, Setup
-from dhmpi.evaluator.process import interpreter
 from dhmpi.evaluator.program import is_program
 from dhmpi.evaluator.runner import RunFunction, Task
+from dhmpi.evaluator.supervisor import interpreter
 from dhmpi.options import integer
 
 log = logging.getLogger(__name__)

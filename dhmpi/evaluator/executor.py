@@ -1,5 +1,6 @@
 """Executors: the place where one evaluation at a time runs, in this process or in a child."""
 
+import logging
 import math
 import os
 import select
@@ -14,9 +15,20 @@ from types import FrameType
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.once import LOADING
-from dhmpi.evaluator.output import Output, flush
-from dhmpi.evaluator.runner import Outcome, Packed, RunFunction, Runner, Task, pack_outcomes, unpack_tasks
+from dhmpi.evaluator.output import Output
+from dhmpi.evaluator.runner import (
+    Outcome,
+    Packed,
+    RunFunction,
+    Runner,
+    Task,
+    flush_streams,
+    pack_outcomes,
+    unpack_tasks,
+)
 from dhmpi.loader import run_name
+
+log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
@@ -188,7 +200,7 @@ class InlineExecutor(Executor):
         if self.ready:
             return
         if self._output is not None:
-            flush()
+            flush_streams()
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
@@ -209,7 +221,7 @@ class InlineExecutor(Executor):
             outcome = self._run(task)
             self._tasks.popleft()
             if self._output is not None:
-                flush()
+                flush_streams()
                 outcome = self._output.explain(outcome)
             outcomes.append(outcome)
             if time.perf_counter() > end:

@@ -1,9 +1,7 @@
 """A fresh interpreter per evaluation: nothing of one evaluation reaches another."""
 
-import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,9 +10,10 @@ from typing import Any
 from dhmpi import environ
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.evaluator.process import ProcessExecutor, ProcessGroup, epitaph, interpreter
-from dhmpi.evaluator.runner import Outcome, Task, unpack_outcomes
-from dhmpi.plain import dumps
+from dhmpi.evaluator.process import ProcessExecutor
+from dhmpi.evaluator.runner import Outcome, Task, read_answer
+from dhmpi.evaluator.supervisor import Ending, interpreter
+from dhmpi.plain import dumps, loads
 
 # How long an interpreter that has evaluated its point may take to end; the user's threads may keep it from that [s].
 LINGER = 5.0
@@ -41,10 +40,19 @@ class Mailbox:
         return self._file.fileno()
 
     def answers(self) -> dict[str, Any]:
-        """Return what the interpreter has said so far; of two answers by one name, the last."""
+        """Return what the interpreter has said so far; of two answers by one name, the last.
+
+        What is none, since user code has written into the file, goes by the name `garbage`.
+        """
         size = os.fstat(self.descriptor).st_size - self._size
-        *lines, _ = os.pread(self.descriptor, size, self._size).split(b"\n")  # the last one is empty, or torn
-        return {name: value for line in lines for name, value in json.loads(line).items()}
+        *lines, _ = os.pread(self.descriptor, max(0, size), self._size).split(b"\n")  # the last one is empty, or torn
+        answers: dict[str, Any] = {}
+        for line in lines:
+            try:
+                answers |= loads(line.decode())
+            except (ValueError, TypeError):
+                answers["garbage"] = line
+        return answers
 
     def close(self) -> None:
         """Close the file; it has no name and goes with that."""
@@ -59,17 +67,17 @@ class InterpreterExecutor(ProcessExecutor):
 
     def load(self) -> None:
         """Start an interpreter that only loads, to find out whether that is possible."""
-        if not self.ready and self._group is None:
-            self._group = self._launch(None)
+        if not self.ready and not self._has_begun:
+            self._has_begun = True
+            self._launch(None)
 
-    def _launch(self, task: Task | None) -> ProcessGroup:
+    def _launch(self, task: Task | None) -> None:
         setup = self._setup
         path = [entry for entry in sys.path if entry]
         order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path, "task": task}
         self._mailbox = Mailbox(order)
-        descriptor = self._mailbox.descriptor
-        words = interpreter("dhmpi.evaluator.once", descriptor)
-        return ProcessGroup(words, subprocess.DEVNULL, self._output.file, environ.child_environment(), [descriptor])
+        words = interpreter("dhmpi.evaluator.once", 3)
+        self._supervisor.start(words, None, environ.child_environment(), [self._mailbox.descriptor])
 
     def _deadline(self) -> float:
         answers = self._mailbox.answers()
@@ -82,28 +90,29 @@ class InterpreterExecutor(ProcessExecutor):
     def _has_outcome(self) -> bool:
         return "ended" in self._mailbox.answers()
 
-    def _judge(self, task: Task, status: int) -> Outcome:
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
         answers = self._mailbox.answers()
-        if "ended" in answers:
-            return unpack_outcomes([answers["outcome"]])[0]
-        error = f"{answers['error']}\n{answers['details']}" if "error" in answers else epitaph(status)
+        outcome = read_answer(answers.get("outcome"), task.id)
+        if outcome is not None and "garbage" not in answers:
+            return outcome
+        if "garbage" in answers or "outcome" in answers:
+            garbage = answers.get("garbage", answers.get("outcome"))
+            error = f"only the process's answers may go into its file for the worker, got {garbage!r:.120}"
+        else:
+            error = f"{answers['error']}\n{answers['details']}" if "error" in answers else str(ending)
         return Outcome(task.id, State.FAILED, None, self._started, time.time(), error.rstrip())
 
     def _end(self) -> list[Outcome]:
         if self.ready:
             return super()._end()
-        assert self._group is not None
-        status, answers = self._group.finish(), self._mailbox.answers()
+        ending, answers = self._supervisor.ending, self._mailbox.answers()
         self._clean()
-        self._group = None
+        self._has_begun = False
         if "error" in answers:
             raise LoadError(answers["error"], answers["details"])
         if "ended" not in answers:
-            raise LoadError(f"the run function could not be loaded: {epitaph(status)}", self._output.last())
-        os.ftruncate(self._output.file.fileno(), 0)  # each evaluation prints it again
+            raise LoadError(f"the run function could not be loaded: {ending}", self._output.last())
         self.ready = True
-        if self._tasks:
-            self._begin()
         return []
 
     def _clean(self) -> None:

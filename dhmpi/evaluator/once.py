@@ -1,19 +1,23 @@
 """The child's end of an interpreter that evaluates one point; it imports little, since it starts for each of them."""
 
 import io
-import json
 import os
+import resource
 import sys
-import time
 from collections.abc import Mapping
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from time import monotonic
 from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluator.runner import RunFunction, Runner, Task
 from dhmpi.loader import load_run
+from dhmpi.plain import dumps, loads
 
 # The environment variable that says so while an interpreter loads a run function.
 LOADING = "DHMPI_LOADING"
+# How many descriptors there may be between one that is put out of user code's way and the last.
+MARGIN = 8
 
 
 def main(mailbox: int) -> None:
@@ -22,22 +26,30 @@ def main(mailbox: int) -> None:
     Args:
         mailbox: Descriptor of a file that holds the order; see `dhmpi.evaluator.interpreter`.
     """
-    os.set_inheritable(mailbox, False)
-    with open(mailbox, "r+b", buffering=0) as file:
+    with open(out_of_the_way(mailbox), "r+b", buffering=0) as file:
 
         def answer(**content: object) -> None:
-            file.write(json.dumps(content).encode() + b"\n")
+            file.write(dumps(content).encode() + b"\n")
 
-        order = json.loads(file.read())
+        order = loads(file.read().decode())
         try:
             run = prepare(order)
         except LoadError as error:
             answer(error=str(error), details=error.details)
             return
-        answer(begun=time.monotonic())
+        answer(begun=monotonic())
         task = order["task"]
-        outcome = None if task is None else Runner(run, order["timeout"], order["files"])(Task(*task))
-        answer(ended=time.monotonic(), outcome=outcome)
+        outcome = None if task is None else (*Runner(run, order["timeout"], order["files"])(Task(*task)), 0)
+        answer(ended=monotonic(), outcome=outcome)
+
+
+def out_of_the_way(descriptor: int) -> int:
+    """Move a descriptor to a high number, so that user code which goes through the low ones does not meet it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    high = 1024 if limit == resource.RLIM_INFINITY else min(limit, 1024)  # above that, select(2) takes none
+    moved = fcntl(descriptor, F_DUPFD_CLOEXEC, high - MARGIN)
+    os.close(descriptor)
+    return moved
 
 
 def prepare(order: Mapping[str, Any]) -> RunFunction:

@@ -1,14 +1,13 @@
 """Where user code prints, and the file of its own that each evaluation's output is kept in."""
 
-import contextlib
 import errno
 import io
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
+from dhmpi import environ
 from dhmpi.evaluation import State
 from dhmpi.evaluator.runner import Outcome
 
@@ -30,68 +29,65 @@ class Output:
     Args:
         directory: Where the files go; it is made when something has been printed.
         logs: Of which evaluations there are files: all, failures or none.
-        file: The nameless file, opened for appending; by default a new one.
 
     Attributes:
         trouble: Why the latest output could not be kept; empty if it could.
     """
 
-    def __init__(self, directory: str, logs: str = "all", file: BinaryIO | None = None) -> None:
+    def __init__(self, directory: str, logs: str = "all") -> None:
         self._directory, self._logs = Path(directory), logs
-        self.file: BinaryIO = file or open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
+        self._begin = 0  # what stands before that has been collected
         self.trouble = ""
+        environ.open_standard_streams()  # or user code would print into whatever is opened in their place
+        self.file: BinaryIO = open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
 
     def last(self) -> str:
         """Return the last 2,000 characters that have been printed."""
-        size = os.fstat(self.file.fileno()).st_size
-        with self.printed() as printed:
-            printed.seek(max(0, size - 2000))
-            return printed.read().decode(errors="replace")
+        return self._tail(0, self._size())
 
-    def collect(self, id: int, is_kept: bool = True) -> str:
-        """Take what has been printed, and return its last 2,000 characters.
+    def collect(self, id: int, end: int | None = None, is_kept: bool = True) -> str:
+        """Take what has been printed since the last time, and return its last 2,000 characters.
 
         Args:
-            id: Number of the evaluation.
+            id: Of the evaluation.
+            end: Where its output ends; None: nobody is printing, and the nameless file begins anew.
             is_kept: Whether it goes to the evaluation's own file. Default: True.
         """
         self.trouble = ""
-        size = os.fstat(self.file.fileno()).st_size
-        if not size:
-            return ""
-        tail = self.last()
-        if is_kept:
+        begin, size = self._begin, self._size()
+        self._begin = size if end is None else max(begin, min(end, size))
+        tail = self._tail(begin, self._begin) if begin < self._begin else ""
+        if tail and is_kept:
             try:
-                self._keep(id, size)
-            except OSError as error:
+                self._keep(id, begin, self._begin)
+            except OSError as error:  # user code may do anything to the directory, or fill the disk; it costs the log
                 self.trouble = error.strerror or str(error)
-        os.ftruncate(self.file.fileno(), 0)
+        if end is None:
+            self.clear()
         return tail
 
-    def _keep(self, id: int, size: int) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        disk = os.statvfs(self._directory)
-        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        if total and free - min(size, MAX_LOG) < min(RESERVE, total // 10):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab", buffering=0) as kept:
-            before = os.fstat(kept.fileno()).st_size
-            try:
-                _copy(printed, kept, size)
-            except OSError:
-                os.ftruncate(kept.fileno(), before)  # what is left of the disk is for the results
-                raise
-
-    def explain(self, outcome: Outcome) -> Outcome:
+    def explain(self, outcome: Outcome, end: int | None = None) -> Outcome:
         """Collect what an evaluation has printed; the end of it becomes part of a failure's error."""
+        if end is not None and end <= self._begin:
+            return outcome  # nothing new
         is_failure = outcome.state in _FAILURES
         is_kept = self._logs == "all" or (self._logs == "failures" and is_failure)
-        tail = self.collect(outcome.id, is_kept).strip()
+        tail = self.collect(outcome.id, end, is_kept).strip()
         if self.trouble:
             outcome = outcome._replace(warning=f"its log could not be written: {self.trouble}")
         if not tail or not is_failure:
             return outcome
         return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")
+
+    def clear(self) -> None:
+        """Forget what has been printed, while nobody prints."""
+        os.ftruncate(self.file.fileno(), 0)
+        self._begin = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether something has been collected since the file began anew."""
+        return self._begin > 0
 
     def printed(self) -> BinaryIO:
         """Open what has been printed, to be read."""
@@ -101,24 +97,39 @@ class Output:
         """Close the file; it has no name and goes with that."""
         self.file.close()
 
+    def _size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
 
-def flush() -> None:
-    """Let what user code has printed arrive, as far as that is possible."""
-    for stream in (sys.stdout, sys.stderr):
-        # The disk may be full; and user code may have closed the stream, or put anything in its place.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    def _tail(self, begin: int, end: int) -> str:
+        begin = max(begin, end - 2000)
+        return os.pread(self.file.fileno(), end - begin, begin).decode(errors="replace")
+
+    def _keep(self, id: int, begin: int, end: int) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        disk = os.statvfs(self._directory)
+        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if total and free - min(end - begin, MAX_LOG) < min(RESERVE, total // 10):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab", buffering=0) as kept:
+            before = os.fstat(kept.fileno()).st_size
+            try:
+                _copy(printed, kept, begin, end)
+            except OSError:
+                os.ftruncate(kept.fileno(), before)  # what is left of the disk is for the results
+                raise
 
 
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    """Copy a file, or the two ends of a long one."""
+def _copy(source: BinaryIO, target: BinaryIO, begin: int, end: int) -> None:
+    """Copy a part of a file, or the two ends of a long one."""
+    size = end - begin
+    source.seek(begin)
     if size <= MAX_LOG:
         _copy_part(source, target, size)
     else:
         _copy_part(source, target, MAX_LOG // 2)
         note = f"\n[... {size - MAX_LOG:,} bytes are left out ...]\n".encode()
         _copy_part(io.BytesIO(note), target, len(note))
-        source.seek(size - MAX_LOG // 2)
+        source.seek(end - MAX_LOG // 2)
         _copy_part(source, target, MAX_LOG // 2)
 
 

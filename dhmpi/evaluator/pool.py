@@ -62,7 +62,9 @@ class PoolEvaluator(Evaluator):
             left = min(timeout, *(each.seconds_left for _, each in at_work))
             readable(descriptors, left)
         outcomes = [(rank, outcome) for rank, each in at_work for outcome in each.poll(0.0)]
-        return [self._conclude(outcome, rank, self._host) for rank, outcome in outcomes]
+        # Those that are not there have been given up since.
+        known = [(rank, outcome) for rank, outcome in outcomes if outcome.id in self._pending]
+        return [self._conclude(outcome, rank, self._host) for rank, outcome in known]
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         _at_once(lambda each: each.cancel(), [each for each in self._executors if each.busy])

@@ -1,154 +1,46 @@
 """One process per evaluation: what fresh interpreters and foreign programs have in common."""
 
-import fcntl
 import math
-import os
-import signal
-import subprocess
-import sys
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 from dhmpi.evaluation import State
-from dhmpi.evaluator.executor import Executor, Setup, readable
+from dhmpi.evaluator.executor import Executor, Setup
 from dhmpi.evaluator.output import Output
 from dhmpi.evaluator.runner import Outcome, Task
+from dhmpi.evaluator.supervisor import Ending, Supervisor
 
-# Seconds between SIGTERM and SIGKILL.
-GRACE = 0.5
 # How often to look at a process although nothing has been heard of it [s].
 LOOK_INTERVAL = 0.5
-# How often to see whether what it has left behind is gone [s].
-SWEEP_INTERVAL = 0.02
-ROOT = str(Path(__file__).resolve().parents[2])
 
 
-def interpreter(module: str, *descriptors: int) -> list[str]:
-    """Return the words that start a fresh interpreter with a module's `main(*descriptors)`.
-
-    A SIGINT ends it, as any other signal does: as an exception it would seem to be the user's own.
-    """
-    arguments = ", ".join(map(str, descriptors))
-    begin = f"import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append({ROOT!r})"
-    code = f"{begin}; from {module} import main; main({arguments})"
-    return [sys.executable, "-c", code]
-
-
-def epitaph(status: int) -> str:
-    """Say how a process that ran user code has ended, from its status as `subprocess` gives it."""
-    if status >= 0:
-        return f"the process ended with exit status {status} before the run function returned"
-    name = next((each.name for each in signal.Signals if each == -status), "real-time")
-    hint = ", perhaps because the node ran out of memory" if name == "SIGKILL" else ""
-    return f"the process was killed by signal {-status} ({name}){hint}"
-
-
-class ProcessGroup:
-    """A process in a POSIX session of its own (setsid), and whatever it starts there.
-
-    It does not outlive this process, however that ends: the kernel then closes a pipe, and says so to the whole group
-    by SIGKILL (fcntl(2), F_SETSIG), where PR_SET_PDEATHSIG would reach the first process only.
-
-    Args:
-        words: The program, and its arguments.
-        stdin: What it reads.
-        output: Where standard output and error go.
-        environment: Its environment variables.
-        descriptors: What else it inherits.
+class Verdict(NamedTuple):
+    """Why there is or will be no outcome of a task's own.
 
     Attributes:
-        kill_at: When what has been asked to end will be killed [s, monotonic clock]; infinite before that.
-
-    Raises:
-        OSError, ValueError: There is no such program, or no such arguments are possible.
+        state: What becomes of the evaluation.
+        error: Why.
+        ended: When that was decided [s since 1970-01-01 UTC].
     """
 
-    def __init__(
-        self,
-        words: Sequence[str],
-        stdin: IO[Any] | int,
-        output: IO[bytes],
-        environment: Mapping[str, str],
-        descriptors: Sequence[int] = (),
-    ) -> None:
-        self.kill_at = math.inf
-        self._is_killed = False
-        self._quiet, self._lifeline = os.pipe()
-        try:
-            fcntl.fcntl(self._quiet, fcntl.F_SETSIG, signal.SIGKILL)
-            fcntl.fcntl(self._quiet, fcntl.F_SETFL, os.O_ASYNC)
-            self._process = subprocess.Popen(
-                words,
-                stdin=stdin,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                pass_fds=(*descriptors, self._quiet),
-                start_new_session=True,
-            )
-            fcntl.fcntl(self._quiet, fcntl.F_SETOWN, -self._process.pid)
-        except (OSError, ValueError):
-            os.close(self._quiet)
-            os.close(self._lifeline)
-            raise
-        try:
-            self._handle = os.pidfd_open(self._process.pid)
-        except (AttributeError, OSError):  # Linux before 5.3, or a Python built there; it is enough to look regularly
-            self._handle = os.dup(self._quiet)
+    state: State
+    error: str
+    ended: float
 
-    @property
-    def descriptor(self) -> int:
-        """What is readable when the first process has just ended, and never again."""
-        return self._handle if self.is_running else self._quiet
+    @classmethod
+    def of(cls, ending: Ending) -> Self:
+        """Return what becomes of a task whose process has ended by itself."""
+        return cls(State.FAILED, str(ending), ending.time)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the first process has not ended."""
-        return self._process.poll() is None
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nothing of the group is running any more, or is just being killed."""
-        return not self.is_running and (self._is_killed or not self._signal(0))
-
-    def stop(self) -> None:
-        """Ask all of the group to end."""
-        self.kill_at = time.monotonic() + GRACE
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End all of the group."""
-        self.kill_at = time.monotonic() + GRACE  # once more, if that is not the end
-        self._is_killed = True
-        self._signal(signal.SIGKILL)
-
-    def finish(self) -> int:
-        """End whatever is still running, give everything back, and return the status of the first process."""
-        if not self.is_gone and self.kill_at == math.inf:
-            self.stop()
-        while not self.is_gone:
-            time.sleep(SWEEP_INTERVAL)
-            if time.monotonic() >= self.kill_at:
-                self.kill()
-        status = self._process.wait()
-        for descriptor in (self._handle, self._quiet, self._lifeline):
-            os.close(descriptor)
-        return status
-
-    def _signal(self, signum: int) -> bool:
-        """Send a signal to all of the group; return whether there is anybody."""
-        try:
-            os.killpg(self._process.pid, signum)
-        except ProcessLookupError:
-            return False
-        return True
+    def outcome(self, task: Task, started: float) -> Outcome:
+        """Return what is known of a task that has begun at `started`."""
+        return Outcome(task.id, self.state, None, started, self.ended, self.error)
 
 
 class ProcessExecutor(Executor):
-    """Runs each evaluation in a process group of its own, of which nothing is left afterwards.
+    """Runs each evaluation in a process of its own, of which nothing is left afterwards.
 
     Args:
         setup: What to run, by its name.
@@ -158,13 +50,14 @@ class ProcessExecutor(Executor):
         super().__init__()
         self._setup = setup
         self._output = Output(setup.files, setup.logs)
-        self._group: ProcessGroup | None = None
-        self._verdict: tuple[State, str] | None = None  # why there is or will be no outcome
+        self._supervisor = Supervisor(self._output.file)
+        self._has_begun = False  # whether there is a process for the first task, or one that loads
+        self._verdict: Verdict | None = None
         self._is_stopping = False
         self._started = self._begun = 0.0  # the running task [s since 1970-01-01 UTC], and by the monotonic clock
 
     @abstractmethod
-    def _launch(self, task: Task) -> ProcessGroup:
+    def _launch(self, task: Task) -> None:
         """Start a task's process.
 
         Raises:
@@ -172,7 +65,7 @@ class ProcessExecutor(Executor):
         """
 
     @abstractmethod
-    def _judge(self, task: Task, status: int) -> Outcome:
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
         """Return the outcome of a task whose process has ended by itself."""
 
     @abstractmethod
@@ -189,23 +82,22 @@ class ProcessExecutor(Executor):
 
     @property
     def descriptor(self) -> int | None:
-        """What is readable when the process has ended; None if there is none."""
-        return None if self._group is None else self._group.descriptor
+        """What is readable when there is news of the process; None if there is none."""
+        return self._supervisor.descriptor if self._supervisor.is_active else None
 
     @property
     def seconds_left(self) -> float:
-        """Until the process must be stopped, killed, or just looked at."""
-        if self._group is None or self._group.is_gone or self._can_cancel_at_once():
+        """Until the process must be stopped, or just looked at."""
+        if not self._supervisor.is_active or self._is_stopping:
             return 0.0
-        interval = LOOK_INTERVAL if self._group.is_running else SWEEP_INTERVAL
-        due = self._deadline() if self._group.kill_at == math.inf else self._group.kill_at
-        return max(0.0, min(interval, due - time.monotonic()))
+        due = self._deadline() if self._has_begun and self._supervisor.is_running else math.inf
+        return max(0.0, min(LOOK_INTERVAL, due - time.monotonic()))
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Start the first task's process, if none is running; the others follow it."""
         self._tasks.extend(tasks)
-        if self.ready and self._group is None:
-            self._begin()
+        self._supervisor.look()
+        self._begin()
 
     def poll(self, timeout: float) -> list[Outcome]:
         """Wait for the process to end, and see to it that it does in time.
@@ -213,77 +105,70 @@ class ProcessExecutor(Executor):
         Raises:
             LoadError: What should run cannot be loaded.
         """
-        if self._can_cancel_at_once():
-            self._is_stopping = False
-            return self._cancelled()
-        if self._group is None:
-            if self._tasks:
-                return self._end()
+        if self._supervisor.is_active:
+            self._supervisor.wait(min(timeout, self.seconds_left))
+        elif not self._tasks and not self._has_begun:
             time.sleep(timeout)
-            return []
-        readable([self._group.descriptor], min(timeout, self.seconds_left))
-        if self._group.is_gone:
-            return self._end()
-        self._supervise(self._group)
-        return []
-
-    def cancel(self) -> None:
-        """Stop the process; all tasks become CANCELLED but one that has just ended."""
-        self._is_stopping = bool(self._tasks)
-        if self._tasks and self._group is not None and self.ready:
-            self._stop(self._group, State.CANCELLED)
-
-    def close(self) -> None:
-        """Stop the process, and wait until it and whatever it has started are gone."""
-        if self._group is not None:
-            self._group.finish()
-            self._group = None
-            self._clean()
-        self._output.close()
-
-    def _can_cancel_at_once(self) -> bool:
-        """Whether tasks are to be cancelled while the running process is none of theirs, but loads."""
-        return self._is_stopping and not self.ready
-
-    def _begin(self) -> None:
-        """Start the next task's process."""
-        self._started, self._begun = time.time(), time.monotonic()
-        try:
-            self._group = self._launch(self._tasks[0])
-        except (OSError, ValueError) as error:
-            self._verdict = State.FAILED, f"a process must start, got {error}"
-
-    def _supervise(self, group: ProcessGroup) -> None:
-        now = time.monotonic()
-        if group.kill_at <= now:
-            group.kill()
-        elif group.kill_at == math.inf and not group.is_running:
-            group.stop()
-        elif group.kill_at == math.inf and self._deadline() <= now:
-            limit = self._setup.timeout
-            self._stop(group, State.TIMEOUT, "" if limit is None else f"ran longer than {limit:g} s")
-
-    def _stop(self, group: ProcessGroup, state: State, error: str = "") -> None:
-        if group.kill_at == math.inf:
-            if group.is_running and not self._has_outcome():
-                self._verdict = state, error
-            group.stop()
-
-    def _end(self) -> list[Outcome]:
-        """Account for a process that has ended, or could not start, and begin the next task."""
-        status = 0 if self._group is None else self._group.finish()
-        task = self._tasks.popleft()
-        if self._verdict is None:
-            outcome = self._judge(task, status)
-        else:
-            state, error = self._verdict
-            outcome = Outcome(task.id, state, None, self._started, time.time(), error)
-        outcomes = [self._output.explain(outcome)]
-        self._clean()
-        self._group = self._verdict = None
+        outcomes: list[Outcome] = []
+        if self._has_begun and not self._supervisor.is_active:
+            outcomes = self._end()
+        elif self._is_stopping and self.ready and self._has_begun:
+            outcomes = self._cancel_first()
+        elif self._has_begun and self._deadline() <= time.monotonic():
+            self._stop_late()
         if self._is_stopping:
             self._is_stopping = False
             outcomes += self._cancelled()
-        elif self._tasks:
-            self._begin()
+        self._begin()
         return outcomes
+
+    def cancel(self) -> None:
+        """Have the next `poll` stop the process; all tasks become CANCELLED but one that has just ended."""
+        self._is_stopping = bool(self._tasks)
+
+    def close(self) -> None:
+        """Stop the process, and wait a little until it and whatever it has started are gone."""
+        if self._has_begun:
+            self._has_begun = False
+            self._clean()
+        self._supervisor.close()
+        self._output.close()
+
+    def _begin(self) -> None:
+        """Start the next task's process, if nothing of the one before is left."""
+        if not self._tasks or not self.ready or self._has_begun or self._supervisor.is_active:
+            return
+        self._output.clear()  # of what a cancelled one has said at last
+        self._has_begun = True
+        self._started, self._begun = time.time(), time.monotonic()
+        try:
+            self._launch(self._tasks[0])
+        except (OSError, ValueError) as error:
+            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.time())
+
+    def _stop_late(self) -> None:
+        """Stop a process whose time is over."""
+        if self._verdict is None and self._supervisor.is_running and not self._has_outcome():
+            limit = self._setup.timeout
+            error = "" if limit is None else f"ran longer than {limit:g} s"
+            self._verdict = Verdict(State.TIMEOUT, error, time.time())
+        self._supervisor.stop()
+
+    def _cancel_first(self) -> list[Outcome]:
+        """Stop the running process; return the outcome of its task if there is one already."""
+        is_over = self._verdict is not None or self._has_outcome() or not self._supervisor.is_running
+        self._supervisor.stop()
+        if is_over:
+            return self._end()
+        self._has_begun = False
+        self._clean()
+        return []
+
+    def _end(self) -> list[Outcome]:
+        """Account for a process that has ended, or could not start."""
+        task, verdict = self._tasks.popleft(), self._verdict
+        outcome = verdict.outcome(task, self._started) if verdict else self._judge(task, self._supervisor.ending)
+        outcome = self._output.explain(outcome)
+        self._clean()
+        self._has_begun, self._verdict = False, None
+        return [outcome]

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import tempfile
-import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import NamedTuple, Self
 from dhmpi import environ
 from dhmpi.errors import LoadError, did_you_mean
 from dhmpi.evaluation import State
-from dhmpi.evaluator.process import ProcessExecutor, ProcessGroup, epitaph
+from dhmpi.evaluator.process import ProcessExecutor
 from dhmpi.evaluator.runner import Context, Outcome, RunFunction, Task, read_result
+from dhmpi.evaluator.supervisor import Ending
 from dhmpi.plain import dumps, plain
 
 EXEC, TEMPLATE = "exec:", "template:"
@@ -146,8 +146,10 @@ def _fill(pattern: re.Pattern[str], text: str, values: Mapping[str, str]) -> str
     return pattern.sub(replace, text)
 
 
-def _epitaph(status: int) -> str:
-    return f"the program ended with exit status {status}" if status > 0 else epitaph(status)
+def _epitaph(ending: Ending) -> str:
+    if ending.errno in (errno.ENOEXEC, errno.ENOENT):
+        return f"{ending}; the first line of a script must name its interpreter, such as #!/bin/sh"
+    return str(ending) if ending.problem or ending.status < 0 else f"the program ended with exit status {ending.status}"
 
 
 class ProgramExecutor(ProcessExecutor):
@@ -159,15 +161,17 @@ class ProgramExecutor(ProcessExecutor):
     """
 
     def load(self) -> None:
-        """Look for the program."""
+        """Look for the program, and start the supervisor of its processes."""
         assert isinstance(self._setup.run, str)
         self._program = Program.parse(self._setup.run)
         self._program.check()
+        with contextlib.suppress(OSError):  # the first evaluation tries again, and says why
+            self._supervisor.open()
         self._files = os.path.abspath(self._setup.files)
         self._directory: Path | None = None
         self.ready = True
 
-    def _launch(self, task: Task) -> ProcessGroup:
+    def _launch(self, task: Task) -> None:
         self._directory = Context(task.id, task.seed, None, self._files).directory
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
@@ -176,18 +180,13 @@ class ProgramExecutor(ProcessExecutor):
         with tempfile.TemporaryFile() as stdin:
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)
-            try:
-                return ProcessGroup(words, stdin, self._output.file, environment)
-            except OSError as error:
-                if error.errno not in (errno.ENOEXEC, errno.ENOENT):
-                    raise
-                remedy = "the first line of a script must name its interpreter, such as #!/bin/sh"
-                raise ValueError(f"{error}; {remedy}") from error
+            self._supervisor.start(words, stdin.fileno(), environment)
 
-    def _judge(self, task: Task, status: int) -> Outcome:
-        objective, error = self._objective() if status == 0 else (None, _epitaph(status))
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
+        has_failed = ending.problem or ending.status
+        objective, error = (None, _epitaph(ending)) if has_failed else self._objective()
         state = State.FAILED if objective is None else State.DONE
-        return Outcome(task.id, state, objective, self._started, time.time(), error)
+        return Outcome(task.id, state, objective, self._started, ending.time, error)
 
     def _objective(self) -> tuple[float | None, str]:
         """Return the objective that has been printed, or None with a sentence that says what was wrong."""

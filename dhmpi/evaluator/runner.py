@@ -1,16 +1,19 @@
-"""Calling a run function once, and turning whatever happens into an outcome."""
+"""Calling a run function once, and turning whatever happens into an outcome.
 
-import json
+What is needed after user code has run is bound to names of this module, since user code may replace what modules hold.
+"""
+
 import math
-import os
-import time
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from os import _exit, getpid
 from pathlib import Path
-from types import FunctionType
+from time import perf_counter, time
+from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from dhmpi.evaluation import Point, State
-from dhmpi.plain import dumps
+from dhmpi.plain import dumps, loads
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
@@ -118,26 +121,38 @@ class Runner:
         self._run = run
         self._wants_context = "context" in _parameters(run)
         self._in_user_code = False
+        self._interruption: Interrupted | None = None
         self._timeout = timeout
         self._files = files
 
     def __call__(self, task: Task) -> Outcome:
-        """Evaluate one point; every exception of the run function becomes an outcome."""
-        started, clock = time.time(), time.perf_counter()
+        """Evaluate one point; every exception of the run function becomes an outcome.
+
+        A process that the run function has forked ends when it comes back: only this one may answer.
+        """
+        pid, started, clock = getpid(), time(), perf_counter()
         objective, error = None, ""
         extra: dict[str, Any] = {}
         deadline = None if self._timeout is None else started + self._timeout
         context = Context(task.id, task.seed, deadline, self._files) if self._wants_context else None
+        status = 0
         try:
-            objective, error, extra = read_result(self._call_user_code(dict(task.point), context))
+            returned = self._call_user_code(dict(task.point), context)
+            if getpid() == pid:
+                objective, error, extra = read_result(returned)
             state = State.DONE if objective is not None else State.FAILED
-        except Interrupted as interruption:
-            state = interruption.state
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
-            state, error = State.FAILED, user_traceback(exception)
+            status = _exit_status(exception)
+            if exception is self._interruption:
+                state = self._interruption.state
+            else:
+                state, error = State.FAILED, user_traceback(exception)
+        if getpid() != pid:
+            flush_streams()
+            _exit(status)
         if context is not None and context.reports:
             extra = {"reports": context.reports} | extra
-        return Outcome(task.id, state, objective, started, started + time.perf_counter() - clock, error, extra)
+        return Outcome(task.id, state, objective, started, started + perf_counter() - clock, error, extra)
 
     def _call_user_code(self, point: Point, context: Context | None) -> object:
         try:
@@ -150,7 +165,8 @@ class Runner:
         """Raise Interrupted if this is called, by a signal handler, while user code runs."""
         if self._in_user_code:
             self._in_user_code = False  # once is enough: the next signal must not hit the handling of this one
-            raise Interrupted(state)
+            self._interruption = Interrupted(state)
+            raise self._interruption
 
 
 def _parameters(run: RunFunction) -> tuple[str, ...]:
@@ -163,6 +179,28 @@ def _parameters(run: RunFunction) -> tuple[str, ...]:
         return tuple(inspect.signature(run).parameters)
     except (TypeError, ValueError):  # some builtins have no signature
         return ()
+
+
+def read_answer(message: Any, id: int) -> Outcome | None:
+    """Return the outcome of an evaluation as its process has sent it; None if this is none, or another one's.
+
+    Args:
+        message: An outcome, and how much has been printed until then.
+        id: Of the evaluation.
+    """
+    try:
+        answered, state, objective, started, ended, error, extra, _, printed = message  # it has no warnings
+    except (TypeError, ValueError):
+        return None
+    if answered != id or state not in (State.DONE, State.FAILED):
+        return None
+    if not (type(objective) is float and math.isfinite(objective) if state == State.DONE else objective is None):
+        return None
+    if not (
+        type(started) is type(ended) is float and type(error) is str and type(extra) is dict and type(printed) is int
+    ):
+        return None
+    return Outcome(id, STATES[state], objective, started, ended, error, extra)
 
 
 def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
@@ -179,7 +217,7 @@ def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
         text = dumps({name: each for name, each in returned.items() if name != "objective"})
         if len(text) > MAX_EXTRA:
             return None, _too_much(len(text)), {}
-        extra = json.loads(text)
+        extra = loads(text)
         if "objective" not in returned:
             return None, f"the returned dict must have the key 'objective', got {sorted(extra)}", extra
         value = returned["objective"]
@@ -207,17 +245,49 @@ def _finite(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_OWN_FILE = os.path.abspath(__file__)
+def flush_streams() -> None:
+    """Write out what has been printed, as far as user code has left the means to do so."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # user code may have put anything in their place, or closed them
+            continue
+
+
+def _exit_status(exception: BaseException) -> int:
+    """Return the exit status of a process that an exception ends."""
+    code = exception.code if isinstance(exception, SystemExit) else 1
+    return code & 0xFF if isinstance(code, int) else int(code is not None)
 
 
 def user_traceback(exception: BaseException) -> str:
     """Format an exception without the frames of this module."""
-    import traceback  # only failures need it
-
     frames = exception.__traceback__
-    while frames is not None and os.path.abspath(frames.tb_frame.f_code.co_filename) == _OWN_FILE:
+    while frames is not None and frames.tb_frame.f_code.co_filename == _OWN_FILE:
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(exception), exception, frames)).rstrip()
+    try:
+        from traceback import format_exception  # only failures need it
+
+        text = "".join(format_exception(type(exception), exception, frames)).rstrip()
+    except Exception:  # user code has replaced something there
+        text = _plain_traceback(exception, frames)
     if len(text) <= MAX_ERROR:
         return text
     return f"{text[: MAX_ERROR // 2]}\n[...]\n{text[-MAX_ERROR // 2 :]}"
+
+
+_OWN_FILE = user_traceback.__code__.co_filename
+
+
+def _plain_traceback(exception: BaseException, frames: TracebackType | None) -> str:
+    """Format an exception without any help."""
+    lines = ["Traceback (most recent call last):"]
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frames.tb_lineno}, in {code.co_name}')
+        frames = frames.tb_next
+    try:
+        message = str(exception)
+    except Exception:  # user code too
+        message = "<no text>"
+    return "\n".join([*lines, f"{type(exception).__name__}: {message}"])

@@ -185,7 +185,7 @@ class TestInterpreter:
     def test_what_has_ended_is_not_cancelled(self, executor):
         loaded(executor)
         executor.submit([Task(0, {"do": "return", "value": 1.0}, 0)])
-        wait_until(lambda: not executor._group.is_running)
+        executor._supervisor.wait_until_ended(20)
         executor.cancel()
         assert outcomes_of(executor, 1)[0].state is State.DONE
 
@@ -211,6 +211,15 @@ class TestInterpreter:
         begun = time.monotonic()
         assert evaluate(started(text, timeout=30.0)).objective == 1.0
         assert time.monotonic() - begun < 20
+
+    def test_an_outcome_of_a_process_that_does_not_end_is_not_cancelled(self, started):
+        text = "import threading, time\n"
+        text += "def run(point):\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    return 1.0\n"
+        evaluator = started(text)
+        evaluator.submit(Evaluation(0, {}))
+        wait_until(lambda: evaluator.gather(0.05) == [] and evaluator._executors[0]._has_outcome())
+        assert [each.state for each in evaluator.cancel(5.0)] == [State.DONE]
+        assert evaluate(evaluator).objective == 1.0
 
     def test_a_crash_at_exit_costs_no_outcome(self, started):
         text = "import atexit, os\ndef run(point):\n    atexit.register(os._exit, 7)\n    return 1.0\n"
@@ -265,17 +274,12 @@ class TestInterpreter:
         before = len(os.listdir("/proc/self/fd"))
         loaded(executor)
         executor.submit([Task(0, {"do": "stubborn", "value": 60}, 0)])
-        pid = executor._group._process.pid
+        executor._supervisor.wait(20)
+        pid = executor._supervisor._pid
         executor.close()
         executor.close()
         assert not is_there(pid)
         assert len(os.listdir("/proc/self/fd")) == before - 1  # the output's, that was there before
-
-    def test_old_systems_do_without_descriptors_of_processes(self, executor, monkeypatch):
-        monkeypatch.delattr(os, "pidfd_open")
-        loaded(executor)
-        executor.submit([Task(0, {"do": "return", "value": 1.0}, 0), Task(1, {"do": "kill"}, 0)])
-        assert [each.state for each in outcomes_of(executor, 2)] == [State.DONE, State.FAILED]
 
     def test_a_mailbox_knows_torn_answers(self):
         mailbox = Mailbox({"any": "order"})
@@ -284,6 +288,10 @@ class TestInterpreter:
         os.lseek(mailbox.descriptor, 0, os.SEEK_END)
         os.write(mailbox.descriptor, b'{"begun": 1}\n{"ended": 2, "outc')
         assert mailbox.answers() == {"begun": 1}
+        os.write(mailbox.descriptor, b"x\n")
+        assert mailbox.answers() == {"begun": 1, "garbage": b'{"ended": 2, "outcx'}
+        os.ftruncate(mailbox.descriptor, 0)
+        assert mailbox.answers() == {}
         mailbox.close()
 
 
@@ -304,7 +312,8 @@ def test_nothing_outlives_a_worker_that_is_killed(tmp_path, files):
         evaluator.start()
         evaluator.submit(Evaluation(0, {{}}))
         print("submitted", flush=True)
-        evaluator.gather(60.0)
+        while True:
+            evaluator.gather(60.0)
     """
     pids = tmp_path / "pids"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:

@@ -12,8 +12,8 @@ from dhmpi.evaluator import output as output_module
 from dhmpi.evaluator import pool
 from dhmpi.evaluator.executor import Setup
 from dhmpi.evaluator.local import local_executor
-from dhmpi.evaluator.output import Output, flush
-from dhmpi.evaluator.runner import Outcome
+from dhmpi.evaluator.output import Output
+from dhmpi.evaluator.runner import Outcome, flush_streams
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ class TestOutput:
         output.file.write(b"before")
         output.collect(0)
 
-        def full(source, target, size):
+        def full(source, target, begin, end):
             target.write(b"part")
             raise OSError(28, "No space left on device")
 
@@ -147,18 +147,18 @@ class TestFlush:
     @pytest.mark.parametrize("stream", [None, 3])
     def test_user_code_may_have_put_anything_in_the_place_of_standard_output(self, monkeypatch, stream):
         monkeypatch.setattr(sys, "stdout", stream)
-        flush()
+        flush_streams()
 
     def test_user_code_may_have_closed_it(self, monkeypatch, tmp_path):
         with open(tmp_path / "file", "w") as stream:
             monkeypatch.setattr(sys, "stdout", stream)
-        flush()
+        flush_streams()
 
     def test_its_disk_may_be_full(self, monkeypatch):
         stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO("/dev/full", "w"), 1000))
         stream.write("x")
         monkeypatch.setattr(sys, "stdout", stream)
-        flush()
+        flush_streams()
         with pytest.raises(OSError, match="No space"):
             stream.close()
 

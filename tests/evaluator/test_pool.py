@@ -201,9 +201,120 @@ class TestChild:
         evaluator.start()
         pid = int(evaluate(evaluator, do="pid").objective)
         os.kill(pid, signum)
-        while Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        while Path(f"/proc/{pid}").exists():
             time.sleep(0.01)
         assert evaluate(evaluator, do="pid").objective not in (None, pid)
+
+
+def is_there(pid):
+    """Whether a process runs; one that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it has not come true"
+        time.sleep(0.01)
+
+
+class TestHostileChild:
+    """What user code does to its process costs that evaluation at most; benchmarks/hostile.py holds more of it."""
+
+    @pytest.fixture
+    def hostile(self, serial, tmp_path):
+        """Return an evaluator whose run function does what `do` says, a statement."""
+        text = "import json, os, signal, subprocess, sys, time\n"
+        text += "def run(point):\n    exec(point['do'])\n    return {'objective': point['x'], 'pid': os.getpid()}\n"
+        evaluator = serial(script(tmp_path, "hostile.py", text), timeout=2.0)
+        evaluator.start()
+        return evaluator
+
+    @pytest.mark.parametrize("end", ["pass", "raise ValueError", "sys.exit(0)"])
+    def test_a_forked_process_answers_nothing(self, hostile, end):
+        first = evaluate(hostile, do=f"if os.fork() == 0:\n  time.sleep(0.05)\n  point['x'] = 7\n  {end}", x=1)
+        seconds = [evaluate(hostile, do="time.sleep(0.1)", x=x) for x in (2, 3)]
+        assert [each.objective for each in (first, *seconds)] == [1, 2, 3]
+        assert len({each.extra["pid"] for each in (first, *seconds)}) == 1
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            *("x\\n", "x", "\\n", "[]\\n", "\\xff\\n", '{"ready":true}\\n'),
+            r'[7,"DONE",5.0,1.0,2.0,"",{},0]\n',
+        ],
+    )
+    def test_what_is_written_into_its_channel_costs_that_evaluation(self, hostile, data):
+        before = evaluate(hostile, do="", x=1)
+        writing = f"for fd in range(3, 1024):\n  try: os.write(fd, b'{data}')\n  except OSError: pass"
+        found, after = evaluate(hostile, do=writing, x=2), evaluate(hostile, do="", x=3)
+        assert (found.state, after.state, after.objective) == (State.FAILED, State.DONE, 3)
+        assert "only the process's answers may go through its channel to the worker, got b" in found.error
+        assert before.extra["pid"] != after.extra["pid"]
+
+    def test_what_is_written_while_it_is_idle_costs_nothing(self, hostile):
+        writing = "import threading\nfor fd in range(900, 1024):\n  threading.Timer(0.1, os.write, (fd, b'x')).start()"
+        first = evaluate(hostile, do=writing, x=1)
+        time.sleep(0.3)
+        assert [first.objective, evaluate(hostile, do="", x=2).objective] == [1, 2]
+
+    def test_an_order_that_no_pipe_holds_keeps_nobody_waiting(self, hostile):
+        """The child has been stopped since it became idle, and does not read."""
+        pid = evaluate(hostile, do="", x=1).extra["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        assert evaluate(hostile, do="", x=2, text="x" * 1_000_000).state is State.TIMEOUT
+        assert time.monotonic() - begun < 10
+        assert evaluate(hostile, do="", x=3, text="x" * 1_000_000).objective == 3
+
+    def test_a_time_out_that_is_cancelled_while_it_ends_is_one(self, hostile):
+        do = "signal.signal(signal.SIGTERM, lambda *_: None)\nwhile True: time.sleep(1)"
+        hostile.submit(Evaluation(0, {"do": do, "x": 1}))
+        (executor,) = hostile._executors
+        wait_until(lambda: hostile.gather(0.1) == [] and not executor._supervisor.is_running)
+        begun = time.process_time()
+        assert [each.state for each in hostile.cancel(5.0)] == [State.TIMEOUT]
+        assert evaluate(hostile, do="", x=2).objective == 2
+        assert time.process_time() - begun < 0.5
+
+    def test_an_alarm_does_not_meet_the_next_evaluation(self, hostile):
+        setting = "signal.signal(signal.SIGALRM, lambda *_: 1 / 0)\nsignal.setitimer(signal.ITIMER_REAL, 0.1, 0.01)"
+        assert evaluate(hostile, do=setting, x=1).objective == 1
+        assert evaluate(hostile, do="time.sleep(0.3)", x=2).objective == 2
+        assert evaluate(hostile, do="assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL", x=3).objective == 3
+
+    @pytest.mark.parametrize(
+        "breaking",
+        [
+            "sys.stdout = sys.stderr = None",
+            "sys.stdout.close()",
+            "os.close(1)",
+            "os.dup2(os.open('/dev/null', os.O_WRONLY), 1)",
+        ],
+    )
+    def test_streams_are_there_for_the_next_evaluation(self, hostile, breaking, files):
+        for id, do in enumerate([breaking, "print('told')"]):
+            hostile.submit(Evaluation(id, {"do": do, "x": id}))
+            assert collect(hostile, 1)[0].objective == id
+        assert (files / "evaluation-000001.log").read_text() == "told\n"
+
+    def test_a_child_keeps_its_family_and_loses_its_orphans(self, hostile):
+        sleeping = "point['x'] = subprocess.Popen(['sleep', '60']).pid"
+        orphaning = "point['x'] = int(subprocess.getoutput('sleep 60 > /dev/null 2>&1 & echo $!'))"
+        own, orphan = (int(evaluate(hostile, do=do).objective) for do in (sleeping, orphaning))
+        wait_until(lambda: not is_there(orphan))
+        assert evaluate(hostile, do="", x=1).state is State.DONE
+        assert is_there(own)
+        hostile.shutdown()
+        wait_until(lambda: not is_there(own))
+
+    def test_a_log_that_cannot_be_written_costs_the_log(self, hostile, files, caplog):
+        files.write_text("no directory")
+        assert evaluate(hostile, do="print('told')", x=1).objective == 1
+        assert "what evaluation 0 has printed is lost" in caplog.text
 
 
 class TestScripts:

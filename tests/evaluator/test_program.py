@@ -1,6 +1,6 @@
 import json
-import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +11,7 @@ from contracts.evaluator import LIMIT, collect, evaluate
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import SubprocessEvaluator, process
+from dhmpi.evaluator import SubprocessEvaluator, supervisor
 from dhmpi.evaluator.executor import Setup
 from dhmpi.evaluator.pool import PoolEvaluator
 from dhmpi.evaluator.program import ProgramExecutor, check_placeholders, is_program
@@ -303,23 +303,29 @@ class TestProcess:
         assert evaluate(started(f"exec:{write(text)}", timeout=0.5), x=1).state is State.TIMEOUT
         assert (files / "evaluation-000000.log").read_text().endswith("saved\n")
 
-    def test_what_it_leaves_running_ends_with_it(self, started, write, tmp_path):
-        text = f"(trap '' TERM; echo $$ > /dev/null; sleep 60) & echo $! > {tmp_path}/pid; echo DH-OUTPUT: 1"
+    @pytest.mark.parametrize(
+        "leaving",
+        ["(trap '' TERM; sleep 60) & echo $! > pid", "trap '' TERM; setsid sh -c 'sleep 60 & echo $! > pid'"],
+        ids=["in its session", "in another session"],
+    )
+    def test_what_it_leaves_running_ends_with_it(self, started, write, tmp_path, leaving):
+        text = f"{leaving}; echo DH-OUTPUT: 1"
         assert evaluate(started(f"exec:{write(text)}"), x=1).objective == 1.0
         wait_for_end(read_pid(tmp_path / "pid"))
 
-    def test_what_it_leaves_running_keeps_no_other_waiting(self, write, files, monkeypatch):
-        monkeypatch.setattr(process, "GRACE", 600.0)
-        text = "[ $1 = 0 ] && { trap '' TERM; sleep 60 & }; echo DH-OUTPUT: $1"
+    def test_what_it_leaves_running_keeps_no_other_waiting(self, write, files, monkeypatch, tmp_path):
+        monkeypatch.setattr(supervisor, "GRACE", 600.0)
+        monkeypatch.setattr(supervisor, "LONG_GRACE", 600.0)
+        text = f"[ $1 = 0 ] && {{ trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; }}; echo DH-OUTPUT: $1"
         executors = [ProgramExecutor(Setup(f"exec:{write(text)} {{x}}", None, str(files))) for _ in range(2)]
         evaluator = PoolEvaluator(executors)
         evaluator.start()
         for id in range(2):
             evaluator.submit(Evaluation(id, {"x": id}))
         assert [each.id for each in collect(evaluator, 1)] == [1]
-        while executors[0]._group.kill_at == math.inf:
-            assert evaluator.gather(0.1) == []
-        executors[0]._group.kill()
+        pid = read_pid(tmp_path / "pid")
+        assert evaluator.gather(0.3) == []
+        os.kill(pid, signal.SIGKILL)
         assert [(each.id, each.objective) for each in collect(evaluator, 1)] == [(0, 0.0)]
         evaluator.shutdown()
 

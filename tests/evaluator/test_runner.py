@@ -1,7 +1,10 @@
 import functools
 import math
+import os
 import pickle
+import sys
 import time
+import traceback
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -15,8 +18,10 @@ from dhmpi.evaluator.runner import (
     Outcome,
     Runner,
     Task,
+    flush_streams,
     pack_outcomes,
     pack_tasks,
+    read_answer,
     read_result,
     unpack_outcomes,
     unpack_tasks,
@@ -241,12 +246,87 @@ def test_an_error_without_a_traceback_is_its_name():
 def test_an_interruption_passes_through_user_code_and_gives_its_state(state):
     def cautious(point):
         try:
-            raise Interrupted(state)
+            runner.interrupt(state)
         except Exception:
             return 1.0
 
-    found = run(cautious)
+    runner = Runner(cautious, None, "files")
+    found = runner(Task(0, {}, 0))
     assert (found.state, found.objective, found.error, found.extra) == (state, None, "", {})
+
+
+def test_an_interruption_that_user_code_makes_is_a_failure():
+    def pretend(point):
+        raise Interrupted("DONE")
+
+    found = run(pretend)
+    assert (found.state, found.error.splitlines()[-1]) == (State.FAILED, "dhmpi.evaluator.runner.Interrupted: DONE")
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [(float, 0), (lambda: [][0], 1), (sys.exit, 0), (lambda: sys.exit(3), 3), (lambda: sys.exit("why"), 1)],
+)
+def test_a_process_that_user_code_forks_ends_where_it_comes_back(how, status):
+    def forking(point):
+        pid = os.fork()
+        if pid:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return how()
+
+    assert run(forking).objective == status
+
+
+def test_functions_that_user_code_replaces_are_not_missed(monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("replaced")
+
+    def replacing(point):
+        for name in ("json.dumps", "json.loads", "time.time", "time.perf_counter", "os.getpid", "os.path.abspath"):
+            monkeypatch.setattr(name, broken)
+        return {"objective": 1.0, "kept": [1]}
+
+    def failing(point):
+        for name in ("format_exception", "TracebackException", "StackSummary"):
+            monkeypatch.setattr(traceback, name, broken)
+        raise ValueError("told")
+
+    found, failed = run(replacing), run(failing)
+    monkeypatch.undo()
+    assert (found.state, found.extra) == (State.DONE, {"kept": [1]})
+    first, frame, last = failed.error.splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", "ValueError: told")
+    assert frame.startswith(f'  File "{__file__}", line ')
+    assert frame.endswith(", in failing")
+
+
+@pytest.mark.parametrize("stream", [None, object()])
+def test_streams_that_user_code_has_broken_are_not_missed(stream, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", stream)
+    flush_streams()
+
+
+ANSWER = [4, "DONE", 0.5, 1.0, 2.0, "", {}, 0]
+
+
+def test_an_answer_is_an_outcome():
+    assert read_answer(ANSWER, 4) == Outcome(4, State.DONE, 0.5, 1.0, 2.0)
+    assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, 0], 4).error == "why"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(None, 5, "text", {}, [], ANSWER[:-1], [*ANSWER, 0], {"ready": True}),
+        *([value, *ANSWER[1:]] for value in (5, None, "4")),
+        *([4, state, 0.5, *ANSWER[3:]] for state in ("FAILED", "TIMEOUT", "CANCELLED", "RUNNING", "", None, [])),
+        *([4, "DONE", value, *ANSWER[3:]] for value in (None, "0.5", 1, float("nan"))),
+        *([*ANSWER[:3], value, *ANSWER[4:]] for value in (None, "1")),
+        *([*ANSWER[:5], *values] for values in ((None, {}, 0), ("", [], 0), ("", {}, None))),
+    ],
+)
+def test_what_is_no_answer_is_none(message):
+    assert read_answer(message, 4) is None
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])

@@ -25,6 +25,7 @@ def load_benchmark(name):
 
 
 durability_benchmark = load_benchmark("durability")
+hostile_benchmark = load_benchmark("hostile")
 
 
 class Job(durability_benchmark.Job):
@@ -80,6 +81,11 @@ def _until():
 @pytest.fixture(scope="session")
 def durability():
     return durability_benchmark
+
+
+@pytest.fixture(scope="session")
+def hostile():
+    return hostile_benchmark
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ DEEDS = [
     ("sys.exit(1)", "FAILED", ["SystemExit: 1"]),
     ("os._exit(1)", "FAILED", ["exit status 1"]),
     ("ctypes.string_at(0)", "FAILED", ["signal 11 (SIGSEGV)"]),
-    ("os.kill(os.getppid(), signal.SIGKILL)", "FAILED", ["Balsam job failed", "nonzero return -9"]),
+    ("os.kill(grandparent(), signal.SIGKILL)", "FAILED", ["Balsam job failed", "nonzero return -9"]),
     ("time.sleep(60)", "TIMEOUT", ["ran longer than 2 s"]),
     ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", "TIMEOUT", ["ran longer than 2 s"]),
     ("return {'objective': 1.0, 'place': [os.getcwd(), os.environ['PYTHONPATH'], sys.path]}", "DONE", []),
@@ -302,7 +302,9 @@ def searches(site, theta):
     deeds = "".join(f"    if context.id == {id}:\n        {deed}\n" for id, (deed, *_) in enumerate(DEEDS))
     bodies = {"campaign": CAMPAIGN, "odd": f"{deeds}    return 1.0\n", "hanging": HANGING, "resumed": RESUMED}
     bodies |= {"ranks": RANKS, "hand": "    return 2.0 * point['x']\n"}
-    head = "import ctypes, os, pathlib, signal, sys, time\n\ndef run(point, context):\n"
+    head = "import ctypes, os, pathlib, signal, sys, time\n\ndef grandparent():\n"  # the parent is a supervisor
+    head += "    stat = pathlib.Path(f'/proc/{os.getppid()}/stat').read_text()\n"
+    head += "    return int(stat.rpartition(')')[2].split()[1])\n\ndef run(point, context):\n"
     head += "    print('this is evaluation', context.id, flush=True)\n"
     for name, body in bodies.items():
         (site.home / f"{name}.py").write_text(head + body)

@@ -1,5 +1,7 @@
 """Whatever a run function does to itself costs one evaluation, and what it prints is kept apart."""
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(60)]
@@ -111,3 +113,88 @@ def test_everything_fails(campaign, evaluations):
     assert [evaluation.state for evaluation in evaluations().values()] == ["FAILED"] * 6
     assert "no evaluation has succeeded" in job.stdout
     assert "exit status 3" in job.stdout
+
+
+# Starts processes of every kind, among them an MPI job, and waits.
+FAMILY = """\
+import subprocess
+
+def run(point, context):
+    if context.id > 0:
+        return 1.0
+    subprocess.Popen(["sleep", "317"])
+    os.system("sleep 317 & setsid sleep 317 &")
+    if os.fork() == 0:
+        os.setsid()
+        os.fork() and os._exit(0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.execlp("sleep", "sleep", "317")
+    subprocess.run(["mpirun", "-n", "2", "sleep", "317"])
+"""
+NUM_SLEEPING = 6
+
+
+def sleeping(job):
+    """The processes that user code has started and that only wait."""
+    found = []
+    for pid in job.processes():
+        try:
+            found += [pid] if Path(f"/proc/{pid}/comm").read_text() == "sleep\n" else []
+        except FileNotFoundError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("evaluator", ["mpi", "serial", "subprocess"], ids=["ranks", "serial", "subprocess"])
+def test_nothing_is_left_of_an_evaluation_that_took_too_long(evaluator, campaign, evaluations, until):
+    words = ["--max-evals", "3", "--evaluator", evaluator, "--eval-timeout-minutes", "0.08"]
+    job = campaign(FAMILY, *words, ranks=3 if evaluator == "mpi" else None)
+    until(lambda: len(sleeping(job)) == NUM_SLEEPING, 30, "not all have begun")
+    assert job.wait(40) == 0, job.stderr
+    assert [evaluations()[id].state for id in range(3)] == ["TIMEOUT", "DONE", "DONE"]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "name", "receiver"),
+    [
+        (3, "SIGUSR1", "the launcher"),
+        (3, "SIGTERM", "the launcher"),
+        (3, "SIGKILL", "the launcher"),
+        (3, "SIGKILL", "the workers"),
+        (None, "SIGTERM", "the launcher"),
+        (None, "SIGKILL", "the launcher"),
+    ],
+)
+def test_nothing_is_left_of_a_job_that_is_ended(ranks, name, receiver, campaign, until, send):
+    job = campaign(FAMILY, "--max-evals", "1", ranks=ranks)
+    until(lambda: len(sleeping(job)) == NUM_SLEEPING, 30, "not all have begun")
+    waiting = sleeping(job)
+    workers = [
+        pid
+        for pid, environment in job.processes().items()
+        if environment.get("OMPI_COMM_WORLD_RANK") in ("1", "2") and pid not in waiting  # no ranks of the other job
+    ]
+    for pid in [job.process.pid] if receiver == "the launcher" else workers:
+        send(pid, name)
+    job.wait(30)
+
+
+@pytest.mark.parametrize(("launcher", "closed"), [("", ">&- 2>&- <&-"), ("mpirun -n 3", ">&-")])
+def test_standard_streams_may_be_closed_from_the_start(launcher, closed, durability, evaluations, tmp_path, until):
+    words = "hps-random --problem dhmpi.benchmark.hps.polynome2.Problem --run user.py --max-evals 6"
+    (tmp_path / "user.py").write_text("def run(point):\n    print('told')\n    return 1.0\n")
+    job = durability.Job(["sh", "-c", f"exec {launcher} dhmpi {words} {closed}"], tmp_path)
+    try:
+        assert job.process.wait(40) == 0
+        until(lambda: not job.processes(), 10, "its processes did not end")
+    finally:
+        job.kill()
+    assert [evaluation.state for evaluation in evaluations().values()] == ["DONE"] * 6
+    assert [path.read_text() for path in (tmp_path / "results.h5.files").iterdir()] == ["told\n"] * 6
+
+
+def test_hostile_evaluations_cost_nothing_but_themselves(hostile, tmp_path):
+    """One of each kind, in the children of worker ranks."""
+    report = hostile.campaign("mpi", 2 * len(hostile.DEEDS), tmp_path, hostile.DEEDS)
+    assert report.wrong == []
+    assert report.left == []

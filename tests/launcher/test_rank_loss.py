@@ -7,7 +7,8 @@ pytestmark = [pytest.mark.launcher, pytest.mark.timeout(60)]
 RUN = """\
 def run(point, context):
     if context.id == 5 and not (here / "killed").exists():
-        (here / "pids.new").write_text(f"{os.getpid()} {os.getppid()}")
+        parent = pathlib.Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1]
+        (here / "pids.new").write_text(f"{os.getpid()} {parent}")
         (here / "pids.new").rename(here / "pids")
         time.sleep(30)
     time.sleep(0.05)
@@ -21,8 +22,8 @@ def test_a_dead_rank_is_replaced_by_the_others(campaign, evaluations, tmp_path, 
     job = campaign(RUN, *words, ranks=4, launcher_options=["--with-ft", "ulfm"])
     until((tmp_path / "pids").exists, 20, "it did not get there")
     (tmp_path / "killed").touch()
-    own, parent = map(int, (tmp_path / "pids").read_text().split())
-    send(own if isolation == "inline" else parent, "SIGKILL")
+    own, grandparent = map(int, (tmp_path / "pids").read_text().split())
+    send(own if isolation == "inline" else grandparent, "SIGKILL")
     assert job.wait(30) == 0, job.stderr
     assert "is no longer used: it is gone" in job.stderr
     assert "20 evaluations are complete" in job.stdout
