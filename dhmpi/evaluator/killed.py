@@ -12,7 +12,7 @@ from dhmpi.evaluation import Evaluation, State
 # How long after such a death the end of the job is still expected [s]. Whoever ends a job signals its processes one by
 # one, in any order, and those of other nodes a little later.
 MOMENT = 2.0
-# What `process.epitaph` begins with.
+# What `supervisor.epitaph` begins with.
 EPITAPH = re.compile(r"the process was killed by signal (\d+) ")
 
 

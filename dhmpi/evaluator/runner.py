@@ -189,7 +189,7 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         id: Of the evaluation.
     """
     try:
-        answered, state, objective, started, ended, error, extra, _, printed = message  # it has no warnings
+        answered, state, objective, started, ended, error, extra, printed = message
     except (TypeError, ValueError):
         return None
     if answered != id or state not in (State.DONE, State.FAILED):

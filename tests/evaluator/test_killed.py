@@ -7,7 +7,7 @@ from dhmpi.environ import END_SIGNALS
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator, killed
 from dhmpi.evaluator.killed import MOMENT, Killed
-from dhmpi.evaluator.process import epitaph
+from dhmpi.evaluator.supervisor import epitaph
 
 
 class Clock:

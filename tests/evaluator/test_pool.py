@@ -314,7 +314,7 @@ class TestHostileChild:
     def test_a_log_that_cannot_be_written_costs_the_log(self, hostile, files, caplog):
         files.write_text("no directory")
         assert evaluate(hostile, do="print('told')", x=1).objective == 1
-        assert "what evaluation 0 has printed is lost" in caplog.text
+        assert "its log could not be written: File exists" in caplog.text
 
 
 class TestScripts:
