@@ -9,40 +9,29 @@ nothing.
 
 import argparse
 import io
+import multiprocessing
 import os
+import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from dhmpi import results, views
+from dhmpi import cli, compose, compose_agents, results, views  # noqa: F401  # loaded before the processes are made
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore
+from dhmpi.results import Metadata, ResultsStore, ownership, snapshot, store  # noqa: F401  # likewise
 from dhmpi.results.schema import PolicyRow
 
+FORK = multiprocessing.get_context("fork")
 NUM_EVALS = 30
 CONTENDERS = 3
-# What a contender has to wait for, so that all of them are loaded when they start; and a host's name of its own.
-CONTENDER = """
-import platform, sys
-import h5py, numpy, tqdm
-from dhmpi import cli, compose, compose_agents, results
-from dhmpi.results import ownership, snapshot, store
-host, patience = sys.argv[1:3]
-if host:
-    platform.node = lambda: host
-    ownership.PATIENCE, ownership.LOOK_INTERVAL, store.BEAT_INTERVAL = float(patience), 0.05, float(patience) / 8
-print("ready", flush=True)
-sys.stdin.readline()
-sys.exit(cli.main(sys.argv[3:]))
-"""
 RUN = "import time\n\ndef run(point):\n    time.sleep(0.02)\n    return point['x1']\n"
 PROBLEM = "dhmpi.benchmark.hps.rosen2.Problem"
 OUTPUT = "results.h5"
@@ -55,50 +44,50 @@ BAD = (*WORDS[3:], "hung", "crashed")
 PATIENCE_READING = 10  # s
 
 
-def contender(directory: Path, *words: str, host: str = "") -> subprocess.Popen[str]:
-    """Start a process that is about to run a campaign."""
+def contend(directory: Path, words: list[str], host: str, number: int, start: Callable[[], object]) -> None:
+    """Run a campaign in a process of its own, which has everything loaded, as soon as all others are ready too."""
+    os.chdir(directory)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(directory.parent / f"{directory.name}.err{number}", os.O_WRONLY | os.O_CREAT), 2)
+    if host:
+        platform.node = lambda: host
+        ownership.PATIENCE, ownership.LOOK_INTERVAL = PATIENCE_ELSEWHERE, 0.05
+        store.BEAT_INTERVAL = PATIENCE_ELSEWHERE / 8
     search = ["hps-random", "--problem", PROBLEM, "--run", "run.py", "--output", OUTPUT]
     search += ["--max-evals", str(NUM_EVALS), "--isolation", "inline", "--quiet", *words]
-    return subprocess.Popen(
-        [sys.executable, "-c", CONTENDER, host, str(PATIENCE_ELSEWHERE), *search],
-        cwd=directory,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    start()
+    status = cli.main(search)
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def go(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def race(directory: Path, words: list[str], hosts: list[str]) -> list[tuple[int | None, str]]:
     """Let processes begin at the same moment; return their exit statuses and what they complained of."""
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+    barrier = FORK.Barrier(len(hosts))
+    racers = [
+        FORK.Process(target=contend, args=(directory, words, host, number, barrier.wait))
+        for number, host in enumerate(hosts)
+    ]
+    for racer in racers:
+        racer.start()
     found = []
-    for process in processes:
-        _, err = process.communicate(timeout=LIMIT)
-        found.append((process.returncode, err))
+    for number, racer in enumerate(racers):
+        racer.join(LIMIT)
+        racer.kill()
+        found.append((racer.exitcode, (directory.parent / f"{directory.name}.err{number}").read_text()))
     return found
 
 
-def left_behind(directory: Path, host: str = "") -> None:
+def left_behind(directory: Path, host: str) -> None:
     """Leave what a campaign leaves that is killed."""
-    process = contender(directory, host=host)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    process.stdout.readline()
-    process.stdin.write("\n")
-    process.stdin.flush()
+    victim = FORK.Process(target=contend, args=(directory, [], host, 0, time.monotonic))
+    victim.start()
     end = time.monotonic() + LIMIT
     while not (directory / f"{OUTPUT}.journal").exists() and time.monotonic() < end:
         time.sleep(0.005)
     time.sleep(0.1)
-    process.kill()
-    process.communicate()
+    victim.kill()
+    victim.join()
 
 
 def trial(kind: str, directory: Path) -> str:
@@ -117,8 +106,8 @@ def trial(kind: str, directory: Path) -> str:
     words = {"new": [], "overwrite": ["--overwrite"]}.get(kind, ["--resume"])
     if kind != "new":
         left_behind(directory, "nid-dead" if kind == "elsewhere" else "")
-    ended = go([contender(directory, *words, host=host) for host in hosts])
-    statuses = sorted(status for status, _ in ended)
+    ended = race(directory, words, hosts)
+    statuses = sorted(-1 if status is None else status for status, _ in ended)
     losers = [err for status, err in ended if status]
     if statuses != [0] + [2] * (CONTENDERS - 1):
         return f"one must survive, got the exit statuses {statuses}: {losers}"
@@ -139,8 +128,10 @@ def starts(num: int) -> tuple[Counter[str], list[str]]:
     kinds = ("new", "overwrite", "resume", "elsewhere")
     for number in range(num):
         kind = kinds[number % len(kinds)]
-        with tempfile.TemporaryDirectory() as directory:
-            fault = trial(kind, Path(directory))
+        with tempfile.TemporaryDirectory() as parent:
+            place = Path(parent) / "campaign"
+            place.mkdir()
+            fault = trial(kind, place)
         if fault:
             faults.append(f"{kind}: {fault}")
         else:
@@ -154,21 +145,21 @@ def starts(num: int) -> tuple[Counter[str], list[str]]:
 def sample(path: Path) -> None:
     """Write a campaign in which there is something of everything."""
     space = {"x": (0.0, 1.0), "n": (1, 9), "act": ["relu", None, 3], "name": ["a", "\u00e9"], "flag": [True, False]}
-    store = ResultsStore.create(path, Metadata("ppo-async", "pkg.Problem", space, {"num": 3}, 42, 1e9, "0.1.0", ["a"]))
-    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", started=1e9)
+    kept = ResultsStore.create(path, Metadata("ppo-async", "pkg.Problem", space, {"num": 3}, 42, 1e9, "0.1.0", ["a"]))
+    kept.begin_run(3, ["nid0", "nid1"], "rank 0 searches", started=1e9)
     states = (State.DONE, State.DONE, State.FAILED, State.TIMEOUT, State.CANCELLED)
     for id in range(60):
         point = {"x": id / 60, "n": id % 9 + 1, "act": space["act"][id % 3], "name": "\u00e9", "flag": id % 2 == 0}
-        store.submitted([Evaluation(id, point, submitted=1e9 + id)])
+        kept.submitted([Evaluation(id, point, submitted=1e9 + id)])
         state = states[id % len(states)]
         error, extra = ("Traceback: no", {}) if state is State.FAILED else ("", {"loss": id / 7})
         objective = id / 3 if state is State.DONE else None
-        store.finished([Evaluation(id, point, objective, state, None, 1e9 + id, 1e9 + id + 1, 1, "nid0", error, extra)])
-    store.learned([[1.0, *map(float, range(id, id + len(PolicyRow._fields) - 1))] for id in range(5)])
+        kept.finished([Evaluation(id, point, objective, state, None, 1e9 + id, 1e9 + id + 1, 1, "nid0", error, extra)])
+    kept.learned([[1.0, *map(float, range(id, id + len(PolicyRow._fields) - 1))] for id in range(5)])
     arrays = {name: np.arange(40, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
-    store.keep_policy(arrays, 5)
-    store.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})
-    store.close("the end", complete=True)
+    kept.keep_policy(arrays, 5)
+    kept.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})
+    kept.close("the end", complete=True)
 
 
 def told(path: Path) -> tuple[str, str]:

@@ -190,9 +190,9 @@ def _surrogate(statistics: Mapping[str, Any]) -> str:
 
 def _models(results: Results) -> str:
     """Return how many points came from models, and how old these were; nothing for a search without any."""
-    if not any(each.origin.fitted for each in results.evaluations):
-        return ""
     use = model_use(results.evaluations)
+    if use.num_points == use.num_without and not results.metadata.statistics.get("points_without_model"):
+        return ""
     ages = f"models did not know {use.median_age:.0f} of the results (median; at most {use.largest_age})"
     return f"{use.num_without} of {use.num_points} points without a model; {ages}"
 

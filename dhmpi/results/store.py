@@ -359,6 +359,6 @@ def _require_writable(path: Path) -> None:
     token = uuid.uuid4().hex
     try:
         os.close(open_new(path, token))
-        temporary(path, token).unlink()
+        temporary(path, token).unlink(missing_ok=True)  # somebody may have become the writer, and swept it away
     except OSError as error:
         raise unwritable(path, error) from error

@@ -38,7 +38,7 @@ class Sampler:
     """
 
     def __init__(self, space: Space, seed: int, draw: Draw = independent) -> None:
-        self._space = space
+        self._space, self._seed = space, seed
         self._rng = np.random.default_rng(seed)
         self._draw = draw
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
@@ -46,17 +46,20 @@ class Sampler:
 
     def draw(self, seen: Collection[Hashable]) -> Point | None:
         """Return the next point whose key is not among the seen ones, or None if there is none left."""
-        misses = 0
-        while True:
+        size = self._space.size
+        # Where most has been seen, looking for what is left is faster than hitting it by chance. What is found depends
+        # on nothing but what has been seen: whoever resumes has not drawn what was drawn before.
+        if size is not None and 2 * len(seen) > size:
+            return self._left(seen)
+        for _ in range(HOPELESS + len(seen)):
             point = self._next()
-            misses += 1
             if self._space.key(point) not in seen:
                 return point
-            # In a nearly exhausted space, looking for what is left is faster than hitting it by chance.
-            if misses >= LARGEST_BLOCK and self._space.size is not None and len(seen) * 2 > self._space.size:
-                return self._space.unseen(seen, self._rng)
-            if misses >= HOPELESS:  # a range between which hardly any number lies, on the scale of its prior
-                return None if self._space.size is None else self._space.unseen(seen, self._rng)
+        # A range between which hardly any number lies, on the scale of its prior.
+        return None if size is None else self._left(seen)
+
+    def _left(self, seen: Collection[Hashable]) -> Point | None:
+        return self._space.unseen(seen, np.random.default_rng((self._seed, len(seen))))
 
     def _next(self) -> Point:
         if not self._block:

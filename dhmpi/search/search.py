@@ -146,6 +146,8 @@ class Search(ABC):
         Raises:
             OptionError: `num` is no integer of at least 0.
         """
+        if isinstance(num, str):  # elsewhere a text may stand for a number, since people type it
+            raise OptionError(f"num must be an integer of at least 0, got {num!r}")
         num = integer(0)("num", num)
         found: list[Proposal] = []
         self.is_waiting = False

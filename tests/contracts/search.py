@@ -181,7 +181,7 @@ class SearchContract:
         second.resume(5, evaluations)
         assert second.ask(1) == whole.ask(1)
 
-    @pytest.mark.parametrize("num", [2.5, -1, "many", True, None])
+    @pytest.mark.parametrize("num", [2.5, -1, "2", True, None])
     def test_a_number_of_points_is_an_integer(self, make, num):
         search = make(mixed_problem())
         with pytest.raises(OptionError, match="num must be an integer of at least 0, got"):

@@ -9,7 +9,7 @@ import pytest
 from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, ResultsStore, ownership, read
-from dhmpi.results.files import put_in_place
+from dhmpi.results.files import open_new, put_in_place
 from dhmpi.results.owner import Owner
 from dhmpi.results.ownership import Ownership, Sight, claim_path, require_free
 
@@ -207,6 +207,21 @@ def test_a_predecessor_in_the_middle_of_writing_puts_nothing_in_place(path, monk
     second.commit(time.monotonic() + 2)
     assert len(read(path).evaluations) == 1
     second.close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+def test_the_trial_file_of_a_newcomer_may_be_swept_away(path, monkeypatch):
+    def beaten(where, token):
+        """Let somebody else become the writer right after the newcomer has made its file."""
+        opened = open_new(where, token)
+        monkeypatch.undo()
+        firsts.append(ResultsStore.create(path, METADATA))
+        return opened
+
+    firsts = []
+    monkeypatch.setattr("dhmpi.results.store.open_new", beaten)
+    ResultsStore.check(path)
+    firsts[0].close("end")
     assert os.listdir(path.parent) == ["results.h5"]
 
 

@@ -10,6 +10,7 @@ from dhmpi.search.sampling import spread
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.3
 SHORTEST = 0.2  # share of the difference of two parents
+LARGEST_LISTED = 100_000  # points of a space
 
 
 class Candidates:
@@ -72,6 +73,25 @@ class Candidates:
         left = scores + penalty
         smallest = float(left.min())
         return int((left <= smallest + 1e-9 * abs(smallest) + 1e-14).argmax()) if self.num_left else -1
+
+
+def left(encoding: Encoding, rng: np.random.Generator, known: Matrix, num: int) -> Matrix:
+    """Return units of up to `num` points that are not known, in any order, shape (at most num, num_dimensions).
+
+    None if there are infinitely many, or too many to be looked through.
+
+    Args:
+        encoding: The encoding of the rows.
+        rng: Where the order is drawn from.
+        known: Rows of the known points, shape (num_known, num_columns).
+        num: How many.
+    """
+    size = encoding.space.size
+    if size is None or size > LARGEST_LISTED:
+        return np.empty((0, len(encoding.space.dimensions)))
+    rows, taken = encoding.every_row(), {row.tobytes() for row in known}
+    unknown = np.array([row.tobytes() not in taken for row in rows])
+    return encoding.units(rng.permutation(rows[unknown])[:num])
 
 
 def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int, is_smooth: bool = True) -> Matrix:

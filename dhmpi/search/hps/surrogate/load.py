@@ -83,8 +83,8 @@ class Load:
         self.num_polished = 0
         self.pace = PACES[0]
 
-    def choose(self, num_workers: int | None) -> None:
-        """Set the pace.
+    def choose(self, num_workers: int | None) -> bool:
+        """Set the pace; return whether a proposal will probably keep to the budget.
 
         Args:
             num_workers: How many workers would wait; None without a clock.
@@ -97,7 +97,11 @@ class Load:
         for self.pace in PACES:  # the last one if nothing fits: it serves most
             cost = self.pace.seconds * slowness
             if cost * self.pace.batch <= self._ask_budget and cost * demand <= MOST_BUSY:
-                return
+                return True
+        if cost * self.pace.batch <= self._ask_budget:
+            return True
+        self._slowness -= NEWEST * self._slowness  # or it would never be tried again
+        return False
 
     def repeat(self, name: str, num_polished: int) -> None:
         """Set a pace that was chosen before, and how far a proposal had got with it."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from dhmpi.search.hps.surrogate.archive import Scale
 from dhmpi.search.hps.surrogate.boosting import Boosting
-from dhmpi.search.hps.surrogate.candidates import Candidates, draw
+from dhmpi.search.hps.surrogate.candidates import Candidates, draw, left
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import feasibility
 from dhmpi.search.hps.surrogate.forest import Forest
@@ -72,7 +72,9 @@ def _candidates(task: Task, objectives: Matrix, learner: Learner) -> Candidates:
     rng = np.random.default_rng((task.seed, task.num, task.block))
     num_parents = min(learner.num_parents, max(int(np.isfinite(objectives).sum()), 1))
     parents = task.rows[np.argsort(objectives, kind="stable")[:num_parents]]  # failures come last
-    units = draw(task.encoding, rng, parents, learner.num_candidates, learner.is_smooth)
+    units, size = draw(task.encoding, rng, parents, learner.num_candidates, learner.is_smooth), task.encoding.space.size
+    if size is not None and len(units) < size < 2 * len(task.rows):  # few of them are new
+        units = left(task.encoding, rng, task.rows, learner.num_candidates)
     candidates = Candidates(task.encoding, units)
     if task.encoding.space.size is not None:  # points of a range of real numbers are never drawn twice
         candidates.known(task.rows[: task.num])

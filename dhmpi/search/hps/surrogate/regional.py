@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dhmpi.benchmark.space import Categorical, Real, Space
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.candidates import left
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load import Load
@@ -120,8 +121,11 @@ class RegionalProposer(Proposer[Surfaces]):
                 self._queue = []  # a campaign that was resumed had none
         point = self._queued(seen)
         if point is None:
-            if self._wanted is None:
-                self._load.choose(self.refits.num_workers if self.refits.is_timed else None)
+            is_possible = self._wanted is not None or self._load.choose(
+                self.refits.num_workers if self.refits.is_timed else None
+            )
+            if not is_possible and self._options.ask_budget is not None:
+                return None  # it is a hard limit
             with self._load.measured():
                 point = self._search(self._surfaces, seen)
         return point
@@ -162,8 +166,15 @@ class RegionalProposer(Proposer[Surfaces]):
         is_far = bool(rng.random() < FAR_SHARE)
         point = self._look(self._outlook(surfaces, rng, is_far), rng, seen, MOST_TRIED)
         if point is None:  # what is best there is known already
-            point = self._look(self._outlook(surfaces, rng, is_far=True), rng, seen, None)
+            outlook = self._outlook(surfaces, rng, is_far=True)
+            point = self._look(outlook, rng, seen, None) or self._look_at_the_rest(outlook, rng, seen)
         return point
+
+    def _look_at_the_rest(self, outlook: Outlook, rng: np.random.Generator, seen: Collection[Hashable]) -> Point | None:
+        """Return the best of the points that are left, in a space that can be looked through."""
+        known = np.concatenate([self._archive.rows, *(row[None] for row in self._pending.values())])
+        units = left(self._encoding, rng, known, self._load.pace.effort.num_candidates)
+        return self._look(outlook._replace(units=units), rng, seen, None) if len(units) else None
 
     def _look(
         self, outlook: Outlook, rng: np.random.Generator, seen: Collection[Hashable], most_tried: int | None
