@@ -209,6 +209,9 @@ class Output:
             The last 2,000 characters.
         """
         begin, size = self._begin, self._size()
+        if not size:
+            self._begin = 0
+            return ""
         self._begin = size if end is None else max(begin, min(end, size))
         tail = self._tail(begin, self._begin) if begin < self._begin else ""
         if tail:
