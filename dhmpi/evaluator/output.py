@@ -55,6 +55,9 @@ class Output:
         """
         self.trouble = ""
         begin, size = self._begin, self._size()
+        if not size:
+            self._begin = 0
+            return ""
         self._begin = size if end is None else max(begin, min(end, size))
         tail = self._tail(begin, self._begin) if begin < self._begin else ""
         if tail and is_kept:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -160,7 +161,7 @@ class Supervisor:
         """
         self.open()
         with contextlib.ExitStack() as stack:
-            order = stack.enter_context(open(os.memfd_create("order"), "w+b"))
+            order = stack.enter_context(tempfile.TemporaryFile())  # no message holds what an environment may
             marshal.dump((list(words), dict(environment)), order)
             order.flush()
             order.seek(0)
