@@ -43,7 +43,7 @@ class Printer:
             OutputError: It cannot be written.
         """
         stream = sys.stdout
-        if stream is None:
+        if stream is None or sys.__stdout__ is None:  # what it leads to then is a stand-in
             raise OutputError("standard output must be open to be written, got it closed")
         encoding = getattr(stream, "encoding", None) or "utf-8"
         with _explained():

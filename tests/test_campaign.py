@@ -473,8 +473,9 @@ def test_results_are_taken_in_while_a_model_is_not_ready(tmp_path):
 def test_a_signal_ends_a_campaign_that_waits_for_a_model(tmp_path):
     search, stop = waiting(10**9), StopRequest()
     made, _ = campaign(tmp_path, search, FakeEvaluator(1), stop=stop)
-    search._is_ready = lambda timeout: stop._handle(signal.SIGUSR1, None) or False
-    assert made.run() == "stopped by SIGUSR1"
+    search._is_ready = lambda timeout: signal.raise_signal(signal.SIGUSR1) or False
+    with stop:
+        assert made.run() == "stopped by SIGUSR1"
 
 
 def test_a_search_that_learns_has_no_more_pending_than_workers(tmp_path):

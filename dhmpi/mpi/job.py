@@ -141,9 +141,8 @@ class Job:
         self._campaign = 0
         self._open: dict[int, Conversation] = {}
         self._early: list[Message] = []  # of campaigns, or groups, that have not begun here
-        self._reached: dict[
-            int, float
-        ] = {}  # rank -> the latest campaign that it has spoken of; infinite if it has left
+        # The latest campaign that each rank has spoken of; infinite if it has left.
+        self._reached: dict[int, float] = {}
         self._dead: set[int] = set()
         self._ended: set[int] = set()
         self._stuck: set[int] = set()
