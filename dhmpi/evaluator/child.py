@@ -25,7 +25,7 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.executor import BATCH_TIME, Executor, Setup
 from dhmpi.evaluator.output import Output
-from dhmpi.evaluator.process import LOOK_INTERVAL, Verdict
+from dhmpi.evaluator.process import LOOK_INTERVAL, Begin, Verdict
 from dhmpi.evaluator.runner import Outcome, Task, read_answer
 from dhmpi.evaluator.supervisor import GRACE, Supervisor, interpreter
 from dhmpi.plain import dumps, loads
@@ -51,7 +51,7 @@ class ChildExecutor(Executor):
         self._loaded_once = False
         self._is_stopping = False
         self._verdict: Verdict | None = None
-        self._started = 0.0
+        self._begin_of_task = Begin.now()
         self._deadline = math.inf
 
     @property
@@ -80,7 +80,7 @@ class ChildExecutor(Executor):
             self._supervisor.start(words, None, environ.child_environment(), (commands, answers))
             self._pipes.watch(self._supervisor.descriptor)
         except OSError as error:
-            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.time())
+            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
         self._pipes.close_child_ends()
         self._pipes.send(order)
 
@@ -116,7 +116,7 @@ class ChildExecutor(Executor):
         outcomes = []
         if self._num_sent:
             if self._verdict is not None:
-                outcomes = [self._verdict.outcome(self._tasks.popleft(), self._started)]
+                outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
             self._num_sent, self._deadline = 0, math.inf
             self._supervisor.stop()
         return outcomes + self._cancelled()
@@ -157,7 +157,7 @@ class ChildExecutor(Executor):
     def _start_clock(self) -> None:
         """The next task begins."""
         if self._num_sent:
-            self._started = time.time()
+            self._begin_of_task = Begin.now()
         if self._setup.timeout is not None:
             self._deadline = time.monotonic() + self._setup.timeout if self._num_sent else math.inf
 
@@ -215,7 +215,7 @@ class ChildExecutor(Executor):
         """Have the child ended, for the fault of the running task."""
         self._deadline = math.inf
         if self._verdict is None and self._supervisor.is_running:
-            self._verdict = Verdict(state, error, time.time())
+            self._verdict = Verdict(state, error, time.monotonic())
             self._supervisor.stop()
 
     def _conclude(self) -> list[Outcome]:
@@ -234,7 +234,7 @@ class ChildExecutor(Executor):
             raise LoadError(f"the run function could not be loaded: {verdict.error}", self._output.last())
         outcomes = []
         if is_to_blame and self._tasks:
-            outcomes = [self._output.explain(verdict.outcome(self._tasks.popleft(), self._started))]
+            outcomes = [self._output.explain(verdict.outcome(self._tasks.popleft(), self._begin_of_task))]
         else:
             self._output.clear()
         if self._tasks or outcomes:

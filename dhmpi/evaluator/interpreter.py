@@ -4,7 +4,6 @@ import math
 import os
 import sys
 import tempfile
-import time
 from typing import Any
 
 from dhmpi import environ
@@ -100,7 +99,8 @@ class InterpreterExecutor(ProcessExecutor):
             error = f"only the process's answers may go into its file for the worker, got {garbage!r:.120}"
         else:
             error = f"{answers['error']}\n{answers['details']}" if "error" in answers else str(ending)
-        return Outcome(task.id, State.FAILED, None, self._started, time.time(), error.rstrip())
+        begin = self._begin_of_task
+        return Outcome(task.id, State.FAILED, None, begin.time, begin.time_of(ending.reading), error.rstrip())
 
     def _end(self) -> list[Outcome]:
         if self.ready:

@@ -16,27 +16,48 @@ from dhmpi.evaluator.supervisor import Ending, Supervisor
 LOOK_INTERVAL = 0.5
 
 
+class Begin(NamedTuple):
+    """When something began, by two clocks: durations are those of the one that nobody sets.
+
+    Attributes:
+        time: In seconds since 1970-01-01 UTC.
+        reading: Of the monotonic clock [s].
+    """
+
+    time: float
+    reading: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return this moment."""
+        return cls(time.time(), time.monotonic())
+
+    def time_of(self, reading: float) -> float:
+        """Return a later reading of the monotonic clock as seconds since 1970-01-01 UTC."""
+        return self.time + max(0.0, reading - self.reading)
+
+
 class Verdict(NamedTuple):
     """Why there is or will be no outcome of a task's own.
 
     Attributes:
         state: What becomes of the evaluation.
         error: Why.
-        ended: When that was decided [s since 1970-01-01 UTC].
+        reading: When that was decided [s, monotonic clock].
     """
 
     state: State
     error: str
-    ended: float
+    reading: float
 
     @classmethod
     def of(cls, ending: Ending) -> Self:
         """Return what becomes of a task whose process has ended by itself."""
-        return cls(State.FAILED, str(ending), ending.time)
+        return cls(State.FAILED, str(ending), ending.reading)
 
-    def outcome(self, task: Task, started: float) -> Outcome:
-        """Return what is known of a task that has begun at `started`."""
-        return Outcome(task.id, self.state, None, started, self.ended, self.error)
+    def outcome(self, task: Task, begin: Begin) -> Outcome:
+        """Return what is known of a task that has begun then."""
+        return Outcome(task.id, self.state, None, begin.time, begin.time_of(self.reading), self.error)
 
 
 class ProcessExecutor(Executor):
@@ -54,7 +75,7 @@ class ProcessExecutor(Executor):
         self._has_begun = False  # whether there is a process for the first task, or one that loads
         self._verdict: Verdict | None = None
         self._is_stopping = False
-        self._started = self._begun = 0.0  # the running task [s since 1970-01-01 UTC], and by the monotonic clock
+        self._begin_of_task = Begin.now()
 
     @abstractmethod
     def _launch(self, task: Task) -> None:
@@ -74,7 +95,7 @@ class ProcessExecutor(Executor):
 
     def _deadline(self) -> float:
         """Return when the running process must be stopped [s, monotonic clock]."""
-        return math.inf if self._setup.timeout is None else self._begun + self._setup.timeout
+        return math.inf if self._setup.timeout is None else self._begin_of_task.reading + self._setup.timeout
 
     def _has_outcome(self) -> bool:
         """Whether the outcome is known although the process may still be running."""
@@ -140,18 +161,18 @@ class ProcessExecutor(Executor):
             return
         self._output.clear()  # of what a cancelled one has said at last
         self._has_begun = True
-        self._started, self._begun = time.time(), time.monotonic()
+        self._begin_of_task = Begin.now()
         try:
             self._launch(self._tasks[0])
         except (OSError, ValueError) as error:
-            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.time())
+            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
 
     def _stop_late(self) -> None:
         """Stop a process whose time is over."""
         if self._verdict is None and self._supervisor.is_running and not self._has_outcome():
             limit = self._setup.timeout
             error = "" if limit is None else f"ran longer than {limit:g} s"
-            self._verdict = Verdict(State.TIMEOUT, error, time.time())
+            self._verdict = Verdict(State.TIMEOUT, error, time.monotonic())
         self._supervisor.stop()
 
     def _cancel_first(self) -> list[Outcome]:
@@ -167,7 +188,7 @@ class ProcessExecutor(Executor):
     def _end(self) -> list[Outcome]:
         """Account for a process that has ended, or could not start."""
         task, verdict = self._tasks.popleft(), self._verdict
-        outcome = verdict.outcome(task, self._started) if verdict else self._judge(task, self._supervisor.ending)
+        outcome = verdict.outcome(task, self._begin_of_task) if verdict else self._judge(task, self._supervisor.ending)
         outcome = self._output.explain(outcome)
         self._clean()
         self._has_begun, self._verdict = False, None

@@ -186,7 +186,9 @@ class ProgramExecutor(ProcessExecutor):
         has_failed = ending.problem or ending.status
         objective, error = (None, _epitaph(ending)) if has_failed else self._objective()
         state = State.FAILED if objective is None else State.DONE
-        return Outcome(task.id, state, objective, self._started, ending.time, error)
+        return Outcome(
+            task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error
+        )
 
     def _objective(self) -> tuple[float | None, str]:
         """Return the objective that has been printed, or None with a sentence that says what was wrong."""

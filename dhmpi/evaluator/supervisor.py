@@ -53,13 +53,13 @@ class Ending(NamedTuple):
 
     Attributes:
         status: Its exit status, or the negative number of the signal that has killed it.
-        time: When that was noticed [s since 1970-01-01 UTC].
+        reading: When that was noticed [s, monotonic clock].
         problem: Why it could not start, or why nothing is known of its end; empty otherwise.
         errno: The number of the error that kept it from starting, or 0.
     """
 
     status: int
-    time: float
+    reading: float
     problem: str = ""
     errno: int = 0
 
@@ -106,7 +106,7 @@ class Supervisor:
     @property
     def ending(self) -> Ending:
         """How the process has ended that was started last."""
-        return self._ending or Ending(0, time.time(), "the process has not ended")
+        return self._ending or Ending(0, time.monotonic(), "the process has not ended")
 
     def open(self) -> None:
         """Start the supervisor, unless it is there.
@@ -208,10 +208,10 @@ class Supervisor:
             self._alone = b"%d " % self._pid
         elif word == FAILED:
             number, reason = int(details[0]), f"[Errno {details[0]}] {details[1]}" if details[0] else details[1]
-            self._ending = Ending(127, time.time(), f"a process must start, got {reason}", number)
+            self._ending = Ending(127, time.monotonic(), f"a process must start, got {reason}", number)
             self._expect_end()
         elif word == ENDED:
-            self._ending = self._ending or Ending(int(details[0]), time.time())
+            self._ending = self._ending or Ending(int(details[0]), time.monotonic())
             self._expect_end()
         elif word == GONE:
             self._is_active = False
@@ -221,7 +221,7 @@ class Supervisor:
 
     def _give_up(self, problem: str) -> None:
         """Do without a supervisor that is gone or does not answer: end what is known."""
-        self._ending = self._ending or Ending(-signal.SIGKILL, time.time(), problem)
+        self._ending = self._ending or Ending(-signal.SIGKILL, time.monotonic(), problem)
         self._is_active = False
         self._forget()
         if self._pid:
