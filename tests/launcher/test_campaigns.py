@@ -24,7 +24,9 @@ protocol.SILENCE_LIMIT, protocol.SILENCE_CHECK_INTERVAL, protocol.ALIVE_INTERVAL
 def run(point, context):
     if context.id == 3 and "{inside}" and not os.path.exists("mishap"):
         open("mishap", "w").close()
-        os.kill(os.getppid(), signal.{inside})
+        with open(f"/proc/{{os.getppid()}}/stat") as stat:  # of the supervisor, whose parent is the rank
+            rank = int(stat.read().rpartition(")")[2].split()[1])
+        os.kill(rank, signal.{inside})
     time.sleep(0.01)
     return 1.0
 

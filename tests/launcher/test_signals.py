@@ -225,7 +225,7 @@ def test_a_signal_to_every_process_fails_nothing(order, hanging, send, evaluatio
         time.sleep(0.02)
     job.wait(STOP_TIME)
     found = by_state(evaluations())
-    assert found.pop("DONE") == DONE[3]
+    assert found.pop("DONE") >= DONE[3]  # a worker whose child has died before the end came may have gone on
     assert set(found) <= {"CANCELLED", "RUNNING"}
     complete(job)
 
