@@ -18,7 +18,7 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from itertools import product, repeat
@@ -31,7 +31,7 @@ import numpy as np
 import tables
 from functions import Function
 from peers import PEERS, dhmpi_search, make, version
-from quality import Line, read
+from quality import Line, name_list, read
 from virtual_time import Asked, Clock, Simulation
 
 from dhmpi.search.hps.ambs import AMBS
@@ -237,23 +237,12 @@ def _tasks(arguments: argparse.Namespace) -> list[Task]:
     ]
 
 
-def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"must be known, got {name!r}; choose from {', '.join(known)}")
-        return names
-
-    return parse
-
-
 def main() -> None:
     """Run, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, metavar="FILE.jsonl")
-    parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--functions", type=_names(NAMES), default=list(NAMES), help="and tables, in this order")
+    parser.add_argument("--contenders", type=name_list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument("--functions", type=name_list(NAMES), default=list(NAMES), help="and tables, in this order")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--evals", type=int, default=100)
     parser.add_argument("--workers", type=int, default=8)

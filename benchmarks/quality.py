@@ -121,7 +121,9 @@ def run(path: Path, tasks: Iterable[tuple[Any, ...]], jobs: int) -> None:
         print(f"{line['contender']} {line['function']} {line['seed']}: {line['seconds']:.1f} s, {regret}", flush=True)
 
 
-def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
+def name_list(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a parser of names, separated by commas, all of which must be known."""
+
     def parse(text: str) -> list[str]:
         names = text.split(",")
         for name in names:
@@ -136,8 +138,8 @@ def main() -> None:
     """Run, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, metavar="FILE.jsonl")
-    parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), help="in this order")
-    parser.add_argument("--functions", type=_names(NAMES), default=list(NAMES))
+    parser.add_argument("--contenders", type=name_list(CONTENDERS), default=list(CONTENDERS), help="in this order")
+    parser.add_argument("--functions", type=name_list(NAMES), default=list(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evals", type=int, default=500)
     parser.add_argument("--workers", type=int, default=32)
