@@ -119,14 +119,13 @@ def _search(command: str, words: list[str]) -> int:
     parser = Parser(f"dhmpi {command}", description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0])
     parser.add_argument(
         "--problem",
-        default=search_class.default_problem,
         help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "
-        "path/to/file.py:Problem (default: %(default)s)",
+        f"path/to/file.py:Problem (default: that in the file of --run; {search_class.default_problem} without either)",
     )
     parser.add_argument(
         "--run",
-        default=search_class.default_run,
-        help="function that evaluates a point, named likewise (default: %(default)s)",
+        help="function that evaluates a point, named likewise (default: that in the file of --problem; "
+        f"{search_class.default_run} without {'it' if search_class.default_run_fits_all else 'either'})",
     )
     parser.add_argument(
         "--evaluator",
@@ -137,7 +136,8 @@ def _search(command: str, words: list[str]) -> int:
     values = vars(parser.parse_args(words))
     options = build(CampaignOptions, values, as_flag)
     own_options: object = build(search_class.Options, values, as_flag)
-    problem, run, evaluator = values["problem"], values["run"], values["evaluator"]
+    problem, run = search_class.complete(values["problem"], values["run"], as_flag)
+    evaluator = values["evaluator"]
     if evaluator is not None:
         evaluator = choice(METHODS)("--evaluator", evaluator)
 

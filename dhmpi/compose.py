@@ -43,6 +43,7 @@ def run_search(search: Search) -> Results | None:
 
 def call_others(search: Search) -> None:
     """Let the other ranks take part in a search that they have not come across, if they wait for that."""
+    search.run_target = search.complete(search.problem_target, search.run_target, str).run
     targets = search.problem_target, search.run_target, search.evaluator_target
     job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
 

@@ -99,7 +99,7 @@ def load(target: str, default: str) -> object:
     Raises:
         LoadError: If it is not found, or its module fails.
     """
-    _make_importable(os.getcwd())
+    make_importable(os.getcwd())
     location, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
     if location.endswith(".py"):
         module, label = _load_file(location), location
@@ -177,7 +177,7 @@ def _load_file(text: str) -> ModuleType:
             raise LoadError(f"file {text!r} must exist, got no directory {str(path.parent)!r}; correct the path")
         names = [other.name for other in path.parent.glob("*.py")]
         raise LoadError(f"file {text!r} must exist, got none; {did_you_mean(path.name, names)}")
-    _make_importable(str(path.parent))
+    make_importable(str(path.parent))
     name = _name_of_file(path)
     if name in sys.modules:
         return sys.modules[name]
@@ -213,10 +213,11 @@ def _execute(name: str, path: Path) -> ModuleType:
     return module
 
 
-def _make_importable(directory: str) -> None:
+def make_importable(directory: str) -> None:
+    """Let modules be imported from a directory, those written since the last import included."""
     if directory not in sys.path:
         sys.path.insert(0, directory)
-    importlib.invalidate_caches()  # files may have been written since the last import
+    importlib.invalidate_caches()
 
 
 def _is_found_afresh(name: str, file: str) -> bool:

@@ -13,7 +13,7 @@
 # Queue debug-scaling: 2 to 31 nodes and an hour; larger jobs -q prod. Cores 0 and 52 are the system's
 # (ALCF user guides, docs/aurora/running-jobs-aurora). The site has gpu_tile_compact.sh: a tile per rank.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
-RUN=${RUN:-dhmpi.search.nas.model.run.alpha.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-nas_ppo_async.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-12}
@@ -47,7 +47,7 @@ trap CHAIN=0 TERM # somebody ends this job
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
     --depth="$DEPTH" --cpu-bind depth \
     gpu_tile_compact.sh \
-    dhmpi ppo-async --problem "$PROBLEM" --run "$RUN" \
+    dhmpi ppo-async --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

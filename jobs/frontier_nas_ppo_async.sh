@@ -13,7 +13,7 @@
 # Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user
 # guide; WarpX, Tools/machines/frontier-olcf). A step outlives the loss of a rank or a node.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
-RUN=${RUN:-dhmpi.search.nas.model.run.alpha.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-nas_ppo_async.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-8}
@@ -46,7 +46,7 @@ trap CHAIN=0 TERM # somebody ends this job
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 --gpu-bind=closest \
     --no-kill --kill-on-bad-exit=0 \
-    dhmpi ppo-async --problem "$PROBLEM" --run "$RUN" \
+    dhmpi ppo-async --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

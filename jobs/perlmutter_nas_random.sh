@@ -14,7 +14,7 @@
 # GPUs are asked for by the job and shared out by srun, 32 hardware threads to each (WarpX,
 # Tools/machines/perlmutter-nersc). For a trial --qos=debug. A step outlives the loss of a rank or a node.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
-RUN=${RUN:-dhmpi.search.nas.model.run.alpha.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-nas_random.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
@@ -47,7 +47,7 @@ trap CHAIN=0 TERM # somebody ends this job
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 \
     --no-kill --kill-on-bad-exit=0 \
-    dhmpi nas-random --problem "$PROBLEM" --run "$RUN" \
+    dhmpi nas-random --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

@@ -13,7 +13,7 @@
 # Queue prod: 10 nodes at least; for a trial -q debug, up to 2 nodes and an hour. A GPU for each rank, in
 # reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs).
 PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
-RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-ambs.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
@@ -48,7 +48,7 @@ trap CHAIN=0 TERM # somebody ends this job
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
     --depth="$DEPTH" --cpu-bind depth \
     bash -c 'export CUDA_VISIBLE_DEVICES=$((3 - PMI_LOCAL_RANK % 4)); exec "$@"' -- \
-    dhmpi ambs --problem "$PROBLEM" --run "$RUN" \
+    dhmpi ambs --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

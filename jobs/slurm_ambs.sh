@@ -9,7 +9,7 @@
 #     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/slurm_ambs.sh
 # Any cluster with Slurm.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
-RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-ambs.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
@@ -39,7 +39,7 @@ resume=()
 read -ra arguments <<< "$ARGUMENTS"
 trap CHAIN=0 TERM # somebody ends this job
 dhmpi launch -n "$RANKS" \
-    --ranks-per-node "$RANKS_PER_NODE" -- ambs --problem "$PROBLEM" --run "$RUN" \
+    --ranks-per-node "$RANKS_PER_NODE" -- ambs --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

@@ -13,7 +13,7 @@
 # hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
 # same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
-RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-ambs.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
@@ -45,7 +45,7 @@ read -ra arguments <<< "$ARGUMENTS"
 trap CHAIN=0 TERM # somebody ends this job
 aprun -n "$RANKS" -N "$RANKS_PER_NODE" \
     -d "$DEPTH" -j 2 -cc depth \
-    dhmpi ambs --problem "$PROBLEM" --run "$RUN" \
+    dhmpi ambs --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

@@ -13,7 +13,7 @@
 # hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
 # same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
-RUN=${RUN:-dhmpi.benchmark.hps.polynome2.run}
+RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-$PWD/balsam.h5}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
@@ -54,7 +54,8 @@ balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
     --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \
-    --problem $PROBLEM --run $RUN --max-evals $MAX_EVALS --output $OUTPUT ${resume[*]} ${arguments[*]}"
+    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
+    --output $OUTPUT ${resume[*]} ${arguments[*]}"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

@@ -20,7 +20,7 @@ LAYERS = (
     ("dhmpi.campaign", "dhmpi.agents"),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
-    ("dhmpi.search.nas.model",),
+    ("dhmpi.search.nas.model", "dhmpi.targets"),
     ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime"),
     ("dhmpi.benchmark", "dhmpi.environ"),
     ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.printing"),

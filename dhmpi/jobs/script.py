@@ -104,7 +104,7 @@ def _submit(job: Job, site: Site, search: SearchJob, scheduler: Scheduler) -> li
     account = "" if job.account else " -A PROJECT"
     defaults = (
         job.problem or search.problem,
-        job.run or search.run,
+        job.run,
         str(job.max_evals),
         job.output or search.output,
         str(job.ranks_per_node or site.ranks_per_node),
@@ -161,7 +161,7 @@ def _launch(search: str, site: Site) -> list[str]:
     *launcher, last = site.launcher
     words = [
         *launcher,
-        f'{last} {search} --problem "$PROBLEM" --run "$RUN"',
+        f'{last} {search} --problem "$PROBLEM" ${{RUN:+--run "$RUN"}}',
         '--max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"',
     ]
     quoted = any("'" in word for word in launcher)
@@ -184,7 +184,8 @@ def _launch_balsam() -> list[str]:
         'balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \\',
         '    --node-packing-count "$RANKS_PER_NODE" \\',
         '    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \\',
-        '    --problem $PROBLEM --run $RUN --max-evals $MAX_EVALS --output $OUTPUT ${resume[*]} ${arguments[*]}"',
+        "    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \\",
+        '    --output $OUTPUT ${resume[*]} ${arguments[*]}"',
         'balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \\',
         "    --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))",
         "status=$?",

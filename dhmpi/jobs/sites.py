@@ -213,30 +213,28 @@ class SearchJob:
     Attributes:
         stem: How its scripts are called, after the site's name.
         problem: The problem it searches if nothing else is said.
-        run: The run function likewise.
         output: The results file likewise.
     """
 
     stem: str
     problem: str
-    run: str
     output: str
 
 
-HPS = ("dhmpi.benchmark.hps.polynome2.Problem", "dhmpi.benchmark.hps.polynome2.run")
-NAS = ("dhmpi.benchmark.nas.linearReg.problem.Problem", "dhmpi.search.nas.model.run.alpha.run")
+HPS = "dhmpi.benchmark.hps.polynome2.Problem"
+NAS = "dhmpi.benchmark.nas.linearReg.problem.Problem"
 
 # AMBS as it was documented for Theta: a job of Balsam, whose evaluations are jobs of Balsam too.
 BALSAM, BALSAM_SITE = "balsam", "theta"
 
 SEARCH_JOBS = {
-    "ambs": SearchJob("ambs", *HPS, "ambs.h5"),
-    "ga": SearchJob("ga", *HPS, "ga.h5"),
-    "hps-random": SearchJob("hps_random", *HPS, "hps_random.h5"),
-    "nas-random": SearchJob("nas_random", *NAS, "nas_random.h5"),
-    "ppo-async": SearchJob("nas_ppo_async", *NAS, "nas_ppo_async.h5"),
-    "ppo-sync": SearchJob("nas_ppo_sync", *NAS, "nas_ppo_sync.h5"),
-    BALSAM: SearchJob("balsam", *HPS, "$PWD/balsam.h5"),
+    "ambs": SearchJob("ambs", HPS, "ambs.h5"),
+    "ga": SearchJob("ga", HPS, "ga.h5"),
+    "hps-random": SearchJob("hps_random", HPS, "hps_random.h5"),
+    "nas-random": SearchJob("nas_random", NAS, "nas_random.h5"),
+    "ppo-async": SearchJob("nas_ppo_async", NAS, "nas_ppo_async.h5"),
+    "ppo-sync": SearchJob("nas_ppo_sync", NAS, "nas_ppo_sync.h5"),
+    BALSAM: SearchJob("balsam", HPS, "$PWD/balsam.h5"),
 }
 
 # The scripts in jobs/: sites and searches.

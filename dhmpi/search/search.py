@@ -14,6 +14,7 @@ from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal
 from dhmpi.loader import load_problem
 from dhmpi.options import as_flag, build, check_names, choice, integer
 from dhmpi.search.options import DEFAULT_SEED, CampaignOptions
+from dhmpi.targets import Pair, complete
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -33,7 +34,7 @@ class Search(ABC):
 
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
-        run: The run function, or its name; for `main`.
+        run: The run function, or its name; for `main`. By default `run` in the file that the problem's name leads to.
         evaluator: Name of the evaluator, for `main`; by default the MPI job's worker ranks, or this process.
         **options: Options by the names of the command line, with `_` for `-`.
 
@@ -49,6 +50,8 @@ class Search(ABC):
     # What `dhmpi NAME` searches if nothing else is said.
     default_problem: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.problem.Problem"
     default_run: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.rosenbrock2.run"
+    # Whether the default run function evaluates points of any problem.
+    default_run_fits_all: ClassVar[bool] = False
     # Whether run functions return what is to be large; objectives are minus that.
     maximises: ClassVar[bool] = False
     # Whether several ranks search, each with evaluators of its own.
@@ -94,6 +97,12 @@ class Search(ABC):
         self._seen: set[Hashable] = set()
         self._pending: dict[Hashable, Point] = {}
         self._begin(DEFAULT_SEED if options.seed is None else options.seed)
+
+    @classmethod
+    def complete(cls, problem: object, run: object, label: Callable[[str], str]) -> Pair:
+        """Return which problem is searched, and by which run function, if one or both of them are not given."""
+        defaults = Pair(cls.default_problem, cls.default_run)
+        return complete(problem, run, defaults, label, any_run=cls.default_run_fits_all)
 
     def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
         """Return the space of a problem, and its starting point if it has one."""

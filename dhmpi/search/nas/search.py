@@ -85,6 +85,7 @@ class NasSearch(Search):
     maximises = True
     default_problem = "dhmpi.benchmark.nas.linearReg.problem.Problem"
     default_run = "dhmpi.search.nas.model.run.alpha.run"
+    default_run_fits_all = True  # it trains whatever the problem describes
     space: ArchitectureSpace
 
     def _read_problem(self, problem: Any) -> tuple[ArchitectureSpace, None]:
