@@ -36,15 +36,19 @@ def load_problem(target: object) -> Any:
     """
     found = load(target, "Problem") if isinstance(target, str) else target
     label = f"{target!r}" if isinstance(target, str) else f"the {type(found).__name__} given"
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "space")):
-        found = _guarded(found, f"{label} must make a problem when called without arguments")
-    space = getattr(found, "space", None)
+    if isinstance(found, type) or (callable(found) and _space(found, label) is None):
+        found = guarded(found, f"{label} must make a problem when called without arguments")
+    space = _space(found, label)
     if not isinstance(space, Mapping):
         got = f"{_kind(found)} from {label}"
         raise LoadError(f"a problem must have a space, got {got}; name an instance of Problem or HpProblem")
     if not space:
         raise LoadError(f"the problem has no dimension, got {label}; add one with add_dim(name, space)")
     return found
+
+
+def _space(problem: object, label: str) -> object:
+    return guarded(lambda: getattr(problem, "space", None), f"the space of {label} must be readable")
 
 
 def load_run(target: object) -> Callable[..., Any]:
@@ -143,7 +147,7 @@ def _import_child(parent: ModuleType | None, part: str) -> ModuleType:
     name = f"{parent.__name__}.{part}" if parent else part
     if not _is_found(name, parent):
         raise LoadError(_no_module(parent, part))
-    return _guarded(lambda: importlib.import_module(name), f"module {name!r} must be importable")
+    return guarded(lambda: importlib.import_module(name), f"module {name!r} must be importable")
 
 
 def _is_found(name: str, parent: ModuleType | None) -> bool:
@@ -181,7 +185,7 @@ def _load_file(text: str) -> ModuleType:
     name = _name_of_file(path)
     if name in sys.modules:
         return sys.modules[name]
-    return _guarded(lambda: _execute(name, path), f"file {text!r} must be importable")
+    return guarded(lambda: _execute(name, path), f"file {text!r} must be importable")
 
 
 def _name_of_file(path: Path) -> str:
@@ -260,11 +264,22 @@ def _kind(value: object) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def _guarded(call: Callable[[], T], constraint: str) -> T:
-    """Call the user's code, and turn what it raises into one sentence with the traceback as details."""
+def guarded(call: Callable[[], T], constraint: str, passing: tuple[type[Exception], ...] = ()) -> T:
+    """Call the user's code, and turn what it raises into one sentence with the traceback as details.
+
+    Args:
+        call: Takes no arguments.
+        constraint: The sentence's beginning, such as `module 'my' must be importable`.
+        passing: What is raised as it is.
+
+    Raises:
+        LoadError: It has raised anything else, or wants to exit.
+    """
     pid = getpid()
     try:
         return call()
+    except passing:
+        raise
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
         got = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -459,3 +459,16 @@ def test_a_process_that_is_forked_while_a_module_is_loaded_does_not_go_on(tmp_pa
     (tmp_path / "forks.py").write_text("import os\nif os.fork():\n    os.wait()\n" + RUN)
     code = f"from dhmpi.loader import load_run; print(load_run({str(tmp_path / 'forks.py')!r})({{'x': 1}}))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "@property\n    def space(self): raise RuntimeError('mine')",
+        "def __getattr__(self, name): raise RuntimeError('mine')",
+    ],
+)
+def test_a_problem_that_raises_is_one_sentence(work, broken):
+    work("raising.py", f"class Broken:\n    {broken}\nProblem = Broken()\n")
+    assert message(load_problem, "raising.py") == "the space of 'raising.py' must be readable, got RuntimeError: mine"
+    assert details(load_problem, "raising.py").count("Traceback") == 1

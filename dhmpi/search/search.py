@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.benchmark.dimension import finite_number
 from dhmpi.benchmark.space import Space
-from dhmpi.errors import EvaluationError, OptionError, did_you_mean
+from dhmpi.errors import EvaluationError, InputError, OptionError, did_you_mean
 from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
-from dhmpi.loader import load_problem
+from dhmpi.loader import guarded, load_problem
 from dhmpi.options import as_flag, build, check_names, choice, integer
 from dhmpi.search.options import DEFAULT_SEED, CampaignOptions
 from dhmpi.targets import Pair, complete
@@ -83,7 +83,9 @@ class Search(ABC):
             evaluator = choice(METHODS)(label("evaluator"), evaluator)
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
         self.options, self.own_options = options, own_options
-        self.space, start = self._read_problem(load_problem(problem))
+        loaded, named = load_problem(problem), repr(problem) if isinstance(problem, str) else "given"
+        constraint = f"the problem {named} must tell its space and starting point"
+        self.space, start = guarded(lambda: self._read_problem(loaded), constraint, passing=(InputError,))
         size = self.space.size
         if size is not None and options.max_evals is not None and options.max_evals > size:
             raise OptionError(

@@ -40,6 +40,18 @@ def load_data(num=5):
     return (np.zeros((num, 6)), np.zeros((num, 1))), (np.zeros((2, 6)), np.zeros((2, 1)))
 
 
+def fail_to_create():
+    raise ZeroDivisionError
+
+
+def create_a_number():
+    return 7
+
+
+def fail_to_load():
+    raise ZeroDivisionError
+
+
 def problem(func="contracts.nas:create_structure", **kwargs):
     made = Problem()
     made.add_dim("regression", True)
@@ -111,3 +123,19 @@ class NasContract:
         made.add_dim("regression", True)
         with pytest.raises(LoadError, match="must have 'create_structure'"):
             make(made)
+
+    @pytest.mark.parametrize(
+        ("func", "sentence"),
+        [
+            (fail_to_create, "create_structure must make a space of architectures, got ZeroDivisionError"),
+            (create_from_shapes, "load_data must load data, got ZeroDivisionError"),
+            (create_a_number, "the problem given must tell its space"),
+        ],
+    )
+    def test_a_problem_that_raises_is_one_sentence(self, make, func, sentence):
+        made = Problem()
+        made.add_dim("load_data", {"func": fail_to_load})
+        made.add_dim("create_structure", {"func": func})
+        with pytest.raises(LoadError, match=sentence) as error:
+            make(made)
+        assert error.value.details

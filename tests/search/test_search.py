@@ -1,7 +1,7 @@
 import pytest
 
 from dhmpi.benchmark import HpProblem
-from dhmpi.errors import OptionError
+from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.options import build
 from dhmpi.search import Search
@@ -94,6 +94,21 @@ class TestAsking:
         search.ask(2)
         search.tell([evaluation(0, 1, State.LOST), evaluation(1, 2, State.RUNNING), evaluation(2, 5)])
         assert search.lent == points(5, 1, 2)
+
+
+class Undecided(HpProblem):
+    """A problem of the user's own kind, with a fault."""
+
+    @property
+    def dimensions(self):
+        raise ZeroDivisionError("mine")
+
+
+def test_a_problem_that_raises_is_one_sentence():
+    made = Undecided()
+    made.add_dim("x", (0, 9))
+    with pytest.raises(LoadError, match="must tell its space and starting point, got ZeroDivisionError: mine"):
+        Scripted(made)
 
 
 class TestTelling:

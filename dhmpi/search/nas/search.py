@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from dhmpi.benchmark.space import Categorical, Space
-from dhmpi.errors import LoadError
+from dhmpi.errors import DataError, LoadError
 from dhmpi.evaluation import Point
-from dhmpi.loader import load, run_name
+from dhmpi.loader import guarded, load, run_name
 from dhmpi.search.search import Search
 
 # A space of at most so many architectures is counted: some are equal, and when all have been seen the search is over.
@@ -120,7 +120,7 @@ def load_structure(problem: Any) -> Structure:
     if lacking:
         shapes = _shapes(problem.space["load_data"])
         arguments |= {name: shapes[name] for name in lacking}
-    made: Structure = create(**arguments)
+    made: Structure = guarded(lambda: create(**arguments), "create_structure must make a space of architectures")
     return made
 
 
@@ -130,7 +130,8 @@ def _function(target: Any, default: str) -> Any:
 
 def _shapes(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the shapes of one input, or of each of several, and of one output."""
-    (inputs, outputs), *_ = _function(entry["func"], "load_data")(**(entry.get("kwargs") or {}))
+    load_data, arguments = _function(entry["func"], "load_data"), dict(entry.get("kwargs") or {})
+    (inputs, outputs), *_ = guarded(lambda: load_data(**arguments), "load_data must load data", passing=(DataError,))
     input_shape = [each.shape[1:] for each in inputs] if isinstance(inputs, list) else inputs.shape[1:]
     return {"input_shape": input_shape, "output_shape": outputs.shape[1:]}
 
