@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import operator
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from os import _exit, getpid  # as they are before user code is loaded
@@ -182,10 +183,38 @@ def _load_file(text: str) -> ModuleType:
         names = [other.name for other in path.parent.glob("*.py")]
         raise LoadError(f"file {text!r} must exist, got none; {did_you_mean(path.name, names)}")
     make_importable(str(path.parent))
+    if _imports_relatives(path) and (path.parent / "__init__.py").is_file():
+        return _import_by_package(text, path)
     name = _name_of_file(path)
     if name in sys.modules:
         return sys.modules[name]
     return guarded(lambda: _execute(name, path), f"file {text!r} must be importable")
+
+
+def _imports_relatives(path: Path) -> bool:
+    """Whether a file has an import like `from .other import what`, which only a module of a package can."""
+    source = path.read_bytes()
+    if not re.search(rb"^\s*from\s*\.", source, re.MULTILINE):
+        return False
+    import ast
+
+    try:
+        return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return False  # whoever executes it will say why
+
+
+def _import_by_package(text: str, path: Path) -> ModuleType:
+    """Import a file as the module of its package that it is."""
+    name, directory = path.stem, path.parent
+    while (directory / "__init__.py").is_file() and directory.name.isidentifier():
+        name, directory = f"{directory.name}.{name}", directory.parent
+    make_importable(str(directory))
+    module = guarded(lambda: importlib.import_module(name), f"file {text!r} must be importable as module {name!r}")
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path:
+        raise LoadError(f"file {text!r} must be module {name!r}, got {found} by that name; rename the package")
+    return module
 
 
 def _name_of_file(path: Path) -> str:

@@ -472,3 +472,44 @@ def test_a_problem_that_raises_is_one_sentence(work, broken):
     work("raising.py", f"class Broken:\n    {broken}\nProblem = Broken()\n")
     assert message(load_problem, "raising.py") == "the space of 'raising.py' must be readable, got RuntimeError: mine"
     assert details(load_problem, "raising.py").count("Traceback") == 1
+
+
+# --- relative imports
+
+
+@pytest.fixture
+def relatives(work):
+    work("outer_package/__init__.py")
+    work("outer_package/sub/__init__.py")
+    work("outer_package/sub/helper.py", "VALUE = 7\n")
+    work("outer_package/other.py", "OTHER = 1\n")
+    work(
+        "outer_package/sub/prob.py",
+        PROBLEM + "from .helper import VALUE\nfrom ..other import OTHER\ndef run(point): return VALUE + OTHER\n",
+    )
+    work("elsewhere/start.txt")
+
+
+@pytest.mark.parametrize("target", ["outer_package/sub/prob.py", "outer_package/sub/prob.py:run"])
+def test_a_file_with_relative_imports_is_loaded_as_a_module_of_its_package(relatives, target):
+    assert load_run(target)({}) == 8
+    assert load_run(target).__module__ == "outer_package.sub.prob"
+
+
+def test_relative_imports_from_another_directory(relatives, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load_problem("../outer_package/sub/prob.py").starting_point_asdict == {"x": 3}
+    run = load_run("../outer_package/sub/prob.py")
+    assert run({}) == 8
+    assert load_run(run_name(run)) is run
+
+
+def test_a_package_whose_name_is_taken_is_refused(work):
+    work("json/__init__.py")
+    work("json/mine.py", "from . import __name__ as name\ndef run(point): return 1\n")
+    assert "file 'json/mine.py' must be importable as module 'json.mine'" in message(load_run, "json/mine.py")
+
+
+def test_relative_imports_without_a_package_are_refused(work):
+    work("bare/prob.py", "from .helper import VALUE\n")
+    assert "no known parent package" in message(load_run, "bare/prob.py")
