@@ -105,7 +105,7 @@ def make_setup(run_target: object, options: CampaignOptions, isolation: str, lab
     )
     files = _files(options)
     setup = Setup(run_target, options.timeout, files, resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
-    return setup.named(label) if isolation == "process" else setup
+    return setup.portable(label) if isolation == "process" else setup
 
 
 def _files(options: CampaignOptions) -> str:

@@ -11,8 +11,9 @@
 # --- submit: sbatch -A PROJECT jobs/perlmutter_nas_random.sh
 #     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter_nas_random.sh
 # Perlmutter, NERSC: one 64-core EPYC Milan and four A100 per GPU node.
-# GPUs are asked for by the job and shared out by srun, 32 hardware threads to each (WarpX,
-# Tools/machines/perlmutter-nersc). For a trial --qos=debug. A step outlives the loss of a rank or a node.
+# Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and
+# says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).
+# For a trial --qos=debug. A step outlives the loss of a rank or a node.
 PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -82,13 +83,16 @@ def refused(error, act):
 
 @pytest.mark.parametrize(("label", "dashes"), [(str, ""), (as_flag, "--")])
 def test_options_are_called_as_they_were_given(label, dashes):
+    lock = threading.Lock()
+
     def hidden(point):
-        return 1.0
+        return lock
 
     sentence = refused(OptionError, lambda: compose.run(search, hidden, None, CampaignOptions(), label))
     assert sentence == (
-        f"{dashes}run must be a function that another interpreter can import, got {hidden!r}; define it at the top "
-        f"of a module, or set {dashes}isolation to 'inline' or {dashes}evaluator to threadPool"
+        f"{dashes}run must be importable or picklable, got {hidden!r}: cannot pickle '_thread.lock' "
+        f"object; define it at the top of a module, or set {dashes}isolation to 'inline' or {dashes}evaluator to "
+        "threadPool"
     )
 
 

@@ -37,6 +37,7 @@ UPWARD = {
 MAIN_BLOCK = "dhmpi.cli"
 
 DOORS = {
+    "cloudpickle": ("dhmpi/evaluator/pickles.py",),
     "balsam": ("dhmpi/evaluator/balsam_jobs.py",),
     "django": ("dhmpi/evaluator/balsam_jobs.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),

@@ -16,6 +16,7 @@ from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.once import LOADING
 from dhmpi.evaluator.output import Output
+from dhmpi.evaluator.pickles import PickledRun
 from dhmpi.evaluator.runner import (
     Outcome,
     Packed,
@@ -56,14 +57,14 @@ class Setup:
     """What an executor has to know.
 
     Attributes:
-        run: The run function, or its name.
+        run: The run function, its name or its pickle.
         timeout: Seconds that an evaluation may take, or None.
         files: Directory for what evaluations print and write.
         resources: What an evaluation gets, where that is not simply a process.
         logs: Of which evaluations is kept what they print: all, failures or none.
     """
 
-    run: RunFunction | str
+    run: RunFunction | str | PickledRun
     timeout: float | None = None
     files: str = "results.h5.files"
     resources: Resources = Resources()
@@ -75,7 +76,7 @@ class Setup:
         return run if isinstance(run, Setup) else cls(run)
 
     def named(self, label: Callable[[str], str] = str) -> "Setup":
-        """Return the setup with the run function's name, by which other interpreters find it.
+        """Return the setup with the run function's name, by which any interpreter finds it.
 
         Args:
             label: How an option is called in errors.
@@ -83,18 +84,49 @@ class Setup:
         Raises:
             OptionError: It has none; or such an interpreter has just imported the script that calls this.
         """
-        if LOADING in os.environ:
-            raise OptionError(
-                f"evaluations must not be started by the import of a run function, got {os.environ[LOADING]!r}; "
-                "put what starts them under if __name__ == '__main__':"
-            )
-        name = self.run if isinstance(self.run, str) else run_name(self.run)
+        _refuse_while_loading()
+        name = self._name()
         if name is None:
             raise OptionError(
-                f"{label('run')} must be a function that another interpreter can import, got {self.run!r}; define it "
-                f"at the top of a module, or set {label('isolation')} to 'inline' or {label('evaluator')} to threadPool"
+                f"{label('run')} must be a function that another interpreter can import, got {self.run!r}; "
+                + self._remedy(label)
             )
         return replace(self, run=name)
+
+    def portable(self, label: Callable[[str], str] = str) -> "Setup":
+        """Return the setup with the run function's name or, if it has none, its pickle.
+
+        Args:
+            label: How an option is called in errors.
+
+        Raises:
+            OptionError: It cannot be pickled; or such an interpreter has just imported the script that calls this.
+        """
+        _refuse_while_loading()
+        if isinstance(self.run, PickledRun):
+            return self
+        name = self._name()
+        if name is not None:
+            return replace(self, run=name)
+        assert not isinstance(self.run, str)
+        return replace(self, run=PickledRun.of(self.run, label("run"), self._remedy(label)))
+
+    def _name(self) -> str | None:
+        return self.run if isinstance(self.run, str) else run_name(self.run)
+
+    def _remedy(self, label: Callable[[str], str]) -> str:
+        return (
+            f"define it at the top of a module, or set {label('isolation')} to 'inline' or {label('evaluator')} to "
+            "threadPool"
+        )
+
+
+def _refuse_while_loading() -> None:
+    if LOADING in os.environ:
+        raise OptionError(
+            f"evaluations must not be started by the import of a run function, got {os.environ[LOADING]!r}; "
+            "put what starts them under if __name__ == '__main__':"
+        )
 
 
 class Executor(ABC):

@@ -117,7 +117,7 @@ def make(
     """
     isolation = resolve_isolation(method, isolation, label)
     if isolation == "process":
-        setup = setup.named(label)
+        setup = setup.named(label) if method == "balsam" else setup.portable(label)
     if method == "serial":
         if num_workers not in (None, 1):
             raise OptionError(

@@ -57,14 +57,19 @@ def prepare(order: Mapping[str, Any]) -> RunFunction:
     """Make an interpreter like the one that has started it, and load the run function.
 
     Args:
-        order: `path` of the other interpreter, and the name `run`.
+        order: `path` of the other interpreter, and `run`, a name or the fields of a pickle.
     """
     assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=True)  # a crash must not swallow the last words
     sys.argv = [sys.argv[0]]
     sys.path.extend(entry for entry in order["path"] if entry not in sys.path)
-    os.environ[LOADING] = order["run"]
+    run = order["run"]
+    os.environ[LOADING] = run if isinstance(run, str) else run[0]
     try:
-        return load_run(order["run"])
+        if isinstance(run, str):
+            return load_run(run)
+        from dhmpi.evaluator.pickles import PickledRun  # base64 is not needed for a name
+
+        return load_run(PickledRun(*run).load())
     finally:
         del os.environ[LOADING]

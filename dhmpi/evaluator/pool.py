@@ -127,7 +127,7 @@ class ProcessPoolEvaluator(PoolEvaluator):
     def __init__(
         self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
     ) -> None:
-        setup = Setup.of(run).named()
+        setup = Setup.of(run).portable()
         executors = [local_executor(setup, "process") for _ in range(count_workers(num_workers))]
         super().__init__(executors, cache_key)
 
@@ -144,6 +144,6 @@ class SubprocessEvaluator(PoolEvaluator):
     def __init__(
         self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
     ) -> None:
-        setup = Setup.of(run).named()
+        setup = Setup.of(run).portable()
         make = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
         super().__init__([make(setup) for _ in range(count_workers(num_workers))], cache_key)

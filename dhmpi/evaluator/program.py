@@ -10,13 +10,13 @@ import tempfile
 from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeGuard
 
 from dhmpi import environ
 from dhmpi.errors import LoadError, did_you_mean
 from dhmpi.evaluation import State
 from dhmpi.evaluator.process import ProcessExecutor
-from dhmpi.evaluator.runner import Context, Outcome, RunFunction, Task, read_result
+from dhmpi.evaluator.runner import Context, Outcome, Task, read_result
 from dhmpi.evaluator.supervisor import Ending
 from dhmpi.plain import dumps, plain
 
@@ -27,7 +27,7 @@ IN_WORDS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 IN_TEMPLATES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
 
-def is_program(run: RunFunction | str) -> bool:
+def is_program(run: object) -> TypeGuard[str]:
     """Whether a run target names a foreign program."""
     return isinstance(run, str) and run.startswith((EXEC, TEMPLATE))
 

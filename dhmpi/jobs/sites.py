@@ -143,8 +143,9 @@ SITES = {
         directives=("--constraint=gpu", "--exclusive", "--gpus-per-node=4"),
         environment=(THREADS, NO_USER_SITE, NO_LOCKS),
         facts=(
-            "GPUs are asked for by the job and shared out by srun, 32 hardware threads to each (WarpX,",
-            "Tools/machines/perlmutter-nersc). For a trial --qos=debug. A step outlives the loss of a rank or a node.",
+            "Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and",
+            "says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).",
+            "For a trial --qos=debug. A step outlives the loss of a rank or a node.",
         ),
     ),
     "frontier": Site(

@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -143,16 +144,20 @@ class TestIsolation:
     def test_only_processes_need_a_name(self, made):
         made(lambda point: 1.0, method="threadPool")
         made(lambda point: 1.0, method="serial", isolation="inline")
-        for method in ("serial", "processPool", "subprocess", "mpi"):
+        for method in ("balsam", "mpi"):  # pickles do not go between ranks
             with pytest.raises(InputError, match=r"run_function must be .* can import, got <function .*<lambda>"):
                 create(lambda point: 1.0, method=method)
+        lock = threading.Lock()
+        for method in ("serial", "processPool", "subprocess"):
+            with pytest.raises(InputError, match=r"run_function must be importable or picklable, got <function .*<la"):
+                create(lambda point: lock, method=method)
 
 
 def test_errors_call_options_as_the_caller_does():
     with pytest.raises(
         OptionError, match=r"^--run must be .* set --isolation to 'inline' or --evaluator to threadPool"
     ):
-        make("processPool", Setup(lambda point: 1.0), None, label=lambda name: f"--{name}")
+        make("balsam", Setup(lambda point: 1.0), None, label=lambda name: f"--{name}")
 
 
 def test_files_stay_where_they_are_when_user_code_goes_elsewhere(made, tmp_path, monkeypatch):

@@ -358,13 +358,13 @@ for function in (run, lambda point: point["x"]):
         print(error)
 """
 
-    def test_one_without_a_file_runs_in_threads(self):
-        done = self.python("-c", self.CODE.format("threadPool"))
+    @pytest.mark.parametrize("method", ["threadPool", "processPool", "subprocess", "serial"])
+    def test_one_without_a_file_runs_everywhere(self, method):
+        done = self.python("-c", self.CODE.format(method))
         assert (done.stdout, done.stderr) == ("({'x': 2}, 2.0)\n" * 2, "")
 
-    @pytest.mark.parametrize("method", ["processPool", "subprocess", "serial"])
-    def test_elsewhere_one_without_a_file_is_told_the_remedy(self, method):
-        lines = self.python("-c", self.CODE.format(method)).stdout.splitlines()
+    def test_balsam_needs_a_name(self):
+        lines = self.python("-c", self.CODE.format("balsam")).stdout.splitlines()
         assert len(lines) == 2
         for line, name in zip(lines, ("<function run at 0x", "<function <lambda> at 0x"), strict=True):
             assert line.startswith(f"run_function must be a function that another interpreter can import, got {name}")
