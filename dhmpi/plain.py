@@ -34,23 +34,43 @@ def simplify(value: Any) -> Any:
     return _text_of(value)
 
 
-def _purify(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value for anything: strange keys, cycles and integers that are too long included."""
+def _purify(value: Any, lost: set[str], depth: int = 0) -> Any:
+    """Return a JSON value for anything: strange keys, cycles and integers that are too long included.
+
+    Args:
+        value: Anything.
+        lost: Gets the types of what only its text could stand for.
+        depth: In how many others it is.
+    """
     if value is None or isinstance(value, bool | float | str):
         return value
     if isinstance(value, int):
         return value if value.bit_length() < 4096 else hex(value)
     if depth > _MAX_DEPTH:
+        lost.add(type(value).__name__)
         return "..."
     if isinstance(value, Mapping):
-        return {k if isinstance(k, str) else _text_of(k): _purify(v, depth + 1) for k, v in value.items()}
+        return {_purify_key(k, lost): _purify(v, lost, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_purify(item, depth + 1) for item in value]
-    return _purify(simplify(value), depth + 1)
+        return [_purify(item, lost, depth + 1) for item in value]
+    simple = simplify(value)
+    if isinstance(simple, str) and not isinstance(value, os.PathLike):
+        lost.add(type(value).__name__)
+    return _purify(simple, lost, depth + 1)
+
+
+def _purify_key(key: object, lost: set[str]) -> str:
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, bool | int | float):
+        return str(_purify(key, lost)) if isinstance(key, int) and not isinstance(key, bool) else _encode(key)
+    lost.add(type(key).__name__)
+    return _text_of(key)
 
 
 # Cycles end in a RecursionError: looking for them would cost every evaluation.
 _encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=simplify).encode
+_encode_pure: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 # Bound here, before user code that may replace functions of other modules is loaded.
@@ -62,7 +82,16 @@ def dumps(value: Any) -> str:
     try:
         return _encode(value)
     except (TypeError, ValueError, RecursionError):
-        return _encode(_purify(value))
+        return _encode(_purify(value, set()))
+
+
+def dumps_noting(value: Any) -> tuple[str, set[str]]:
+    """Encode anything like `dumps`, and return also the types of what only its text could stand for."""
+    try:
+        return _encode_pure(value), set()
+    except (TypeError, ValueError, RecursionError):
+        lost: set[str] = set()
+        return _encode(_purify(value, lost)), lost
 
 
 def plain(value: Any) -> Any:

@@ -40,8 +40,8 @@ def main(mailbox: int) -> None:
         answer(begun=monotonic())
         task = order["task"]
         outcome = None if task is None else Runner(run, order["timeout"], order["files"])(Task(*task))
-        # Warnings are the worker's; and what is printed is collected when this process has ended.
-        answer(ended=monotonic(), outcome=None if outcome is None else (*outcome[:-1], 0))
+        # What is printed is collected when this process has ended.
+        answer(ended=monotonic(), outcome=None if outcome is None else (*outcome, 0))
 
 
 def out_of_the_way(descriptor: int) -> int:

@@ -77,7 +77,8 @@ class Output:
         is_kept = self._logs == "all" or (self._logs == "failures" and is_failure)
         tail = self.collect(outcome.id, end, is_kept).strip()
         if self.trouble:
-            outcome = outcome._replace(warning=f"its log could not be written: {self.trouble}")
+            trouble = f"its log could not be written: {self.trouble}"
+            outcome = outcome._replace(warning=f"{outcome.warning}; {trouble}" if outcome.warning else trouble)
         if not tail or not is_failure:
             return outcome
         return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")

@@ -201,7 +201,7 @@ class ProgramExecutor(ProcessExecutor):
             value: float | str = float(word)
         except ValueError:
             value = word
-        objective, error, _ = read_result(value)
+        objective, error, *_ = read_result(value)
         return objective, error
 
     def _clean(self) -> None:

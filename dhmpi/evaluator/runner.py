@@ -13,12 +13,14 @@ from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from dhmpi.evaluation import Point, State
-from dhmpi.plain import dumps, loads
+from dhmpi.plain import dumps_noting, loads
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
 # What a run function may return besides the objective [bytes of JSON]; it travels, and stays in memory and in the file.
 MAX_EXTRA = 1_000_000
+# How much of a list of types is shown [characters].
+MAX_KINDS = 200
 # How long an error may be [characters]; some exceptions quote all of the data.
 MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
@@ -131,28 +133,29 @@ class Runner:
         A process that the run function has forked ends when it comes back: only this one may answer.
         """
         pid, started, clock = getpid(), time(), perf_counter()
-        objective, error = None, ""
-        extra: dict[str, Any] = {}
+        reading = Reading(None)
         deadline = None if self._timeout is None else started + self._timeout
         context = Context(task.id, task.seed, deadline, self._files) if self._wants_context else None
         status = 0
         try:
             returned = self._call_user_code(dict(task.point), context)
             if getpid() == pid:
-                objective, error, extra = read_result(returned)
-            state = State.DONE if objective is not None else State.FAILED
+                reading = read_result(returned)
+            state = State.DONE if reading.objective is not None else State.FAILED
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
             status = _exit_status(exception)
             if exception is self._interruption:
                 state = self._interruption.state
             else:
-                state, error = State.FAILED, user_traceback(exception)
+                state, reading = State.FAILED, Reading(None, user_traceback(exception))
         if getpid() != pid:
             flush_streams()
             _exit(status)
+        ended = started + perf_counter() - clock
+        objective, error, extra, warning = reading
         if context is not None and context.reports:
             extra = {"reports": context.reports} | extra
-        return Outcome(task.id, state, objective, started, started + perf_counter() - clock, error, extra)
+        return Outcome(task.id, state, objective, started, ended, error, extra, warning)
 
     def _call_user_code(self, point: Point, context: Context | None) -> object:
         try:
@@ -189,42 +192,59 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         id: Of the evaluation.
     """
     try:
-        answered, state, objective, started, ended, error, extra, printed = message
+        answered, state, objective, started, ended, error, extra, warning, printed = message
     except (TypeError, ValueError):
         return None
     if answered != id or state not in (State.DONE, State.FAILED):
         return None
     if not (type(objective) is float and math.isfinite(objective) if state == State.DONE else objective is None):
         return None
-    if not (
-        type(started) is type(ended) is float and type(error) is str and type(extra) is dict and type(printed) is int
-    ):
+    if not (type(started) is type(ended) is float and type(extra) is dict and type(printed) is int):
         return None
-    return Outcome(id, STATES[state], objective, started, ended, error, extra)
+    if not type(error) is type(warning) is str:
+        return None
+    return Outcome(id, STATES[state], objective, started, ended, error, extra, warning)
 
 
-def read_result(returned: object) -> tuple[float | None, str, dict[str, Any]]:
-    """Split what a run function returned.
+class Reading(NamedTuple):
+    """What a run function returned.
 
-    Returns:
-        The objective, or None with a sentence that says what was wrong; and everything else that was returned.
+    Attributes:
+        objective: A finite number, or None.
+        error: A sentence that says what was wrong; empty with an objective.
+        extra: Everything else that was returned.
+        warning: A sentence about what of that is not kept as it was; empty if all is.
     """
-    if type(returned) is float and math.isfinite(returned):
-        return returned, "", {}
+
+    objective: float | None
+    error: str = ""
     extra: dict[str, Any] = {}
-    value = returned
+    warning: str = ""
+
+
+def read_result(returned: object) -> Reading:
+    """Split what a run function returned."""
+    if type(returned) is float and math.isfinite(returned):
+        return Reading(returned)
+    extra: dict[str, Any] = {}
+    value, warning = returned, ""
     if isinstance(returned, Mapping):
-        text = dumps({name: each for name, each in returned.items() if name != "objective"})
+        text, lost = dumps_noting({name: each for name, each in returned.items() if name != "objective"})
         if len(text) > MAX_EXTRA:
-            return None, _too_much(len(text)), {}
+            return Reading(None, _too_much(len(text)))
         extra = loads(text)
+        if lost:
+            kinds = ", ".join(sorted(lost))[:MAX_KINDS]
+            warning = f"what is returned besides the objective must be numbers, texts, lists and dicts, got {kinds}; "
+            warning += "its text is kept"
         if "objective" not in returned:
-            return None, f"the returned dict must have the key 'objective', got {sorted(extra)}", extra
+            error = f"the returned dict must have the key 'objective', got {sorted(extra)}"
+            return Reading(None, error, extra, warning)
         value = returned["objective"]
     objective = _finite(value)
     if objective is None:
-        return None, f"the objective must be a finite number, got {value!r:.200}", extra
-    return objective, "", extra
+        return Reading(None, f"the objective must be a finite number, got {value!r:.200}", extra, warning)
+    return Reading(objective, "", extra, warning)
 
 
 def _too_much(size: int) -> str:

@@ -7,18 +7,26 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.plain import dumps
 from dhmpi.printing import Stream
 from dhmpi.results.reader import Results
 
-_LAST = ("objective", "state", "submitted", "started", "ended", "rank", "host", "error")
-_TAKEN = frozenset(("id", *_LAST))
+_LAST = ("state", "submitted", "started", "ended", "rank", "host", "error")
 
 
 def point_columns(results: Results) -> list[str]:
-    """Return the column of every dimension: its name, after `point.` if another column has that name."""
-    return [f"point.{name}" if name in _TAKEN or name.startswith("extra.") else name for name in results.metadata.space]
+    """Return the column of every dimension: its name, after `point.` if another column has that name, or could have."""
+    taken = {"id", *_values(results), *_LAST}
+    return [
+        f"point.{name}" if name in taken or name.startswith(("point.", "extra.")) else name
+        for name in results.metadata.space
+    ]
+
+
+def _values(results: Results) -> tuple[str, ...]:
+    """Return the columns of what was found: the objective, which is to be small, and what it was turned from."""
+    return ("objective", "reward") if results.metadata.maximises else ("objective",)
 
 
 def extra_keys(results: Results) -> list[str]:
@@ -28,20 +36,25 @@ def extra_keys(results: Results) -> list[str]:
 
 def header(results: Results) -> list[str]:
     """Return the names of all columns."""
-    return ["id", *point_columns(results), *_LAST, *(f"extra.{key}" for key in extra_keys(results))]
+    extras = [f"extra.{key}" for key in extra_keys(results)]
+    return ["id", *point_columns(results), *_values(results), *_LAST, *extras]
 
 
 def rows(results: Results) -> Iterator[list[Any]]:
     """Yield one list per evaluation, in the order of the header; None where there is nothing."""
     names, keys = list(results.metadata.space), extra_keys(results)
+    maximises = results.metadata.maximises
     for each in results.evaluations:
-        last = [each.objective, each.state.value, each.submitted, each.started, each.ended]
-        last += [each.rank, each.host, each.error]
-        yield [each.id, *map(each.point.__getitem__, names), *last, *map(each.extra.get, keys)]
+        values = [each.objective, turned(each.objective, True)] if maximises else [each.objective]
+        last = [each.state.value, each.submitted, each.started, each.ended, each.rank, each.host, each.error]
+        yield [each.id, *map(each.point.__getitem__, names), *values, *last, *map(each.extra.get, keys)]
 
 
 def export_csv(results: Results, stream: Stream) -> None:
     """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
+
+    The value None of a dimension is the word None. Where large values are looked for, the column reward holds what was
+    returned, and objective minus that.
 
     Args:
         results: What to write.
@@ -49,8 +62,12 @@ def export_csv(results: Results, stream: Stream) -> None:
     """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(results))
-    for row in rows(results):
-        writer.writerow([dumps(value) if isinstance(value, list | dict) else value for value in row])
+    num_dimensions = len(results.metadata.space)
+    for id, *row in rows(results):
+        point, rest = row[:num_dimensions], row[num_dimensions:]
+        writer.writerow(
+            [id, *map(str, point), *(dumps(each) if isinstance(each, list | dict) else each for each in rest)]
+        )
 
 
 def export_json(results: Results, stream: Stream) -> None:
@@ -64,12 +81,14 @@ def export_json(results: Results, stream: Stream) -> None:
     metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
     stream.write(f'{{"metadata": {_strict(metadata)},\n"evaluations": [')
     for index, evaluation in enumerate(results.evaluations):
-        stream.write((",\n" if index else "\n") + _strict(_record(evaluation)))
+        record = _record(evaluation, results.metadata.maximises)
+        stream.write((",\n" if index else "\n") + _strict(record))
     stream.write("\n]}\n")
 
 
-def _record(evaluation: Evaluation) -> dict[str, Any]:
-    return evaluation._asdict() | {"state": evaluation.state.value, "origin": evaluation.origin._asdict()}
+def _record(evaluation: Evaluation, maximises: bool) -> dict[str, Any]:
+    found = evaluation._asdict() | {"state": evaluation.state.value, "origin": evaluation.origin._asdict()}
+    return found | {"reward": turned(evaluation.objective, True)} if maximises else found
 
 
 def _strict(value: Any) -> str:

@@ -17,8 +17,9 @@ def load(path: PathLike) -> pd.DataFrame:
         path: The results file; it may still be being written.
 
     Returns:
-        The columns id, one per dimension (after `point.` if another column has its name), objective, state, submitted,
-        started, ended [s since 1970-01-01 UTC], rank, host, error, and one per key of the extras, after `extra.`.
+        The columns id, one per dimension (after `point.` if another column has its name, or could have), objective,
+        reward (minus that, if large values are looked for), state, submitted, started, ended [s since 1970-01-01 UTC],
+        rank, host, error, and one per key of the extras, after `extra.`.
 
     Raises:
         ResultsError: It is missing, damaged, or no results file.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
@@ -18,7 +18,7 @@ from dhmpi.results.table import Table
 PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """What a results file and its journal say.
 
@@ -33,6 +33,12 @@ class Results:
     evaluations: list[Evaluation]
     dropped: str = ""
     policy: PolicyLog = field(default_factory=PolicyLog)
+
+    def __repr__(self) -> str:
+        best, name = self.best, "reward" if self.metadata.maximises else "objective"
+        found = None if best is None else turned(best.objective, self.metadata.maximises)
+        counted = f"{len(self.evaluations)} evaluations, best {name} {found}"
+        return f"<Results of {self.metadata.search} on {self.metadata.problem}: {counted}>"
 
     @property
     def best(self) -> Evaluation | None:

@@ -55,6 +55,7 @@ def behave(point, context):
         "context": lambda: {"objective": context.seed, "id": context.id, "deadline": context.deadline},
         "report": lambda: [context.report(step, 1 / (step + 1)) for step in range(3)] and 0.5,
         "write": lambda: (context.directory / "model.txt").write_text("kept") * 1.0,
+        "complex": lambda: {"objective": 1.0, "kept": 1 + 2j},
         "nan": lambda: float("nan"),
         "infinity": lambda: {"objective": float("inf"), "note": "kept"},
         "lacking": lambda: {"accuracy": 0.5},

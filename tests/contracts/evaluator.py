@@ -93,6 +93,12 @@ class EvaluatorContract:
         assert evaluate(evaluator, do="infinity").extra == {"note": "kept"}
         assert evaluate(evaluator, do="report").extra == {"reports": [[0, 1], [1, 0.5], [2, 1 / 3]]}
 
+    def test_what_is_kept_as_text_is_told_once(self, evaluator, caplog):
+        found = drive(evaluator, [{"do": "complex", "id": id} for id in range(3)])
+        assert [each.extra for each in found] == [{"kept": "(1+2j)"}] * 3
+        told = [record for record in caplog.records if "got complex; its text is kept" in record.getMessage()]
+        assert len(told) == 1
+
     def test_values_arrive_with_their_types(self, evaluator):
         point = {"do": "echo", "a": 1, "b": 1.0, "c": True, "d": None, "e": "it's é", "f": 0.1 + 0.2, "g": 2**62}
         found = evaluate(evaluator, **point)

@@ -5,8 +5,10 @@ import pickle
 import sys
 import time
 import traceback
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +18,7 @@ from dhmpi.evaluation import State
 from dhmpi.evaluator.runner import (
     Interrupted,
     Outcome,
+    Reading,
     Runner,
     Task,
     flush_streams,
@@ -54,7 +57,7 @@ def run(function, timeout=None, files="files", id=4, seed=99):
 )
 def test_what_is_a_finite_number_is_an_objective(returned, objective):
     found = read_result(returned)
-    assert found == (objective, "", {})
+    assert found == Reading(objective)
     assert type(found[0]) is float
 
 
@@ -69,8 +72,8 @@ def test_what_is_a_finite_number_is_an_objective(returned, objective):
     ],
 )
 def test_what_is_none_is_shown(returned):
-    assert read_result(returned) == (None, f"the objective must be a finite number, got {returned!r:.200}", {})
-    assert read_result({"objective": returned, "kept": 1}) == (
+    assert read_result(returned) == Reading(None, f"the objective must be a finite number, got {returned!r:.200}")
+    assert read_result({"objective": returned, "kept": 1}) == Reading(
         None,
         f"the objective must be a finite number, got {returned!r:.200}",
         {"kept": 1},
@@ -81,8 +84,24 @@ def test_what_is_none_is_shown(returned):
     "returned", [np.bool_(True), np.array(True), np.array("0.5"), np.complex128(1 + 2j)], ids=lambda each: repr(each)
 )
 def test_what_is_none_is_none_in_numpy_either(returned):
-    objective, error, _ = read_result(returned)
+    objective, error, *_ = read_result(returned)
     assert (objective, error) == (None, f"the objective must be a finite number, got {returned!r}")
+
+
+@pytest.mark.parametrize(
+    ("extra", "kinds"),
+    [
+        ({"model": object()}, "object"),
+        ({"deep": [{"of": 1 + 2j}], "at": datetime.now()}, "complex, datetime"),
+        ({(1, 2): 3}, "tuple"),
+        ({"fine": np.arange(3), "path": Path("/"), "set": {1}, 4: None, "nan": math.nan}, ""),
+    ],
+)
+def test_what_is_kept_as_text_is_told(extra, kinds):
+    told = (
+        f"what is returned besides the objective must be numbers, texts, lists and dicts, got {kinds}; its text is kept"
+    )
+    assert run(lambda point: {"objective": 1.0} | extra).warning == (told if kinds else "")
 
 
 def test_a_long_text_is_cut():
@@ -101,7 +120,7 @@ def test_a_long_text_is_cut():
 )
 def test_a_dict_has_an_objective_and_other_results(returned, objective, extra):
     before = dict(returned)
-    assert read_result(returned) == (objective, "", extra)
+    assert read_result(returned) == Reading(objective, "", extra)
     assert dict(returned).keys() == before.keys()
 
 
@@ -110,7 +129,7 @@ def test_a_dict_has_an_objective_and_other_results(returned, objective, extra):
     [({}, "[]"), ({"loss": 1.0}, "['loss']"), ({"b": 1, 3: 1, "Objective": 1}, "['3', 'Objective', 'b']")],
 )
 def test_a_dict_without_an_objective_is_told_so(returned, names):
-    objective, error, extra = read_result(returned)
+    objective, error, extra, _ = read_result(returned)
     assert objective is None
     assert error == f"the returned dict must have the key 'objective', got {names}"
     assert len(extra) == len(returned)
@@ -306,12 +325,12 @@ def test_streams_that_user_code_has_broken_are_not_missed(stream, monkeypatch):
     flush_streams()
 
 
-ANSWER = [4, "DONE", 0.5, 1.0, 2.0, "", {}, 0]
+ANSWER = [4, "DONE", 0.5, 1.0, 2.0, "", {}, "", 0]
 
 
 def test_an_answer_is_an_outcome():
     assert read_answer(ANSWER, 4) == Outcome(4, State.DONE, 0.5, 1.0, 2.0)
-    assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, 0], 4).error == "why"
+    assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, "warned", 0], 4).error == "why"
 
 
 @pytest.mark.parametrize(
@@ -322,7 +341,10 @@ def test_an_answer_is_an_outcome():
         *([4, state, 0.5, *ANSWER[3:]] for state in ("FAILED", "TIMEOUT", "CANCELLED", "RUNNING", "", None, [])),
         *([4, "DONE", value, *ANSWER[3:]] for value in (None, "0.5", 1, float("nan"))),
         *([*ANSWER[:3], value, *ANSWER[4:]] for value in (None, "1")),
-        *([*ANSWER[:5], *values] for values in ((None, {}, 0), ("", [], 0), ("", {}, None))),
+        *(
+            [*ANSWER[:5], *values]
+            for values in ((None, {}, "", 0), ("", [], "", 0), ("", {}, None, 0), ("", {}, "", None))
+        ),
     ],
 )
 def test_what_is_no_answer_is_none(message):
@@ -394,7 +416,7 @@ def test_nan_is_no_objective_even_by_identity():
 def test_results_beside_the_objective_are_limited():
     largest = {"objective": np.zeros(3_000_000), "text": "x" * (1_000_000 - len('{"text":""}'))}
     assert len(read_result(largest | {"objective": 1.0})[2]["text"]) == 999_989
-    objective, error, extra = read_result({"objective": 1.0, "text": largest["text"] + "x"})
+    objective, error, extra, _ = read_result({"objective": 1.0, "text": largest["text"] + "x"})
     assert (objective, extra) == (None, {})
     assert error == (
         "what is returned besides the objective must take at most 1,000,000 bytes, got 1,000,001; "

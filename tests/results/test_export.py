@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 from dhmpi.evaluation import State
 from dhmpi.results import Results, export_csv, export_json
@@ -24,6 +25,39 @@ def test_csv(metadata, running, ended):
     assert rows[1][6:8] == ["", "FAILED"]
     assert rows[1][13] == 'line\n"two", é'
     assert rows[2][9:11] == ["", ""]
+
+
+def test_none_is_no_empty_cell(metadata, running, ended):
+    stream = io.StringIO(newline="")
+    export_csv(Results(metadata, [ended(1), running(2)]), stream)
+    header, first, second = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    assert first[header.index("act")] == "None"
+    assert (second[header.index("act")], second[header.index("objective")]) == ("True", "")
+
+
+def test_what_is_to_be_large_has_a_column(metadata, ended, running):
+    found = Results(replace(metadata, maximises=True, space={"reward": (0, 1)}), [])
+    evaluations = [each._replace(point={"reward": 1}) for each in (ended(3), running(4))]
+    found = replace(found, evaluations=evaluations)
+    stream = io.StringIO(newline="")
+    export_csv(found, stream)
+    header, first, second = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    assert header[:4] == ["id", "point.reward", "objective", "reward"]
+    assert float(first[3]) == -float(first[2]) != 0
+    assert second[2:4] == ["", ""]
+    stream = io.StringIO()
+    export_json(found, stream)
+    assert [each["reward"] for each in json.loads(stream.getvalue())["evaluations"]] == [
+        -evaluations[0].objective,
+        None,
+    ]
+
+
+def test_results_are_shown_in_a_line(metadata, ended):
+    found = Results(metadata, [ended(number) for number in range(1, 400)])
+    assert repr(found) == f"<Results of ambs on pkg.Problem: 399 evaluations, best objective {found.best.objective}>"
+    found = Results(replace(metadata, maximises=True), [])
+    assert repr(found) == "<Results of ambs on pkg.Problem: 0 evaluations, best reward None>"
 
 
 def test_json(metadata, running, ended):

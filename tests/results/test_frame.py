@@ -47,3 +47,19 @@ def test_an_empty_campaign(tmp_path, space):
     assert len(frame) == 0
     assert next(iter(frame)) == "id"
     assert frame["objective"].dtype == np.float64
+
+
+def test_no_column_is_lost(tmp_path):
+    names = ["id", "point.id", "point.point.id", "extra.a", "point.extra.a", "reward", "x"]
+    metadata = Metadata("ambs", "pkg.Problem", dict.fromkeys(names, (0, 9)))
+    store = ResultsStore.create(tmp_path / "r.h5", metadata)
+    point = dict(zip(names, range(7), strict=True))
+    evaluation = Evaluation(0, point, 0.5, State.DONE, 1.0, 1.0, 2.0, extra={"a": 1})
+    store.submitted([evaluation])
+    store.finished([evaluation])
+    store.close("done", True)
+    frame = load(tmp_path / "r.h5")
+    columns = [name for name in frame.columns if name.startswith("point.") or name in ("reward", "x")]
+    assert frame[columns].iloc[0].tolist() == list(range(7))
+    assert frame["id"].tolist() == [0]
+    assert frame["extra.a"].tolist() == [1]

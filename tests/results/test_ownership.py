@@ -272,7 +272,7 @@ def test_a_claim_that_says_nothing_is_a_sentence(path):
 def test_an_owner_without_a_place_cannot_be_asked():
     here = Owner.current()
     assert here.is_alive is False  # it is this process
-    parent = here._replace(pid=os.getppid())
+    parent = here._replace(pid=os.getppid(), started=here.started + 1)  # it cannot have begun after its child
     assert parent.is_alive is False  # another one had that number
     assert Owner(here.host, os.getppid(), here.started).is_alive is None
     assert here._replace(host="elsewhere").is_alive is None
