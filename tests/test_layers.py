@@ -145,3 +145,12 @@ def test_modules_are_short(path):
 def test_nothing_heavy_is_imported_before_it_is_needed(module, heavy):
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_test_is_empty(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            is_text = [isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) for each in node.body]
+            is_nothing = [isinstance(each, ast.Pass) or text for each, text in zip(node.body, is_text, strict=True)]
+            assert not all(is_nothing), f"{node.name} does nothing"

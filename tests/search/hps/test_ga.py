@@ -2,6 +2,7 @@ import dataclasses
 import statistics
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,12 +25,11 @@ class TestContract(SearchContract):
 class TestSmallPopulationContract(SearchContract):
     """Most of the points are offspring."""
 
+    options: ClassVar = {"population_size": 3}
+
     @pytest.fixture
     def make(self):
-        return lambda problem, **options: GA(problem, population_size=3, **options)
-
-    def test_another_process_gives_the_same_points(self, make):
-        """The registry's default is a larger population; below is a test of its offspring."""
+        return lambda problem, **options: GA(problem, **self.options, **options)
 
 
 def wide(num=3):
