@@ -19,6 +19,7 @@ from dhmpi.errors import (
     StorageError,
     did_you_mean,
 )
+from dhmpi.options import as_flag
 from dhmpi.printing import Printer, tell
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _complain(prefix: str, error: DhmpiError, status: int) -> int:
         return 0  # rank 0 says it; a launcher that saw a failure here could end rank 0 before that
     if isinstance(error, LoadError) and error.details:
         tell(error.details)
-    tell(f"{prefix}: error: {error}")
+    tell(f"{prefix}: error: {error.spelled(as_flag)}")
     return status
 
 
@@ -111,7 +112,7 @@ def _command(words: list[str]) -> str:
 
 def _search(command: str, words: list[str]) -> int:
     from dhmpi.evaluation import METHODS
-    from dhmpi.options import add_arguments, as_flag, build, choice
+    from dhmpi.options import add_arguments, build, choice
     from dhmpi.search.options import CampaignOptions
     from dhmpi.search.registry import find
 

@@ -13,7 +13,7 @@ from typing import Any
 import dhmpi
 from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError, reason
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.executor import Resources, Setup
@@ -264,7 +264,7 @@ class SearchRank:
             why = campaign.run()
         except Exception as error:
             if not isinstance(error, StorageError):
-                store.close(f"{type(error).__name__}: {error}")
+                store.close(f"{type(error).__name__}: {reason(error)}")
             raise
         finally:
             progress.close()

@@ -11,7 +11,16 @@ from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Start, Tag, drive
 from dhmpi.agents.ranks import Place, take_place
 from dhmpi.compose import Label, SearchRank, call_others, make_setup
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, LoadError, OptionError, ResultsError, StorageError
+from dhmpi.errors import (
+    EXIT_FAILURE,
+    EXIT_INPUT,
+    InputError,
+    LoadError,
+    OptionError,
+    ResultsError,
+    StorageError,
+    reason,
+)
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
@@ -264,7 +273,7 @@ class _Rank0:
             coordinator.cancel_rest()
         except Exception as error:
             if not isinstance(error, StorageError):
-                store.close(f"{type(error).__name__}: {error}")
+                store.close(f"{type(error).__name__}: {reason(error)}")
             raise
         finally:
             coordinator.close()

@@ -15,7 +15,7 @@
     + ProtocolError    ranks disagree, or a rank is gone
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 # Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
 # and nothing has ended in it either.
@@ -24,8 +24,51 @@ EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
 EXIT_SEARCH_RANK_LOST = 70
 
 
+_BEGIN, _END = "\ufdd0", "\ufdd1"  # characters that stand in no text (Unicode, noncharacters)
+
+
+def option(name: str) -> str:
+    """Return how a sentence of an error names an option; whoever shows the error spells it.
+
+    Args:
+        name: As it is written in Python, such as `output`; a flag is `resume=True`.
+    """
+    return f"{_BEGIN}{name}{_END}"
+
+
 class DhmpiError(Exception):
-    """Base class of all errors raised by dhmpi."""
+    """Base class of all errors raised by dhmpi.
+
+    Args:
+        message: One sentence: the constraint, and the value received.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(message)
+        self._remedy = remedy
+
+    def __str__(self) -> str:
+        return self.spelled(str)
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """Return the sentence with options as somebody knows them.
+
+        Args:
+            spell: Makes that of an option's name in Python.
+        """
+        return _spelled("; ".join(filter(None, (super().__str__(), self._remedy))), spell)
+
+
+def _spelled(text: str, spell: Callable[[str], str]) -> str:
+    before, *parts = text.split(_BEGIN)
+    named = [part.partition(_END) for part in parts]
+    return before + "".join(spell(name) + rest for name, _, rest in named)
+
+
+def reason(error: Exception) -> str:
+    """Return the sentence of an error without the remedy."""
+    return _spelled(Exception.__str__(error), str) if isinstance(error, DhmpiError) else str(error)
 
 
 class InputError(DhmpiError, ValueError):
@@ -48,7 +91,7 @@ class LoadError(InputError):
         details: The traceback of the user's own module, if it was that which failed.
     """
 
-    def __init__(self, message: str, details: str = "") -> None:
+    def __init__(self, message: str = "", details: str = "") -> None:
         super().__init__(message)
         self.details = details
 

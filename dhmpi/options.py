@@ -134,7 +134,7 @@ def build(options_class: type[Options], values: Mapping[str, Any], label: Callab
 
 def as_flag(name: str) -> str:
     """Return how an option is spelled on the command line."""
-    return "--" + name.replace("_", "-")
+    return "--" + name.removesuffix("=True").replace("_", "-")
 
 
 def check_names(options_classes: Iterable[type], values: Mapping[str, Any]) -> None:

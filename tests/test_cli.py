@@ -176,8 +176,10 @@ def test_a_search_started_from_python_returns_its_results():
     assert len(found.evaluations) == 4
     found = RandomSearch(Problem, lambda point: 1.0, isolation="inline", max_evals=2, output="b.h5", quiet=True).main()
     assert found.best.objective == 1.0
-    with pytest.raises(ValueError, match="isolation to 'inline'"):
-        RandomSearch(Problem, lambda point: 1.0, max_evals=2, output="c.h5").main()
+    found = RandomSearch(Problem, lambda point: 2.0, max_evals=2, output="c.h5", quiet=True).main()
+    assert found.best.objective == 2.0
+    with pytest.raises(ValueError, match=r"c.h5 exists; use resume=True to continue it, overwrite=True to replace it"):
+        RandomSearch(Problem, run, max_evals=2, output="c.h5").main()
 
 
 def test_a_typing_error_costs_no_results(campaign, capsys):

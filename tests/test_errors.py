@@ -1,7 +1,19 @@
+import pickle
+
 import pytest
 
 from dhmpi import errors
-from dhmpi.errors import DhmpiError, EvaluatorError, InputError, LoadError, did_you_mean
+from dhmpi.errors import (
+    DhmpiError,
+    EvaluatorError,
+    InputError,
+    LoadError,
+    StorageError,
+    did_you_mean,
+    option,
+    reason,
+)
+from dhmpi.options import as_flag
 
 NAMES = [
     name for name, value in vars(errors).items() if isinstance(value, type) and value.__module__ == errors.__name__
@@ -53,3 +65,14 @@ def test_a_load_error_may_have_details():
 )
 def test_the_remedy_for_a_misspelt_name(name, choices, remedy):
     assert did_you_mean(name, choices) == remedy
+
+
+def test_options_are_spelled_by_whoever_shows_the_error():
+    error = StorageError(
+        f"cannot write {option('output')}", remedy=f"use {option('resume=True')} or {option('max_evals')}"
+    )
+    assert str(error) == "cannot write output; use resume=True or max_evals"
+    assert error.spelled(as_flag) == "cannot write --output; use --resume or --max-evals"
+    assert reason(error) == "cannot write output"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert reason(ValueError("text")) == "text"

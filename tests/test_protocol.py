@@ -96,7 +96,7 @@ def test_without_ranks_there_is_nothing_to_go_on_with():
     ready(comm, 1)
     evaluator.start()
     comm.inbox.append(Message(1, Tag.LOST, Loss.DEAD))
-    with pytest.raises(EvaluatorError, match="all are gone; continue with --resume"):
+    with pytest.raises(EvaluatorError, match="all are gone; continue with resume=True"):
         evaluator.gather(0.0)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Clock, Post, Start, Tag
-from dhmpi.errors import DhmpiError, EvaluatorError
+from dhmpi.errors import DhmpiError, EvaluatorError, option
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
@@ -21,7 +21,7 @@ from dhmpi.walltime import Drain, LostTime
 log = logging.getLogger(__name__)
 
 SILENCE_CHECK_INTERVAL = 0.5
-REMEDY = "continue with --resume"
+REMEDY = f"continue with {option('resume=True')}"
 # How long agents get to say farewell; longer than they give their own evaluators [s].
 FAREWELL = 5.0
 # How often the file learns how things stand [s].
@@ -224,9 +224,9 @@ class Coordinator:
             return
         sentence = f"agent {rank} is given up: {reason}"
         if self._server is None and len(self._layout.agents) > 1:
-            self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}; {REMEDY}"))
+            self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}", remedy=REMEDY))
         elif not self._at_work:
-            self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}; {REMEDY}"))
+            self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}", remedy=REMEDY))
         else:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)

@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 from typing import Any
 
-from dhmpi.errors import EvaluatorError, LoadError
+from dhmpi.errors import EvaluatorError, LoadError, option
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
@@ -130,7 +130,10 @@ class MPIEvaluator(Evaluator):
         self._usable.remove(rank)
         self._offer(rank)
         if not self._usable:
-            raise EvaluatorError("at least one worker rank must be left, but all are gone; continue with --resume")
+            raise EvaluatorError(
+                "at least one worker rank must be left, but all are gone",
+                remedy=f"continue with {option('resume=True')}",
+            )
         return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
 
     def _host(self, rank: int) -> str:
@@ -158,7 +161,8 @@ class MPIEvaluator(Evaluator):
     def layout(self) -> str:
         """Who searches and who evaluates."""
         size = self._comm.size
-        return f"{size} ranks: rank 0 searches, ranks 1 to {size - 1} evaluate; {self._comm.library()}"
+        others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
+        return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dhmpi.errors import DhmpiError, ResultsError, StorageError
+from dhmpi.errors import DhmpiError, ResultsError, StorageError, option
 from dhmpi.plain import dumps
 from dhmpi.results.files import journal_path, sync_directory
 from dhmpi.results.journal import read_owner
@@ -213,15 +213,17 @@ def _look(path: Path) -> Sight:
 def unwritable(path: Path, error: OSError) -> DhmpiError:
     """Return the error that a results file cannot be made where it is to be."""
     if error.errno in FULL:
-        return StorageError(f"cannot write {path}: {error.strerror}; make room, or use --output for another file")
+        return StorageError(
+            f"cannot write {path}: {error.strerror}; make room, or use {option('output')} for another file"
+        )
     message = f"directory of the results file must be writable, got {path.parent} ({error.strerror})"
-    return ResultsError(f"{message}; use --output for another file")
+    return ResultsError(f"{message}; use {option('output')} for another file")
 
 
 def _occupied(path: Path, owner: Owner | None) -> ResultsError:
     return ResultsError(
         f"{path} must have one writer, and {_named(owner)} is writing it; "
-        "wait for its end, or use --output for another file"
+        f"wait for its end, or use {option('output')} for another file"
     )
 
 

@@ -152,9 +152,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise ResultsError(
-            f"{path} does not exist; check the name, or start a new campaign without --resume"
-        ) from error
+        raise ResultsError(f"{path} does not exist; check the name") from error
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}") from error
 

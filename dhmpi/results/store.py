@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from dhmpi.errors import ResultsError, StorageError
+from dhmpi.errors import ResultsError, StorageError, option
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.plain import dumps, plain
 from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
@@ -66,13 +66,15 @@ class ResultsStore:
             resume: Whether it is to be continued. Default: False.
 
         Raises:
-            ResultsError: The file exists, is being written by another process, or cannot be written.
+            ResultsError: The file exists, does not, is being written by another process, or cannot be written.
             StorageError: The file system takes no more.
         """
         path = resolve(path)
         _require_place(path)
         require_free(path)
-        if not resume:
+        if resume:
+            _require_present(path)
+        else:
             _require_absent(path, overwrite)
             _require_writable(path)
 
@@ -89,7 +91,7 @@ class ResultsStore:
             pause: Sleeps so many seconds, where it must be seen whether the file is being written elsewhere.
 
         Raises:
-            ResultsError: The file exists, is being written by another process, or cannot be written.
+            ResultsError: The file exists, does not, is being written by another process, or cannot be written.
             StorageError: The file system takes no more.
         """
         path = resolve(path)
@@ -320,7 +322,7 @@ class ResultsStore:
         with contextlib.suppress(OSError):
             self._ownership.check()  # a successor removes temporary files
         reason = error.strerror or error
-        return StorageError(f"cannot write {self.path}: {reason}; make room, then use --resume")
+        return StorageError(f"cannot write {self.path}: {reason}; make room, then use {option('resume=True')}")
 
 
 def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
@@ -349,9 +351,15 @@ def _require_absent(path: Path, overwrite: bool) -> None:
     found = [each for each in (path, journal_path(path)) if each.exists()]
     if found and not overwrite:
         raise ResultsError(
-            f"{found[0].name} exists; use --resume to continue it, --overwrite to replace it, "
-            "or --output for another file"
+            f"{found[0].name} exists; use {option('resume=True')} to continue it, "
+            f"{option('overwrite=True')} to replace it, or {option('output')} for another file"
         )
+
+
+def _require_present(path: Path) -> None:
+    if not path.exists():
+        remedy = f"check the name, or start a new campaign without {option('resume=True')}"
+        raise ResultsError(f"{path} does not exist; {remedy}")
 
 
 def _require_writable(path: Path) -> None:

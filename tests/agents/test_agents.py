@@ -237,7 +237,7 @@ def test_synchronous_agents_stop_with_one_sentence(crew):
         found.step()
     found.run()
     sentence = "all agents must go on where they search in step, but agent 2 is given up: it has been silent for 10 s"
-    assert str(found.coordinator.error) == f"{sentence}; continue with --resume"
+    assert str(found.coordinator.error) == f"{sentence}; continue with resume=True"
     assert not found.coordinator.is_complete
     assert len(found.evaluations) >= 10
 

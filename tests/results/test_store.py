@@ -517,7 +517,7 @@ def test_importing_is_light():
 
 def test_an_existing_file_is_not_replaced(path, metadata, running):
     write(path, metadata, [], [running(0)])
-    expected = "exists; use --resume to continue it, --overwrite to replace it, or --output for another file"
+    expected = "exists; use resume=True to continue it, overwrite=True to replace it, or output for another file"
     with pytest.raises(ResultsError, match=f"results.h5 {expected}"):
         ResultsStore.create(path, metadata)
     store = ResultsStore.create(path, metadata, overwrite=True)
