@@ -175,7 +175,7 @@ class Campaign:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
         busy = self._busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
-            evaluations = [self._retries.judge(each) for each in self._evaluator.gather(timeout)]
+            evaluations = [self._retries.decide(each) for each in self._evaluator.gather(timeout)]
             with self._clock("store"):
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe

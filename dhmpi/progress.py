@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs."""
+"""Progress of a campaign, as it is printed while it runs."""
 
 import time
 from collections import deque

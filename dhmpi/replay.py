@@ -1,4 +1,4 @@
-"""Whether a campaign can be repeated: its search is asked again, along the results file."""
+"""Replay of a campaign: its search is asked again, along the results file."""
 
 import dataclasses
 from typing import Any, NamedTuple

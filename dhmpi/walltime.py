@@ -30,11 +30,11 @@ Ask = Callable[[Sequence[str], Mapping[str, str]], str]
 
 
 class End(NamedTuple):
-    """When the time ends.
+    """End of the time.
 
     Attributes:
         time: [s since 1970-01-01 UTC].
-        source: Who says so, for people.
+        source: Source of that, for people.
     """
 
     time: float

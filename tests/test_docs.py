@@ -14,7 +14,7 @@ import dhmpi
 from dhmpi.options import as_flag
 from dhmpi.results.schema import markdown_table
 from dhmpi.search.hps.ga import GAOptions
-from dhmpi.search.hps.surrogate.load import PACES
+from dhmpi.search.hps.surrogate.load_controller import MODES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -88,7 +88,7 @@ def test_the_layout_of_the_results_file_is_documented():
 
 def test_the_modes_of_auto_are_documented():
     shown = (ROOT / "docs" / "surrogate.md").read_text()
-    for name, batch, effort, _ in PACES:
+    for name, batch, effort, _ in MODES:
         row = f"| `{name}` | {batch} | {effort.num_points} | {effort.num_candidates:,} | {effort.num_polished} |"
         assert row in shown
 

@@ -207,7 +207,7 @@ class Agent(ABC):
         return len(self._claims) + len(self._waiting) + len(self._running)
 
     def _gather(self) -> bool:
-        evaluations = [self._retries.judge(each) for each in self._evaluator.gather(0.0)]
+        evaluations = [self._retries.decide(each) for each in self._evaluator.gather(0.0)]
         for evaluation in evaluations:
             if evaluation.state is State.LOST:
                 self._ready.append(evaluation)

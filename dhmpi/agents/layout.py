@@ -1,4 +1,4 @@
-"""Which rank of a search by agents does what."""
+"""Layout of a search by agents: what each rank does."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What the agents and rank 0 say to each other, apart from what keeps the policy (`search.nas.agent.exchange`).
+"""Protocol between agents and rank 0, apart from the exchange of the policy (`search.nas.agent.exchange`).
 
     agent                           rank 0
     READY      workers, hosts    -> its evaluator has started

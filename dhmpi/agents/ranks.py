@@ -1,4 +1,4 @@
-"""What each rank of a search by agents has, and how the ranks other than 0 serve."""
+"""Resources of each rank of a search by agents, and how the ranks other than 0 serve."""
 
 import contextlib
 import traceback

@@ -99,7 +99,7 @@ class Evaluator(ABC):
             return running
         self._pending[evaluation.id] = running
         self._submitted_at[evaluation.id] = time.monotonic()
-        # A cheap hash: neighbouring ids get unlike seeds, and the same ones whenever the campaign is repeated.
+        # A cheap hash: neighbouring ids get very different seeds, and the same ones whenever the campaign is repeated.
         seed = (self.seed * 0x9E3779B97F4A7C15 + (evaluation.id + 1) * 0xD1B54A32D192ED03) % 2**32
         self._submit(Task(evaluation.id, evaluation.point if config is None else config, seed))
         return running

@@ -12,8 +12,8 @@ from dhmpi.evaluation import Evaluation, State
 # How long after such a death the end of the job is still expected [s]. Whoever ends a job signals its processes one by
 # one, in any order, and those of other nodes a little later.
 MOMENT = 2.0
-# What `supervisor.epitaph` begins with.
-EPITAPH = re.compile(r"the process was killed by signal (\d+) ")
+# What `supervisor.exit_message` begins with.
+KILLED_BY = re.compile(r"the process was killed by signal (\d+) ")
 
 
 class Killed:
@@ -65,7 +65,7 @@ class Killed:
 
 def _signal_of(evaluation: Evaluation) -> int | None:
     """Return the signal by which an evaluation was killed, if a job's end could have been the reason."""
-    if evaluation.state is not State.FAILED or not (found := EPITAPH.match(evaluation.error)):
+    if evaluation.state is not State.FAILED or not (found := KILLED_BY.match(evaluation.error)):
         return None
     signum = int(found[1])
     return signum if signum == SIGKILL or signum in END_SIGNALS else None

@@ -146,7 +146,7 @@ def _fill(pattern: re.Pattern[str], text: str, values: Mapping[str, str]) -> str
     return pattern.sub(replace, text)
 
 
-def _epitaph(ending: Ending) -> str:
+def _exit_message(ending: Ending) -> str:
     if ending.errno in (errno.ENOEXEC, errno.ENOENT):
         return f"{ending}; the first line of a script must name its interpreter, such as #!/bin/sh"
     return str(ending) if ending.problem or ending.status < 0 else f"the program ended with exit status {ending.status}"
@@ -184,7 +184,7 @@ class ProgramExecutor(ProcessExecutor):
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         has_failed = ending.problem or ending.status
-        objective, error = (None, _epitaph(ending)) if has_failed else self._objective()
+        objective, error = (None, _exit_message(ending)) if has_failed else self._objective()
         state = State.FAILED if objective is None else State.DONE
         return Outcome(
             task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error

@@ -96,7 +96,7 @@ class Requests:
         """Return the ids of requests that have just ended; wait up to `timeout` seconds for the first."""
         self._submit()
         ended = []
-        for evaluation in map(self._retries.judge, self._evaluator.gather(timeout)):
+        for evaluation in map(self._retries.decide, self._evaluator.gather(timeout)):
             if evaluation.state.is_final:
                 objective = self._failure if evaluation.objective is None else evaluation.objective
                 key, _ = self._open[evaluation.id]

@@ -1,4 +1,4 @@
-"""How often an evaluation is begun again whose worker is lost."""
+"""Retries of evaluations whose worker is lost."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from dhmpi.evaluation import Evaluation, State
 
 
 class Retries:
-    """Lets an evaluation fail that has been lost too often: it may be what ends its workers.
+    """Retries of lost evaluations; one that is lost too often fails, since it may be what ends its workers.
 
     Args:
         limit: How often one is begun again.
@@ -16,7 +16,7 @@ class Retries:
         self._limit = limit
         self._num_lost: Counter[int] = Counter()
 
-    def judge(self, evaluation: Evaluation) -> Evaluation:
+    def decide(self, evaluation: Evaluation) -> Evaluation:
         """Return an evaluation that has ended; FAILED, if it has been LOST once too often."""
         if evaluation.state is not State.LOST:
             return evaluation

@@ -39,7 +39,7 @@ def interpreter(module: str, *descriptors: int) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def epitaph(status: int) -> str:
+def exit_message(status: int) -> str:
     """Say how a process that ran user code has ended, from its status as `subprocess` gives it."""
     if status >= 0:
         return f"the process ended with exit status {status} before the run function returned"
@@ -64,7 +64,7 @@ class Ending(NamedTuple):
     errno: int = 0
 
     def __str__(self) -> str:
-        return self.problem or epitaph(self.status)
+        return self.problem or exit_message(self.status)
 
 
 class Supervisor:

@@ -27,7 +27,7 @@ MARKS = {OPEN_MPI: r"Open MPI\)? v?(\d+)|OpenRTE\)? (\d+)", HYDRA: r"HYDRA|Intel
 
 @dataclass(frozen=True)
 class Ranks:
-    """How many ranks, and how they lie on the nodes.
+    """Number of ranks, and how they are placed on the nodes.
 
     Attributes:
         num: All of them.

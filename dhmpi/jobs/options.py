@@ -1,4 +1,4 @@
-"""What a person says of a job script, checked."""
+"""Options of a job script, checked."""
 
 from collections.abc import Mapping
 from typing import Any

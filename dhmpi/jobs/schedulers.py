@@ -1,4 +1,4 @@
-"""What differs between schedulers in a job script."""
+"""Schedulers, as far as their job scripts differ."""
 
 from dataclasses import dataclass
 

@@ -214,7 +214,7 @@ class SearchJob:
     Attributes:
         stem: How its scripts are called, after the site's name.
         problem: The problem it searches if nothing else is said.
-        output: The results file likewise.
+        output: The results file if nothing else is said.
     """
 
     stem: str

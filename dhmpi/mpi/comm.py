@@ -1,4 +1,4 @@
-"""The only importer of mpi4py: this process's place among the ranks, and messages that never block."""
+"""Communicator: the rank of this process, and messages that never block; the only importer of mpi4py."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What the search rank and the worker ranks say to each other; both ends side by side.
+"""Protocol between the search rank and the worker ranks, both ends side by side.
 
     worker                      search rank
     HELLO   host             -> the rank is there

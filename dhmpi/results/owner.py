@@ -14,7 +14,7 @@ class Owner(NamedTuple):
         host: Name of its host.
         pid: Its process id there.
         started: When it started, in clock ticks since the host's boot; -1 where the system does not tell.
-        place: The boot of the host, and the namespace in which the process id holds; empty likewise.
+        place: The boot of the host, and the namespace in which the process id holds; empty where that is unknown.
         token: What names this writer of this file, and no other one ever; empty before there were such names.
     """
 

@@ -1,4 +1,4 @@
-"""What a campaign of agents keeps of its policy: a row per update, and the policy itself."""
+"""Log of a policy: a row per update, and the policy itself."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,33 +1,32 @@
-"""How long single calls take, in constant memory."""
+"""Latencies of single calls, in constant memory."""
 
 import math
+from collections import deque
 
-SHORTEST, BINS_PER_DECADE, NUM_BINS = 1e-6, 20, 200  # up to 10,000 s
+# Percentiles are those of so many calls, the latest ones.
+NUM_KEPT = 10_000
 
 
 class Latencies:
-    """A histogram of times whose bins are 12 % wide."""
+    """Latencies of calls: percentiles of the latest ones, and the longest of all."""
 
     def __init__(self) -> None:
-        self._counts = [0] * NUM_BINS
+        self._latest: deque[float] = deque(maxlen=NUM_KEPT)
         self._longest = 0.0
         self.num = 0
 
     def add(self, seconds: float) -> None:
-        """Count a time."""
-        number = math.ceil(BINS_PER_DECADE * math.log10(max(seconds, SHORTEST) / SHORTEST))
-        self._counts[min(number, NUM_BINS - 1)] += 1
+        """Add the latency of a call [s]."""
+        self._latest.append(seconds)
         self._longest = max(self._longest, seconds)
         self.num += 1
 
     def percentile(self, percent: float) -> float:
-        """Return a time [s] that this share of the calls did not exceed, at most 12 % too long; 0 without any call."""
-        wanted, passed = math.ceil(self.num * percent / 100), 0
-        for number, count in enumerate(self._counts):
-            passed += count
-            if passed >= wanted:
-                return min(SHORTEST * 10 ** (number / BINS_PER_DECADE), self._longest)
-        return self._longest
+        """Return the time [s] that this share of the latest calls did not exceed; 0 without any call."""
+        if not self._latest:
+            return 0.0
+        wanted = math.ceil(len(self._latest) * percent / 100)
+        return sorted(self._latest)[max(wanted, 1) - 1]
 
     def summary(self) -> dict[str, float]:
         """Return the percentiles that are worth knowing [s]."""

@@ -30,7 +30,7 @@ class Search(ABC):
 
     Calls come in this order: `ask` for points; `tell` each evaluation when it ends, in any order; and again. Points
     that have been asked and not told are pending. Subclasses write `_propose`; if they learn, `_learn`; if they care
-    for what is pending, `_lend`; and if a point may have to wait for a model, `_is_ready` and `_follow`.
+    for what is pending, `_add_pending`; and if a point may have to wait for a model, `_is_ready` and `_follow`.
 
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
@@ -179,7 +179,7 @@ class Search(ABC):
                 continue  # the starting point of a campaign that is resumed
             seen.add(key)
             self._pending[key] = point
-            self._lend(key, point)
+            self._add_pending(key, point)
             found.append(Proposal(point, origin))
         return found
 
@@ -209,7 +209,7 @@ class Search(ABC):
                 final.append(evaluation)
             elif key not in self._pending:
                 self._pending[key] = evaluation.point
-                self._lend(key, evaluation.point)
+                self._add_pending(key, evaluation.point)
         if final:
             self._num_known += len(final)
             self._learn(final)
@@ -264,7 +264,7 @@ class Search(ABC):
     def _learn(self, evaluations: list[Evaluation]) -> None:  # noqa: B027  # to learn nothing is a choice
         """Take note of final evaluations; the default learns nothing."""
 
-    def _lend(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
+    def _add_pending(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
         """Take note of a point that has become pending; the default does not."""
 
     def statistics(self) -> dict[str, float | str]:

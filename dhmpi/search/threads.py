@@ -1,4 +1,4 @@
-"""How many threads BLAS takes for the matrices of a search."""
+"""Number of threads of BLAS for the matrices of a search."""
 
 import scipy.linalg  # noqa: F401  # brings a BLAS of its own, which must be there to be limited
 from threadpoolctl import ThreadpoolController

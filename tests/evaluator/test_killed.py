@@ -7,7 +7,7 @@ from dhmpi.environ import END_SIGNALS
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator, killed
 from dhmpi.evaluator.killed import MOMENT, Killed
-from dhmpi.evaluator.supervisor import epitaph
+from dhmpi.evaluator.supervisor import exit_message
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
 
 
 def failed(signum, id=0, tail=""):
-    return Evaluation(id, {}, None, State.FAILED, error=epitaph(-signum) + tail)
+    return Evaluation(id, {}, None, State.FAILED, error=exit_message(-signum) + tail)
 
 
 @pytest.mark.parametrize("signum", [*END_SIGNALS, signal.SIGKILL])

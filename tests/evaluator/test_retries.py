@@ -8,13 +8,13 @@ def lost(id):
 
 def test_what_is_lost_once_too_often_fails():
     retries = Retries(2)
-    assert [retries.judge(lost(5)).state for _ in range(3)] == [State.LOST, State.LOST, State.FAILED]
-    assert retries.judge(lost(5)).error == "lost 4 times; the last time: rank 3 is gone"
+    assert [retries.decide(lost(5)).state for _ in range(3)] == [State.LOST, State.LOST, State.FAILED]
+    assert retries.decide(lost(5)).error == "lost 4 times; the last time: rank 3 is gone"
 
 
 def test_evaluations_are_counted_one_by_one():
     retries = Retries(1)
-    assert [retries.judge(lost(id)).state for id in (1, 2, 1)] == [State.LOST, State.LOST, State.FAILED]
+    assert [retries.decide(lost(id)).state for id in (1, 2, 1)] == [State.LOST, State.LOST, State.FAILED]
 
 
 def test_other_ends_are_left_alone():

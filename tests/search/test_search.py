@@ -20,7 +20,7 @@ class Scripted(Search):
         super()._begin(seed)
         self.left = list(self.script)
         self.learnt = []
-        self.lent = []
+        self.added = []
 
     def _propose(self):
         return self.left.pop(0) if self.left else None
@@ -28,9 +28,9 @@ class Scripted(Search):
     def _learn(self, evaluations):
         self.learnt.append([evaluation.id for evaluation in evaluations])
 
-    def _lend(self, key, point):
+    def _add_pending(self, key, point):
         assert key == self.space.key(point)
-        self.lent.append(point)
+        self.added.append(point)
 
 
 def points(*values):
@@ -93,7 +93,7 @@ class TestAsking:
         search = scripted(1)
         search.ask(2)
         search.tell([evaluation(0, 1, State.LOST), evaluation(1, 2, State.RUNNING), evaluation(2, 5)])
-        assert search.lent == points(5, 1, 2)
+        assert search.added == points(5, 1, 2)
 
 
 class Undecided(HpProblem):

@@ -1,4 +1,4 @@
-"""Where the files of data sets are, and what is said when they are missing or broken."""
+"""Files of data sets: their places, and sentences about missing or broken ones."""
 
 import os
 from collections.abc import Iterator

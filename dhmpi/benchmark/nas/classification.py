@@ -1,4 +1,4 @@
-"""What the classification benchmarks share: data of images, and a problem."""
+"""Classification benchmarks: data of images, and a problem."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the regression benchmarks share: points drawn from a box, the value of a function there, and a problem."""
+"""Regression benchmarks: points drawn from a box, the value of a function there, and a problem."""
 
 from typing import Any
 

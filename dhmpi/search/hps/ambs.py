@@ -10,7 +10,7 @@ from typing import Any
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
 from dhmpi.options import choice, number, option
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.pool import PoolProposer
+from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
 from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.latency import Latencies
@@ -139,7 +139,7 @@ class AMBS(Search):
         if self._proposer is not None:
             self._proposer.follow(origin)
 
-    def _lend(self, key: Hashable, point: Point) -> None:
+    def _add_pending(self, key: Hashable, point: Point) -> None:
         if self._proposer is not None:
             self._proposer.asked(key, point)
 

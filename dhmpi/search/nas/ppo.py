@@ -1,4 +1,4 @@
-"""What the searches by agents have in common; `dhmpi.agents` lets several of them work together."""
+"""Contract of searches by PPO agents; `dhmpi.agents` lets several of them work together."""
 
 import math
 from collections.abc import Hashable
@@ -86,7 +86,7 @@ class PPOSearch(NasSearch):
             self._rewards[key] = math.nan if reward is None else reward
             episodes = self._open.pop(key, None)
             if episodes is None:
-                episodes = [learner.judge(np.array(self.space.decisions(evaluation.point)))]
+                episodes = [learner.episode_of(np.array(self.space.decisions(evaluation.point)))]
             for episode in episodes:
                 self._finish(episode, self._rewards[key], is_hit=False)
 

@@ -1,4 +1,4 @@
-"""What searches for neural architectures have in common."""
+"""Contract of searches for neural architectures."""
 
 import inspect
 from collections.abc import Collection, Hashable, Iterator, Mapping
@@ -59,7 +59,7 @@ class ArchitectureSpace(Space):
 
     @cached_property
     def size(self) -> int | None:
-        """Number of unlike architectures in a small space; in a large one, that of all sequences of decisions."""
+        """Number of distinct architectures in a small space; in a large one, that of all sequences of decisions."""
         num = super().size
         assert num is not None
         if num > LARGEST_COUNTED:

@@ -15,7 +15,7 @@ from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import ACQ_FUNCS, AMBS, LIES
 from dhmpi.search.hps.random import RandomSearch
-from dhmpi.search.hps.surrogate import pool
+from dhmpi.search.hps.surrogate import candidate_pool
 
 MODELS = ["RF", "ET", "GBRT", "GP"]
 
@@ -234,7 +234,7 @@ def test_what_a_refit_raises_is_raised_at_the_next_call(history, monkeypatch):
     def broken(task):
         raise MemoryError("too little")
 
-    monkeypatch.setattr(pool, "_refit", broken)
+    monkeypatch.setattr(candidate_pool, "_refit", broken)
     search = AMBS(mixed_problem(), learner="RF")
     executor = Later()
     search.use(executor)

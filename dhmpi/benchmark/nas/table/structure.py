@@ -70,6 +70,6 @@ def create_structure(input_shape: Any = (2,), output_shape: Any = (1,)) -> Table
 
     Args:
         input_shape: As other spaces have it; it does not matter.
-        output_shape: Likewise.
+        output_shape: As other spaces have it; it does not matter.
     """
     return TableStructure()

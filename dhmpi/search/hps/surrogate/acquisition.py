@@ -28,40 +28,40 @@ def score(names: Sequence[str], posterior: Posterior, best: float, kappa: float,
         names: Some of LCB, EI and PI.
         posterior: The predictions; a candidate with an infinite mean is never promising.
         best: The best objective so far.
-        kappa: Weight of the deviation in LCB.
+        kappa: Weight of the standard deviation in LCB.
         xi: Improvement that EI and PI look for.
     """
-    mean, deviation = posterior
-    scores = {"LCB": mean - kappa * deviation}
+    mean, std = posterior
+    scores = {"LCB": mean - kappa * std}
     if not {"EI", "PI"}.isdisjoint(names):
-        improvement, uncertain = best - xi - mean, deviation > 0
-        with np.errstate(over="ignore"):  # in so many deviations, infinity is as far
-            scaled = np.where(uncertain, improvement / np.where(uncertain, deviation, 1.0), -np.inf)
-            rivals = np.flatnonzero(scaled >= _least(scaled, deviation))
+        improvement, uncertain = best - xi - mean, std > 0
+        with np.errstate(over="ignore"):  # in so many standard deviations, infinity is as far
+            scaled = np.where(uncertain, improvement / np.where(uncertain, std, 1.0), -np.inf)
+            rivals = np.flatnonzero(scaled >= _least(scaled, std))
             near = scaled[rivals]
             density = np.exp(-0.5 * near**2) / ROOT
         probability = ndtr(near)
         scores["PI"], scores["EI"] = np.zeros((2, len(mean)))
         scores["PI"][rivals] = -probability
-        scores["EI"][rivals] = -improvement[rivals] * probability - deviation[rivals] * density
+        scores["EI"][rivals] = -improvement[rivals] * probability - std[rivals] * density
     return [scores[name] for name in names]
 
 
-def _least(scaled: Matrix, deviation: Matrix) -> float:
-    """Return the least improvement, in deviations, with which EI or PI can be the largest of all.
+def _least(scaled: Matrix, std: Matrix) -> float:
+    """Return the least improvement, in standard deviations, with which EI or PI can be the largest of all.
 
-    PI is the largest where the improvement z is. EI is deviation x (z Phi(z) + phi(z)), which for no z below 0 exceeds
-    deviation x phi(z); so it is not the largest where that is less than what it reaches at the largest z.
+    PI is the largest where the improvement z is. EI is std x (z Phi(z) + phi(z)), which for no z below 0 exceeds
+    std x phi(z); so it is not the largest where that is less than what it reaches at the largest z.
 
     Args:
-        scaled: Improvements over deviations, shape (num,); minus infinity where nothing can improve.
-        deviation: Shape (num,).
+        scaled: Improvements over standard deviations, shape (num,); minus infinity where nothing can improve.
+        std: Shape (num,).
     """
     top = int(scaled.argmax())
-    largest, widest = float(scaled[top]), float(deviation.max())
+    largest, widest = float(scaled[top]), float(std.max())
     if largest <= -FAR:
         return -sys.float_info.max
-    reached = float(deviation[top]) * (largest * float(ndtr(largest)) + math.exp(-0.5 * largest * largest) / ROOT)
+    reached = float(std[top]) * (largest * float(ndtr(largest)) + math.exp(-0.5 * largest * largest) / ROOT)
     share = ROOT * reached / widest
     return min(-math.sqrt(-2 * math.log(share)) if share < 1 else 0.0, largest) - CLOSE
 

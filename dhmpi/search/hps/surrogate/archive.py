@@ -1,4 +1,4 @@
-"""What a proposer has been told: rows and objectives in arrays that grow."""
+"""Archive of evaluations: rows and objectives in arrays that grow."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 FIRST_CAPACITY = 256
 # No model is better for knowing how much farther off an outlier is; its square may be no float.
 FARTHEST = 1000.0
-FARTHEST_BENT = 1e9  # of distances that count by their ratio
+FARTHEST_WARPED = 1e9  # of distances that count by their ratio
 
 
 class Archive:
@@ -57,8 +57,8 @@ class Archive:
         self._num = end
 
 
-class Scale(NamedTuple):
-    """Maps objectives to mean 0 and deviation 1, so that no model sees numbers of 1e300.
+class ObjectiveScale(NamedTuple):
+    """Maps objectives to mean 0 and standard deviation 1, so that no model sees numbers of 1e300.
 
     Attributes:
         unit: Largest magnitude of the objectives that it was made from.
@@ -66,7 +66,7 @@ class Scale(NamedTuple):
         best: The best of them, in units.
         turn: Distance from the best, in units, above which differences count by their ratio; infinity: nowhere.
         mean: Mean of what `turn` makes of them.
-        deviation: Standard deviation of the same.
+        std: Standard deviation of the same.
     """
 
     unit: float
@@ -74,40 +74,40 @@ class Scale(NamedTuple):
     best: float
     turn: float
     mean: float = 0.0
-    deviation: float = 1.0
+    std: float = 1.0
 
     @classmethod
-    def of(cls, objectives: Matrix, bend: float = math.inf) -> "Scale":
+    def of(cls, objectives: Matrix, relative_turn: float = math.inf) -> "ObjectiveScale":
         """Return the scale of objectives.
 
         Args:
             objectives: Shape (num,), NaN for failures.
-            bend: Where it turns from linear to logarithmic, in medians of the distance from the best.
+            relative_turn: Where it turns from linear to logarithmic, in medians of the distance from the best.
         """
         if np.isnan(objectives).all():
             objectives = np.zeros(1)
         unit = float(np.nanmax(np.abs(objectives))) or 1.0  # a square of 1e300 would overflow
         straight = cls(unit, float(np.nanmax(objectives)), float(np.nanmin(objectives)) / unit, math.inf)
-        above = straight._bent(objectives) - straight.best
-        turn = bend * (float(np.median(above)) or float(above.mean()) or 1.0) or 1.0
-        bent = straight._replace(turn=turn)
-        values = bent._bent(objectives)
-        return bent._replace(mean=float(values.mean()), deviation=float(values.std()) or 1.0)
+        above = straight._warped(objectives) - straight.best
+        turn = relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0) or 1.0
+        warped = straight._replace(turn=turn)
+        values = warped._warped(objectives)
+        return warped._replace(mean=float(values.mean()), std=float(values.std()) or 1.0)
 
     def standard(self, objectives: Matrix) -> Matrix:
-        """Return objectives on this scale, those farther than `FARTHEST` deviations brought nearer; NaN is `worst`."""
-        bent = self._bent(objectives)
+        """Return standardised objectives, none farther than `FARTHEST` standard deviations; NaN is `worst`."""
+        warped = self._warped(objectives)
         with np.errstate(over="ignore"):
-            return _within((bent - self.mean) / self.deviation, FARTHEST)
+            return _within((warped - self.mean) / self.std, FARTHEST)
 
-    def _bent(self, objectives: Matrix) -> Matrix:
+    def _warped(self, objectives: Matrix) -> Matrix:
         with np.errstate(over="ignore"):
             scaled: Matrix = np.where(np.isnan(objectives), self.worst, objectives) / self.unit
             if self.turn == math.inf:
                 return scaled
             # An odd function: what is found later may be better than the best.
-            bent: Matrix = np.arcsinh(_within((scaled - self.best) / self.turn, FARTHEST_BENT))
-        return bent
+            warped: Matrix = np.arcsinh(_within((scaled - self.best) / self.turn, FARTHEST_WARPED))
+        return warped
 
 
 def _within(values: Matrix, limit: float) -> Matrix:

@@ -1,4 +1,4 @@
-"""Where refits run: a thread that ends with the program."""
+"""Background thread in which models are fitted; it ends with the program."""
 
 import time
 import weakref

@@ -5,12 +5,12 @@ from sklearn.ensemble import GradientBoostingRegressor
 from skopt.learning import GradientBoostingQuantileRegressor
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.kernel_correction import KernelCorrection
 from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
-from dhmpi.search.hps.surrogate.pull import Pull
 
 
 class Boosting(Learner):
-    """Boosted trees for three quantiles, as scikit-optimize defines them; points bend its predictions (`Pull`).
+    """Boosted trees for three quantiles, as scikit-optimize defines them, with a `KernelCorrection`.
 
     Args:
         seed: What its random choices depend on.
@@ -27,7 +27,7 @@ class Boosting(Learner):
         self._model.fit(rows, values)
 
     def predict(self, rows: Matrix) -> Posterior:
-        """Return the median, and half of what the quantiles for one deviation span, by what was fitted alone."""
+        """Return the median, and half the distance of the quantiles at one standard deviation, not corrected."""
         # scikit-optimize 0.10.2 computes the same, but by a function that numpy 2.4 has no more.
         low, median, high = self._model.predict(rows, return_quantiles=True).T
         return Posterior(median, np.maximum(high - low, 0) / 2)  # quantiles may cross
@@ -35,17 +35,17 @@ class Boosting(Learner):
     def watch(self, places: Places) -> None:
         """Predict at the candidates; see `Learner`."""
         rows = places.astype(np.float64)
-        self._fitted, self._pull = self.predict(rows), Pull(rows)
+        self._fitted, self._correction = self.predict(rows), KernelCorrection(rows)
 
     @property
     def posterior(self) -> Posterior:
         """The predictions at the candidates."""
-        return self._pull.bend(self._fitted)
+        return self._correction.corrected(self._fitted)
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
-        self._pull.add(places.astype(np.float64), values)
+        self._correction.add(places.astype(np.float64), values)
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
-        """Exchange lies for truths; see `Learner`."""
-        self._pull.replace(places.astype(np.float64), lies, values)
+        """Replace lies by results; see `Learner`."""
+        self._correction.replace(places.astype(np.float64), lies, values)

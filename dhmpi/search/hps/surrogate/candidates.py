@@ -91,7 +91,7 @@ def left(encoding: Encoding, rng: np.random.Generator, known: Matrix, num: int) 
         return np.empty((0, len(encoding.space.dimensions)))
     rows, taken = encoding.every_row(), {row.tobytes() for row in known}
     unknown = np.array([row.tobytes() not in taken for row in rows])
-    return encoding.units(rng.permutation(rows[unknown])[:num])
+    return encoding.to_unit_cube(rng.permutation(rows[unknown])[:num])
 
 
 def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int, is_smooth: bool = True) -> Matrix:
@@ -106,10 +106,10 @@ def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int
     """
     size = encoding.space.size
     if size is not None and size <= num:
-        return encoding.units(encoding.every_row())
+        return encoding.to_unit_cube(encoding.every_row())
     num_local = num // 2
     wide = spread(rng, num - num_local, len(encoding.space.dimensions))
-    local = (_near if is_smooth else _between)(encoding, rng, encoding.units(parents), num_local)
+    local = (_near if is_smooth else _between)(encoding, rng, encoding.to_unit_cube(parents), num_local)
     # In any order: the first of equally promising ones is taken, and forests have many of these.
     return rng.permutation(np.concatenate([wide, local]))
 

@@ -74,7 +74,7 @@ class Encoding:
                 _fill(rows[:, span], dim, dim.from_unit(units[:, index]))
         return rows
 
-    def units(self, rows: Matrix) -> Matrix:
+    def to_unit_cube(self, rows: Matrix) -> Matrix:
         """Return units, shape (num, num_dimensions), in the middle of what stands for the points of some rows."""
         units = np.full((len(rows), len(self.space.dimensions)), 0.5)
         for index, _, dim, span in self._columns:

@@ -1,12 +1,12 @@
-"""Where evaluations succeed: a Gaussian process of successes and failures."""
+"""Probability of success: a Gaussian process of successes and failures."""
 
 from typing import Self
 
 import numpy as np
 
+from dhmpi.search.hps.surrogate.box import Frame, whole_box
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
-from dhmpi.search.hps.surrogate.gaussian import Gaussian, Parameters, fit
-from dhmpi.search.hps.surrogate.surface import Frame, whole_box
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, fit
 
 # The latest successes, and the latest failures, that it knows.
 MOST_EACH = 75
@@ -39,7 +39,7 @@ class Feasibility:
             logs, _ = fit(scaled, labels, self._frame.owners, None, NUM_STEPS)
             parameters = Parameters.from_logs(logs)
         self._parameters = parameters
-        self._process = Gaussian(scaled, labels, self._frame.owners, parameters)
+        self._process = TrendGP(scaled, labels, self._frame.owners, parameters)
 
     def updated(self, rows: Matrix, objectives: Matrix) -> Self:
         """Return the same with everything that is known now, without fitting again."""

@@ -31,7 +31,7 @@ class Forest(Learner):
 
     max_rows, num_candidates = 3000, 4096
     num_parents, is_smooth = 20, False
-    bend = 0.1
+    relative_turn = 0.1
 
     def __init__(self, kind: str, seed: int) -> None:
         self._model = KINDS[kind](min_samples_leaf=SMALLEST_LEAF, random_state=seed, n_jobs=1, warm_start=True)
@@ -58,7 +58,7 @@ class Forest(Learner):
         return np.stack(leaves, axis=1)
 
     def predict(self, rows: Matrix) -> Posterior:
-        """Return the mean and the deviation over all trees and their leaves; see `Learner`."""
+        """Return the mean and the standard deviation over all trees and their leaves; see `Learner`."""
         return _posterior(_moments(self._leaves)[self.locate(rows)].mean(axis=1).T)
 
     def watch(self, places: Places) -> None:
@@ -84,12 +84,12 @@ class Forest(Learner):
         """Take in points; see `Learner`."""
         self._shift(places, _amounts(1.0, values, 0.0, 0.0))
 
-    def lend(self, places: Places, lies: Matrix) -> None:
+    def add_pending(self, places: Places, lies: Matrix) -> None:
         """Take in pending points; see `Learner`."""
         self._shift(places, _amounts(0.0, np.zeros_like(lies), LIE_WEIGHT, lies))
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
-        """Exchange lies for truths; see `Learner`."""
+        """Replace lies by results; see `Learner`."""
         self._shift(places, _amounts(1.0, values, -LIE_WEIGHT, lies))
 
     def _shift(self, places: Places, amounts: Matrix) -> None:
@@ -116,25 +116,25 @@ class Forest(Learner):
         self._predicted = self._predicted + np.stack(changes)
 
 
-def _amounts(truths: float, values: Matrix, lent: float, lies: Matrix | float) -> Matrix:
-    """Return how the statistics of leaves change, shape (num, 5).
+def _amounts(num: float, values: Matrix, lie_weight: float, lies: Matrix | float) -> Matrix:
+    """Return how the statistics of leaves change, shape (num_points, 5).
 
     Args:
-        truths: How many truths each point brings.
-        values: The truths, shape (num,).
-        lent: What the lie of each point weighs.
-        lies: The lies, shape (num,).
+        num: How many results each point brings.
+        values: The results, shape (num_points,).
+        lie_weight: Weight of the lie of each point.
+        lies: The lies, shape (num_points,).
     """
     amounts = np.empty((len(values), 5))
-    amounts[:, 0], amounts[:, 1], amounts[:, 2] = truths, values, values**2
-    amounts[:, 3], amounts[:, 4] = lent, lent * lies
+    amounts[:, 0], amounts[:, 1], amounts[:, 2] = num, values, values**2
+    amounts[:, 3], amounts[:, 4] = lie_weight, lie_weight * lies
     return amounts
 
 
 def _moments(leaves: Matrix) -> Matrix:
     """Return the mean and the second moment of leaves, shape (num, 2), from their statistics, shape (num, 5)."""
-    count, total, squares, lent, lies = leaves.T
-    weight = count + lent
+    count, total, squares, lie_weight, lies = leaves.T
+    weight = count + lie_weight
     moments = np.empty((len(leaves), 2))
     moments[:, 0] = mean = (total + lies) / weight
     moments[:, 1] = (squares - total**2 / count) / weight + mean**2

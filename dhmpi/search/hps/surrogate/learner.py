@@ -16,11 +16,11 @@ class Posterior(NamedTuple):
 
     Attributes:
         mean: Predicted objective, shape (num,).
-        deviation: Its standard deviation, shape (num,).
+        std: Its standard deviation, shape (num,).
     """
 
     mean: Matrix
-    deviation: Matrix
+    std: Matrix
 
 
 class Learner(ABC):
@@ -34,14 +34,14 @@ class Learner(ABC):
         num_candidates: How many rows are to be watched.
         num_parents: About how many of the best points half of these are to lie.
         is_smooth: Whether it tells neighbours apart.
-        bend: On which scale it gets objectives; see `Scale.of`.
+        relative_turn: On which scale it gets objectives; see `ObjectiveScale.of`.
     """
 
     max_rows: int
     num_candidates: int
     num_parents = 10
     is_smooth = True
-    bend = math.inf
+    relative_turn = math.inf
 
     @abstractmethod
     def fit(self, rows: Matrix, values: Matrix) -> None:
@@ -68,7 +68,7 @@ class Learner(ABC):
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points at places, shape (num, ...), with values, shape (num,)."""
 
-    def lend(self, places: Places, lies: Matrix) -> None:
+    def add_pending(self, places: Places, lies: Matrix) -> None:
         """Take in pending points with lies, shape (num,); by default, as if these were values."""
         self.add(places, lies)
 

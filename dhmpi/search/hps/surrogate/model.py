@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
-from dhmpi.search.hps.surrogate.archive import Scale
+from dhmpi.search.hps.surrogate.archive import ObjectiveScale
 from dhmpi.search.hps.surrogate.candidates import Candidates
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import required
 from dhmpi.search.hps.surrogate.learner import Learner, Places
-from dhmpi.search.hps.surrogate.task import Event
+from dhmpi.search.hps.surrogate.refit_task import Change
 
 
 class Model:
@@ -48,43 +48,43 @@ class Model:
         self.learner, self.candidates, self._places = learner, candidates, places
         self.num_fitted, self.block = len(objectives), block
         self._seed, self._options, self._success = seed, options, success
-        self._scale = Scale.of(objectives, learner.bend)
+        self._scale = ObjectiveScale.of(objectives, learner.relative_turn)
         standard = self._scale.standard(objectives)
         lies = {"cl_min": standard.min(), "cl_mean": standard.mean(), "cl_max": standard.max()}
         self._lie = float(lies[options.liar_strategy])
         self._best = float(standard.min())
         self._num_known = len(objectives)
-        self._lent: dict[Hashable, Places] = {}
+        self._pending_places: dict[Hashable, Places] = {}
         self.seconds = 0.0
 
-    def lend(self, keys: Sequence[Hashable], rows: Matrix) -> None:
+    def add_pending(self, keys: Sequence[Hashable], rows: Matrix) -> None:
         """Take in pending points, shape (num, num_columns), with a lie."""
         places = self._take(rows)
-        self.learner.lend(places, np.full(len(rows), self._lie))
-        self._lent.update(zip(keys, places, strict=True))
+        self.learner.add_pending(places, np.full(len(rows), self._lie))
+        self._pending_places.update(zip(keys, places, strict=True))
         self._num_known += len(rows)
 
     def learn(self, keys: Sequence[Hashable], rows: Matrix, objectives: Matrix) -> None:
         """Take in final points, shape (num, num_columns); the truth replaces the lie where there is one."""
         values = self._scale.standard(objectives)
         self._best = min(self._best, float(values.min(initial=self._best)))
-        found = [self._lent.pop(key, None) for key in keys]  # once, if a point is told repeatedly
-        lent = [places for places in found if places is not None]
-        was_lent = np.array([places is not None for places in found], dtype=bool)
-        if lent:
-            self.learner.replace(np.stack(lent), np.full(len(lent), self._lie), values[was_lent])
-        if len(lent) < len(keys):
-            self.learner.add(self._take(rows[~was_lent]), values[~was_lent])
-            self._num_known += len(keys) - len(lent)
+        found = [self._pending_places.pop(key, None) for key in keys]  # once, if a point is told repeatedly
+        replaced = [places for places in found if places is not None]
+        was_pending = np.array([places is not None for places in found], dtype=bool)
+        if replaced:
+            self.learner.replace(np.stack(replaced), np.full(len(replaced), self._lie), values[was_pending])
+        if len(replaced) < len(keys):
+            self.learner.add(self._take(rows[~was_pending]), values[~was_pending])
+            self._num_known += len(keys) - len(replaced)
 
-    def apply(self, events: Iterable[Event]) -> None:
+    def apply(self, events: Iterable[Change]) -> None:
         """Take in many events at once."""
         events = list(events)
         last = {event.key: event for event in events}  # what was told has no lie any more
         pending = [event for event in last.values() if not event.is_final]
         final = [event for event in events if event.is_final]
         if pending:
-            self.lend([event.key for event in pending], np.stack([event.row for event in pending]))
+            self.add_pending([event.key for event in pending], np.stack([event.row for event in pending]))
         if final:
             objectives = np.array([event.objective for event in final])
             self.learn([event.key for event in final], np.stack([event.row for event in final]), objectives)

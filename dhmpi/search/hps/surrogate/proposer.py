@@ -1,4 +1,4 @@
-"""What proposes points once something is known."""
+"""Contract of proposers: points by a model of what is known."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence

@@ -5,26 +5,26 @@ from typing import Any
 
 import numpy as np
 
-from dhmpi.search.hps.surrogate.archive import Scale
+from dhmpi.search.hps.surrogate.archive import ObjectiveScale
 from dhmpi.search.hps.surrogate.boosting import Boosting
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw, left
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import feasibility
 from dhmpi.search.hps.surrogate.forest import Forest
+from dhmpi.search.hps.surrogate.incremental_gp import IncrementalGP
 from dhmpi.search.hps.surrogate.learner import Learner
 from dhmpi.search.hps.surrogate.model import Model
-from dhmpi.search.hps.surrogate.process import Process
 from dhmpi.search.hps.surrogate.proposer import guide
-from dhmpi.search.hps.surrogate.task import Event, Task
+from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
 
-def refit(task: Task) -> Model:
+def refit(task: RefitTask) -> Model:
     """Return a model that depends on nothing but the task."""
     begun = task.clock()
     rows, objectives = task.rows[: task.num], task.objectives[: task.num]
     rng = np.random.default_rng((task.seed, task.num))
     learner = make_learner(task, int(rng.integers(2**31)))
-    values = Scale.of(objectives, learner.bend).standard(objectives)
+    values = ObjectiveScale.of(objectives, learner.relative_turn).standard(objectives)
     chosen = subset(values, learner.max_rows, rng)
     learner.fit(rows[chosen], values[chosen])
     candidates = _candidates(task, objectives, learner)
@@ -40,18 +40,18 @@ def refit(task: Task) -> Model:
     return model
 
 
-def catch_up(model: Model, events: Sequence[Event]) -> Model:
+def catch_up(model: Model, events: Sequence[Change]) -> Model:
     """Let a model take in what has happened while it was made."""
     model.apply(events)
     model.choose()  # so that the predictions are up to date before anybody waits for them
     return model
 
 
-def make_learner(task: Task, seed: int) -> Learner:
+def make_learner(task: RefitTask, seed: int) -> Learner:
     """Return the learner that the options name."""
     name = task.options.learner
     if name == "GP":
-        return Process(task.encoding.num_columns, seed, guide(task.options))
+        return IncrementalGP(task.encoding.num_columns, seed, guide(task.options))
     return Boosting(seed) if name == "GBRT" else Forest(name, seed)
 
 
@@ -68,7 +68,7 @@ def subset(values: Matrix, num: int, rng: np.random.Generator) -> np.ndarray[Any
     return np.sort(together[np.sort(first)[:num]])
 
 
-def _candidates(task: Task, objectives: Matrix, learner: Learner) -> Candidates:
+def _candidates(task: RefitTask, objectives: Matrix, learner: Learner) -> Candidates:
     rng = np.random.default_rng((task.seed, task.num, task.block))
     num_parents = min(learner.num_parents, max(int(np.isfinite(objectives).sum()), 1))
     parents = task.rows[np.argsort(objectives, kind="stable")[:num_parents]]  # failures come last

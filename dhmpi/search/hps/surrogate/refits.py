@@ -1,4 +1,4 @@
-"""When models are made, and how long a point may wait for one."""
+"""Schedule of refits: when models are made, and how long a point may wait for one."""
 
 import contextlib
 import math
@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 from dhmpi.search.hps.surrogate.background import Background, Ended
-from dhmpi.search.hps.surrogate.load import Durations
+from dhmpi.search.hps.surrogate.load_controller import Durations
 
 Made = TypeVar("Made")
 

@@ -9,52 +9,54 @@ import numpy.typing as npt
 
 from dhmpi.benchmark.space import Categorical, Real, Space
 from dhmpi.evaluation import Evaluation, Origin, Point
+from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.box import Box, whole_box
+from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
-from dhmpi.search.hps.surrogate.load import Load
+from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.regions import Regions
-from dhmpi.search.hps.surrogate.surface import NUM_PARENTS, Box, Outlook, Surface, candidates, fit_surface, whole_box
-from dhmpi.search.hps.surrogate.taboo import Taboo
+from dhmpi.search.hps.surrogate.tabu import TabuRegions
 
 NUM_POINTS = 200
-# Standard deviation of the weight that the deviation has; it is drawn anew for each proposal.
+# Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.
 KAPPA = 1.5
 # How often a point is looked for in the whole space instead of the trust region.
 FAR_SHARE = 0.2
-# How many pending points are looked at, of which the nearest ones are imagined: the latest ones.
+# How many pending points are considered, the latest ones; the nearest of them become part of the process.
 MOST_PENDING = 512
 # How many of the best candidates are tried before the whole space is looked at: they are known already.
 MOST_TRIED = 30
 
 
-class Surfaces(NamedTuple):
-    """What a refit makes.
+class Surrogates(NamedTuple):
+    """Surrogates of a refit.
 
     Attributes:
-        near: The surface over the trust region.
-        far: The surface over the whole space.
+        near: The surrogate over the trust region.
+        far: The surrogate over the whole space.
         feasibility: Where evaluations succeed; None if all do.
         num: How many evaluations it was fitted to.
         seconds: How long it took.
     """
 
-    near: Surface
-    far: Surface
+    near: BoxSurrogate
+    far: BoxSurrogate
     feasibility: Feasibility | None
     num: int
     seconds: float
 
 
-class Task(NamedTuple):
-    """What a refit is made from.
+class RegionalTask(NamedTuple):
+    """Task of fitting the surrogates.
 
     Attributes:
         encoding: The encoding of the rows.
         near: The trust region.
-        taboo: Where not to look.
+        tabu: Regions that are left out.
         rows: Rows of the evaluations, shape (num, num_columns).
         objectives: Their objectives, shape (num,), NaN for failures.
         clock: Returns seconds.
@@ -62,14 +64,14 @@ class Task(NamedTuple):
 
     encoding: Encoding
     near: Box
-    taboo: Taboo
+    tabu: TabuRegions
     rows: Matrix
     objectives: Matrix
     clock: Callable[[], float]
 
 
-class RegionalProposer(Proposer[Surfaces]):
-    """Proposes the minima of lower confidence bounds, mostly near the best point; pending points are imagined.
+class RegionalProposer(Proposer[Surrogates]):
+    """Proposes the minima of lower confidence bounds, mostly near the best point (kriging believer).
 
     See `Proposer` for the arguments.
     """
@@ -80,17 +82,17 @@ class RegionalProposer(Proposer[Surfaces]):
         super().__init__(space, seed, options, background)
         self._regions = Regions(self._encoding)
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
-        self._load = Load(guide(options), background.clock, self.refits.durations)
-        # The trust region and the taboo when a model was due that has not been made yet, by how many results it knows.
-        self._due: dict[int, tuple[Box, Taboo]] = {}
-        self._surfaces: Surfaces | None = None
+        self._load = LoadController(guide(options), background.clock, self.refits.durations)
+        # The trust region and the tabu regions of models that are due, by how many results they know.
+        self._due: dict[int, tuple[Box, TabuRegions]] = {}
+        self._surrogates: Surrogates | None = None
         # Points that were proposed at once, and their places among these; the next one is the last.
         self._queue: list[tuple[int, Point]] = []
 
     @property
     def mode(self) -> str:
-        """The pace, or `initial` before there is a model."""
-        return self._load.pace.name if self._surfaces else "initial"
+        """The mode, or `initial` before there is a model."""
+        return self._load.mode.name if self._surrogates else "initial"
 
     def asked(self, key: Hashable, point: Point) -> None:
         """Imagine the point; see `Proposer`."""
@@ -108,16 +110,16 @@ class RegionalProposer(Proposer[Surfaces]):
                 refits.hasten()  # what is known of the last region is of no use in this one
             refits.durations.add(each)
             if refits.told():
-                self._due[num] = self._near(), self._regions.taboo
+                self._due[num] = self._near(), self._regions.tabu
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return the minimum of a lower confidence bound; see `Proposer`."""
-        if not self._surfaces:
+        if not self._surrogates:
             return None
         if self._wanted is not None:
             self._load.repeat(self._wanted.model, self._wanted.detail)
-            if self._load.pace.batch == 1 or self._wanted.detail == 0:
+            if self._load.mode.batch == 1 or self._wanted.detail == 0:
                 self._queue = []  # a campaign that was resumed had none
         point = self._queued(seen)
         if point is None:
@@ -127,7 +129,7 @@ class RegionalProposer(Proposer[Surfaces]):
             if not is_possible and self._options.ask_budget is not None:
                 return None  # it is a hard limit
             with self._load.measured():
-                point = self._search(self._surfaces, seen)
+                point = self._search(self._surrogates, seen)
         return point
 
     def _begin_refit(self) -> bool:
@@ -141,18 +143,20 @@ class RegionalProposer(Proposer[Surfaces]):
         self._use(self.refits.take(self.refits.job.result().num))
 
     def _make(self, origin: Origin) -> None:
-        if self._surfaces is None or self._surfaces.num != origin.fitted:
+        if self._surrogates is None or self._surrogates.num != origin.fitted:
             self._use(_refit(self._task(origin.fitted)))
             self.refits.fitted = origin.fitted
 
-    def _use(self, surfaces: Surfaces) -> None:
-        self._surfaces, self.refit_seconds = surfaces, surfaces.seconds
-        self._due = {num: due for num, due in self._due.items() if num > surfaces.num}
+    def _use(self, surrogates: Surrogates) -> None:
+        self._surrogates, self.refit_seconds = surrogates, surrogates.seconds
+        self._due = {num: due for num, due in self._due.items() if num > surrogates.num}
 
-    def _task(self, num: int) -> Task:
-        near, taboo = self._due[num]
+    def _task(self, num: int) -> RegionalTask:
+        near, tabu = self._due[num]
         archive = self._archive
-        return Task(self._encoding, near, taboo, archive.rows[:num], archive.objectives[:num], self._background.clock)
+        return RegionalTask(
+            self._encoding, near, tabu, archive.rows[:num], archive.objectives[:num], self._background.clock
+        )
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
         while self._queue:
@@ -161,32 +165,38 @@ class RegionalProposer(Proposer[Surfaces]):
                 return point
         return None
 
-    def _search(self, surfaces: Surfaces, seen: Collection[Hashable]) -> Point | None:
+    def _search(self, surrogates: Surrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
         is_far = bool(rng.random() < FAR_SHARE)
-        point = self._look(self._outlook(surfaces, rng, is_far), rng, seen, MOST_TRIED)
+        point = self._look(self._optimiser(surrogates, rng, is_far), rng, seen, MOST_TRIED)
         if point is None:  # what is best there is known already
-            outlook = self._outlook(surfaces, rng, is_far=True)
-            point = self._look(outlook, rng, seen, None) or self._look_at_the_rest(outlook, rng, seen)
+            optimiser = self._optimiser(surrogates, rng, is_far=True)
+            point = self._look(optimiser, rng, seen, None) or self._look_at_the_rest(optimiser, rng, seen)
         return point
 
-    def _look_at_the_rest(self, outlook: Outlook, rng: np.random.Generator, seen: Collection[Hashable]) -> Point | None:
+    def _look_at_the_rest(
+        self, optimiser: AcquisitionOptimiser, rng: np.random.Generator, seen: Collection[Hashable]
+    ) -> Point | None:
         """Return the best of the points that are left, in a space that can be looked through."""
         known = np.concatenate([self._archive.rows, *(row[None] for row in self._pending.values())])
-        units = left(self._encoding, rng, known, self._load.pace.effort.num_candidates)
-        return self._look(outlook._replace(units=units), rng, seen, None) if len(units) else None
+        units = left(self._encoding, rng, known, self._load.mode.budget.num_candidates)
+        return self._look(optimiser._replace(units=units), rng, seen, None) if len(units) else None
 
     def _look(
-        self, outlook: Outlook, rng: np.random.Generator, seen: Collection[Hashable], most_tried: int | None
+        self,
+        optimiser: AcquisitionOptimiser,
+        rng: np.random.Generator,
+        seen: Collection[Hashable],
+        most_tried: int | None,
     ) -> Point | None:
         """Return the best of the candidates, or so many of the best ones, that is not among the seen ones."""
-        pace = self._load.pace
-        if pace.batch > 1:
-            found = outlook.several(np.abs(rng.normal(scale=KAPPA, size=pace.batch)))
+        mode = self._load.mode
+        if mode.batch > 1:
+            found = optimiser.several(np.abs(rng.normal(scale=KAPPA, size=mode.batch)))
             self._queue = list(enumerate(self._space.from_unit(found)))[::-1]
             return self._queued(seen)
         kappa = abs(float(rng.normal(scale=KAPPA)))
-        ranked = outlook.ranked(kappa, pace.effort, self._load.is_time_left)
+        ranked = optimiser.ranked(kappa, mode.budget, self._load.is_time_left)
         for units in islice(ranked, most_tried):
             self.detail = self._load.num_polished
             [point] = self._space.from_unit(units[None])
@@ -194,24 +204,24 @@ class RegionalProposer(Proposer[Surfaces]):
                 return point
         return None
 
-    def _outlook(self, surfaces: Surfaces, rng: np.random.Generator, is_far: bool) -> Outlook:
-        """Return what there is to be seen: of the trust region, or of the whole space."""
-        surface, box = (surfaces.far, whole_box(self._encoding)) if is_far else (surfaces.near, self._near())
-        effort = self._load.pace.effort
+    def _optimiser(self, surrogates: Surrogates, rng: np.random.Generator, is_far: bool) -> AcquisitionOptimiser:
+        """Return the acquisition optimiser over the trust region, or over the whole space."""
+        surrogate, box = (surrogates.far, whole_box(self._encoding)) if is_far else (surrogates.near, self._near())
+        budget = self._load.mode.budget
         rows, objectives = self._archive.rows, self._archive.objectives
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        process = surface.process(rows, objectives, pending, effort)
-        parents = self._best(surface) if is_far else box.center[None]
-        units = candidates(self._encoding, box, parents, effort.num_candidates, rng)
-        outlook = Outlook(self._encoding, surface, process, box, units, surface.taboo.allows)
-        feasible = None if surfaces.feasibility is None else surfaces.feasibility.updated(rows, objectives)
-        return _permitted(outlook, feasible, rng)
+        process = surrogate.process(rows, objectives, pending, budget)
+        parents = self._best(surrogate) if is_far else box.center[None]
+        units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
+        optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
+        feasible = None if surrogates.feasibility is None else surrogates.feasibility.updated(rows, objectives)
+        return _permitted(optimiser, feasible, rng)
 
-    def _best(self, surface: Surface) -> Matrix:
-        """Return the units of the best evaluations that a surface knows."""
-        order = np.argsort(self._archive.objectives[surface.indices], kind="stable")[:NUM_PARENTS]
-        return self._encoding.units(self._archive.rows[surface.indices[order]])
+    def _best(self, surrogate: BoxSurrogate) -> Matrix:
+        """Return the best evaluations that a surrogate knows, in the unit cube."""
+        order = np.argsort(self._archive.objectives[surrogate.indices], kind="stable")[:NUM_PARENTS]
+        return self._encoding.to_unit_cube(self._archive.rows[surrogate.indices[order]])
 
     def _near(self) -> Box:
         region = self._regions.region
@@ -220,35 +230,37 @@ class RegionalProposer(Proposer[Surfaces]):
         return Box(region.center, np.maximum(region.half, self._steps))
 
 
-def _permitted(outlook: Outlook, feasible: Feasibility | None, rng: np.random.Generator) -> Outlook:
-    """Return the outlook on what is not taboo, and will probably succeed."""
-    rows = outlook.encoding.rows(outlook.units)
-    allowed = outlook.allows(rows)
+def _permitted(
+    optimiser: AcquisitionOptimiser, feasible: Feasibility | None, rng: np.random.Generator
+) -> AcquisitionOptimiser:
+    """Return the optimiser with candidates that are in no tabu region, and will probably succeed."""
+    rows = optimiser.encoding.rows(optimiser.units)
+    allowed = optimiser.allows(rows)
     if not allowed.any():
         allowed[:] = True
     if feasible is None:
-        return outlook._replace(units=outlook.units[allowed])
+        return optimiser._replace(units=optimiser.units[allowed])
     probability = np.where(allowed, feasible.probability(rows), -1.0)
     bound = required(probability, rng)
 
     def allows(rows: Matrix) -> npt.NDArray[np.bool_]:
-        return outlook.allows(rows) & (feasible.probability(rows) >= bound)
+        return optimiser.allows(rows) & (feasible.probability(rows) >= bound)
 
-    return outlook._replace(units=outlook.units[probability >= bound], allows=allows)
+    return optimiser._replace(units=optimiser.units[probability >= bound], allows=allows)
 
 
-def _refit(task: Task) -> Surfaces:
-    encoding, near, taboo, rows, objectives, clock = task
+def _refit(task: RegionalTask) -> Surrogates:
+    encoding, near, tabu, rows, objectives, clock = task
     begun = clock()
-    allowed = np.flatnonzero(taboo.allows(rows))
+    allowed = np.flatnonzero(tabu.allows(rows))
     if not np.isnan(objectives[allowed]).all():
         allowed = allowed[~np.isnan(objectives[allowed])]
-    distances = (((encoding.units(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
+    distances = (((encoding.to_unit_cube(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
-    return Surfaces(
-        fit_surface(encoding, near, nearest, rows, objectives, taboo),
-        fit_surface(encoding, whole_box(encoding), landmarks, rows, objectives, taboo),
+    return Surrogates(
+        fit_surrogate(encoding, near, nearest, rows, objectives, tabu),
+        fit_surrogate(encoding, whole_box(encoding), landmarks, rows, objectives, tabu),
         feasibility(encoding, rows, objectives),
         len(rows),
         clock() - begun,

@@ -1,11 +1,11 @@
-"""Scales on which objectives are easier to model."""
+"""Warps of objectives, which make them easier to model."""
 
 import numpy as np
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
 
 # Distances from the best above which differences count by their ratio, in units of the median; infinity: nowhere.
-BENDS = (np.inf, 1.0, 0.1)
+RELATIVE_TURNS = (np.inf, 1.0, 0.1)
 # No model is better for knowing how much farther off an outlier is, in distances of the best from the median.
 FARTHEST = 1e3
 
@@ -25,20 +25,20 @@ def tidy(objectives: Matrix) -> Matrix:
     return np.minimum(filled, median + FARTHEST * (median - best)) if median > best else filled
 
 
-def warp(values: Matrix, bend: float) -> tuple[Matrix, float]:
-    """Return standardised values, shape (num,), and the log of how much denser than the given ones they are.
+def warp(values: Matrix, relative_turn: float) -> tuple[Matrix, float]:
+    """Return warped and standardised values, shape (num,), and the log of the density (the Jacobian) of the warp.
 
     Args:
         values: Shape (num,).
-        bend: Where the scale turns from linear to logarithmic; one of `BENDS`.
+        relative_turn: Where the scale turns from linear to logarithmic; one of `RELATIVE_TURNS`.
     """
     density = 0.0
-    if np.isfinite(bend):
+    if np.isfinite(relative_turn):
         above = values - values.min()
-        turn = bend * (float(np.median(above)) or float(above.mean()) or 1.0)
+        turn = relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0)
         values = np.log1p(above / turn)
         density = -float(np.log(above + turn).sum())
-    deviation = float(values.std())
-    if deviation < 1e-300:
+    std = float(values.std())
+    if std < 1e-300:
         return np.zeros_like(values), density
-    return (values - values.mean()) / deviation, density - len(values) * float(np.log(deviation))
+    return (values - values.mean()) / std, density - len(values) * float(np.log(std))

@@ -1,4 +1,4 @@
-"""How much better than expected each decision was."""
+"""Generalised advantage estimation (Schulman et al. 2016)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ def advantages(rewards: Floats, values: Floats, gamma: float, decay: float) -> F
 
     Args:
         rewards: r, shape (decisions, episodes).
-        values: V, likewise; 0 behind the last decision.
+        values: V, shape (decisions, episodes); 0 behind the last decision.
         gamma: Discount of rewards, 0 to 1.
         decay: lambda, 0 to 1.
     """

@@ -1,4 +1,4 @@
-"""How agents keep one policy, both ends side by side: by a server that takes their steps, or by adding up gradients.
+"""Exchange of a policy between agents, both ends side by side: a parameter server, or an all-reduce of gradients.
 
     asynchronous:  agent                        server
                    GRADIENT rate, version    -> takes a step of Adam, if the gradient is not too old
@@ -59,12 +59,12 @@ def unpack(payload: bytes, num: int) -> tuple[list[float], NDArray[np.float32]]:
 
 
 class PolicyState(NamedTuple):
-    """All that a policy is continued from.
+    """State of a policy and its optimiser, from which training continues.
 
     Attributes:
         parameters: The policy, float32.
-        first_moment: Adam's mean of gradients, likewise.
-        second_moment: Adam's mean of their squares, likewise.
+        first_moment: Adam's mean of gradients, float32.
+        second_moment: Adam's mean of squared gradients, float32.
         version: How many steps it has taken.
     """
 
@@ -133,8 +133,8 @@ class ParameterServer:
     Attributes:
         num_applied: Gradients that were.
         num_refused: Gradients that were too old.
-        sum_staleness: Of all gradients.
-        largest_staleness: Likewise.
+        sum_staleness: Sum of the staleness of all gradients.
+        largest_staleness: The largest staleness of all gradients.
     """
 
     def __init__(self, state: PolicyState, options: PPOOptions, scale: Scale, max_staleness: int) -> None:
@@ -230,7 +230,7 @@ class TreeExchange(Exchange):
         send: Sends to a rank.
         state: Where the policy begins; the same on all agents.
         options: How the optimiser steps.
-        scale: The rewards of all agents so far; likewise.
+        scale: The rewards of all agents so far; the same on all agents.
 
     Attributes:
         progress: Share of the budget that has been spent, as far as this agent knows.

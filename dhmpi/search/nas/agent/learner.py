@@ -118,7 +118,7 @@ class Learner:
         columns = zip(rollout.actions.T, rollout.log_probabilities.T, strict=True)
         return [Episode(actions, logs, self._version, self.num_updates) for actions, logs in columns]
 
-    def judge(self, actions: Actions) -> Episode:
+    def episode_of(self, actions: Actions) -> Episode:
         """Return an architecture that somebody else has chosen, as if the policy had."""
         chosen = self._policy.evaluate(self._parameters, actions[:, None])
         logs = np.take_along_axis(chosen.log_probabilities[:, 0], actions[:, None], axis=-1)[:, 0]

@@ -1,4 +1,4 @@
-"""What all agents together have evaluated and may still evaluate: each architecture once, and not one too many."""
+"""Ledger of the architectures of all agents: each is evaluated once, and not one too many."""
 
 from collections import deque
 from collections.abc import Hashable, Iterable
@@ -77,7 +77,7 @@ class Ledger:
     Args:
         eval_limit: How many evaluations there may be, or None.
         episode_limit: How many episodes there may be, or None.
-        size: How many unlike architectures there are, or None if that is not known.
+        size: How many distinct architectures there are, or None if that is not known.
         patience: After how many episodes in a row that chose something known no more are played.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What an agent makes of rewards: their scale, and how one reward is spread over the decisions of an episode."""
+"""Rewards of an agent: their scale, and how one is spread over the decisions of an episode."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -28,12 +28,12 @@ LARGEST_WEIGHT = 2.0
 
 
 class Batch(NamedTuple):
-    """Whole episodes to learn from.
+    """Batch of whole episodes.
 
     Attributes:
-        actions: What was decided; shape (decisions, episodes).
-        log_probabilities: Of that, under the policies that decided; likewise.
-        rewards: Of each episode; not-a-number for one that failed.
+        actions: Choices, shape (decisions, episodes).
+        log_probabilities: Those of the actions, under the policies that chose them, shape (decisions, episodes).
+        rewards: Reward of each episode, shape (episodes,); NaN for one that failed.
     """
 
     actions: Actions

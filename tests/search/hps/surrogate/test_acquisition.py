@@ -13,8 +13,8 @@ DEVIATION = np.array([0.5, 1.0, 0.01, 2.0, 0.1])
 BEST, KAPPA, XI = -0.1, 1.5, 0.05
 
 
-def scores(name, mean=MEAN, deviation=DEVIATION, best=BEST):
-    [found] = score([name], Posterior(mean, deviation), best, KAPPA, XI)
+def scores(name, mean=MEAN, std=DEVIATION, best=BEST):
+    [found] = score([name], Posterior(mean, std), best, KAPPA, XI)
     return found
 
 
@@ -22,9 +22,9 @@ def test_lcb_is_the_mean_less_some_deviations():
     assert scores("LCB") == pytest.approx(MEAN - KAPPA * DEVIATION)
 
 
-def each_alone(name, mean=MEAN, deviation=DEVIATION, best=BEST):
+def each_alone(name, mean=MEAN, std=DEVIATION, best=BEST):
     """Return the scores of candidates that have no rivals."""
-    pairs = zip(mean[:, None], deviation[:, None], strict=True)
+    pairs = zip(mean[:, None], std[:, None], strict=True)
     return np.concatenate([scores(name, *pair, best) for pair in pairs])
 
 
@@ -42,9 +42,9 @@ def test_ei_is_the_expected_improvement():
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_left_out_is_less_promising_than_the_best(name, best, seed):
     rng = np.random.default_rng(seed)
-    mean, deviation = rng.normal(size=300), rng.gamma(1.0, 0.5, size=300)
-    mean[:20], deviation[20:40] = np.inf, 0.0
-    found, exact = scores(name, mean, deviation, best), each_alone(name, mean, deviation, best)
+    mean, std = rng.normal(size=300), rng.gamma(1.0, 0.5, size=300)
+    mean[:20], std[20:40] = np.inf, 0.0
+    found, exact = scores(name, mean, std, best), each_alone(name, mean, std, best)
     worked_out = found < 0
     assert found[worked_out] == pytest.approx(exact[worked_out], rel=1e-12)
     assert found.min() == exact.min() < 0
@@ -53,9 +53,9 @@ def test_what_is_left_out_is_less_promising_than_the_best(name, best, seed):
 
 def test_most_are_left_out():
     rng = np.random.default_rng(0)
-    mean, deviation = rng.normal(size=4000), rng.gamma(1.0, 0.5, size=4000)
+    mean, std = rng.normal(size=4000), rng.gamma(1.0, 0.5, size=4000)
     for name in ("EI", "PI"):
-        assert 0 < np.count_nonzero(scores(name, mean, deviation, best=-3.0)) < 400
+        assert 0 < np.count_nonzero(scores(name, mean, std, best=-3.0)) < 400
 
 
 def test_ei_is_the_mean_of_what_is_gained():

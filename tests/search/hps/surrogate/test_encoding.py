@@ -135,7 +135,7 @@ def test_units_lead_back_to_their_points(spec):
     space = Space.from_specs({"constant": [7], "x": spec})
     encoding = Encoding(space)
     rows = encoding.encode(space.sample(np.random.default_rng(0), 200))
-    again = encoding.decode(encoding.units(rows))[1]
+    again = encoding.decode(encoding.to_unit_cube(rows))[1]
     if isinstance(spec[0], float):
         assert again == pytest.approx(rows)
     else:
@@ -147,4 +147,4 @@ def test_every_row_is_a_point_of_its_own():
     encoding = Encoding(space)
     rows = encoding.every_row()
     assert len({row.tobytes() for row in rows}) == len(rows) == space.size
-    assert encoding.decode(encoding.units(rows))[1].tolist() == rows.tolist()
+    assert encoding.decode(encoding.to_unit_cube(rows))[1].tolist() == rows.tolist()

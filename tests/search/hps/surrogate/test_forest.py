@@ -20,9 +20,9 @@ def forest(kind):
 @pytest.mark.parametrize(("kind", "regressor"), [("RF", RandomForestRegressor), ("ET", ExtraTreesRegressor)])
 def test_its_predictions_are_those_of_scikit_optimize(kind, regressor):
     theirs = regressor(n_estimators=NUM_TREES, min_samples_leaf=SMALLEST_LEAF, random_state=7).fit(ROWS, VALUES)
-    mean, deviation = theirs.predict(CANDIDATES, return_std=True)
+    mean, std = theirs.predict(CANDIDATES, return_std=True)
     assert forest(kind).posterior.mean == pytest.approx(mean)
-    assert forest(kind).posterior.deviation == pytest.approx(deviation)
+    assert forest(kind).posterior.std == pytest.approx(std)
 
 
 @pytest.mark.parametrize("num", [1, 7, 100])
@@ -40,7 +40,7 @@ def test_leaves_have_the_statistics_of_all_points_in_them(num):
         means[index] = np.mean([each.mean() for each in members])
         moments[index] = np.mean([(each**2).mean() for each in members])
     assert made.posterior.mean == pytest.approx(means)
-    assert made.posterior.deviation == pytest.approx(np.sqrt(moments - means**2))
+    assert made.posterior.std == pytest.approx(np.sqrt(moments - means**2))
 
 
 def test_lies_that_come_and_go_leave_no_trace():
@@ -48,17 +48,17 @@ def test_lies_that_come_and_go_leave_no_trace():
     places = made.locate(NEW)
     for _ in range(20):
         for place in places[:, None]:
-            made.lend(place, np.array([3.0]))
+            made.add_pending(place, np.array([3.0]))
             made.replace(place, np.array([3.0]), np.array([-1.0]))
     untouched.add(np.concatenate([places] * 20), np.full(2000, -1.0))
     assert made.posterior.mean == pytest.approx(untouched.posterior.mean, abs=1e-10)
-    assert made.posterior.deviation == pytest.approx(untouched.posterior.deviation, abs=1e-7)
+    assert made.posterior.std == pytest.approx(untouched.posterior.std, abs=1e-7)
 
 
 def test_lies_move_the_mean_and_lessen_the_deviation():
     made, lent = forest("RF"), forest("RF")
-    lent.lend(lent.locate(CANDIDATES[:1]), np.array([3.0]))
+    lent.add_pending(lent.locate(CANDIDATES[:1]), np.array([3.0]))
     assert lent.posterior.mean[0] > made.posterior.mean[0]
     same = forest("RF")
-    same.lend(same.locate(CANDIDATES[:1]), made.posterior.mean[:1])
-    assert same.posterior.deviation[0] < made.posterior.deviation[0]
+    same.add_pending(same.locate(CANDIDATES[:1]), made.posterior.mean[:1])
+    assert same.posterior.std[0] < made.posterior.std[0]

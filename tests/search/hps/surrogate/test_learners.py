@@ -5,7 +5,7 @@ from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.refit import make_learner
-from dhmpi.search.hps.surrogate.task import Task
+from dhmpi.search.hps.surrogate.refit_task import RefitTask
 
 NAMES = ["RF", "ET", "GBRT", "GP"]
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": ["relu", None, True]})
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 
 def make(name, encoding, seed=0, **options):
     none = np.empty((0, encoding.num_columns)), np.empty(0)
-    return make_learner(Task(encoding, 0, AMBSOptions(name, **options), float, 0, 0, *none, []), seed)
+    return make_learner(RefitTask(encoding, 0, AMBSOptions(name, **options), float, 0, 0, *none, []), seed)
 
 
 def fitted(name, space, points, values, seed=0):
@@ -50,33 +50,33 @@ def close(posterior):
 def test_there_is_a_finite_mean_and_deviation_per_row(name, space, num):
     rng = np.random.default_rng(1)
     predict = fitted(name, SPACES[space], SPACES[space].sample(rng, 14), rng.normal(size=14))
-    mean, deviation = predict(SPACES[space].sample(rng, num))
-    assert mean.shape == deviation.shape == (num,)
+    mean, std = predict(SPACES[space].sample(rng, num))
+    assert mean.shape == std.shape == (num,)
     assert np.isfinite(mean).all()
-    assert np.isfinite(deviation).all()
+    assert np.isfinite(std).all()
 
 
 def test_no_deviation_is_negative(name):
     rng = np.random.default_rng(2)
     predict = fitted(name, MIXED, MIXED.sample(rng, 12), rng.normal(size=12))
-    _, deviation = predict(MIXED.sample(rng, 500))
-    assert deviation.min() >= 0
+    _, std = predict(MIXED.sample(rng, 500))
+    assert std.min() >= 0
 
 
 @pytest.mark.parametrize("value", [0.0, -2.5])
 def test_a_constant_objective_is_predicted(name, value):
     rng = np.random.default_rng(1)
     predict = fitted(name, MIXED, MIXED.sample(rng, 12), np.full(12, value))
-    mean, deviation = predict(MIXED.sample(rng, 20))
+    mean, std = predict(MIXED.sample(rng, 20))
     assert mean == pytest.approx(np.full(20, value), abs=1e-3)
-    assert deviation == pytest.approx(np.zeros(20), abs=1e-2)
+    assert std == pytest.approx(np.zeros(20), abs=1e-2)
 
 
 def test_the_same_point_may_have_several_objectives(name):
     point = {"x": 0.5}
-    mean, deviation = fitted(name, LINE, [point] * 12, [-1.0, 1.0] * 6)([point])
+    mean, std = fitted(name, LINE, [point] * 12, [-1.0, 1.0] * 6)([point])
     assert abs(mean[0]) <= 1
-    assert np.isfinite(deviation).all()
+    assert np.isfinite(std).all()
 
 
 def test_predictions_follow_the_data(name):
@@ -105,10 +105,10 @@ def test_points_may_come_one_by_one_or_at_once_and_the_truth_replaces_the_lie(na
     (one, _, rows, values), (many, *_) = watching(name, num), watching(name, num)
     before = one.posterior
     for row, value in zip(rows, values, strict=True):
-        one.lend(one.locate(row[None]), np.array([5.0]))
+        one.add_pending(one.locate(row[None]), np.array([5.0]))
         assert not np.allclose(one.posterior.mean, before.mean)
         one.replace(one.locate(row[None]), np.array([5.0]), np.array([value]))
-    many.lend(many.locate(rows), np.full(num, 5.0))
+    many.add_pending(many.locate(rows), np.full(num, 5.0))
     many.replace(many.locate(rows), np.full(num, 5.0), values)
     told, *_ = watching(name, num)
     told.add(told.locate(rows), values)

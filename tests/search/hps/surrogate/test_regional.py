@@ -11,9 +11,9 @@ from dhmpi.evaluation import State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate import regional
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.load import PACES
+from dhmpi.search.hps.surrogate.load_controller import MODES
 from dhmpi.search.hps.surrogate.regional import RegionalProposer
-from dhmpi.search.hps.surrogate.taboo import REACH
+from dhmpi.search.hps.surrogate.tabu import REACH
 from dhmpi.search.hps.surrogate.trust import FIRST
 from dhmpi.search.sampling import Sampler, spread
 
@@ -104,9 +104,9 @@ def test_proposals_that_are_pending_are_apart(proposer):
     assert np.median(distances) > 1
 
 
-@pytest.mark.parametrize("pace", PACES, ids=lambda pace: pace.name)
-def test_every_pace_proposes_new_legal_points(monkeypatch, pace):
-    monkeypatch.setattr("dhmpi.search.hps.surrogate.load.PACES", (pace,))
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+def test_every_pace_proposes_new_legal_points(monkeypatch, mode):
+    monkeypatch.setattr("dhmpi.search.hps.surrogate.load_controller.MODES", (mode,))
     space = Space.from_specs(mixed_problem().space)
     proposer = make(space)
     seen = set()
@@ -119,7 +119,7 @@ def test_every_pace_proposes_new_legal_points(monkeypatch, pace):
         assert space.key(point) not in seen
         seen.add(space.key(point))
         proposer.asked(space.key(point), point)
-    assert proposer.mode == pace.name
+    assert proposer.mode == mode.name
 
 
 def test_a_refit_may_be_done_without():
@@ -133,7 +133,7 @@ def test_a_refit_may_be_done_without():
     assert proposer.propose(set()) is not None
     assert proposer.refits.num_made == 1
     proposer.told([done(id, point, bowl(point)) for id, point in enumerate(points[20:], start=20)])
-    assert proposer.propose(set()) is not None  # by the surfaces that there are, and all that is known
+    assert proposer.propose(set()) is not None  # by the surrogates that there are, and all that is known
     assert (proposer.refits.num_made, len(later.jobs)) == (1, 1)
 
 
@@ -157,10 +157,10 @@ def test_settling_waits_by_the_means_of_the_future():
 
 def test_the_exception_of_a_refit_surfaces(proposer, monkeypatch):
     def fail(*arguments):
-        raise ArithmeticError("no surface")
+        raise ArithmeticError("no surrogate")
 
-    monkeypatch.setattr(regional, "fit_surface", fail)
-    with pytest.raises(ArithmeticError, match="no surface"):
+    monkeypatch.setattr(regional, "fit_surrogate", fail)
+    with pytest.raises(ArithmeticError, match="no surrogate"):
         proposer.told([done(id, point, bowl(point)) for id, point in enumerate(initial(CUBE, 12))])
 
 

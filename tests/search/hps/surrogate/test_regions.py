@@ -43,13 +43,13 @@ def test_the_first_region_that_is_spent_begins_again_around_the_best_point(told)
     told.tell(HOME, 2.0, PER_REGION - FEWEST_ELSEWHERE)
     assert told.ends == [PER_REGION + 1]
     assert (told.center, told.regions.region.half) == (HOME, FIRST)
-    assert told.regions.taboo.allows(told.rows).all()
+    assert told.regions.tabu.allows(told.rows).all()
 
 
 def test_after_one_without_gain_the_next_is_elsewhere_and_what_has_been_found_is_taboo(told):
     told.tell(HOME, 2.0, 2 * PER_REGION - FEWEST_ELSEWHERE)
     assert (told.center, len(told.ends)) == (AWAY, 2)
-    assert told.regions.taboo.allows(np.array([HOME, AWAY])).tolist() == [False, True]
+    assert told.regions.tabu.allows(np.array([HOME, AWAY])).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(("gain", "center"), [(1.1 * SHARE, HOME), (0.9 * SHARE, AWAY)])
@@ -72,7 +72,7 @@ def test_after_elsewhere_it_is_around_the_best_point_of_all(told):
     told.tell(AWAY, -1.0)
     told.tell(AWAY, 2.0, PER_REGION)
     assert told.center == AWAY
-    assert told.regions.taboo.allows(told.rows).all()
+    assert told.regions.tabu.allows(told.rows).all()
 
 
 def test_it_stays_where_it_is_if_too_little_is_known_elsewhere():
@@ -81,7 +81,7 @@ def test_it_stays_where_it_is_if_too_little_is_known_elsewhere():
     told.tell(AWAY, 1.0, FEWEST_ELSEWHERE - 1)
     told.tell(HOME, 2.0, 2 * PER_REGION)
     assert (told.center, len(told.ends)) == (HOME, 2)
-    assert told.regions.taboo.allows(told.rows).all()
+    assert told.regions.tabu.allows(told.rows).all()
 
 
 def test_where_nothing_succeeds_no_region_ends():
@@ -91,10 +91,10 @@ def test_where_nothing_succeeds_no_region_ends():
 
 
 def test_as_many_optima_are_taboo_as_there_is_time_for(told, monkeypatch):
-    monkeypatch.setattr(module, "MOST_TABOO", 1)
+    monkeypatch.setattr(module, "MOST_TABU", 1)
     told.tell(HOME, 2.0, 2 * PER_REGION - FEWEST_ELSEWHERE)
     told.tell(AWAY, 2.0, PER_REGION)
     assert told.center == HOME
     told.tell((0.1, 0.9), 3.0, FEWEST_ELSEWHERE)
     told.tell(HOME, 2.0, PER_REGION - FEWEST_ELSEWHERE)
-    assert len(told.regions.taboo.optima) == 1
+    assert len(told.regions.tabu.optima) == 1

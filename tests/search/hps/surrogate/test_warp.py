@@ -1,41 +1,41 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.warp import BENDS, FARTHEST, tidy, warp
+from dhmpi.search.hps.surrogate.warp import FARTHEST, RELATIVE_TURNS, tidy, warp
 
 
-@pytest.mark.parametrize("bend", BENDS)
-def test_warped_values_are_standard_and_in_the_same_order(bend):
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+def test_warped_values_are_standard_and_in_the_same_order(relative_turn):
     values = np.random.default_rng(0).exponential(size=50) ** 3
-    standard, _ = warp(values, bend)
+    standard, _ = warp(values, relative_turn)
     assert (float(standard.mean()), float(standard.std())) == pytest.approx((0, 1))
     assert np.argsort(standard).tolist() == np.argsort(values).tolist()
 
 
-@pytest.mark.parametrize("bend", BENDS)
-def test_the_density_is_the_log_of_the_slopes(bend):
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+def test_the_density_is_the_log_of_the_slopes(relative_turn):
     values = np.sort(np.random.default_rng(1).exponential(size=2000))
-    standard, density = warp(values, bend)
+    standard, density = warp(values, relative_turn)
     slopes = np.gradient(standard, values)
     assert density == pytest.approx(float(np.log(slopes).sum()), rel=1e-3)
 
 
 def test_the_likelier_scale_is_that_of_the_values():
     straight = np.random.default_rng(2).normal(size=500)
-    bent = np.exp(3 * straight)
+    warped = np.exp(3 * straight)
 
-    def surprise(values, bend):
-        standard, density = warp(values, bend)
+    def penalty(values, relative_turn):
+        standard, density = warp(values, relative_turn)
         return 0.5 * float(standard @ standard) - density
 
-    assert min(BENDS, key=lambda bend: surprise(straight, bend)) == np.inf
-    assert min(BENDS, key=lambda bend: surprise(bent, bend)) == min(BENDS)
+    assert min(RELATIVE_TURNS, key=lambda relative_turn: penalty(straight, relative_turn)) == np.inf
+    assert min(RELATIVE_TURNS, key=lambda relative_turn: penalty(warped, relative_turn)) == min(RELATIVE_TURNS)
 
 
-@pytest.mark.parametrize("bend", BENDS)
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
 @pytest.mark.parametrize("values", [np.zeros(5), np.full(3, 1e300), np.array([2.0])])
-def test_equal_values_are_all_zero(values, bend):
-    assert warp(tidy(values), bend)[0].tolist() == [0.0] * len(values)
+def test_equal_values_are_all_zero(values, relative_turn):
+    assert warp(tidy(values), relative_turn)[0].tolist() == [0.0] * len(values)
 
 
 def test_failures_count_as_the_worst():
@@ -48,6 +48,6 @@ def test_an_outlier_does_not_hide_the_others():
 
 
 @pytest.mark.parametrize("values", [[1e300, -1e300, 0.0], [1.7e308, -1.7e308], [5e-324, 0.0], [1e300, 1.0, 2.0]])
-@pytest.mark.parametrize("bend", BENDS)
-def test_extreme_values_stay_finite(values, bend):
-    assert np.isfinite(warp(tidy(np.array(values)), bend)[0]).all()
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+def test_extreme_values_stay_finite(values, relative_turn):
+    assert np.isfinite(warp(tidy(np.array(values)), relative_turn)[0]).all()

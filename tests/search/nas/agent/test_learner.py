@@ -76,7 +76,7 @@ def test_episodes_are_played_by_the_policy_that_it_has(kind):
 def test_what_others_have_chosen_is_judged_as_if_it_had(kind):
     _, _, learner = make_learner(Held(), version=4, kind=kind)
     for episode in learner.play(5):
-        judged = learner.judge(episode.actions)
+        judged = learner.episode_of(episode.actions)
         assert judged.actions.tolist() == episode.actions.tolist()
         assert judged.log_probabilities == pytest.approx(episode.log_probabilities, abs=1e-6)
         assert (judged.version, judged.update) == (4, 0)

@@ -1,1 +1,1 @@
-"""What a search calls to evaluate an architecture."""
+"""Run functions that train an architecture."""

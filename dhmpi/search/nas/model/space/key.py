@@ -20,7 +20,7 @@ def canonical_key(steps: Sequence[Step]) -> str:
 
     Steps get colours, which tell them apart by what they are made of and what is made of them (Weisfeiler and Leman
     1968), and are written down in the order of the colours. Networks with the same key are equal, always. Equal
-    networks have the same key unless unlike steps get the same colour, which takes more symmetry than decisions make.
+    networks have the same key unless two steps get the same colour, which takes more symmetry than decisions make.
     """
     is_free = _is_free(steps)
     colours = _colours(steps, is_free)

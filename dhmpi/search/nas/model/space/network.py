@@ -1,4 +1,4 @@
-"""What an architecture comes down to: the operations that its output depends on, identities left out.
+"""Network of an architecture: the operations that its output depends on, identities left out.
 
 Models are built from this, and canonical keys made of it, so architectures with the same key give the same model.
 """

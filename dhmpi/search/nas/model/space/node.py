@@ -15,7 +15,7 @@ class Node:
     """A decision between operations, or one operation that is fixed.
 
     Args:
-        name: Name; it should be unlike those of the other nodes of its block, and must not contain `/`.
+        name: Name; it should differ from those of the other nodes of its block, and must not contain `/`.
         ops: Operations to decide between.
         index: Which of them is fixed; None makes the node a decision.
 

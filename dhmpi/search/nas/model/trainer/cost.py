@@ -1,4 +1,4 @@
-"""What a model costs: its parameters, and the operations of a forward pass."""
+"""Cost of a model: its parameters, and the operations of a forward pass."""
 
 import math
 from typing import Any

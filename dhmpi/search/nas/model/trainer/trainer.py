@@ -1,4 +1,4 @@
-"""What all trainings have in common: the epochs, when they end, and what is recorded of each."""
+"""Contract of trainers: the epochs, when they end, and what is recorded of each."""
 
 import math
 import time

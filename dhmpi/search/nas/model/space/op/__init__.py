@@ -1,1 +1,1 @@
-"""What nodes can do: operations of all data (basic), of vectors and sequences (op1d), and of images (cnn)."""
+"""Operations: of all data (basic), of vectors and sequences (op1d), and of images (cnn)."""

@@ -1,4 +1,4 @@
-"""What an operation is, and operations on tensors of any rank."""
+"""Contract of operations, and operations on tensors of any rank."""
 
 from collections.abc import Sequence
 from enum import Enum

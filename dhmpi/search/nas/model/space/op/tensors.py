@@ -1,4 +1,4 @@
-"""What operations do with Keras tensors; Keras is imported only when one is made."""
+"""Keras tensors in operations; Keras is imported only when one is made."""
 
 from collections.abc import Sequence
 from typing import Any

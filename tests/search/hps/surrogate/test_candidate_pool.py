@@ -8,7 +8,7 @@ from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer
+from dhmpi.search.hps.surrogate.candidate_pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer
 from dhmpi.search.hps.surrogate.refit import subset
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": [True, 1, 1.0, None], "constant": [7]})
@@ -53,7 +53,7 @@ def test_pending_points_are_in_the_model_as_lies_until_the_truth_comes(strategy,
     assert proposer.ready(0.0)
     model, calls = proposer._model, []
     scale = model._scale.standard
-    assert model._lent.keys() == keys([first])
+    assert model._pending_places.keys() == keys([first])
     assert model._lie == pytest.approx(scale(np.array([lie]))[0])
     for name in ("add", "replace"):
         setattr(model.learner, name, lambda places, *values, name=name: calls.append((name, *np.ravel(values))))
@@ -69,7 +69,7 @@ def test_pending_points_are_in_the_model_as_lies_until_the_truth_comes(strategy,
         ("add", half),
     ]
     assert model._best == half
-    assert not model._lent
+    assert not model._pending_places
 
 
 @pytest.mark.parametrize("learner", MODELS)
@@ -93,10 +93,10 @@ def test_what_happens_during_a_refit_is_in_the_model_that_comes_of_it(learner):
     seen = keys(points[:201])
     point = late.propose(seen)
     assert late.origin == Origin(learner, 17, 14, 0)
-    assert late._model._lent.keys() == keys(points[17:201])
+    assert late._model._pending_places.keys() == keys(points[17:201])
     again.follow(late.origin)
     assert again.propose(seen) == point
-    assert again._model._lent.keys() == late._model._lent.keys()
+    assert again._model._pending_places.keys() == late._model._pending_places.keys()
 
 
 @pytest.mark.parametrize(("num", "num_rounds"), [(FEW_EVENTS, 0), (FEW_EVENTS + 1, NUM_ROUNDS)])
@@ -112,7 +112,7 @@ def test_a_model_that_events_keep_behind_is_taken_over_in_the_end(num, num_round
         rounds += 1
         proposer.ready(0.0)
     assert rounds == 1 + num_rounds
-    assert len(proposer._model._lent) == rounds * num
+    assert len(proposer._model._pending_places) == rounds * num
 
 
 def test_refits_are_due_at_counts_that_follow_from_what_is_told():

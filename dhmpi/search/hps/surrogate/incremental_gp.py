@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from skopt.utils import cook_estimator
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.kernel_correction import KernelCorrection
 from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
-from dhmpi.search.hps.surrogate.pull import Pull
 
 # Points per second of the ask budget: taking one in costs some microseconds per point that is in already.
 POINTS_PER_SECOND = 12_000
@@ -23,11 +23,12 @@ JITTER = 1e-6
 INSIDE = 1e-3
 
 
-class Process(Learner):
+class IncrementalGP(Learner):
     """A Gaussian process whose kernel is scikit-optimize's.
 
     Half of the points that the ask budget allows are what it is fitted to; the others are taken in exactly as they come
-    (Rasmussen & Williams 2006, algorithm 2.1, row by row); and what comes after these bends its predictions (`Pull`).
+    (Rasmussen & Williams 2006, algorithm 2.1, row by row); and what comes after these
+    corrects its predictions (`KernelCorrection`).
 
     Args:
         num_columns: Length of a row.
@@ -70,13 +71,13 @@ class Process(Learner):
         self._half = np.empty((self._capacity, len(places)))
         half = self._half[: self._num] = self._solve(self._kernel(self._rows[: self._num], self._watched))
         self._variances = self._variance(self._watched, half)
-        self._pull = Pull(self._watched)
+        self._correction = KernelCorrection(self._watched)
         self._predict_means()
 
     @property
     def posterior(self) -> Posterior:
         """The predictions at the candidates."""
-        return self._pull.bend(self._posterior(self._means, self._variances))
+        return self._correction.corrected(self._posterior(self._means, self._variances))
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
@@ -84,14 +85,14 @@ class Process(Learner):
         room = min(len(rows), self._capacity - self._num)
         if room and not self._enlarge(rows[:room], (values[:room] - self._shift) / self._unit):
             room = 0
-        self._pull.add(rows[room:], values[room:])
+        self._correction.add(rows[room:], values[room:])
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
-        """Exchange lies for truths; see `Learner`."""
+        """Replace lies by results; see `Learner`."""
         rows = places.astype(np.float64)
         positions = np.array([self._position.get(row.tobytes(), -1) for row in rows])
         exact = positions >= 0
-        self._pull.replace(rows[~exact], lies[~exact], values[~exact])
+        self._correction.replace(rows[~exact], lies[~exact], values[~exact])
         if exact.any():
             self._targets[positions[exact]] = (values[exact] - self._shift) / self._unit
             self._predict_means()
@@ -131,13 +132,11 @@ class Process(Learner):
         return Posterior(self._shift + self._unit * mean, self._unit * np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _most_probable(
-    surprise: Callable[..., tuple[float, Matrix]], start: Matrix, bounds: Matrix
-) -> tuple[Matrix, float]:
-    """Return the kernel parameters of least surprise, and that; scikit-learn's optimizer, but for their bounds.
+def _most_probable(loss: Callable[..., tuple[float, Matrix]], start: Matrix, bounds: Matrix) -> tuple[Matrix, float]:
+    """Return the kernel parameters of the least loss, and that; scikit-learn's optimizer, but for their bounds.
 
     A parameter at its bound is what a flat objective looks like; scikit-learn would warn of it, which is no fault, and
     warnings cannot be silenced in one thread alone.
     """
-    found = minimize(surprise, start, method="L-BFGS-B", jac=True, bounds=bounds)
+    found = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds)
     return np.clip(found.x, bounds[:, 0] + INSIDE, bounds[:, 1] - INSIDE), float(found.fun)

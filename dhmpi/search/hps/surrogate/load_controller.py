@@ -1,4 +1,4 @@
-"""How fast proposals must come, and how much work may go into each."""
+"""Controller of the load: the mode in which points are proposed, so that workers need not wait."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,32 +6,32 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from dhmpi.evaluation import Evaluation
-from dhmpi.search.hps.surrogate.surface import Effort
+from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget
 
 
-class Pace(NamedTuple):
-    """One way to propose.
+class Mode(NamedTuple):
+    """Mode of proposing points.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         batch: How many points are proposed at once, for later asks.
-        effort: How much work goes into that.
+        budget: Budget of the acquisition optimiser.
         seconds: What a point costs on a machine of today; only how they compare matters.
     """
 
     name: str
     batch: int
-    effort: Effort
+    budget: AcquisitionBudget
     seconds: float
 
 
-PACES = (
-    Pace("gp-thorough", 1, Effort(200, 128, 1000, 6), 38e-3),
-    Pace("gp", 1, Effort(200, 128, 600, 3), 20e-3),
-    Pace("gp-brief", 1, Effort(100, 64, 300, 1), 6e-3),
-    Pace("gp-quick", 1, Effort(60, 32, 150, 0), 2e-3),
-    Pace("gp-batch-8", 8, Effort(60, 32, 150, 0), 3e-4),
-    Pace("gp-batch-32", 32, Effort(60, 32, 200, 0), 1.5e-4),
+MODES = (
+    Mode("gp-thorough", 1, AcquisitionBudget(200, 128, 1000, 6), 38e-3),
+    Mode("gp", 1, AcquisitionBudget(200, 128, 600, 3), 20e-3),
+    Mode("gp-brief", 1, AcquisitionBudget(100, 64, 300, 1), 6e-3),
+    Mode("gp-quick", 1, AcquisitionBudget(60, 32, 150, 0), 2e-3),
+    Mode("gp-batch-8", 8, AcquisitionBudget(60, 32, 150, 0), 3e-4),
+    Mode("gp-batch-32", 32, AcquisitionBudget(60, 32, 200, 0), 1.5e-4),
 )
 # Share of its time that rank 0 may spend on proposals.
 MOST_BUSY = 0.5
@@ -42,7 +42,7 @@ SHORTEST = 0.5
 
 
 class Durations:
-    """The mean duration of evaluations, the latest ones above all.
+    """Exponentially weighted mean of the durations of evaluations.
 
     Attributes:
         mean: In seconds; None as long as nobody has told one.
@@ -59,10 +59,10 @@ class Durations:
             self.mean = known + NEWEST * (seconds - known)
 
 
-class Load:
-    """Chooses the pace: the best one that serves as many points as the workers use up, within the budget.
+class LoadController:
+    """Controller of the mode: the best one that serves as many points as the workers use up, within the budget.
 
-    Workers use up workers / duration points a second (Little's law), a pace serves 1 / cost. Where there are no workers
+    Workers use up workers / duration points a second (Little's law), a mode serves 1 / cost. Where there are no workers
     who would wait, what it costs on a machine of today decides, and no clock.
 
     Args:
@@ -71,7 +71,7 @@ class Load:
         durations: How long evaluations take.
 
     Attributes:
-        pace: The pace in force.
+        mode: The mode in force.
         num_polished: How many candidates have been followed downhill for the proposal that is being made.
     """
 
@@ -81,10 +81,10 @@ class Load:
         self._end = math.inf
         self._most_polished: float = math.inf
         self.num_polished = 0
-        self.pace = PACES[0]
+        self.mode = MODES[0]
 
     def choose(self, num_workers: int | None) -> bool:
-        """Set the pace; return whether a proposal will probably keep to the budget.
+        """Set the mode; return whether a proposal will probably keep to the budget.
 
         Args:
             num_workers: How many workers would wait; None without a clock.
@@ -94,18 +94,18 @@ class Load:
         if num_workers is not None:
             slowness, self._end = self._slowness, self._clock() + self._ask_budget / 2
             demand = 0.0 if mean is None else num_workers / max(mean, SHORTEST)
-        for self.pace in PACES:  # the last one if nothing fits: it serves most
-            cost = self.pace.seconds * slowness
-            if cost * self.pace.batch <= self._ask_budget and cost * demand <= MOST_BUSY:
+        for self.mode in MODES:  # the last one if nothing fits: it serves most
+            cost = self.mode.seconds * slowness
+            if cost * self.mode.batch <= self._ask_budget and cost * demand <= MOST_BUSY:
                 return True
-        if cost * self.pace.batch <= self._ask_budget:
+        if cost * self.mode.batch <= self._ask_budget:
             return True
         self._slowness -= NEWEST * self._slowness  # or it would never be tried again
         return False
 
     def repeat(self, name: str, num_polished: int) -> None:
-        """Set a pace that was chosen before, and how far a proposal had got with it."""
-        [self.pace] = [pace for pace in PACES if pace.name == name]
+        """Set a mode that was chosen before, and how far a proposal had got with it."""
+        [self.mode] = [mode for mode in MODES if mode.name == name]
         self._end, self._most_polished = math.inf, num_polished
 
     @contextmanager
@@ -113,7 +113,7 @@ class Load:
         """Measure a proposal, or a batch of them."""
         begun, self.num_polished = self._clock(), 0
         yield
-        slowness = (self._clock() - begun) / (self.pace.seconds * self.pace.batch)
+        slowness = (self._clock() - begun) / (self.mode.seconds * self.mode.batch)
         self._slowness += NEWEST * (slowness - self._slowness)
 
     def is_time_left(self) -> bool:

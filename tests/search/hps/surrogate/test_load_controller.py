@@ -1,7 +1,7 @@
 import pytest
 
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.search.hps.surrogate.load import PACES, Durations, Load
+from dhmpi.search.hps.surrogate.load_controller import MODES, Durations, LoadController
 
 
 class Clock:
@@ -19,7 +19,7 @@ def made_load(budget, clock, evaluations=()):
     durations = Durations()
     for each in evaluations:
         durations.add(each)
-    return Load(budget, clock, durations)
+    return LoadController(budget, clock, durations)
 
 
 def made(load, clock, slowness, num=200):
@@ -27,7 +27,7 @@ def made(load, clock, slowness, num=200):
     for _ in range(num):
         load.choose(2)
         with load.measured():
-            clock.now += slowness * load.pace.seconds * load.pace.batch
+            clock.now += slowness * load.mode.seconds * load.mode.batch
 
 
 @pytest.mark.parametrize(
@@ -48,38 +48,38 @@ def made(load, clock, slowness, num=200):
 def test_the_pace_follows_the_demand(num_workers, seconds, name):
     load = made_load(1.0, Clock(), [lasting(seconds)])
     load.choose(num_workers)
-    assert load.pace.name == name
+    assert load.mode.name == name
 
 
 def test_where_durations_are_unknown_there_is_no_hurry():
     load = made_load(1.0, Clock(), [Evaluation(0, {}, 1.0, State.DONE)])
     load.choose(10_000)
-    assert load.pace is PACES[0]
+    assert load.mode is MODES[0]
 
 
 def test_a_slow_machine_keeps_to_the_budget():
     clock = Clock()
     load = made_load(0.05, clock)
     made(load, clock, 1.0)
-    assert load.pace is PACES[0]
+    assert load.mode is MODES[0]
     made(load, clock, 5.0)
-    assert load.pace.name == "gp-brief"
-    assert load.pace.seconds * 5 <= 0.05
+    assert load.mode.name == "gp-brief"
+    assert load.mode.seconds * 5 <= 0.05
 
 
 def test_the_pace_becomes_better_again():
     clock = Clock()
     load = made_load(0.05, clock)
     made(load, clock, 50.0)
-    assert load.pace is PACES[-1]
+    assert load.mode is MODES[-1]
     made(load, clock, 1.0)
-    assert load.pace is PACES[0]
+    assert load.mode is MODES[0]
 
 
 def test_durations_are_those_of_late():
     load = made_load(1.0, Clock(), [lasting(seconds) for seconds in [0.001] * 100 + [60.0] * 200])
     load.choose(32)
-    assert load.pace is PACES[0]
+    assert load.mode is MODES[0]
 
 
 def test_half_of_the_budget_may_go_into_polishing():
@@ -103,7 +103,7 @@ def test_without_workers_who_would_wait_no_clock_decides():
             clock.now += 10.0
             assert load.is_time_left()
     load.choose(None)
-    assert load.pace is PACES[0]
+    assert load.mode is MODES[0]
 
 
 def test_what_was_done_can_be_done_again():
@@ -111,4 +111,4 @@ def test_what_was_done_can_be_done_again():
     load.repeat("gp", 2)
     with load.measured():
         assert [load.is_time_left() for _ in range(4)] == [True, True, False, False]
-    assert load.pace.name == "gp"
+    assert load.mode.name == "gp"

@@ -42,7 +42,7 @@ class Parameters(NamedTuple):
         return cls(np.exp(logs[:-3]), amplitude, noise, trend)
 
 
-class Gaussian:
+class TrendGP:
     """The posterior of a process whose covariance is a Matern 5/2 and a quadratic polynomial.
 
     The polynomial lets it follow a bowl in any direction exactly, however much longer than wide; the Matern part takes
@@ -63,12 +63,12 @@ class Gaussian:
         self._factor = _factor(covariance, parameters.noise)
         self._weights = cho_solve((self._factor, True), values, check_finite=False)
 
-    def imagine(self, rows: Matrix) -> "Gaussian":
-        """Return the process with pending points, shape (num, num_columns), at the values that it predicts there.
+    def with_pending(self, rows: Matrix) -> "TrendGP":
+        """Return the process with pending points, shape (num, num_columns): the kriging believer.
 
-        That leaves the mean as it is, and makes it sure where the truth is on its way (Ginsbourger et al. 2010).
+        At the values that it predicts there, they leave the mean and shrink the variance (Ginsbourger et al. 2010).
         """
-        extended = Gaussian.__new__(Gaussian)
+        extended = TrendGP.__new__(TrendGP)
         extended.__dict__.update(self.__dict__)
         across = solve_triangular(self._factor, self._covariance(self._rows, rows), lower=True, check_finite=False)
         alone = self._covariance(rows, rows)
@@ -93,7 +93,7 @@ class Gaussian:
 
         Args:
             rows: Candidates, shape (num, num_columns).
-            kappas: Weight of the deviation for each choice, shape (num_choices,).
+            kappas: Weight of the standard deviation for each choice, shape (num_choices,).
         """
         across = self._covariance(rows, self._rows)
         explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
@@ -114,7 +114,7 @@ class Gaussian:
         return chosen
 
     def slope(self, row: Matrix) -> tuple[float, float, Matrix, Matrix]:
-        """Return the mean and the deviation at a row, shape (num_columns,), and their gradients."""
+        """Return the mean and the standard deviation at a row, shape (num_columns,), and their gradients."""
         amplitude, trend = self._parameters.amplitude, self._parameters.trend
         offsets = (row - self._rows) / self._lengths
         distance = SQRT5 * np.sqrt((offsets**2).sum(axis=1))
@@ -126,9 +126,9 @@ class Gaussian:
         own = 1 + row @ row / self._reach
         known = cho_solve((self._factor, True), across, check_finite=False)
         variance = max(amplitude + trend * float(own) ** 2 - float(across @ known), SMALLEST_VARIANCE)
-        deviation = float(np.sqrt(variance))
+        std = float(np.sqrt(variance))
         variance_turn = 4 * trend * own * row / self._reach - 2 * known @ turn
-        return float(across @ self._weights), deviation, self._weights @ turn, variance_turn / (2 * deviation)
+        return float(across @ self._weights), std, self._weights @ turn, variance_turn / (2 * std)
 
     def _covariance(self, left: Matrix, right: Matrix) -> Matrix:
         matern = self._parameters.amplitude * _matern(left / self._lengths, right / self._lengths)
@@ -193,7 +193,7 @@ class _Fit:
         lower, _ = dpotri(factor, lower=1)
         inverse = np.tril(lower) + np.tril(lower, -1).T
         outer = np.outer(weights, weights) - inverse
-        surprise = (logs - self._expected[:, 0]) / self._expected[:, 1]
+        deviations = (logs - self._expected[:, 0]) / self._expected[:, 1]
         likelihood = 0.5 * float(self._values @ weights) + float(np.log(np.diag(factor)).sum())
         gradient = np.empty_like(logs)
         slope = (outer * ((5 / 3) * amplitude * (1 + distance) * decay)).ravel()
@@ -201,7 +201,7 @@ class _Fit:
         gradient[-3] = -0.5 * float((outer * matern).sum()) * amplitude
         gradient[-2] = -0.5 * float(np.trace(outer)) * noise
         gradient[-1] = -0.5 * float((outer * self._polynomial).sum()) * trend
-        return likelihood + 0.5 * float(surprise @ surprise), gradient + surprise / self._expected[:, 1]
+        return likelihood + 0.5 * float(deviations @ deviations), gradient + deviations / self._expected[:, 1]
 
 
 def _squared_distances(left: Matrix, right: Matrix) -> Matrix:

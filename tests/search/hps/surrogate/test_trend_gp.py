@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dhmpi.search.hps.surrogate.gaussian import Gaussian, Parameters, _Fit, fit
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, _Fit, fit
 
 OWNERS = np.array([0, 1, 1, 2])  # the second dimension has two columns
 
@@ -32,47 +32,47 @@ def test_predictions_are_those_of_the_textbook(rows, values):
     new = np.random.default_rng(1).uniform(-1, 1, (5, 4))
     known = np.array([[covariance(a, b) for b in rows] for a in rows]) + PARAMETERS.noise * np.eye(len(rows))
     across = np.array([[covariance(a, b) for b in rows] for a in new])
-    posterior = Gaussian(rows, values, OWNERS, PARAMETERS).predict(new)
+    posterior = TrendGP(rows, values, OWNERS, PARAMETERS).predict(new)
     variance = [covariance(a, a) - each @ np.linalg.solve(known, each) for a, each in zip(new, across, strict=True)]
     assert posterior.mean == pytest.approx(across @ np.linalg.solve(known, values), rel=1e-4)
-    assert posterior.deviation == pytest.approx(np.sqrt(variance), rel=1e-3)
+    assert posterior.std == pytest.approx(np.sqrt(variance), rel=1e-3)
 
 
-def test_imagined_points_leave_the_mean_and_take_away_the_doubt(rows, values):
-    process = Gaussian(rows, values, OWNERS, PARAMETERS)
+def test_pending_points_leave_the_mean_and_take_away_the_doubt(rows, values):
+    process = TrendGP(rows, values, OWNERS, PARAMETERS)
     pending = np.random.default_rng(2).uniform(-1, 1, (4, 4))
-    before, after = process.predict(pending), process.imagine(pending).predict(pending)
+    before, after = process.predict(pending), process.with_pending(pending).predict(pending)
     assert after.mean == pytest.approx(before.mean, abs=1e-8)
-    assert (after.deviation < 0.2 * before.deviation).all()
+    assert (after.std < 0.2 * before.std).all()
     # The same as if they were known with the values that are predicted.
-    known = Gaussian(np.vstack([rows, pending]), np.concatenate([values, before.mean]), OWNERS, PARAMETERS)
+    known = TrendGP(np.vstack([rows, pending]), np.concatenate([values, before.mean]), OWNERS, PARAMETERS)
     new = np.random.default_rng(3).uniform(-1, 1, (6, 4))
-    for ours, theirs in zip(process.imagine(pending).predict(new), known.predict(new), strict=True):
+    for ours, theirs in zip(process.with_pending(pending).predict(new), known.predict(new), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
 def test_slopes_are_those_of_the_predictions(rows, values):
-    process = Gaussian(rows, values, OWNERS, PARAMETERS).imagine(rows[:2] + 0.1)
+    process = TrendGP(rows, values, OWNERS, PARAMETERS).with_pending(rows[:2] + 0.1)
     row = np.array([0.3, -0.2, 0.5, 0.1])
-    mean, deviation, _, _ = process.slope(row)
+    mean, std, _, _ = process.slope(row)
     posterior = process.predict(row[None])
-    assert (mean, deviation) == pytest.approx((posterior.mean[0], posterior.deviation[0]), rel=1e-6)
+    assert (mean, std) == pytest.approx((posterior.mean[0], posterior.std[0]), rel=1e-6)
     assert check_grad(lambda at: process.slope(at)[0], lambda at: process.slope(at)[2], row) < 1e-5
     assert check_grad(lambda at: process.slope(at)[1], lambda at: process.slope(at)[3], row) < 1e-5
 
 
 def test_choices_know_the_choices_before_them(rows, values):
-    process = Gaussian(rows, values, OWNERS, PARAMETERS)
+    process = TrendGP(rows, values, OWNERS, PARAMETERS)
     candidates = np.random.default_rng(4).uniform(-1, 1, (50, 4))
     kappas = np.array([2.0, 0.0, 2.0, 2.0])
     expected = []
     for kappa in kappas:
-        mean, deviation = process.predict(candidates)
-        bounds = mean - kappa * deviation
+        mean, std = process.predict(candidates)
+        bounds = mean - kappa * std
         bounds[expected] = np.inf
         expected.append(int(bounds.argmin()))
-        process = process.imagine(candidates[expected[-1:]])
-    assert Gaussian(rows, values, OWNERS, PARAMETERS).choose(candidates, kappas) == expected
+        process = process.with_pending(candidates[expected[-1:]])
+    assert TrendGP(rows, values, OWNERS, PARAMETERS).choose(candidates, kappas) == expected
 
 
 def test_the_slope_of_the_likelihood_is_right(rows, values):
@@ -88,11 +88,11 @@ def test_a_fit_finds_a_quadratic_in_any_direction():
     stretch = turn @ np.diag([1, 10, 100, 1000.0]) @ turn.T
     rows, new = rng.uniform(-1, 1, (2, 60, 4))
     values = np.einsum("ij,jk,ik->i", rows, stretch, rows)
-    mean, deviation = values.mean(), values.std()
-    logs, _ = fit(rows, (values - mean) / deviation, np.arange(4))
-    predicted = Gaussian(rows, (values - mean) / deviation, np.arange(4), Parameters.from_logs(logs)).predict(new).mean
+    mean, std = values.mean(), values.std()
+    logs, _ = fit(rows, (values - mean) / std, np.arange(4))
+    predicted = TrendGP(rows, (values - mean) / std, np.arange(4), Parameters.from_logs(logs)).predict(new).mean
     truth = np.einsum("ij,jk,ik->i", new, stretch, new)
-    assert np.abs(predicted * deviation + mean - truth).max() < 0.02 * deviation
+    assert np.abs(predicted * std + mean - truth).max() < 0.02 * std
 
 
 def test_points_far_outside_the_box_are_no_fault():
@@ -101,16 +101,16 @@ def test_points_far_outside_the_box_are_no_fault():
         near = rng.normal(size=(120, 5)) * 10 ** rng.uniform(-3, 0)
         far, pending = rng.normal(size=(2, 40, 5)) * 10 ** rng.uniform(0, 2.4)
         spread = np.exp(rng.uniform((-7, -18.4, -10), (5, 0, 8)))
-        process = Gaussian(
+        process = TrendGP(
             np.vstack([near, far]), rng.normal(size=160), np.arange(5), Parameters(np.exp(rng.normal(size=5)), *spread)
         )
-        posterior = process.imagine(np.vstack([pending, pending[:5]])).predict(near)
+        posterior = process.with_pending(np.vstack([pending, pending[:5]])).predict(near)
         assert np.isfinite(posterior.mean).all()
-        assert np.isfinite(posterior.deviation).all()
+        assert np.isfinite(posterior.std).all()
 
 
 def test_points_that_coincide_are_no_fault(values, rows):
     twice = np.vstack([rows, rows])
     certain = PARAMETERS._replace(noise=0.0)
-    posterior = Gaussian(twice, np.concatenate([values, values]), OWNERS, certain).predict(rows)
+    posterior = TrendGP(twice, np.concatenate([values, values]), OWNERS, certain).predict(rows)
     assert posterior.mean == pytest.approx(values, abs=1e-2)

@@ -1,4 +1,4 @@
-"""Where not to look for a while."""
+"""Tabu regions: the surroundings of optima that have been found, left out for a while."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 REACH = 0.2
 
 
-class Taboo(NamedTuple):
-    """The surroundings of optima that have been found (taboo points: Ahrari et al. 2017).
+class TabuRegions(NamedTuple):
+    """Tabu regions around optima that have been found (tabu points: Ahrari et al. 2017).
 
     Attributes:
         optima: Their rows, shape (num, num_columns).

@@ -1,4 +1,4 @@
-"""What the background is given: light, since it is made while somebody may be waiting for a point."""
+"""Tasks of the background; light, since they are made while somebody may be waiting for a point."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 
 
-class Event(NamedTuple):
-    """A point that was asked, or told.
+class Change(NamedTuple):
+    """Change of what is known: a point that was asked, or told.
 
     Attributes:
         key: Key of the point.
@@ -26,8 +26,8 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a model is made from.
+class RefitTask:
+    """Task of fitting a model.
 
     Attributes:
         encoding: The encoding of the rows.
@@ -35,7 +35,7 @@ class Task:
         options: As in `AMBSOptions`.
         clock: Returns seconds.
         num: How many of the evaluations the learner is fitted to: the first ones.
-        block: Which lot of candidates is drawn.
+        block: Number of the pool of candidates that is drawn.
         rows: Rows of all evaluations told so far, shape (num_told, num_columns).
         objectives: Their objectives, shape (num_told,), NaN for failures.
         pending: The points that are pending.
@@ -49,4 +49,4 @@ class Task:
     block: int
     rows: Matrix
     objectives: Matrix
-    pending: Sequence[Event]
+    pending: Sequence[Change]

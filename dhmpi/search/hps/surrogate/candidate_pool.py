@@ -10,7 +10,7 @@ from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.proposer import Proposer
-from dhmpi.search.hps.surrogate.task import Event, Task
+from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
 if TYPE_CHECKING:
     from dhmpi.search.hps.surrogate.model import Model
@@ -23,7 +23,7 @@ MOST_BLOCKS = 16
 
 
 class PoolProposer(Proposer["Model"]):
-    """Proposes candidates of a model; lies and truths are in the model from the moment that they are known.
+    """Proposer of candidates from a pool; pending points are in the model with a constant lie, results at once.
 
     See `Proposer` for the arguments.
     """
@@ -34,7 +34,7 @@ class PoolProposer(Proposer["Model"]):
         super().__init__(space, seed, options, background)
         self._model: Model | None = None
         # What has happened since the job began, and how often it has caught up with that.
-        self._since: list[Event] = []
+        self._since: list[Change] = []
         self._num_rounds = 0
         # The latest proposal and its row, which need not be encoded again when it becomes pending.
         self._proposed: tuple[Point | None, Matrix] = None, np.empty(0)
@@ -45,18 +45,18 @@ class PoolProposer(Proposer["Model"]):
         return str(self._options.learner) if self._model else "initial"
 
     def asked(self, key: Hashable, point: Point) -> None:
-        """Lend the point a lie; see `Proposer`."""
+        """Add a pending point with a constant lie; see `Proposer`."""
         proposed, row = self._proposed
         if point is not proposed:
             row = self._encoding.encode([point])[0]
         self._pending[key] = row
         if self._model:
-            self._model.lend([key], row[None])
+            self._model.add_pending([key], row[None])
         if self.refits.job:
-            self._since.append(Event(key, row))
+            self._since.append(Change(key, row))
 
     def told(self, evaluations: Sequence[Evaluation]) -> None:
-        """Put the truth in place of the lies; see `Proposer`."""
+        """Replace lies by results; see `Proposer`."""
         keys = [self._space.key(each.point) for each in evaluations]
         rows = self._rows(keys, evaluations)
         before = len(self._archive)
@@ -68,7 +68,7 @@ class PoolProposer(Proposer["Model"]):
         if self._model:
             self._model.learn(keys, rows, objectives)
         if self.refits.job:
-            self._since += map(Event, keys, rows, [True] * len(keys), objectives.tolist())
+            self._since += map(Change, keys, rows, [True] * len(keys), objectives.tolist())
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
@@ -125,21 +125,21 @@ class PoolProposer(Proposer["Model"]):
     def _is_needed(self) -> bool:
         return self._model is None or not self._model.candidates.num_left
 
-    def _task(self, num: int, block: int) -> Task:
-        pending = [Event(key, row) for key, row in self._pending.items()]
+    def _task(self, num: int, block: int) -> RefitTask:
+        pending = [Change(key, row) for key, row in self._pending.items()]
         archive = self._archive
         common = self._encoding, self._seed, self._options, self._background.clock
-        return Task(*common, num, block, archive.rows, archive.objectives, pending)
+        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending)
 
 
-def _refit(task: Task) -> "Model":
+def _refit(task: RefitTask) -> "Model":
     # Only here: importing scikit-optimize takes longer than the first points may wait.
     from dhmpi.search.hps.surrogate.refit import refit
 
     return refit(task)
 
 
-def _catch_up(model: "Model", events: Sequence[Event]) -> "Model":
+def _catch_up(model: "Model", events: Sequence[Change]) -> "Model":
     from dhmpi.search.hps.surrogate.refit import catch_up
 
     return catch_up(model, events)

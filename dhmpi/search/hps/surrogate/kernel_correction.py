@@ -1,4 +1,4 @@
-"""How a model that cannot take in single points treats them until it is fitted again."""
+"""Kernel correction of a model's predictions by the points that have come since it was fitted."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ REACH = 0.05
 CHUNK = 256
 
 
-class Pull:
-    """Draws the predictions near points to their values, and the deviations to 0.
+class KernelCorrection:
+    """Kernel correction: predictions near new points are drawn to their values, standard deviations to 0.
 
     A weighted mean, the model being one observation: at a distance d, a point weighs 10 exp(-d^2 / 2 reach^2), and the
     variance is divided by the sum of the weights. All sums, so that values can be exchanged.
@@ -41,10 +41,10 @@ class Pull:
             part = slice(start, start + CHUNK)
             self._sums += self._kernel(rows[part]) @ (new[part] - old[part])
 
-    def bend(self, posterior: Posterior) -> Posterior:
-        """Return the predictions of the model as the points change them."""
+    def corrected(self, posterior: Posterior) -> Posterior:
+        """Return the predictions of the model, corrected by the points."""
         mean = (posterior.mean + self._sums) / self._weights
-        return Posterior(mean, posterior.deviation / np.sqrt(self._weights))
+        return Posterior(mean, posterior.std / np.sqrt(self._weights))
 
     def _kernel(self, rows: Matrix) -> Matrix:
         """Return the weight of each row at each candidate, shape (num_candidates, num_rows)."""

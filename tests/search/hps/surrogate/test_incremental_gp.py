@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.process import JITTER, Process
+from dhmpi.search.hps.surrogate.incremental_gp import JITTER, IncrementalGP
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((40, 2))
@@ -11,7 +11,7 @@ NEW, TOLD = RNG.random((20, 2)), RNG.normal(size=20)
 
 
 def process(budget=0.05):
-    made = Process(2, 1, budget)
+    made = IncrementalGP(2, 1, budget)
     made.fit(ROWS, VALUES)
     made.watch(CANDIDATES)
     return made
@@ -35,9 +35,9 @@ def test_points_are_taken_in_exactly(step):
     made.replace(NEW[3:9], np.full(6, 2.0), TOLD[3:9])
     values = np.concatenate([VALUES, np.full(20, 2.0)])
     values[43:49] = TOLD[3:9]
-    mean, deviation = exact(made, np.concatenate([ROWS, NEW]), values)
+    mean, std = exact(made, np.concatenate([ROWS, NEW]), values)
     assert made.posterior.mean == pytest.approx(mean, abs=1e-4)
-    assert made.posterior.deviation == pytest.approx(deviation, abs=1e-3)
+    assert made.posterior.std == pytest.approx(std, abs=1e-3)
 
 
 def test_what_exceeds_the_budget_bends_the_predictions():
@@ -48,7 +48,7 @@ def test_what_exceeds_the_budget_bends_the_predictions():
     before = made.posterior
     made.replace(rows[40:], np.full(10, 2.0), np.full(10, -9.0))
     assert made.posterior.mean.min() < before.mean.min()
-    assert np.array_equal(made.posterior.deviation, before.deviation)
+    assert np.array_equal(made.posterior.std, before.std)
 
 
 def test_equal_points_are_no_obstacle():
@@ -56,5 +56,5 @@ def test_equal_points_are_no_obstacle():
     for _ in range(30):
         made.add(np.repeat(NEW[:1], 3, axis=0), np.ones(3))
     assert np.isfinite(made.posterior.mean).all()
-    assert np.isfinite(made.posterior.deviation).all()
+    assert np.isfinite(made.posterior.std).all()
     assert JITTER > 0

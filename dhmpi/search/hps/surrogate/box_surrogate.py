@@ -1,0 +1,99 @@
+"""Surrogate over a box: a Gaussian process fitted to the evaluations that matter there."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dhmpi.search.hps.surrogate.box import Box, Frame
+from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
+from dhmpi.search.hps.surrogate.tabu import TabuRegions
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, fit
+from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp
+
+MOST_FITTED = 150
+NUM_STEPS, NUM_MORE_STEPS = 40, 12
+
+
+@dataclass(frozen=True)
+class AcquisitionBudget:
+    """Budget of an acquisition optimiser for one proposal.
+
+    Attributes:
+        num_points: Evaluations that the process knows.
+        num_pending: Pending points that it knows.
+        num_candidates: Points that are compared.
+        num_polished: How many of the best ones are followed downhill.
+        num_steps: Steps downhill at most.
+    """
+
+    num_points: int
+    num_pending: int
+    num_candidates: int
+    num_polished: int
+    num_steps: int = 30
+
+
+class BoxSurrogate(NamedTuple):
+    """Gaussian process over a box, as it was fitted.
+
+    Attributes:
+        frame: The coordinates.
+        indices: Which evaluations the process knows, the nearest ones first, shape (num,).
+        num_fitted: How many evaluations there were.
+        relative_turn: Turn of the warp of the objectives; see `warp`.
+        parameters: Hyperparameters of the process.
+        tabu: Regions of which it knows nothing.
+    """
+
+    frame: Frame
+    indices: Indices
+    num_fitted: int
+    relative_turn: float
+    parameters: Parameters
+    tabu: TabuRegions
+
+    def process(self, rows: Matrix, objectives: Matrix, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
+        """Return the process with everything that is known now.
+
+        Args:
+            rows: Rows of all evaluations, shape (num, num_columns).
+            objectives: Their objectives, shape (num,), NaN for failures.
+            pending: Rows of the pending points, shape (num_pending, num_columns).
+            budget: How many of them the process is to know.
+        """
+        latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
+        latest = latest[~np.isnan(objectives[latest])]
+        latest, pending = latest[self.tabu.allows(rows[latest])], pending[self.tabu.allows(pending)]
+        chosen = np.concatenate([self.indices[: budget.num_points], latest])
+        values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
+        process = TrendGP(self.frame.rows(rows[chosen]), values, self.frame.owners, self.parameters)
+        if len(pending) > budget.num_pending:
+            distances = (self.frame.rows(pending) ** 2).sum(axis=1)
+            pending = pending[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
+        return process.with_pending(self.frame.rows(pending)) if len(pending) else process
+
+
+def fit_surrogate(
+    encoding: Encoding, box: Box, indices: Indices, rows: Matrix, objectives: Matrix, tabu: TabuRegions
+) -> BoxSurrogate:
+    """Fit a surrogate to some evaluations, on the scale on which they are most probable.
+
+    Args:
+        encoding: The encoding of the rows.
+        box: The coordinates are those of this box.
+        indices: The evaluations to be fitted, the most important ones first.
+        rows: Rows of all evaluations, shape (num, num_columns).
+        objectives: Their objectives, shape (num,).
+        tabu: Regions in which none of the evaluations to be fitted is.
+    """
+    frame = Frame(encoding, box)
+    fitted = indices[:MOST_FITTED]
+    known, values = frame.rows(rows[fitted]), tidy(objectives[fitted])
+    start, best = None, (np.inf, RELATIVE_TURNS[0], np.empty(0))
+    for relative_turn in RELATIVE_TURNS:
+        standard, density = warp(values, relative_turn)
+        logs, loss = fit(known, standard, frame.owners, start, NUM_STEPS if start is None else NUM_MORE_STEPS)
+        start = logs if start is None else start
+        best = min(best, (loss - density, relative_turn, logs), key=lambda each: each[0])
+    return BoxSurrogate(frame, indices, len(rows), best[1], Parameters.from_logs(best[2]), tabu)
