@@ -1,6 +1,7 @@
 """Job scripts on a real Slurm; each of them asks for fewer nodes than the site would give it, and is not edited."""
 
 import re
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,29 @@ pytestmark = [pytest.mark.launcher, pytest.mark.timeout(150)]
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 MINE = {"PROBLEM": "problem.py", "RUN": "problem.py", "RANKS_PER_NODE": "2", "ARGUMENTS": "--isolation inline"}
 NAS_TABLE = {"PROBLEM": "dhmpi.benchmark.nas.table.problem.Problem", "RUN": "dhmpi.benchmark.nas.table.evaluate.run"}
+
+# Five evaluations at the same time start a step of the job, and an MPI program; the objective is the step's job.
+NUM_STEPS = 5
+STEP = """\
+#!/bin/sh
+touch step-$DHMPI_ID
+while [ $(ls step-* | wc -l) -lt {num} ]; do sleep 0.1; done
+job=$(srun --overlap -n 1 printenv SLURM_JOB_ID) || exit
+[ $({mpiexec} -n 2 {python} pair.py | wc -w) = 2 ] || exit
+echo "DH-OUTPUT: $job"
+"""
+STEP_RUN = """\
+import os, subprocess
+def run(point, context):
+    env = os.environ | {"DHMPI_ID": str(context.id)}
+    printed = subprocess.run(["./step.sh"], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return float(printed.split()[-1])
+"""
+PAIR = """\
+from mpi4py import MPI
+if MPI.COMM_WORLD.allreduce(1) == 2:
+    print("here")
+"""
 
 
 def test_perlmutter(minute, slurm):
@@ -41,6 +65,31 @@ def test_any_cluster_with_open_mpi(minute, slurm):
     found = slurm.read("openmpi.h5")
     assert len(found.evaluations) == 12
     assert found.metadata.runs[0]["num_workers"] == 3
+
+
+@pytest.mark.parametrize(("module", "run"), [("deephyper", "step.py"), ("deephyper/openmpi", "exec:./step.sh")])
+def test_evaluations_start_steps_and_mpi_programs_in_the_job(minute, slurm, mpich, module, run):
+    """Whether the campaign itself was started by srun or by mpirun."""
+    mpirun = f"{Path(sys.executable).with_name('mpirun')} --oversubscribe"
+    mpiexec = mpirun if module.endswith("openmpi") else mpich / "bin" / "mpiexec"
+    (slurm.home / "pair.py").write_text(PAIR)
+    (slurm.home / "step.py").write_text(STEP_RUN)
+    (slurm.home / "step.sh").write_text(STEP.format(num=NUM_STEPS, mpiexec=mpiexec, python=sys.executable))
+    (slurm.home / "step.sh").chmod(0o755)
+    for path in slurm.home.glob("step-*"):
+        path.unlink()
+    output = f"steps-{Path(module).name}.h5"
+    variables = MINE | {"RUN": run, "MODULE": module, "RANKS_PER_NODE": str(NUM_STEPS + 1), "MAX_EVALS": str(NUM_STEPS)}
+    variables |= {
+        "ARGUMENTS": "",
+        "OUTPUT": output,
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
+    job = slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", **variables)
+    assert slurm.wait(job) == 0, slurm.output(job)
+    found = slurm.read(output).evaluations
+    assert [(each.state, each.objective) for each in found] == [(State.DONE, float(job))] * NUM_STEPS, found
 
 
 def test_somebody_ends_a_job_and_submits_it_again(minute, slurm, until):
