@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -111,6 +112,13 @@ def launch(env: Mapping[str, str] = os.environ) -> Launch:
     if step in env and slurm_size > 1:
         return Launch(int(env.get(rank_name, 0)), slurm_size, True)
     return Launch(0, 1, False)
+
+
+def process_age() -> float:
+    """Return for how long this process has been there, from before Python started [s]."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5), since the boot
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
 def is_fault_tolerant(env: Mapping[str, str] = os.environ) -> bool:

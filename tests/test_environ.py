@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -75,6 +76,13 @@ def test_ranks_of_one_node_share_its_cores(monkeypatch):
     assert environ.threads_per_rank({}) == 64
     assert environ.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "16"}) == 4
     assert environ.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "100"}) == 1
+
+
+def test_a_process_knows_its_age():
+    code = "from dhmpi import environ; import time; time.sleep(0.3); print(environ.process_age())"
+    begun = time.monotonic()
+    age = float(subprocess.check_output([sys.executable, "-c", code], text=True))
+    assert 0.3 < age < time.monotonic() - begun + 0.02  # it is counted in hundredths of a second
 
 
 def test_there_may_be_no_terminal(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from dhmpi.evaluation import State
 
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(300)]
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 MINE = {"PROBLEM": "problem.py", "RUN": "problem.py", "RANKS_PER_NODE": "2", "ARGUMENTS": "--isolation inline"}
@@ -97,7 +97,7 @@ def test_somebody_ends_a_job_and_submits_it_again(minute, slurm, until):
     script = slurm.script("perlmutter", "hps-random", nodes=2, ranks_per_node=2, run="problem.py:hang", max_evals=5)
     variables = {"OUTPUT": "ended.h5", "ARGUMENTS": "--isolation inline", "CHAIN": "1"}
     job = slurm.submit(script, **variables)
-    until(lambda: len(list(slurm.home.glob("hanging-*"))) == 3, 30, lambda: slurm.output(job))
+    until(lambda: len(list(slurm.home.glob("hanging-*"))) == 3, 60, lambda: slurm.output(job))
     slurm.run("scancel", job)
     slurm.wait(job)
     assert "Submitted batch job" not in slurm.output(job)
@@ -140,17 +140,19 @@ def test_ranks_that_do_not_find_each_other_are_noticed(minute, slurm):
 
 def test_a_job_ends_by_itself_before_its_walltime_and_its_successor_ends_the_campaign(minute, slurm, until):
     job, num_evals = minute
-    assert slurm.wait(job, 90) == 0, slurm.output(job)
+    assert slurm.wait(job) == 0, slurm.output(job)
     printed = slurm.output(job)
     assert slurm.state(job)[0] == "COMPLETED", printed
     begun, ended = (datetime.fromisoformat(slurm.show(job)[name]) for name in ("StartTime", "EndTime"))
     assert timedelta(seconds=40) < ended - begun < timedelta(seconds=60)
     assert f"(Slurm job {job})" in printed
-    [expected] = re.findall(r"the time is over for evaluations that take (\S+) s", printed)
-    assert float(expected) >= 1  # what an evaluation sleeps; more on a busy machine
+    # What an evaluation sleeps, or more on a busy machine; the time ends meanwhile if one takes more than any before.
+    why = re.search(r"\nthe time is over(?: for evaluations that take (\S+) s)?: ", printed)
+    assert why
+    assert float(why[1] or 1) >= 1
     assert "\nnot complete: " in printed
     [successor] = [line.split()[-1] for line in printed.splitlines() if line.startswith("Submitted batch job")]
-    assert slurm.wait(successor, 60) == 0, slurm.output(successor)
+    assert slurm.wait(successor) == 0, slurm.output(successor)
     found = slurm.read("minute.h5")
     assert found.metadata.complete
     assert [each.id for each in found.evaluations] == list(range(num_evals))
