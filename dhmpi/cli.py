@@ -3,6 +3,7 @@
 import argparse
 import errno
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -147,7 +148,11 @@ def _search(command: str, words: list[str]) -> int:
     logs.configure(options.log_level, environ.launch().rank)
     start = compose_agents.run if search_class.has_agents else compose.run
     found = start(
-        lambda given: search_class.from_options(problem, run, evaluator, given, own_options), run, evaluator, options
+        lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
+        run,
+        evaluator,
+        options,
+        begun=time.monotonic() - environ.process_age(),
     )
     if found is not None:
         try:

@@ -60,6 +60,7 @@ def run(
     evaluator: object,
     options: CampaignOptions,
     label: Label = as_flag,
+    begun: float | None = None,
 ) -> Results | None:
     """Run a campaign; every rank of the job calls this.
 
@@ -69,6 +70,7 @@ def run(
         evaluator: Name of a method, an Evaluator, or None for what fits the number of ranks.
         options: What every search has.
         label: How an option is called in errors.
+        begun: When a program began that does nothing else [monotonic s].
 
     Returns:
         The results on rank 0, None on the other ranks.
@@ -80,7 +82,7 @@ def run(
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
-        return SearchRank(options, label).run(make_search, evaluator)
+        return SearchRank(options, label, begun).run(make_search, evaluator)
     method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()
@@ -89,9 +91,9 @@ def run(
     isolation = resolve_isolation(method, options.isolation, label)
     setup = make_setup(run_target, options, isolation, label)
     if method == "mpi":
-        return _run_on_ranks(make_search, setup, isolation, options, label)
+        return _run_on_ranks(make_search, setup, isolation, SearchRank(options, label, begun))
     local = make(method, setup, options.num_workers, isolation=isolation, label=label)
-    return SearchRank(options, label).run(make_search, local)
+    return SearchRank(options, label, begun).run(make_search, local)
 
 
 def _default_method(launch: environ.Launch) -> str:
@@ -125,15 +127,14 @@ def _run_on_ranks(
     make_search: Callable[[CampaignOptions], Search],
     setup: Setup,
     isolation: str,
-    options: CampaignOptions,
-    label: Label,
+    search_rank: "SearchRank",
 ) -> Results | None:
     evaluator = join(setup, isolation, prepare=leave_to_search_rank)
     if evaluator is None:
         return None
     status = EXIT_FAILURE
     try:
-        found = SearchRank(options, label).run(make_search, evaluator)
+        found = search_rank.run(make_search, evaluator)
         status = 0
         return found
     except InputError:
@@ -144,15 +145,26 @@ def _run_on_ranks(
 
 
 class SearchRank:
-    """Rank 0: makes the search, opens the results, runs the campaign."""
+    """Rank 0: makes the search, opens the results, runs the campaign.
 
-    def __init__(self, options: CampaignOptions, label: Label) -> None:
-        self._options, self._label = options, label
+    Args:
+        options: What every search has.
+        label: How an option is called in errors.
+        begun: When a program began that does nothing else [monotonic s].
+    """
+
+    def __init__(self, options: CampaignOptions, label: Label, begun: float | None = None) -> None:
+        self._options, self._label, self._begun = options, label, begun
+
+    def end(self) -> walltime.End | None:
+        """Return when the time ends."""
+        starting = 0.0 if self._begun is None else time.monotonic() - self._begun
+        return walltime.earliest(self._options.max_minutes, self._options.end_time, starting=starting)
 
     def run(self, make_search: Callable[[CampaignOptions], Search], evaluator: Evaluator) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
         options = self._options
-        end = walltime.earliest(options.max_minutes, options.end_time)
+        end = self.end()
         deadline = None if end is None else time.monotonic() + end.time - time.time()
         stop = StopRequest(evaluator.interrupt)
         try:

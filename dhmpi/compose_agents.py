@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from dhmpi import environ, walltime
+from dhmpi import environ
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator
 from dhmpi.agents.layout import Layout
@@ -57,6 +57,7 @@ def run(
     evaluator: object,
     options: CampaignOptions,
     label: Label = as_flag,
+    begun: float | None = None,
 ) -> Results | None:
     """Run a search by agents; every rank of the job calls this.
 
@@ -66,6 +67,7 @@ def run(
         evaluator: Name of the method by which agents evaluate, an Evaluator of this rank, or None for what fits.
         options: What every search has.
         label: How an option is called in errors.
+        begun: When a program began that does nothing else [monotonic s].
 
     Returns:
         The results on rank 0, None on the other ranks.
@@ -76,7 +78,7 @@ def run(
     launch = environ.launch()
     job.current().begin_campaign()
     given = evaluator if isinstance(evaluator, Evaluator) else None
-    opener = SearchRank(options, label)
+    opener = SearchRank(options, label, begun)
     search = make_search(options)
     assert isinstance(search, PPOSearch)
     layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
@@ -126,7 +128,7 @@ class _Rank0:
 
     def run(self) -> Results | None:
         """Run the campaign from the first check to the last evaluation."""
-        end = walltime.earliest(self._options.max_minutes, self._options.end_time)
+        end = self._opener.end()
         deadline = None if end is None else time.monotonic() + end.time - time.time()
         stop = StopRequest(self._place.interrupt)
         status, coordinator = EXIT_FAILURE, None

@@ -1,9 +1,11 @@
 """What the environment says: the launcher, this rank, this host, the threads a child may use."""
 
+import functools
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -21,13 +23,58 @@ LAUNCHER_VARIABLES = (
 SLURM_STEP_VARIABLES = ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
 LOCAL_SIZE_VARIABLES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "PALS_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE")
 
-# An interpreter that inherits these would take itself for a rank of this job when user code imports an MPI library.
-LAUNCHER_PREFIXES = (
-    *("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDRA_", "HYDI_", "MPIR_", "MPI_LOCALN", "MPI_LOCALR"),
-    *("SLURM_", "PALS_", "ALPS_", "FLUX_"),
+# What launchers set for one process: its rank, its step; an asterisk stands for any end. A child that inherits these
+# would take itself for that rank when it imports an MPI library or starts a launcher. What describes the job stays, and
+# so do settings by which people have launchers and libraries work. Found by comparing a job's environment with that of
+# its ranks, for Open MPI 4.1.4 and 5.0.11, MPICH 5.0.2 and Slurm 22.05; and in what is named here.
+RANK_VARIABLES = (
+    # Slurm: srun(1), "output environment variables". sbatch(1) sets some of them too, for the batch script alone.
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_GTIDS", "SLURM_TASK_PID"),
+    *("SLURM_STEPID", "SLURM_STEP_*", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_SRUN_COMM_*", "SLURM_PTY_*"),
+    # How many tasks the step has: srun gives it in place of the job's number, and libraries take it for that of ranks.
+    # SLURM_TASKS_PER_NODE stays: Open MPI's mpirun counts its slots by it.
+    *("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_*"),
+    # How the step is bound; a step within it would be bound to the same cores, or fail where it is smaller.
+    *("SLURM_CPU_BIND*", "SLURM_MEM_BIND*", "SLURMD_TRES_BIND"),
+    # Slurm's plugin mpi/pmix; and what MPICH's Hydra sets for its own srun.
+    *("SLURM_PMIX_MAPPING_SERV", "SLURM_PMIXP_*", "SLURM_EXTERNAL_LAUNCHER"),
+    # PMI and PMIx, by whatever launcher.
+    *("PMI_*", "PMI2_*", "PMIX_*"),
+    # Open MPI's mpirun.
+    *("OMPI_COMM_WORLD_*", "OMPI_WORLD_*", "OMPI_UNIVERSE_SIZE", "OMPI_APP_CTX_NUM_PROCS", "OMPI_NUM_APP_CTX"),
+    *("OMPI_FIRST_RANKS", "OMPI_ARGV", "OMPI_COMMAND", "OMPI_FILE_LOCATION", "OMPI_LIBDIR_LOC", "OMPI_TOOL_NAME"),
+    *("OMPI_VERSION", "OPAL_USER_PARAMS_GIVEN", "OPAL_SYS_PARAMS_GIVEN", "PRTE_LAUNCHED", "PRTE_SHARED_FS"),
+    # What it tells its ranks as if somebody had set it; first version 5, with --with-ft for mpi_ft_enable, then 4.
+    *("OMPI_MCA_PREFIXES", "OMPI_MCA_cpu_type", "OMPI_MCA_initial_wdir", "OMPI_MCA_num_procs"),
+    *("OMPI_MCA_mpi_ft_enable", "OMPI_MCA_ess", "OMPI_MCA_ess_base_*", "OMPI_MCA_pmix", "OMPI_MCA_mpi_oversubscribe"),
+    *("OMPI_MCA_orte_ess_*", "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_orte_local_daemon_uri", "OMPI_MCA_orte_app_num"),
+    *("OMPI_MCA_orte_jobfam_session_dir", "OMPI_MCA_orte_top_session_dir"),
+    *("OMPI_MCA_orte_bound_at_launch", "OMPI_MCA_orte_launch", "OMPI_MCA_orte_num_nodes", "OMPI_MCA_orte_tmpdir_base"),
+    *("OMPI_MCA_orte_precondition_transports", "OMPI_MCA_shmem_RUNTIME_QUERY_hint"),
+    # MPICH's Hydra, Intel MPI.
+    *("HYDI_*", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "MPIR_CVAR_CH3_INTERFACE_HOSTNAME"),
+    # HPE Cray PALS, also as Slurm's plugin mpi/cray_shasta and Flux play it.
+    *("PALS_APID", "PALS_APINFO", "PALS_RANKID", "PALS_LOCAL_RANKID", "PALS_NODEID", "PALS_SIZE", "PALS_LOCAL_SIZE"),
+    *("PALS_SPOOL_DIR", "PALS_FD"),
+    # Cray ALPS: aprun(1), "environment variables".
+    "ALPS_APP_*",
+    # Flux: flux-environment(7), "job environment variables", of the job that is this step; FLUX_URI leads to others.
+    *("FLUX_TASK_*", "FLUX_JOB_*", "FLUX_KVS_NAMESPACE"),
 )
-# Settings by which a person lets Open MPI run; user code may start an mpirun of its own.
-KEPT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+# Settings among them: of MCA, srun(1), "input environment variables", and intro_mpi(3) of Cray MPICH.
+SETTINGS = (
+    *("PMIX_MCA_*", "PMIX_INSTALL_PREFIX", "PMI_FANOUT*", "PMI_TIME", "SLURM_STEP_GRES"),
+    *("PMI_MAX_KVS_ENTRIES", "PMI_MMAP_SYNC_WAIT_TIME", "PMI_NO_FORK", "PMI_NO_PREINITIALIZE"),
+)
+# A launcher that user code starts stays on its node, as outside of a job: with the allocation it would go to the job's
+# first nodes from every evaluation, by an srun that waits until the campaign's own step has ended. srun itself is free.
+LOCAL_LAUNCHERS = {
+    "PRTE_MCA_ras": "^slurm",  # Open MPI 5
+    "PRTE_MCA_plm": "^slurm",
+    "OMPI_MCA_ras": "^slurm",  # Open MPI 4
+    "OMPI_MCA_plm": "^slurm",
+    "HYDRA_RMK": "user",  # MPICH
+}
 
 
 # By these, schedulers and people ask all processes of a job to end.
@@ -65,6 +112,13 @@ def launch(env: Mapping[str, str] = os.environ) -> Launch:
     if step in env and slurm_size > 1:
         return Launch(int(env.get(rank_name, 0)), slurm_size, True)
     return Launch(0, 1, False)
+
+
+def process_age() -> float:
+    """Return for how long this process has been there, from before Python started [s]."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5), since the boot
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
 def is_fault_tolerant(env: Mapping[str, str] = os.environ) -> bool:
@@ -131,11 +185,21 @@ def open_standard_streams() -> None:
 
 
 def child_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of a child that runs user code: not a rank, and with its share of the cores."""
-    child = {k: v for k, v in env.items() if k in KEPT_VARIABLES or not k.startswith(LAUNCHER_PREFIXES)}
+    """Return the environment of a child that runs user code: in the job but not a rank, with its share of the cores."""
+    child = {name: value for name, value in env.items() if not _is_of_rank(name)}
     # Otherwise every worker of a node starts as many threads as the node has cores.
     child.setdefault("OMP_NUM_THREADS", str(threads_per_rank(env)))
-    return child
+    return (LOCAL_LAUNCHERS if "SLURM_JOB_ID" in env else {}) | child
+
+
+@functools.cache
+def _is_of_rank(name: str) -> bool:
+    """Whether a variable describes one process that a launcher has started."""
+    return _matches(name, RANK_VARIABLES) and not _matches(name, SETTINGS)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in patterns)
 
 
 def num_cores() -> int:

@@ -95,7 +95,7 @@ def run_name(function: object) -> str | None:
 def load(target: str, default: str) -> object:
     """Return the object that a text names.
 
-    The current directory is importable, and so is the directory of a file.
+    The current directory is importable, and so is the directory of a file, except for those of dhmpi itself.
 
     Args:
         target: `pkg.module.Attr`, `pkg.module:Attr`, `path/to/file.py:Attr`, or the last two without attribute.
@@ -248,7 +248,8 @@ def _execute(name: str, path: Path) -> ModuleType:
 
 def make_importable(directory: str) -> None:
     """Let modules be imported from a directory, those written since the last import included."""
-    if directory not in sys.path:
+    # Modules of dhmpi have longer names; by short ones some would hide those of the standard library, such as random.
+    if directory not in sys.path and not Path(directory).resolve().is_relative_to(PACKAGE):
         sys.path.insert(0, directory)
     importlib.invalidate_caches()
 

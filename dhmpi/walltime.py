@@ -21,8 +21,9 @@ QUANTILE = 0.95
 # How many of the latest evaluations tell how long the next one takes.
 MEMORY = 200
 # Before the scheduler's end: results are written, ranks leave, the job script looks at the file and may submit its
-# successor. Short jobs keep a tenth of their time for it [s, part].
-CLOSING, CLOSING_SHARE = 30.0, 0.1
+# successor. Short jobs keep a tenth of their time for it, or what starting took, since programs are loaded again then;
+# half of the time at most [s, part, part].
+CLOSING, CLOSING_SHARE, CLOSING_MOST = 30.0, 0.1, 0.5
 ASK_TIMEOUT = 15.0  # s; a busy controller answers late
 
 # Runs a command with additional variables and returns what it prints.
@@ -50,6 +51,7 @@ def earliest(
     end_time: float | None = None,
     env: Mapping[str, str] = os.environ,
     now: float | None = None,
+    starting: float = 0.0,
 ) -> End | None:
     """Return the earliest of all ends: of the job's allocation, and of what was asked for.
 
@@ -58,6 +60,7 @@ def earliest(
         end_time: When to end [s since 1970-01-01 UTC], or None.
         env: What the scheduler tells the job.
         now: The time [s since 1970-01-01 UTC]. Default: read the clock.
+        starting: How long it took until this is asked; on a busy machine, closing takes longer too [s].
 
     Returns:
         The end, that of an allocation earlier by what it takes to close; None if there is none.
@@ -69,7 +72,8 @@ def earliest(
     if end_time is not None:
         ends.append(End(end_time, "--end-time"))
     if allocation := allocation_end(env):
-        closing = min(CLOSING, CLOSING_SHARE * max(0.0, allocation.time - now))
+        left = max(0.0, allocation.time - now)
+        closing = min(CLOSING, max(CLOSING_SHARE * left, min(starting, CLOSING_MOST * left)))
         ends.append(allocation._replace(time=allocation.time - closing))
     return min(ends, default=None)
 

@@ -14,7 +14,9 @@ from dhmpi import results
 from dhmpi.cli import main
 from dhmpi.evaluation import State
 from dhmpi.search.hps.random import RandomSearch
+from dhmpi.search.registry import SEARCHES
 
+ROOT = Path(__file__).parents[1]
 POLYNOME = ["--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "dhmpi.benchmark.hps.polynome2.run"]
 
 
@@ -48,6 +50,43 @@ def test_modules_are_commands(module):
     )
     assert done.returncode == 0, done.stderr
     assert len(results.read("results.h5").evaluations) == 3
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_files_of_searches_are_commands(name):
+    """Wherever one is; of the package that the file lies in, whatever else is there."""
+    file = ROOT.joinpath(*SEARCHES[name].module.split(".")).with_suffix(".py")
+    shown = subprocess.check_output([sys.executable, file, "--help"], text=True, timeout=60)
+    assert shown.startswith(f"usage: dhmpi {name} ")
+
+
+def test_files_of_searches_run_where_they_are(tmp_path):
+    """Their neighbours do not hide modules that user code imports."""
+    (tmp_path / "user.py").write_text("import random\ndef run(point):\n    return random.uniform(0, 1)\n")
+    words = ["--problem", POLYNOME[1], "--run", tmp_path / "user.py", "--output", tmp_path / "results.h5"]
+    words += ["--max-evals", "2", "--quiet"]
+    subprocess.run([sys.executable, "random.py", *words], cwd=ROOT / "dhmpi/search/hps", timeout=60, check=True)
+    assert [each.state for each in results.read("results.h5").evaluations] == [State.DONE] * 2
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_files_of_searches_belong_to_the_package_they_lie_in(name, is_installed, tmp_path):
+    there = Path(*SEARCHES[name].module.split(".")).with_suffix(".py")
+    file = tmp_path / there
+    file.parent.mkdir(parents=True)
+    file.write_text((ROOT / there).read_text())
+    (file.parent / "random.py").write_text(file.read_text())
+    cli = "import random, sys\ndef main(words):\n    print(*words, random.randrange(1), sys.path.index({path!r}))\n"
+    (tmp_path / "dhmpi" / "cli.py").write_text(cli.format(path=str(tmp_path)))
+    (tmp_path / "dhmpi" / "__init__.py").touch()
+    link = tmp_path / "link.py"
+    link.symlink_to(file)
+    env = os.environ | ({"PYTHONPATH": f"/first:{tmp_path}"} if is_installed else {})
+    for path in (file, link):
+        words = [sys.executable, path, "--word"]
+        printed = subprocess.check_output(words, env=env, cwd=file.parent, text=True, timeout=60)
+        assert printed == f"{name} --word 0 {int(is_installed)}\n"  # what is installed keeps its place
 
 
 @pytest.mark.parametrize("words", [["--help"], ["ambs", "--help"], ["hps-random", "--help"], ["show", "--help"]])

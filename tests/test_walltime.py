@@ -155,6 +155,23 @@ def test_the_earliest_end_counts(minutes, moment, env, end):
     assert earliest(minutes, moment, env, now=1000.0) == end
 
 
+@pytest.mark.parametrize(
+    ("left", "starting", "closing"),
+    [
+        (60.0, 2.0, 6.0),
+        (60.0, 20.0, 20.0),  # what took so long on a busy machine will do so again
+        (30.0, 20.0, 15.0),
+        (3600.0, 20.0, 30.0),
+        (3600.0, 500.0, 30.0),
+    ],
+)
+def test_what_was_slow_to_start_is_slow_to_close(left, starting, closing):
+    env = COBALT | {"COBALT_ENDTIME": str(1000.0 + left)}
+    found = earliest(env=env, now=1000.0, starting=starting)
+    assert found is not None
+    assert found.time == 1000.0 + left - closing
+
+
 def test_an_end_is_told_to_people(berlin):
     assert str(End(NOON, "Slurm job 8")) == "the time ends at 2025-07-01 12:00:00 (Slurm job 8)"
 

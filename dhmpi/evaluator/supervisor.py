@@ -31,12 +31,13 @@ ROOT = str(Path(__file__).resolve().parents[2])
 def interpreter(module: str, *descriptors: int) -> list[str]:
     """Return the words that start a fresh interpreter with a module's `main(*descriptors)`.
 
-    A SIGINT ends it, as any other signal does: as an exception it would seem to be the user's own.
+    A SIGINT ends it, as any other signal does: as an exception it would seem to be the user's own. Nothing is imported
+    from the current directory before the user's code is.
     """
     arguments = ", ".join(map(str, descriptors))
     begin = f"import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append({ROOT!r})"
     code = f"{begin}; from {module} import main; main({arguments})"
-    return [sys.executable, "-c", code]
+    return [sys.executable, "-P", "-c", code]
 
 
 def exit_message(status: int) -> str:

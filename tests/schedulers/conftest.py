@@ -189,7 +189,7 @@ class Slurm(Site):
         fields = self.show(job)
         return fields["JobState"], int(fields["ExitCode"].split(":")[0])
 
-    def wait(self, job, timeout=40):
+    def wait(self, job, timeout=100):
         """Wait for the end of a job and return its exit status."""
 
         def ended():
@@ -365,7 +365,7 @@ class PBS(Site):
         """What is known of a job."""
         return json.loads((self._state / f"{number}.json").read_text())
 
-    def wait(self, number, timeout=40):
+    def wait(self, number, timeout=100):
         """Wait for the end of a job and return its exit status."""
         job = until(lambda: (job := self.job(number)).get("state") == "F" and job, timeout, lambda: self.output(number))
         return job["status"]

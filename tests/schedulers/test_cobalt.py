@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(300)]
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 TRIAL = ("-A", "me", "-n", "2", "-t", "10", "-q", "debug-cache-quad")

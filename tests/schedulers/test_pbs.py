@@ -7,7 +7,7 @@ import pytest
 
 from dhmpi.evaluation import State
 
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(300)]
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 QUICK = "PROBLEM=problem.py,RUN=problem.py,RANKS_PER_NODE=2,ARGUMENTS=--isolation inline"

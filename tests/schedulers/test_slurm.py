@@ -1,6 +1,7 @@
 """Job scripts on a real Slurm; each of them asks for fewer nodes than the site would give it, and is not edited."""
 
 import re
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,11 +9,34 @@ import pytest
 
 from dhmpi.evaluation import State
 
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.launcher, pytest.mark.timeout(300)]
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 MINE = {"PROBLEM": "problem.py", "RUN": "problem.py", "RANKS_PER_NODE": "2", "ARGUMENTS": "--isolation inline"}
 NAS_TABLE = {"PROBLEM": "dhmpi.benchmark.nas.table.problem.Problem", "RUN": "dhmpi.benchmark.nas.table.evaluate.run"}
+
+# Five evaluations at the same time start a step of the job, and an MPI program; the objective is the step's job.
+NUM_STEPS = 5
+STEP = """\
+#!/bin/sh
+touch step-$DHMPI_ID
+while [ $(ls step-* | wc -l) -lt {num} ]; do sleep 0.1; done
+job=$(srun --overlap -n 1 printenv SLURM_JOB_ID) || exit
+[ $({mpiexec} -n 2 {python} pair.py | wc -w) = 2 ] || exit
+echo "DH-OUTPUT: $job"
+"""
+STEP_RUN = """\
+import os, subprocess
+def run(point, context):
+    env = os.environ | {"DHMPI_ID": str(context.id)}
+    printed = subprocess.run(["./step.sh"], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return float(printed.split()[-1])
+"""
+PAIR = """\
+from mpi4py import MPI
+if MPI.COMM_WORLD.allreduce(1) == 2:
+    print("here")
+"""
 
 
 def test_perlmutter(minute, slurm):
@@ -43,12 +67,37 @@ def test_any_cluster_with_open_mpi(minute, slurm):
     assert found.metadata.runs[0]["num_workers"] == 3
 
 
+@pytest.mark.parametrize(("module", "run"), [("deephyper", "step.py"), ("deephyper/openmpi", "exec:./step.sh")])
+def test_evaluations_start_steps_and_mpi_programs_in_the_job(minute, slurm, mpich, module, run):
+    """Whether the campaign itself was started by srun or by mpirun."""
+    mpirun = f"{Path(sys.executable).with_name('mpirun')} --oversubscribe"
+    mpiexec = mpirun if module.endswith("openmpi") else mpich / "bin" / "mpiexec"
+    (slurm.home / "pair.py").write_text(PAIR)
+    (slurm.home / "step.py").write_text(STEP_RUN)
+    (slurm.home / "step.sh").write_text(STEP.format(num=NUM_STEPS, mpiexec=mpiexec, python=sys.executable))
+    (slurm.home / "step.sh").chmod(0o755)
+    for path in slurm.home.glob("step-*"):
+        path.unlink()
+    output = f"steps-{Path(module).name}.h5"
+    variables = MINE | {"RUN": run, "MODULE": module, "RANKS_PER_NODE": str(NUM_STEPS + 1), "MAX_EVALS": str(NUM_STEPS)}
+    variables |= {
+        "ARGUMENTS": "",
+        "OUTPUT": output,
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
+    job = slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", **variables)
+    assert slurm.wait(job) == 0, slurm.output(job)
+    found = slurm.read(output).evaluations
+    assert [(each.state, each.objective) for each in found] == [(State.DONE, float(job))] * NUM_STEPS, found
+
+
 def test_somebody_ends_a_job_and_submits_it_again(minute, slurm, until):
     """That costs what was running, and a chain has ended: nobody wants a successor."""
     script = slurm.script("perlmutter", "hps-random", nodes=2, ranks_per_node=2, run="problem.py:hang", max_evals=5)
     variables = {"OUTPUT": "ended.h5", "ARGUMENTS": "--isolation inline", "CHAIN": "1"}
     job = slurm.submit(script, **variables)
-    until(lambda: len(list(slurm.home.glob("hanging-*"))) == 3, 30, lambda: slurm.output(job))
+    until(lambda: len(list(slurm.home.glob("hanging-*"))) == 3, 60, lambda: slurm.output(job))
     slurm.run("scancel", job)
     slurm.wait(job)
     assert "Submitted batch job" not in slurm.output(job)
@@ -91,17 +140,19 @@ def test_ranks_that_do_not_find_each_other_are_noticed(minute, slurm):
 
 def test_a_job_ends_by_itself_before_its_walltime_and_its_successor_ends_the_campaign(minute, slurm, until):
     job, num_evals = minute
-    assert slurm.wait(job, 90) == 0, slurm.output(job)
+    assert slurm.wait(job) == 0, slurm.output(job)
     printed = slurm.output(job)
     assert slurm.state(job)[0] == "COMPLETED", printed
     begun, ended = (datetime.fromisoformat(slurm.show(job)[name]) for name in ("StartTime", "EndTime"))
     assert timedelta(seconds=40) < ended - begun < timedelta(seconds=60)
     assert f"(Slurm job {job})" in printed
-    [expected] = re.findall(r"the time is over for evaluations that take (\S+) s", printed)
-    assert float(expected) >= 1  # what an evaluation sleeps; more on a busy machine
+    # What an evaluation sleeps, or more on a busy machine; the time ends meanwhile if one takes more than any before.
+    why = re.search(r"\nthe time is over(?: for evaluations that take (\S+) s)?: ", printed)
+    assert why
+    assert float(why[1] or 1) >= 1
     assert "\nnot complete: " in printed
     [successor] = [line.split()[-1] for line in printed.splitlines() if line.startswith("Submitted batch job")]
-    assert slurm.wait(successor, 60) == 0, slurm.output(successor)
+    assert slurm.wait(successor) == 0, slurm.output(successor)
     found = slurm.read("minute.h5")
     assert found.metadata.complete
     assert [each.id for each in found.evaluations] == list(range(num_evals))

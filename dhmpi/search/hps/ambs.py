@@ -1,6 +1,15 @@
 """AMBS: asynchronous model-based search (Balaprakash et al., HiPC 2018)."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/hps")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["ambs", *sys.argv[1:]]))
+
 import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Executor
@@ -165,9 +174,3 @@ class AMBS(Search):
         self._num_with += point is not None
         self._origin = self._proposer.origin
         return point
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([AMBS.name, *sys.argv[1:]]))

@@ -1,6 +1,15 @@
 """GA: asynchronous genetic algorithm."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/hps")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["ga", *sys.argv[1:]]))
+
 from bisect import insort
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -121,9 +130,3 @@ class GA(Search):
         for index in chosen.nonzero()[0].tolist():
             name, dim = self._genes[index]
             child[name] = mutated(dim, child[name], self.own_options.mutation_eta, rng)
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([GA.name, *sys.argv[1:]]))

@@ -1,6 +1,14 @@
 """Random search: the yardstick of every other search."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/hps")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["hps-random", *sys.argv[1:]]))
 
 from dhmpi.evaluation import Point
 from dhmpi.search.sampling import Sampler
@@ -23,9 +31,3 @@ class RandomSearch(Search):
 
     def _propose(self) -> Point | None:
         return self._sampler.draw(self._seen)
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([RandomSearch.name, *sys.argv[1:]]))

@@ -1,6 +1,14 @@
 """Asynchronous agents: rank 0 is the parameter server, to which each agent sends its gradients when it has them."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/nas")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["ppo-async", *sys.argv[1:]]))
 
 from dhmpi.search.nas.ppo import PPOSearch
 
@@ -13,9 +21,3 @@ class NasPPOAsyncA3C(PPOSearch):
 
     name = "ppo-async"
     has_server = True
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([NasPPOAsyncA3C.name, *sys.argv[1:]]))

@@ -1,6 +1,14 @@
 """Synchronous agents: they wait for each other after each batch, and average their gradients."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/nas")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["ppo-sync", *sys.argv[1:]]))
 
 from dhmpi.search.nas.ppo import PPOSearch
 
@@ -13,9 +21,3 @@ class NasPPOSyncA3C(PPOSearch):
 
     name = "ppo-sync"
     has_server = False
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([NasPPOSyncA3C.name, *sys.argv[1:]]))

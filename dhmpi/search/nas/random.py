@@ -1,6 +1,14 @@
 """Random search for architectures: the yardstick of the others."""
 
-import sys
+# First of all: run as a file, this one has a random.py beside it that would hide the standard library's.
+if __name__ == "__main__":
+    import sys
+
+    root = sys.path[0].removesuffix("/dhmpi/search/nas")
+    sys.path[:1] = {root}.difference(sys.path[1:])
+    from dhmpi.cli import main
+
+    sys.exit(main(["nas-random", *sys.argv[1:]]))
 
 from dhmpi.evaluation import Point
 from dhmpi.search.nas.search import NasSearch
@@ -23,9 +31,3 @@ class NasRandom(NasSearch):
 
     def _propose(self) -> Point | None:
         return self._sampler.draw(self._seen)
-
-
-if __name__ == "__main__":
-    from dhmpi.cli import main
-
-    sys.exit(main([NasRandom.name, *sys.argv[1:]]))
