@@ -11,6 +11,7 @@ from dhmpi import environ, printing
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
+    CampaignError,
     DhmpiError,
     InputError,
     LoadError,
@@ -145,14 +146,23 @@ def _search(command: str, words: list[str]) -> int:
 
     logs.configure(options.log_level, environ.launch().rank)
     start = compose_agents.run if search_class.has_agents else compose.run
-    found = start(
-        lambda given: search_class.from_options(problem, run, evaluator, given, own_options), run, evaluator, options
-    )
-    if found is not None:
+
+    def report(found: "Results") -> None:
         try:
             views.report(found, options.output, Printer())
         except OutputError as error:  # the results are in the file nevertheless
             tell(f"dhmpi {command}: warning: {error}")
+
+    try:
+        found = start(
+            lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
+            *(run, evaluator, options),
+        )
+    except CampaignError as error:
+        report(error.results)
+        raise
+    if found is not None:
+        report(found)
     return 0
 
 
@@ -173,7 +183,7 @@ def _view(command: str, words: list[str]) -> int:
             "--is-complete",
             action="store_true",
             help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
-            "ended since the latest run began",
+            "ended since the latest run began, or nothing is DONE at all",
         )
         parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
     if command == "best":
@@ -191,6 +201,7 @@ def _view(command: str, words: list[str]) -> int:
         views.show(found, printer)
     elif command == "best":
         views.best(found, printer, arguments.json)
+        return EXIT_FAILURE if found.best is None else 0
     elif command == "train" or arguments.keras:
         _train(command, arguments, found, printer)
     elif arguments.csv:

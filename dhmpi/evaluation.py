@@ -35,6 +35,9 @@ class State(StrEnum):
         return self in FINAL_STATES
 
 
+# What stands in an error between its reason and the end of what the evaluation has printed.
+LAST_OUTPUT = "--- last output ---"
+
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
 
 # What proposed a point that no model did: the problem, the plan for the first ones, or chance.

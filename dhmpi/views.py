@@ -78,7 +78,9 @@ def report(results: Results, path: str, stream: Stream) -> None:
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
-    if not results.metadata.complete:
+    if results.best is None and num_final:
+        print(f"to continue, when that is mended: dhmpi redo {path}, then the same command with --resume", file=stream)
+    elif not results.metadata.complete:
         print("to continue: the same command with --resume", file=stream)
     print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
     stream.flush()
@@ -100,13 +102,15 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     if since is None:
         since = runs[-1]["started"] if runs else 0.0
     ended = [each for each in results.evaluations if each.state.is_final]
+    has_done = results.best is not None
     num_new = sum(each.ended is not None and each.ended >= since for each in ended)
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
-    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run", file=stream)
+    none_done = "" if has_done or not ended else "; none is DONE"
+    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
     if complete:
         return 0
-    return EXIT_INCOMPLETE if num_new else EXIT_NO_PROGRESS
+    return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
 
 
 def repetition(results: Results, difference: "Difference | None", stream: Stream) -> int:

@@ -129,10 +129,14 @@ def test_best(campaign, capsys):
 
 def test_best_of_none_says_why(capsys):
     words = ["hps-random", "--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "math.sqrt"]
-    assert main([*words, "--max-evals", "3", "--isolation", "inline", "--quiet"]) == 0
+    assert main([*words, "--max-evals", "3", "--isolation", "inline", "--quiet"]) == 1
     out = capsys.readouterr().out
     assert "no evaluation has succeeded" in out
     assert "TypeError: must be real number, not dict" in out
+    assert main(["best", "results.h5"]) == 1
+    assert "no evaluation has succeeded" in capsys.readouterr().out
+    assert main(["best", "results.h5", "--json"]) == 1
+    assert capsys.readouterr().out == "null\n"
 
 
 def test_export(campaign, capsys):
@@ -223,6 +227,21 @@ def test_a_script_can_ask_whether_a_campaign_gets_on(completeness):
     )
     assert main([*words, "--max-minutes", "0.01", "--drain-seconds", "60", "--resume"]) == 0
     assert completeness()[0] == 4
+
+
+def test_a_campaign_without_anything_done_is_not_complete(completeness, capsys):
+    words = ["hps-random", *POLYNOME[:2], "--run", "math.sqrt", "--isolation", "inline", "--quiet"]
+    assert main([*words, "--max-evals", "3"]) == 1
+    captured = capsys.readouterr()
+    sentence = (
+        "at least one evaluation must be DONE, got 3 failures, 3 of them: TypeError: must be real number, not dict"
+    )
+    assert captured.out.startswith(sentence)
+    remedy = "mend that, then dhmpi redo results.h5 and the same command with --resume"
+    assert f"dhmpi hps-random: error: {sentence}; {remedy}\n" in captured.err
+    assert completeness() == (4, "not complete: 3 evaluations, 3 of them ended in this run; none is DONE\n")
+    assert main([*words, "--max-evals", "400", "--max-failures", "20", "--resume"]) == 1
+    assert completeness() == (4, "not complete: 23 evaluations, 20 of them ended in this run; none is DONE\n")
 
 
 def test_without_a_file_there_is_no_answer(capsys):

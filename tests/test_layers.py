@@ -21,7 +21,7 @@ LAYERS = (
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
     ("dhmpi.search.nas.model",),
-    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime"),
+    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime", "dhmpi.failures"),
     ("dhmpi.benchmark", "dhmpi.environ"),
     ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.printing"),
     ("dhmpi.errors",),

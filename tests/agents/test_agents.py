@@ -134,6 +134,35 @@ def test_if_all_fail_the_campaign_still_ends(crew, mode):
     found = crew(mode, max_evals=30, evaluate=lambda values: State.FAILED, target=LARGE).run()
     assert {each.state for each in found.evaluations} == {State.FAILED}
     assert len(found.evaluations) == 30
+    assert not found.coordinator.is_complete
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_campaign_in_which_nothing_is_done_is_given_up(crew, mode):
+    found = crew(mode, num_agents=3, num_workers=2, max_evals=400, evaluate=lambda values: State.FAILED, target=LARGE)
+    assert found.run().coordinator.why.startswith("at least one evaluation must be DONE, got 10")
+    assert 100 <= len(found.evaluations) <= 106
+    assert not found.coordinator.is_complete
+    assert not found.coordinator._present
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("outcome", [State.FAILED, -1.0])
+def test_what_takes_longer_than_the_failures_is_waited_for(crew, mode, outcome):
+    def evaluate(values):
+        return outcome if not any(each.held for each in found.evaluators.values()) else State.FAILED
+
+    found = crew(mode, num_workers=2, max_evals=150, episodes_per_batch=200, evaluate=evaluate, target=LARGE)
+    for each in found.evaluators.values():
+        each.held = {0}
+    found.settle(1000)
+    assert 100 <= len(found.evaluations) <= 104
+    assert not found.coordinator.why
+    for each in found.evaluators.values():
+        each.held = set()
+    found.run()
+    assert (len(found.evaluations) == 150) == (outcome == -1.0)
+    assert found.coordinator.is_complete == (outcome == -1.0)
 
 
 def test_a_lost_evaluation_is_begun_again_by_its_agent(crew):
