@@ -32,6 +32,7 @@ VIEWS = {
     "train": "what becomes of the best architectures when they are trained again",
 }
 CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
+REDO_SUMMARY = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -186,19 +187,24 @@ def _view(command: str, words: list[str]) -> int:
             "ended since the latest run began, or nothing is DONE at all",
         )
         parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
+        parser.add_argument(
+            "--errors", action="store_true", help="only what has failed: each kind of errors, and where"
+        )
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
 
-    from dhmpi import results, views
+    from dhmpi import details, results, views
 
     found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
         return views.completeness(found, _since(arguments.since), printer)
-    if command == "show":
-        views.show(found, printer)
+    if command == "show" and arguments.errors:
+        details.print_all_errors(found.evaluations, arguments.file, printer)
+    elif command == "show":
+        views.show(found, printer, arguments.file)
     elif command == "best":
         views.best(found, printer, arguments.json)
         return EXIT_FAILURE if found.best is None else 0
@@ -241,6 +247,27 @@ def _check(command: str, words: list[str]) -> int:
 
     found = results.read(arguments.file)
     return views.repetition(found, replay.first_difference(found), Printer())
+
+
+def _redo(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Mark {REDO_SUMMARY}.")
+    parser.add_argument("file", help="results file, which no campaign must be writing")
+    parser.add_argument("--states", help="those in these states, as A,B (default: FAILED,TIMEOUT; with --ids any)")
+    parser.add_argument("--ids", help="those with these numbers, as 3,7-9 (default: all)")
+    arguments = parser.parse_args(words)
+
+    from itertools import chain
+
+    from dhmpi import results, views
+    from dhmpi.evaluation import State
+    from dhmpi.options import choices, ranges
+
+    states = None
+    if arguments.states is not None:
+        states = [State(each) for each in choices([each.value for each in State])("--states", arguments.states)]
+    ids = None if arguments.ids is None else chain.from_iterable(ranges("--ids", arguments.ids))
+    views.redone(results.redo(arguments.file, states, ids), Printer())
+    return 0
 
 
 def _draw(command: str, words: list[str]) -> int:
@@ -335,6 +362,7 @@ class Other(NamedTuple):
 
 OTHERS = {
     "check": Other(_check, CHECK_SUMMARY),
+    "redo": Other(_redo, REDO_SUMMARY),
     "draw": Other(_draw, DRAW_SUMMARY),
     "job": Other(_job, "a job script for a site and a search"),
     "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),

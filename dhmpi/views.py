@@ -2,14 +2,16 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from dhmpi.details import print_errors
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.printing import Stream, escape
-from dhmpi.results import Results, model_use, summarise
+from dhmpi.results import Results, Summary, model_use, summarise
 
 if TYPE_CHECKING:
     from dhmpi.replay import Difference
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: Stream) -> None:
-    """Print what ran, how it went, and the best point."""
+def show(results: Results, stream: Stream, path: str = "results.h5") -> None:
+    """Print what ran, how it went, what went wrong, and the best point.
+
+    Args:
+        results: What the file says.
+        stream: Where it is printed.
+        path: How the file is called.
+    """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
-    counts = ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
+    counts = _counts(summary)
     rows = {
         "search": metadata.search,
         "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
@@ -50,6 +58,7 @@ def show(results: Results, stream: Stream) -> None:
     if results.dropped:
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
+    print_errors(results.evaluations, path, stream)
     best(results, stream)
 
 
@@ -75,6 +84,8 @@ def report(results: Results, path: str, stream: Stream) -> None:
         f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
         file=stream,
     )
+    if counts := _counts(summary):
+        print(f"{_counted(len(results.evaluations), 'evaluation')}: {counts}", file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
@@ -111,6 +122,16 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     if complete:
         return 0
     return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
+
+
+def redone(states: Mapping[int, State], stream: Stream) -> None:
+    """Print what will be evaluated again: ids, and the states until now."""
+    if not states:
+        print("nothing is to be evaluated again that would not be anyway", file=stream)
+        return
+    counts = ", ".join(f"{num} {state}" for state, num in sorted(Counter(states.values()).items()))
+    print(f"{_counted(len(states), 'evaluation')} to be evaluated again: {counts}", file=stream)
+    print("to evaluate them: the command of the campaign with --resume", file=stream)
 
 
 def repetition(results: Results, difference: "Difference | None", stream: Stream) -> int:
@@ -228,6 +249,10 @@ def _lost_time(statistics: Mapping[str, Any]) -> str:
         return ""
     idle, cancelled = figures
     return f"{idle:.0f} worker-seconds without work, {cancelled:.0f} in evaluations that were cancelled"
+
+
+def _counts(summary: Summary) -> str:
+    return ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
 
 
 def _counted(num: int, what: str) -> str:

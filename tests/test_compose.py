@@ -18,6 +18,7 @@ from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.loader import load_run
 from dhmpi.options import as_flag
 from dhmpi.results import ResultsStore
+from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.ga import GA
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.options import CampaignOptions
@@ -160,6 +161,40 @@ def test_what_is_mended_can_be_resumed():
     found = search(max_evals=40, resume=True).main()
     assert found.metadata.complete
     assert [each.state for each in found.evaluations] == [State.FAILED] * 6 + [State.DONE] * 34
+
+
+def odd_fail(point):
+    if point["x"] % 2:
+        raise ValueError("odd")
+    return float(point["x"])
+
+
+@pytest.mark.parametrize("search_class", [RandomSearch, GA, AMBS])
+def test_what_is_redone_is_evaluated_again_with_its_points(search_class, monkeypatch):
+    before = search(search_class, run=odd_fail, max_evals=30).main()
+    failed = {each.id for each in before.evaluations if each.state is State.FAILED}
+    assert before.metadata.complete
+    assert failed
+    assert set(results.redo("results.h5")) == failed
+    told = []
+    monkeypatch.setattr(search_class, "_learn", lambda self, evaluations: told.extend(evaluations))
+    after = search(search_class, max_evals=30, resume=True).main()
+    assert after.metadata.complete
+    assert [each.point for each in after.evaluations] == [each.point for each in before.evaluations]
+    assert {each.state for each in after.evaluations} == {State.DONE}
+    assert sorted(each.id for each in told) == list(range(30))
+    assert {each.state for each in told} == {State.DONE}
+    again = search(search_class, max_evals=31, resume=True).main()
+    assert len(again.evaluations) == 31
+
+
+def test_a_campaign_in_which_all_has_failed_can_be_redone():
+    refused(CampaignError, search(run=failing).main)
+    refused(CampaignError, search(resume=True).main)  # nothing is left of the budget
+    results.redo("results.h5")
+    found = search(resume=True).main()
+    assert found.metadata.complete
+    assert [each.state for each in found.evaluations] == [State.DONE] * 6
 
 
 def test_a_run_function_that_cannot_be_loaded_leaves_no_file():

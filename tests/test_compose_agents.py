@@ -85,6 +85,22 @@ def test_a_campaign_in_which_all_has_failed_is_no_success(limits):
     assert not results.read("results.h5").metadata.complete
 
 
+def odd_fail(config):
+    if sum(config["arch_seq"]) % 2:
+        raise ValueError("odd")
+    return 1.0
+
+
+def test_what_is_redone_is_evaluated_again_with_its_points():
+    before = search(run=odd_fail).main()
+    failed = results.redo("results.h5")
+    assert failed
+    after = search(resume=True).main()
+    assert after.metadata.complete
+    assert {each.state for each in after.evaluations} == {State.DONE}
+    assert [each.point for each in after.evaluations] == [each.point for each in before.evaluations]
+
+
 def test_episodes_alone_may_be_limited():
     found = search(max_evals=None, num_episodes=130).main()
     assert found.metadata.statistics["episodes"] == 130

@@ -16,7 +16,7 @@ LAYERS = (
     ("dhmpi.cli",),
     ("dhmpi.compose_agents",),
     ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.jobs"),
-    ("dhmpi.replay",),
+    ("dhmpi.replay", "dhmpi.details"),
     ("dhmpi.campaign", "dhmpi.agents"),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),

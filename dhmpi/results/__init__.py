@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dhmpi.results.export import export_csv, export_json
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
+from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
 from dhmpi.results.summary import ModelUse, Summary, model_use, summarise
 
@@ -23,6 +24,7 @@ __all__ = [
     "load_policy",
     "model_use",
     "read",
+    "redo",
     "summarise",
 ]
 

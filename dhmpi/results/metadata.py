@@ -27,6 +27,7 @@ class Metadata:
         statistics: What the search and the evaluator measured of themselves; JSON values.
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
+        redone: How many results were taken back, for their points to be evaluated again.
     """
 
     search: str
@@ -41,6 +42,7 @@ class Metadata:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     maximises: bool = False
     complete: bool = False
+    redone: int = 0
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:

@@ -3,7 +3,7 @@
 import json
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dhmpi.errors import ResultsError
@@ -124,6 +124,14 @@ class Table:
                 _keep(self.error, row, clean(error))
             if extra or row in self.extra:
                 _keep(self.extra, row, extra)
+
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Make evaluations that have ended PENDING, as if they had never begun; nothing of their results stays."""
+        for number in numbers:
+            row = self.rows[number]
+            self.finish([(number, State.PENDING, None, None, None, -1, "", "", "")])
+            self.submitted[row] = _NAN
+            self.order[row] = -1
 
     def has_ended(self, number: int) -> bool:
         """Return whether an evaluation has ended for good."""
