@@ -204,7 +204,10 @@ def _view(command: str, words: list[str]) -> int:
     if command == "show" and arguments.errors:
         details.print_all_errors(found.evaluations, arguments.file, printer)
     elif command == "show":
-        views.show(found, printer, arguments.file)
+        is_written = found.metadata.is_open and results.is_written(arguments.file)
+        if found.metadata.is_open and not is_written:
+            found = results.read(arguments.file)  # it may just have ended
+        views.show(found, printer, arguments.file, is_written)
     elif command == "best":
         views.best(found, printer, arguments.json)
         return EXIT_FAILURE if found.best is None else 0

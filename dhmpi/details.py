@@ -1,7 +1,9 @@
-"""What `show` lists: the errors of a campaign, grouped."""
+"""What `show` lists: the errors of a campaign, grouped, and what is running."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from dhmpi.evaluation import Evaluation, State
@@ -10,6 +12,8 @@ from dhmpi.printing import Stream, escape
 
 # Kinds of errors that `show` lists if not all are wanted.
 NUM_KINDS = 5
+# Running evaluations that it lists.
+NUM_RUNNING = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,40 @@ def print_all_errors(evaluations: Iterable[Evaluation], path: str, stream: Strea
         for line in first.error.splitlines():
             print(f"    {line}", file=stream)
         print(file=stream)
+
+
+def print_running(evaluations: Iterable[Evaluation], now: float | None, stream: Stream) -> None:
+    """Print what is running, what has been for longest first; nothing if nothing is.
+
+    Args:
+        evaluations: All evaluations.
+        now: The time [s since 1970-01-01 UTC]; None if the campaign was killed.
+        stream: Where it is printed.
+    """
+    running = [each for each in evaluations if each.state is State.RUNNING]
+    if not running:
+        return
+    print("running:" if now is not None else "running when it was killed, and begun again by --resume:", file=stream)
+    running.sort(key=lambda each: (_begun(each), each.id))
+    width = len(str(max(each.id for each in running[:NUM_RUNNING])))
+    for each in running[:NUM_RUNNING]:
+        where = f" on rank {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
+        print(f"  evaluation {each.id:{width}}{_age(_begun(each), now)}{where}", file=stream)
+    if len(running) > NUM_RUNNING:
+        print(f"  and {len(running) - NUM_RUNNING} more", file=stream)
+    print(file=stream)
+
+
+def _begun(evaluation: Evaluation) -> float:
+    return next((moment for moment in (evaluation.started, evaluation.submitted) if moment is not None), math.inf)
+
+
+def _age(begun: float, now: float | None) -> str:
+    if math.isinf(begun):
+        return ""
+    if now is None:
+        return f" since {datetime.fromtimestamp(begun):%Y-%m-%d %H:%M:%S}"
+    return f" for {timedelta(seconds=max(0, round(now - begun)))}"
 
 
 def _said(kind: Kind) -> str:

@@ -2,12 +2,13 @@
 
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.details import print_errors
+from dhmpi.details import print_errors, print_running
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.printing import Stream, escape
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: Stream, path: str = "results.h5") -> None:
+def show(results: Results, stream: Stream, path: str = "results.h5", is_written: bool | None = None) -> None:
     """Print what ran, how it went, what went wrong, and the best point.
 
     Args:
         results: What the file says.
         stream: Where it is printed.
         path: How the file is called.
+        is_written: Whether somebody is writing it; None if that is not known.
     """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
@@ -38,7 +40,7 @@ def show(results: Results, stream: Stream, path: str = "results.h5") -> None:
         "created": _local(metadata.created),
         "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
-        "state": _state(results),
+        "state": _state(results, is_written),
     }
     if surrogate := _surrogate(metadata.statistics):
         rows["surrogate"] = surrogate
@@ -58,6 +60,8 @@ def show(results: Results, stream: Stream, path: str = "results.h5") -> None:
     if results.dropped:
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
+    if metadata.is_open:
+        print_running(results.evaluations, None if is_written is False else time.time(), stream)
     print_errors(results.evaluations, path, stream)
     best(results, stream)
 
@@ -188,13 +192,15 @@ def _print_errors(results: Results, stream: Stream) -> None:
         print(f"the latest error:\n{errors[-1]}", file=stream)
 
 
-def _state(results: Results) -> str:
-    if results.metadata.complete:
+def _state(results: Results, is_written: bool | None) -> str:
+    metadata = results.metadata
+    if metadata.complete:
         return "complete"
-    run = results.metadata.runs[-1] if results.metadata.runs else None
-    if run is None or run["ended"] is None:
-        return "running, or killed: continue with --resume"
-    return f"{run['why']}: continue with --resume"
+    if not metadata.is_open:
+        return f"{metadata.runs[-1]['why']}: continue with --resume"
+    if is_written:
+        return "running"
+    return f"{'killed' if is_written is False else 'running, or killed'}: continue with --resume"
 
 
 def _figures(statistics: Mapping[str, Any], *names: str) -> list[float] | None:

@@ -9,7 +9,7 @@ import pytest
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
 from dhmpi.campaign import GATHER_WAIT, MODEL_WAIT, Campaign
-from dhmpi.evaluation import State
+from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator, SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.loader import load_run
@@ -125,6 +125,24 @@ def test_what_ends_its_workers_fails_at_last(tmp_path, retries):
     assert len(store.evaluations) == 20
     assert store.counts[State.FAILED] == 1
     assert store.evaluations[0].error.startswith(f"lost {retries + 1} times")
+
+
+def test_who_evaluates_is_in_the_file_while_it_runs(tmp_path):
+    class Placed(FakeEvaluator):
+        def _submit(self, task):
+            super()._submit(task)
+            return Worker(task.id % 3, "nid7")
+
+        def _gather(self, timeout):
+            seen.append([each for each in results.read(tmp_path / "results.h5").evaluations if each.state == "RUNNING"])
+            return super()._gather(timeout)
+
+    seen = []
+    campaign(tmp_path, RandomSearch(problem()), Placed(), eval_limit=6)[0].run()
+    assert [(each.id, each.rank, each.host, each.started == each.submitted) for each in seen[0]] == [
+        (id, id % 3, "nid7", True) for id in range(3)
+    ]
+    assert len(seen[1]) == 3
 
 
 def test_what_never_began_kept_no_worker_busy(tmp_path):

@@ -68,3 +68,32 @@ def test_all_of_them_say_whom_they_concern_and_everything():
 def test_without_errors_there_is_nothing_to_list():
     assert text(details.print_errors, EVALUATIONS[1:2], "my.h5") == ""
     assert text(details.print_all_errors, EVALUATIONS[1:2], "my.h5") == "no evaluation has failed\n"
+
+
+def running(id, submitted, started=None, rank=-1):
+    return Evaluation(id, {}, None, State.RUNNING, submitted, started, rank=rank, host="nid" * (rank >= 0))
+
+
+def test_what_has_been_running_for_longest_comes_first():
+    evaluations = [
+        running(0, 90.0, 95.0, 2),
+        running(7, 10.0),
+        Evaluation(8, {}, 1.0, State.DONE, 0.0, 0.0),
+        running(11, 40.0, 40.0, 3),
+        running(12, None),
+        running(13, 200.0, 200.0, 1),
+    ]
+    assert text(details.print_running, evaluations, 100.0) == (
+        "running:\n"
+        "  evaluation  7 for 0:01:30\n"
+        "  evaluation 11 for 0:01:00 on rank 3 (nid)\n"
+        "  evaluation  0 for 0:00:05 on rank 2 (nid)\n"
+        "  evaluation 13 for 0:00:00 on rank 1 (nid)\n"  # another host's clock
+        "  evaluation 12\n\n"
+    )
+    assert text(details.print_running, evaluations[2:3], 100.0) == ""
+
+
+def test_of_many_that_are_running_some_are_shown():
+    shown = text(details.print_running, [running(id, float(id), float(id), 1) for id in range(50)], 50.0)
+    assert shown.splitlines()[-3:] == ["  evaluation 9 for 0:00:41 on rank 1 (nid)", "  and 40 more", ""]

@@ -204,6 +204,25 @@ def test_what_is_not_known_is_said():
     assert "note" not in shown
 
 
+@pytest.mark.parametrize(("is_written", "state"), [(True, "running"), (False, "killed: continue with --resume")])
+def test_a_running_campaign_is_told_from_a_killed_one(is_written, state):
+    stream = io.StringIO()
+    now = time.time()
+    running = [evaluation(1, State.RUNNING)._replace(started=now - age, rank=age, id=age) for age in (5, 70, 1)]
+    views.show(replace(KILLED, evaluations=running), stream, is_written=is_written)
+    shown = stream.getvalue()
+    assert f"\nstate       {state}\n" in shown
+    if is_written:
+        assert "running:\n  evaluation 70 for 0:01:10 on rank 70 (nid0)\n  evaluation  5 for 0:00:0" in shown
+    else:
+        assert "running when it was killed, and begun again by --resume:\n  evaluation 70 since " in shown
+
+
+def test_a_campaign_that_has_ended_runs_nothing():
+    ended = replace(INTERRUPTED, evaluations=[evaluation(0, State.RUNNING)])
+    assert "running" not in text(views.show, ended)
+
+
 def test_states_are_counted():
     assert rows(UNSUCCESSFUL)["evaluations"] == "3: 1 CANCELLED, 1 FAILED, 1 TIMEOUT"
 

@@ -9,7 +9,7 @@ from typing import Any
 from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Clock, Post, Start, Tag
 from dhmpi.errors import DhmpiError, EvaluatorError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.failures import Failures
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
@@ -94,6 +94,7 @@ class Coordinator:
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
         self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
+        self._workers: dict[int, Worker] = {}  # of agents that have only one
         self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
         self._clock_offset = time.time() - clock()  # so that none of these is later than now
         self._begun, self.busy = clock(), 0.0
@@ -130,7 +131,10 @@ class Coordinator:
         elif tag in self._handlers:
             self._handlers[tag](rank, payload)
 
-    def _take_ready(self, rank: int, payload: Any) -> None:
+    def _take_ready(self, rank: int, payload: tuple[int, list[str]]) -> None:
+        ranks = self._layout.group_with(rank)[1:] or (rank,)
+        if len(ranks) == len(payload[1]) == 1:
+            self._workers[rank] = Worker(ranks[0], payload[1][0])
         if not self.why:
             self._started.add(rank)
             self._post.send(rank, Tag.START, self._start(rank))
@@ -164,7 +168,8 @@ class Coordinator:
             assert claim is not None
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
-            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now)])
+            worker = self._workers.get(answer.agent, NOBODY)
+            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
             self._is_dirty = True
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -172,9 +177,12 @@ class Coordinator:
             claim = self._ledger.claim_of(evaluation.id, rank)
             if claim is None:
                 continue
-            evaluation = evaluation._replace(
-                point=dict(zip(self._names, claim.values, strict=True)), extra=self._described(evaluation, claim)
-            )
+            evaluation = evaluation._replace(point=dict(zip(self._names, claim.values, strict=True)))
+            if evaluation.state is State.RUNNING:
+                self._store.submitted([evaluation._replace(submitted=self._submitted[evaluation.id])])
+                self._is_dirty = True
+                continue
+            evaluation = evaluation._replace(extra=self._described(evaluation, claim))
             self._store.finished([evaluation])
             self._is_dirty = True
             submitted = self._submitted.pop(evaluation.id)

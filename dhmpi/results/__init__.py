@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dhmpi.results.export import export_csv, export_json
+from dhmpi.results.life import is_written
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.redo import redo
@@ -20,6 +21,7 @@ __all__ = [
     "Summary",
     "export_csv",
     "export_json",
+    "is_written",
     "load",
     "load_policy",
     "model_use",

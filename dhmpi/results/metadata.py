@@ -49,6 +49,11 @@ class Metadata:
             raise ResultsError(f"seed must fit in 64 bits, got {self.seed}")
 
     @property
+    def is_open(self) -> bool:
+        """Whether the latest run has not said that it has ended: it is going on, or was killed."""
+        return not self.runs or self.runs[-1]["ended"] is None
+
+    @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The datasets of the points, in order."""
         return dimensions(self.space)

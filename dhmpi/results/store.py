@@ -189,7 +189,8 @@ class ResultsStore:
             if len(point) != len(names) or len(values) != len(names):
                 wanted = ", ".join(names)
                 raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
-            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin))
+            worker = evaluation.rank, evaluation.host
+            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin, *worker))
         if rows:
             self._table.submit(rows)
             self._events.append((SUBMITTED, rows))
