@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
+from dhmpi.failures import Failures
 from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search import Search
@@ -35,8 +36,10 @@ class Campaign:
         progress: What is shown meanwhile.
         retries: How often an evaluation is begun again whose worker is lost.
         drain_seconds: What an evaluation is thought to take at least: none begins later than that before the deadline.
+        max_failures: How many failures there may be while nothing is DONE; see `Failures`.
 
     Attributes:
+        failures: Whether anything is DONE, or why nothing is.
         seconds: Time spent in the search and in the store.
         busy_share: Share of the time of `run` that this thread was computing instead of waiting for workers.
         lost: Worker-seconds at the end of which nothing came.
@@ -53,6 +56,7 @@ class Campaign:
         progress: Progress,
         retries: int = 2,
         drain_seconds: float = 0.0,
+        max_failures: int | None = None,
     ) -> None:
         self._search, self._evaluator, self._store = search, evaluator, store
         self._eval_limit = eval_limit
@@ -67,6 +71,7 @@ class Campaign:
         self._busy = 0.0  # seconds of all workers, in evaluations that have ended
         self._best: Evaluation | None = None
         self._retries = Retries(retries)
+        self.failures = Failures(max_failures, earlier)
         for evaluation in earlier:
             self._note(evaluation)
 
@@ -106,7 +111,9 @@ class Campaign:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to resume."""
+        """Whether nothing is left to resume; nor is it done if nothing is DONE."""
+        if self.failures.are_all:
+            return False
         if self._eval_limit is not None and self._num_final >= self._eval_limit:
             return True
         return self._search.is_exhausted and not self._again and not self._evaluator.num_pending
@@ -119,6 +126,8 @@ class Campaign:
     def _reason_to_stop(self) -> str:
         if self._stop.signal_name:
             return f"stopped by {self._stop.signal_name}"
+        if self.failures.must_end(self._evaluator.num_pending):
+            return self.failures.sentence()
         if self._eval_limit is not None and self._num_final >= self._eval_limit:
             return f"{self._num_final} evaluations are complete"
         if self._drain.is_over():
@@ -142,7 +151,7 @@ class Campaign:
         """
         evaluator = self._evaluator
         idle = evaluator.num_idle
-        room = idle if self._drain.may_begin() else 0
+        room = idle if self._drain.may_begin() and self.failures.may_begin else 0
         if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
             room = min(room, evaluator.num_workers - evaluator.num_pending)
         if self._eval_limit is not None:
@@ -183,6 +192,7 @@ class Campaign:
             if evaluation.state.is_final:
                 self._num_final += 1
                 self._busy += evaluation.duration
+                self.failures.note(evaluation)
                 self._note(evaluation)
             else:
                 self._again.append(evaluation)

@@ -12,6 +12,7 @@ from dhmpi import environ, printing
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
+    CampaignError,
     DhmpiError,
     InputError,
     LoadError,
@@ -33,6 +34,7 @@ VIEWS = {
     "train": "what becomes of the best architectures when they are trained again",
 }
 CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
+REDO_SUMMARY = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -147,18 +149,24 @@ def _search(command: str, words: list[str]) -> int:
 
     logs.configure(options.log_level, environ.launch().rank)
     start = compose_agents.run if search_class.has_agents else compose.run
-    found = start(
-        lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
-        run,
-        evaluator,
-        options,
-        begun=time.monotonic() - environ.process_age(),
-    )
-    if found is not None:
+
+    def report(found: "Results") -> None:
         try:
             views.report(found, options.output, Printer())
         except OutputError as error:  # the results are in the file nevertheless
             tell(f"dhmpi {command}: warning: {error}")
+
+    try:
+        found = start(
+            lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
+            *(run, evaluator, options),
+            begun=time.monotonic() - environ.process_age(),
+        )
+    except CampaignError as error:
+        report(error.results)
+        raise
+    if found is not None:
+        report(found)
     return 0
 
 
@@ -179,24 +187,33 @@ def _view(command: str, words: list[str]) -> int:
             "--is-complete",
             action="store_true",
             help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
-            "ended since the latest run began",
+            "ended since the latest run began, or nothing is DONE at all",
         )
         parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
+        parser.add_argument(
+            "--errors", action="store_true", help="only what has failed: each kind of errors, and where"
+        )
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
 
-    from dhmpi import results, views
+    from dhmpi import details, results, views
 
     found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
         return views.completeness(found, _since(arguments.since), printer)
-    if command == "show":
-        views.show(found, printer)
+    if command == "show" and arguments.errors:
+        details.print_all_errors(found.evaluations, arguments.file, printer)
+    elif command == "show":
+        is_written = found.metadata.is_open and results.is_written(arguments.file)
+        if found.metadata.is_open and not is_written:
+            found = results.read(arguments.file)  # it may just have ended
+        views.show(found, printer, arguments.file, is_written)
     elif command == "best":
         views.best(found, printer, arguments.json)
+        return EXIT_FAILURE if found.best is None else 0
     elif command == "train" or arguments.keras:
         _train(command, arguments, found, printer)
     elif arguments.csv:
@@ -236,6 +253,27 @@ def _check(command: str, words: list[str]) -> int:
 
     found = results.read(arguments.file)
     return views.repetition(found, replay.first_difference(found), Printer())
+
+
+def _redo(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Mark {REDO_SUMMARY}.")
+    parser.add_argument("file", help="results file, which no campaign must be writing")
+    parser.add_argument("--states", help="those in these states, as A,B (default: FAILED,TIMEOUT; with --ids any)")
+    parser.add_argument("--ids", help="those with these numbers, as 3,7-9 (default: all)")
+    arguments = parser.parse_args(words)
+
+    from itertools import chain
+
+    from dhmpi import results, views
+    from dhmpi.evaluation import State
+    from dhmpi.options import choices, ranges
+
+    states = None
+    if arguments.states is not None:
+        states = [State(each) for each in choices([each.value for each in State])("--states", arguments.states)]
+    ids = None if arguments.ids is None else chain.from_iterable(ranges("--ids", arguments.ids))
+    views.redone(results.redo(arguments.file, states, ids), Printer())
+    return 0
 
 
 def _draw(command: str, words: list[str]) -> int:
@@ -330,6 +368,7 @@ class Other(NamedTuple):
 
 OTHERS = {
     "check": Other(_check, CHECK_SUMMARY),
+    "redo": Other(_redo, REDO_SUMMARY),
     "draw": Other(_draw, DRAW_SUMMARY),
     "job": Other(_job, "a job script for a site and a search"),
     "launch": Other(_launch, "start a search on several ranks, whatever the launcher is called here"),

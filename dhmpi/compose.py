@@ -13,13 +13,14 @@ from typing import Any
 import dhmpi
 from dhmpi import environ, results, walltime
 from dhmpi.campaign import Campaign
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError, reason
+from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, CampaignError, InputError, OptionError, StorageError, reason
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.executor import Resources, Setup
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
+from dhmpi.failures import Failures
 from dhmpi.mpi import job
 from dhmpi.options import as_flag, choice
 from dhmpi.printing import tell
@@ -270,8 +271,18 @@ class SearchRank:
             num_before,
             search.maximises,
         )
-        limit, retries = options.eval_limit, options.retries
-        campaign = Campaign(search, evaluator, store, limit, deadline, stop, progress, retries, options.drain_seconds)
+        campaign = Campaign(
+            search,
+            evaluator,
+            store,
+            options.eval_limit,
+            deadline,
+            stop,
+            progress,
+            options.retries,
+            options.drain_seconds,
+            options.max_failures,
+        )
         try:
             why = campaign.run()
         except Exception as error:
@@ -283,5 +294,26 @@ class SearchRank:
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
         lost = {"lost_idle_seconds": campaign.lost.idle, "lost_cancelled_seconds": campaign.lost.cancelled}
         store.set_statistics({**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()})
-        store.close(why, campaign.is_complete)
-        return Results(store.metadata, store.evaluations)
+        return self.close(store, why, campaign.is_complete, campaign.failures, bool(stop.signal_name))
+
+    def close(self, store: ResultsStore, why: str, is_complete: bool, failures: Failures, is_stopped: bool) -> Results:
+        """Close the results file.
+
+        Args:
+            store: The results.
+            why: Why the campaign ended, for people.
+            is_complete: Whether nothing is left to resume.
+            failures: Whether anything is DONE, or why nothing is.
+            is_stopped: Whether somebody has stopped it.
+
+        Raises:
+            CampaignError: It came to its end by itself, and nothing is DONE.
+        """
+        is_vain = failures.are_all and not is_stopped
+        why = failures.sentence() if is_vain else why
+        store.close(why, is_complete)
+        found = Results(store.metadata, store.evaluations, policy=store.policy)
+        if is_vain:
+            remedy = f"mend that, then dhmpi redo {self._options.output} and the same command with --resume"
+            raise CampaignError(f"{why}; {remedy}", found)
+        return found

@@ -24,6 +24,7 @@ from dhmpi.errors import (
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
+from dhmpi.failures import Failures
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.options import as_flag, choice
@@ -146,7 +147,7 @@ class _Rank0:
                     earlier = Results(store.metadata, store.evaluations, policy=store.policy)
                     state = self._state(earlier)
                 coordinator = self._coordinator(store, earlier, state, deadline, stop, news)
-                found = self._work(coordinator, store, news)
+                found = self._work(coordinator, store, news, stop)
                 status = 0
                 return found
         except Stopped:
@@ -248,6 +249,7 @@ class _Rank0:
             lambda: stop.signal_name,
             progress,
             timeout,
+            failures=Failures(options.max_failures, evaluations),
         )
 
     def _begin_run(self, store: ResultsStore, news: list[Message]) -> int:
@@ -267,7 +269,7 @@ class _Rank0:
         rewards = [turned(objective, self._search.maximises) for objective in objectives]
         return Scale.of([reward for reward in rewards if reward is not None])
 
-    def _work(self, coordinator: Coordinator, store: ResultsStore, news: list[Message]) -> Results:
+    def _work(self, coordinator: Coordinator, store: ResultsStore, news: list[Message], stop: StopRequest) -> Results:
         try:
             for message in news:
                 coordinator.take(message)
@@ -280,10 +282,11 @@ class _Rank0:
         finally:
             coordinator.close()
         store.set_statistics(coordinator.statistics())
-        store.close(coordinator.why, coordinator.is_complete)
         if coordinator.error is not None:
+            store.close(coordinator.why)
             raise coordinator.error
-        return Results(store.metadata, store.evaluations, policy=store.policy)
+        is_stopped = bool(stop.signal_name)
+        return self._opener.close(store, coordinator.why, coordinator.is_complete, coordinator.failures, is_stopped)
 
     def _dismiss(self) -> None:
         """Tell all agents to leave, before or after an error, and wait until they have, but not for long."""

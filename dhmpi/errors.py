@@ -9,6 +9,7 @@
     + ResultsError     a results file that cannot be read, begun or resumed
     + DataError        a data set whose files are missing or broken
   x StorageError       results cannot be written any more: a full disk, another writer
+  x CampaignError      nothing in a campaign is DONE
   x OutputError        what was asked for cannot be printed
   x TrainingError      an architecture cannot be built or trained
   x EvaluatorError     an evaluator cannot start or go on
@@ -16,9 +17,10 @@
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 # Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
-# and nothing has ended in it either.
+# and nothing has come of it either.
 EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
 # Of a rank whose rank 0 has died.
 EXIT_SEARCH_RANK_LOST = 70
@@ -110,6 +112,19 @@ class DataError(InputError):
 
 class StorageError(DhmpiError):
     """Results cannot be written any more: the file system takes no more, or somebody else writes them."""
+
+
+class CampaignError(DhmpiError):
+    """A campaign has come to its end, or was given up, and nothing in it is DONE.
+
+    Args:
+        message: One sentence with the most frequent error and the remedy.
+        results: What is in its file, a `dhmpi.results.Results`.
+    """
+
+    def __init__(self, message: str, results: Any) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 class OutputError(DhmpiError):

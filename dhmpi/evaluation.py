@@ -35,6 +35,9 @@ class State(StrEnum):
         return self in FINAL_STATES
 
 
+# What stands in an error between its reason and the end of what the evaluation has printed.
+LAST_OUTPUT = "--- last output ---"
+
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
 
 # What proposed a point that no model did: the problem, the plan for the first ones, or chance.
@@ -65,6 +68,16 @@ class Proposal(NamedTuple):
     origin: Origin = Origin()
 
 
+class Worker(NamedTuple):
+    """Who evaluates: a rank, or a number among the workers of one process, and its host."""
+
+    rank: int
+    host: str
+
+
+NOBODY = Worker(-1, "")
+
+
 class Evaluation(NamedTuple):
     """One point, run once.
 
@@ -74,7 +87,8 @@ class Evaluation(NamedTuple):
         objective: What the run function returned, finite; None unless the state is DONE.
         state: Where it stands.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
-        started: When its worker began; None before that [s since 1970-01-01 UTC].
+        started: When its worker began; while it runs, when it was sent there; None before that
+            [s since 1970-01-01 UTC].
         ended: That moment and how long it took, which clocks that are set do not change; None before its end
             [s since 1970-01-01 UTC].
         rank: Rank of the worker, or -1 before it has one.

@@ -76,6 +76,23 @@ def choice(names: Iterable[str]) -> Parse:
     return parse
 
 
+def choices(names: Iterable[str]) -> Parse:
+    """Return a parser of a list of the given names, as A,B."""
+    parse = choice(names)
+    return lambda name, value: [parse(name, each.strip()) for each in str(value).split(",")]
+
+
+def ranges(name: str, value: object) -> list[range]:
+    """Parse a list of integers and ranges of integers, as 3,7-9."""
+    found = []
+    for each in str(value).split(","):
+        first, dash, last = each.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
+            raise OptionError(f"{name} must be integers and ranges of them like 3,7-9, got {_shown(value)}")
+        found.append(range(int(first), int(last or first) + 1))
+    return found
+
+
 def _squeezed(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 

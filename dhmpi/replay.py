@@ -48,6 +48,11 @@ def first_difference(results: Results) -> Difference | None:
 def _search_of(results: Results) -> Search:
     """Return the search as it was before it was asked for anything."""
     metadata, kind = results.metadata, find(results.metadata.search)
+    if metadata.redone:
+        raise ResultsError(
+            "the file must hold every result that the search has known to be repeated, got one of which dhmpi redo has "
+            f"taken back {metadata.redone}"
+        )
     if kind.has_agents:
         raise ResultsError(f"a search without agents must have written the file to be repeated, got {metadata.search}")
     names = {field.name for field in dataclasses.fields(kind.Options)}

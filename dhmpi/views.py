@@ -2,14 +2,17 @@
 
 import json
 import math
+import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from dhmpi.details import print_errors, print_running
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.printing import Stream, escape
-from dhmpi.results import Results, model_use, summarise
+from dhmpi.results import Results, Summary, model_use, summarise
 
 if TYPE_CHECKING:
     from dhmpi.replay import Difference
@@ -18,11 +21,18 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: Stream) -> None:
-    """Print what ran, how it went, and the best point."""
+def show(results: Results, stream: Stream, path: str = "results.h5", is_written: bool | None = None) -> None:
+    """Print what ran, how it went, what went wrong, and the best point.
+
+    Args:
+        results: What the file says.
+        stream: Where it is printed.
+        path: How the file is called.
+        is_written: Whether somebody is writing it; None if that is not known.
+    """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
-    counts = ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
+    counts = _counts(summary)
     rows = {
         "search": metadata.search,
         "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
@@ -30,7 +40,7 @@ def show(results: Results, stream: Stream) -> None:
         "created": _local(metadata.created),
         "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
-        "state": _state(results),
+        "state": _state(results, is_written),
     }
     if surrogate := _surrogate(metadata.statistics):
         rows["surrogate"] = surrogate
@@ -50,6 +60,9 @@ def show(results: Results, stream: Stream) -> None:
     if results.dropped:
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
+    if metadata.is_open:
+        print_running(results.evaluations, None if is_written is False else time.time(), stream)
+    print_errors(results.evaluations, path, stream)
     best(results, stream)
 
 
@@ -75,10 +88,14 @@ def report(results: Results, path: str, stream: Stream) -> None:
         f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
         file=stream,
     )
+    if counts := _counts(summary):
+        print(f"{_counted(len(results.evaluations), 'evaluation')}: {counts}", file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
-    if not results.metadata.complete:
+    if results.best is None and num_final:
+        print(f"to continue, when that is mended: dhmpi redo {path}, then the same command with --resume", file=stream)
+    elif not results.metadata.complete:
         print("to continue: the same command with --resume", file=stream)
     print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
     stream.flush()
@@ -100,13 +117,25 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     if since is None:
         since = runs[-1]["started"] if runs else 0.0
     ended = [each for each in results.evaluations if each.state.is_final]
+    has_done = results.best is not None
     num_new = sum(each.ended is not None and each.ended >= since for each in ended)
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
-    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run", file=stream)
+    none_done = "" if has_done or not ended else "; none is DONE"
+    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
     if complete:
         return 0
-    return EXIT_INCOMPLETE if num_new else EXIT_NO_PROGRESS
+    return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
+
+
+def redone(states: Mapping[int, State], stream: Stream) -> None:
+    """Print what will be evaluated again: ids, and the states until now."""
+    if not states:
+        print("nothing is to be evaluated again that would not be anyway", file=stream)
+        return
+    counts = ", ".join(f"{num} {state}" for state, num in sorted(Counter(states.values()).items()))
+    print(f"{_counted(len(states), 'evaluation')} to be evaluated again: {counts}", file=stream)
+    print("to evaluate them: the command of the campaign with --resume", file=stream)
 
 
 def repetition(results: Results, difference: "Difference | None", stream: Stream) -> int:
@@ -163,13 +192,15 @@ def _print_errors(results: Results, stream: Stream) -> None:
         print(f"the latest error:\n{errors[-1]}", file=stream)
 
 
-def _state(results: Results) -> str:
-    if results.metadata.complete:
+def _state(results: Results, is_written: bool | None) -> str:
+    metadata = results.metadata
+    if metadata.complete:
         return "complete"
-    run = results.metadata.runs[-1] if results.metadata.runs else None
-    if run is None or run["ended"] is None:
-        return "running, or killed: continue with --resume"
-    return f"{run['why']}: continue with --resume"
+    if not metadata.is_open:
+        return f"{metadata.runs[-1]['why']}: continue with --resume"
+    if is_written:
+        return "running"
+    return f"{'killed' if is_written is False else 'running, or killed'}: continue with --resume"
 
 
 def _figures(statistics: Mapping[str, Any], *names: str) -> list[float] | None:
@@ -224,6 +255,10 @@ def _lost_time(statistics: Mapping[str, Any]) -> str:
         return ""
     idle, cancelled = figures
     return f"{idle:.0f} worker-seconds without work, {cancelled:.0f} in evaluations that were cancelled"
+
+
+def _counts(summary: Summary) -> str:
+    return ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
 
 
 def _counted(num: int, what: str) -> str:

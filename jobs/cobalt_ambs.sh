@@ -53,7 +53,7 @@ case $? in
         ;;
     4)
         [ "$CHAIN" != 1 ] ||
-            echo "the chain ends: no evaluation has ended in this job, and none would in the next one" >&2
+            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2
         ;;
 esac
 [ "$status" != 0 ] || status=3 # submit this script again to continue

@@ -9,7 +9,7 @@ import pytest
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
 from dhmpi.campaign import GATHER_WAIT, MODEL_WAIT, Campaign
-from dhmpi.evaluation import State
+from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator, SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.loader import load_run
@@ -70,14 +70,23 @@ class FakeEvaluator(Evaluator):
 
 
 def campaign(
-    tmp_path, search, evaluator, eval_limit=20, deadline=None, stop=None, store=None, retries=2, drain_seconds=0.0
+    tmp_path,
+    search,
+    evaluator,
+    eval_limit=20,
+    deadline=None,
+    stop=None,
+    store=None,
+    retries=2,
+    drain_seconds=0.0,
+    max_failures=None,
 ):
     if store is None:
         metadata = Metadata(search=search.name, problem="test", space=search.space.specs(), seed=search.seed)
         store = ResultsStore.create(tmp_path / "results.h5", metadata)
     store.begin_run(evaluator.num_workers, [], "test")
     progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
-    limits = (eval_limit, deadline, stop or StopRequest(), progress, retries, drain_seconds)
+    limits = (eval_limit, deadline, stop or StopRequest(), progress, retries, drain_seconds, max_failures)
     return Campaign(search, evaluator, store, *limits), store
 
 
@@ -118,6 +127,24 @@ def test_what_ends_its_workers_fails_at_last(tmp_path, retries):
     assert store.evaluations[0].error.startswith(f"lost {retries + 1} times")
 
 
+def test_who_evaluates_is_in_the_file_while_it_runs(tmp_path):
+    class Placed(FakeEvaluator):
+        def _submit(self, task):
+            super()._submit(task)
+            return Worker(task.id % 3, "nid7")
+
+        def _gather(self, timeout):
+            seen.append([each for each in results.read(tmp_path / "results.h5").evaluations if each.state == "RUNNING"])
+            return super()._gather(timeout)
+
+    seen = []
+    campaign(tmp_path, RandomSearch(problem()), Placed(), eval_limit=6)[0].run()
+    assert [(each.id, each.rank, each.host, each.started == each.submitted) for each in seen[0]] == [
+        (id, id % 3, "nid7", True) for id in range(3)
+    ]
+    assert len(seen[1]) == 3
+
+
 def test_what_never_began_kept_no_worker_busy(tmp_path):
     class Refusing(FakeEvaluator):
         def _gather(self, timeout):
@@ -128,6 +155,66 @@ def test_what_never_began_kept_no_worker_busy(tmp_path):
     made.run()
     assert store.counts[State.FAILED] == 20
     assert made._busy == 0.0
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
+def test_a_campaign_in_which_nothing_is_done_is_given_up(tmp_path, state):
+    evaluator = FakeEvaluator(num_workers=4, script=[state] * 400)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=400)
+    assert made.run().startswith("at least one evaluation must be DONE, got 100 failures")
+    assert store.counts[state] == len(store.evaluations) == 100
+    assert made.failures.are_all
+    assert not made.is_complete
+
+
+@pytest.mark.parametrize(("limit", "num"), [(1, 1), (7, 7), (0, 20), (None, 20)])
+def test_a_number_of_failures_can_be_given(tmp_path, limit, num):
+    evaluator = FakeEvaluator(num_workers=1, script=[State.FAILED] * 20)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, max_failures=limit)
+    made.run()
+    assert store.counts[State.FAILED] == num
+    assert made.failures.are_all
+    assert not made.is_complete
+
+
+def test_a_problem_that_fails_almost_everywhere_gets_through(tmp_path):
+    script = [State.FAILED] * 99 + [State.DONE] + [State.FAILED] * 200
+    made, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator(script=script), eval_limit=300)
+    assert made.run() == "300 evaluations are complete"
+    assert store.counts[State.DONE] == 1
+    assert made.is_complete
+
+
+class Slow(FakeEvaluator):
+    """Evaluates the first point until there is nothing else that runs."""
+
+    def _gather(self, timeout):
+        first, others = [each for each in self._tasks if each.id == 0], [each for each in self._tasks if each.id]
+        now, self._tasks = (others or first), (first if others else [])
+        return [self._end(task) for task in now]
+
+
+@pytest.mark.parametrize(("outcome", "num"), [(State.DONE, 150), (State.FAILED, 101)])
+def test_what_takes_longer_than_the_failures_is_waited_for(tmp_path, outcome, num):
+    evaluator = Slow(num_workers=2, script=[State.FAILED] * 100 + [outcome] + [State.FAILED] * 200)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=150)
+    made.run()
+    assert len(store.evaluations) == num
+    assert made.is_complete == (outcome is State.DONE)
+
+
+def test_a_resumed_campaign_may_fail_as_often_again(tmp_path):
+    evaluator = FakeEvaluator(num_workers=1, script=[State.FAILED] * 20)
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, max_failures=4)
+    store.close(made.run())
+    evaluator = FakeEvaluator(num_workers=1, script=[State.FAILED] * 3)
+    made, store = resume(tmp_path, RandomSearch(problem()), evaluator, max_failures=4)
+    assert made.run() == "20 evaluations are complete"
+    assert store.counts[State.FAILED] == 7
+    store.close("", made.is_complete)
+    evaluator = FakeEvaluator(num_workers=1, script=[State.FAILED] * 20)
+    made, store = resume(tmp_path, RandomSearch(problem()), evaluator, eval_limit=40, max_failures=4)
+    assert made.run() == "40 evaluations are complete"
 
 
 def test_an_exhausted_space_ends_it(tmp_path):

@@ -131,6 +131,9 @@ def test_version(capsys):
         (["ambs", "--kappa", "-1"], "--kappa must be a finite number of at least 0, got -1"),
         (["ga", "--population-size", "1"], "--population-size must be an integer of at least 2, got 1"),
         (["show", "none.h5"], "none.h5"),
+        (["redo", "none.h5"], "none.h5 does not exist"),
+        (["redo", "none.h5", "--states", "FALED"], "did you mean 'FAILED'?"),
+        (["redo", "none.h5", "--ids", "x"], "--ids must be integers and ranges of them like 3,7-9, got x"),
         (["show", "none.h5", "--since", "1"], "--since must come with --is-complete"),
         (["ambs", "--end-time", "noon"], "--end-time must be a moment like 2026-11-25T06:30"),
         (["ambs", "--drain-seconds", "-1"], "--drain-seconds must be a finite number of at least 0, got -1"),
@@ -168,10 +171,39 @@ def test_best(campaign, capsys):
 
 def test_best_of_none_says_why(capsys):
     words = ["hps-random", "--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "math.sqrt"]
-    assert main([*words, "--max-evals", "3", "--isolation", "inline", "--quiet"]) == 0
+    assert main([*words, "--max-evals", "3", "--isolation", "inline", "--quiet"]) == 1
     out = capsys.readouterr().out
     assert "no evaluation has succeeded" in out
     assert "TypeError: must be real number, not dict" in out
+    assert main(["best", "results.h5"]) == 1
+    assert "no evaluation has succeeded" in capsys.readouterr().out
+    assert main(["best", "results.h5", "--json"]) == 1
+    assert capsys.readouterr().out == "null\n"
+
+
+def test_redo(capsys):
+    Path("odd.py").write_text("def run(point):\n    print('hello')\n    return 1.0 if point['e0'] > 0 else None\n")
+    words = ["hps-random", *POLYNOME[:2], "--run", "odd.py", "--quiet", "--max-evals", "12"]
+    assert main(words) == 0
+    failed = [each.id for each in results.read("results.h5").evaluations if each.state == "FAILED"]
+    assert f"12 evaluations: {12 - len(failed)} DONE, {len(failed)} FAILED\n" in capsys.readouterr().out
+    assert main(["show", "results.h5"]) == 0
+    log = f"results.h5.files/evaluation-{failed[0]:06d}.log"
+    line = "FAILED: the objective must be a finite number, got None"
+    assert f"{len(failed)} x {line} (evaluation {failed[0]}; {log})\n" in capsys.readouterr().out
+    assert main(["show", "--errors", "results.h5"]) == 0
+    assert capsys.readouterr().out.startswith(f"{len(failed)} x {line}\n")
+    assert main(["redo", "results.h5", "--states", "failed", "--ids", f"0-{failed[0]}"]) == 0
+    assert capsys.readouterr().out.startswith("1 evaluation to be evaluated again: 1 FAILED\n")
+    assert main(["show", "results.h5", "--is-complete"]) == 3
+    assert main(["redo", "results.h5"]) == 0
+    assert capsys.readouterr().out.endswith("to evaluate them: the command of the campaign with --resume\n")
+    Path("odd.py").write_text("def run(point): return 2.0\n")
+    assert main([*words, "--resume", "--isolation", "process"]) == 0
+    assert main(["redo", "results.h5"]) == 0
+    assert capsys.readouterr().out.endswith("nothing is to be evaluated again that would not be anyway\n")
+    assert main(["check", "results.h5"]) == 2
+    assert "the file must hold every result that the search has known" in capsys.readouterr().err
 
 
 def test_export(campaign, capsys):
@@ -264,6 +296,21 @@ def test_a_script_can_ask_whether_a_campaign_gets_on(completeness):
     )
     assert main([*words, "--max-minutes", "0.01", "--drain-seconds", "60", "--resume"]) == 0
     assert completeness()[0] == 4
+
+
+def test_a_campaign_without_anything_done_is_not_complete(completeness, capsys):
+    words = ["hps-random", *POLYNOME[:2], "--run", "math.sqrt", "--isolation", "inline", "--quiet"]
+    assert main([*words, "--max-evals", "3"]) == 1
+    captured = capsys.readouterr()
+    sentence = (
+        "at least one evaluation must be DONE, got 3 failures, 3 of them: TypeError: must be real number, not dict"
+    )
+    assert captured.out.startswith(sentence)
+    remedy = "mend that, then dhmpi redo results.h5 and the same command with --resume"
+    assert f"dhmpi hps-random: error: {sentence}; {remedy}\n" in captured.err
+    assert completeness() == (4, "not complete: 3 evaluations, 3 of them ended in this run; none is DONE\n")
+    assert main([*words, "--max-evals", "400", "--max-failures", "20", "--resume"]) == 1
+    assert completeness() == (4, "not complete: 23 evaluations, 20 of them ended in this run; none is DONE\n")
 
 
 def test_without_a_file_there_is_no_answer(capsys):

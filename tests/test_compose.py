@@ -12,13 +12,15 @@ from dhmpi import compose, results
 from dhmpi.benchmark import HpProblem
 from dhmpi.compose import run_search
 from dhmpi.environ import END_SIGNALS
-from dhmpi.errors import LoadError, OptionError, ResultsError
+from dhmpi.errors import CampaignError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator import SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.loader import load_run
 from dhmpi.options import as_flag
 from dhmpi.results import ResultsStore
+from dhmpi.search.hps.ambs import AMBS
+from dhmpi.search.hps.ga import GA
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.options import CampaignOptions
 
@@ -118,6 +120,85 @@ def test_nothing_starts_before_the_results_have_a_place():
     refused(ResultsError, search(evaluator=evaluator).main)
     assert evaluator.calls == ["shutdown"]
     assert Path("results.h5").read_bytes() == b"somebody's"
+
+
+def failing(point):
+    import a_module_that_is_missing  # noqa: F401  # as people forget to install one
+
+
+@pytest.mark.parametrize("search_class", [RandomSearch, GA])
+@pytest.mark.parametrize(
+    ("evaluator", "options"),
+    [
+        (None, {}),
+        (None, {"isolation": "process"}),
+        ("threadPool", {"num_workers": 2}),
+        ("processPool", {"num_workers": 2, "isolation": None}),
+    ],
+)
+def test_a_campaign_in_which_nothing_is_done_is_given_up(evaluator, options, search_class):
+    with pytest.raises(CampaignError) as caught:
+        search(search_class, evaluator, failing, max_evals=90, **options).main()
+    found = results.read("results.h5")
+    assert 10 <= sum(each.state is State.FAILED for each in found.evaluations) <= 11
+    assert not found.metadata.complete
+    why = "of them: ModuleNotFoundError: No module named 'a_module_that_is_missing'"
+    assert found.metadata.runs[-1]["why"].endswith(why)
+    assert str(caught.value).endswith(
+        f"{why}; mend that, then dhmpi redo results.h5 and the same command with --resume"
+    )
+    assert caught.value.results.metadata == found.metadata
+    assert caught.value.results.best is None
+
+
+@pytest.mark.parametrize(("body", "num"), [("exit 127", 10), ("cat no_such_file", 10), ("exit 3", 15)])
+def test_a_program_that_is_not_found_is_no_points_fault(body, num):
+    Path("run.sh").write_text(f"#!/bin/sh\n{body}\n")
+    Path("run.sh").chmod(0o755)
+    with pytest.raises(CampaignError, match=f"got {num} failures, {num} of them: the program ended with exit status"):
+        search(run="exec:./run.sh", isolation=None, max_evals=15).main()
+    assert len(results.read("results.h5").evaluations) == num
+
+
+def test_what_is_mended_can_be_resumed():
+    refused(CampaignError, search(run=failing, max_evals=40, max_failures=6).main)
+    found = search(max_evals=40, resume=True).main()
+    assert found.metadata.complete
+    assert [each.state for each in found.evaluations] == [State.FAILED] * 6 + [State.DONE] * 34
+
+
+def odd_fail(point):
+    if point["x"] % 2:
+        raise ValueError("odd")
+    return float(point["x"])
+
+
+@pytest.mark.parametrize("search_class", [RandomSearch, GA, AMBS])
+def test_what_is_redone_is_evaluated_again_with_its_points(search_class, monkeypatch):
+    before = search(search_class, run=odd_fail, max_evals=30).main()
+    failed = {each.id for each in before.evaluations if each.state is State.FAILED}
+    assert before.metadata.complete
+    assert failed
+    assert set(results.redo("results.h5")) == failed
+    told = []
+    monkeypatch.setattr(search_class, "_learn", lambda self, evaluations: told.extend(evaluations))
+    after = search(search_class, max_evals=30, resume=True).main()
+    assert after.metadata.complete
+    assert [each.point for each in after.evaluations] == [each.point for each in before.evaluations]
+    assert {each.state for each in after.evaluations} == {State.DONE}
+    assert sorted(each.id for each in told) == list(range(30))
+    assert {each.state for each in told} == {State.DONE}
+    again = search(search_class, max_evals=31, resume=True).main()
+    assert len(again.evaluations) == 31
+
+
+def test_a_campaign_in_which_all_has_failed_can_be_redone():
+    refused(CampaignError, search(run=failing).main)
+    refused(CampaignError, search(resume=True).main)  # nothing is left of the budget
+    results.redo("results.h5")
+    found = search(resume=True).main()
+    assert found.metadata.complete
+    assert [each.state for each in found.evaluations] == [State.DONE] * 6
 
 
 def test_a_run_function_that_cannot_be_loaded_leaves_no_file():

@@ -7,7 +7,7 @@ import pytest
 from contracts.nas import problem
 
 from dhmpi import results
-from dhmpi.errors import LoadError, OptionError, ResultsError
+from dhmpi.errors import CampaignError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.factory import create
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
@@ -62,6 +62,43 @@ def test_it_is_continued_with_the_policy_of_the_file():
     with pytest.raises(OptionError, match="policy and units must be lstm and 32 as in the file, got lstm and 16"):
         search(max_evals=60, resume=True, units=16).main()
     assert len(results.read("results.h5").evaluations) == 40
+
+
+def failing(config):
+    import a_module_that_is_missing  # noqa: F401  # as people forget to install one
+
+
+def test_a_campaign_in_which_nothing_is_done_is_given_up():
+    with pytest.raises(CampaignError, match="10 of them: ModuleNotFoundError: No module named 'a_module") as caught:
+        search(run=failing, max_evals=400).main()
+    assert sum(each.state is State.FAILED for each in caught.value.results.evaluations) == 10
+    assert not results.read("results.h5").metadata.complete
+    again = search(max_evals=400, resume=True).main()
+    assert again.metadata.complete
+    assert len(again.evaluations) == 400
+
+
+@pytest.mark.parametrize("limits", [{"max_evals": 7}, {"max_evals": 400, "max_failures": 7}])
+def test_a_campaign_in_which_all_has_failed_is_no_success(limits):
+    with pytest.raises(CampaignError, match="got 7 failures, 7 of them: ModuleNotFoundError"):
+        search(run=failing, **limits).main()
+    assert not results.read("results.h5").metadata.complete
+
+
+def odd_fail(config):
+    if sum(config["arch_seq"]) % 2:
+        raise ValueError("odd")
+    return 1.0
+
+
+def test_what_is_redone_is_evaluated_again_with_its_points():
+    before = search(run=odd_fail).main()
+    failed = results.redo("results.h5")
+    assert failed
+    after = search(resume=True).main()
+    assert after.metadata.complete
+    assert {each.state for each in after.evaluations} == {State.DONE}
+    assert [each.point for each in after.evaluations] == [each.point for each in before.evaluations]
 
 
 def test_episodes_alone_may_be_limited():

@@ -4,7 +4,20 @@ from dataclasses import dataclass
 import pytest
 
 from dhmpi.errors import OptionError
-from dhmpi.options import add_arguments, as_flag, build, check_names, choice, flag, integer, number, option, text
+from dhmpi.options import (
+    add_arguments,
+    as_flag,
+    build,
+    check_names,
+    choice,
+    choices,
+    flag,
+    integer,
+    number,
+    option,
+    ranges,
+    text,
+)
 
 
 @dataclass(frozen=True)
@@ -60,3 +73,23 @@ def test_the_command_line_has_the_same_defaults():
 def test_near_misses_are_recognised():
     with pytest.raises(OptionError, match="got 'cuont'; did you mean 'count'"):
         check_names([Example], {"cuont": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers"), [("3", [3]), ("3,7-9", [3, 7, 8, 9]), (" 0 , 2-2 ", [0, 2]), ("5,5", [5, 5])]
+)
+def test_ranges(value, numbers):
+    assert [number for each in ranges("--ids", value) for number in each] == numbers
+
+
+@pytest.mark.parametrize("value", ["", ",", "3,", "a", "-3", "3-", "9-7", "3-5-7", "1.5", "²"])
+def test_what_is_no_range_is_refused(value):
+    with pytest.raises(OptionError, match=r"^--ids must be integers and ranges of them like 3,7-9, got "):
+        ranges("--ids", value)
+
+
+def test_choices():
+    parse = choices(["DONE", "FAILED"])
+    assert parse("--states", "failed, DONE") == ["FAILED", "DONE"]
+    with pytest.raises(OptionError, match=r"^--states must be one of DONE, FAILED, got FALED; did you mean 'FAILED'\?"):
+        parse("--states", "DONE,FALED")

@@ -104,7 +104,7 @@ def test_objectives_are_shown_with_ten_digits(objective, shown):
 
 def test_the_report_of_a_complete_campaign():
     assert text(views.report, COMPLETE, "my.h5") == (
-        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 50 % busy\n"
+        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 50 % busy\n2 evaluations: 2 DONE\n"
         + BEST
         + "to look further: dhmpi show my.h5, dhmpi export --csv my.h5\n"
     )
@@ -113,6 +113,7 @@ def test_the_report_of_a_complete_campaign():
 def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
     assert text(views.report, INTERRUPTED, "my.h5") == (
         "stopped by SIGTERM: 1 evaluation in 0:01:00, workers 25 % busy\n"
+        "1 evaluation: 1 DONE\n"
         "best objective 2.5, evaluation 0:\n"
         "  units  1\n"
         "  act    'relu'\n"
@@ -121,16 +122,20 @@ def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
     )
 
 
-def test_the_report_counts_what_has_ended_for_good():
+def test_the_report_counts_states():
     assert text(views.report, UNSUCCESSFUL, "my.h5").startswith(
-        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 75 % busy\nno evaluation has succeeded\n"
+        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 75 % busy\n"
+        "3 evaluations: 1 CANCELLED, 1 FAILED, 1 TIMEOUT\nno evaluation has succeeded\n"
+    )
+    assert text(views.report, UNSUCCESSFUL, "my.h5").splitlines()[-2] == (
+        "to continue, when that is mended: dhmpi redo my.h5, then the same command with --resume"
     )
 
 
 def test_a_run_without_length_has_no_utilisation():
     metadata = replace(METADATA, runs=[run(5.0, 5.0, "stopped by SIGINT")])
-    first = text(views.report, Results(metadata, []), "my.h5").splitlines()[0]
-    assert first == "stopped by SIGINT: 0 evaluations in 0:00:00"
+    lines = text(views.report, Results(metadata, []), "my.h5").splitlines()[:2]
+    assert lines == ["stopped by SIGINT: 0 evaluations in 0:00:00", "no evaluation has succeeded"]
 
 
 def test_show():
@@ -199,8 +204,59 @@ def test_what_is_not_known_is_said():
     assert "note" not in shown
 
 
+@pytest.mark.parametrize(("is_written", "state"), [(True, "running"), (False, "killed: continue with --resume")])
+def test_a_running_campaign_is_told_from_a_killed_one(is_written, state):
+    stream = io.StringIO()
+    now = time.time()
+    running = [evaluation(1, State.RUNNING)._replace(started=now - age, rank=age, id=age) for age in (5, 70, 1)]
+    views.show(replace(KILLED, evaluations=running), stream, is_written=is_written)
+    shown = stream.getvalue()
+    assert f"\nstate       {state}\n" in shown
+    if is_written:
+        assert "running:\n  evaluation 70 for 0:01:10 on rank 70 (nid0)\n  evaluation  5 for 0:00:0" in shown
+    else:
+        assert "running when it was killed, and begun again by --resume:\n  evaluation 70 since " in shown
+
+
+def test_a_campaign_that_has_ended_runs_nothing():
+    ended = replace(INTERRUPTED, evaluations=[evaluation(0, State.RUNNING)])
+    assert "running" not in text(views.show, ended)
+
+
 def test_states_are_counted():
     assert rows(UNSUCCESSFUL)["evaluations"] == "3: 1 CANCELLED, 1 FAILED, 1 TIMEOUT"
+
+
+def test_the_most_frequent_errors_are_shown():
+    failed = [evaluation(id, State.FAILED, error=f"KeyError: 'kind {id % 7}'") for id in range(1, 23)]
+    stream = io.StringIO()
+    views.show(Results(METADATA, [*DONE[:1], *failed]), stream, "my.h5")
+    shown = stream.getvalue()
+    assert shown.partition("\n\n")[2].startswith(
+        "errors:\n"
+        "  4 x FAILED: KeyError: 'kind 1' (evaluation 1; no log)\n"
+        "  3 x FAILED: KeyError: 'kind 2' (evaluation 2; no log)\n"
+        "  3 x FAILED: KeyError: 'kind 3' (evaluation 3; no log)\n"
+        "  3 x FAILED: KeyError: 'kind 4' (evaluation 4; no log)\n"
+        "  3 x FAILED: KeyError: 'kind 5' (evaluation 5; no log)\n"
+        "  2 more kinds, and all that they say: dhmpi show --errors my.h5\n"
+        "\nbest objective 2.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "sentence"),
+    [
+        ({}, "nothing is to be evaluated again that would not be anyway\n"),
+        (
+            {3: State.TIMEOUT, 7: State.FAILED, 8: State.FAILED},
+            "3 evaluations to be evaluated again: 2 FAILED, 1 TIMEOUT\n"
+            "to evaluate them: the command of the campaign with --resume\n",
+        ),
+    ],
+)
+def test_what_is_redone_is_said(states, sentence):
+    assert text(views.redone, states) == sentence
 
 
 def test_what_was_lost_is_noted():

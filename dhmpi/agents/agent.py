@@ -70,6 +70,7 @@ class Agent(ABC):
         self._running: dict[int, Episode | None] = {}  # by the evaluation's number
         self._ready: deque[Evaluation] = deque()
         self._outcomes: list[Evaluation] = []
+        self._begun: dict[int, Evaluation] = {}  # what rank 0 does not know the worker of
         self._num_episodes = 0
         self._learner: Learner | None = None
         self._is_ready = self._has_finished = False
@@ -200,7 +201,7 @@ class Agent(ABC):
             self._is_ready = moved = True
             self._send(Tag.READY, (self._evaluator.num_workers, self._evaluator.hosts()))
         if self._clock() - self._last_sign > ALIVE_INTERVAL:
-            self._send(Tag.ALIVE)
+            self._flush(is_due=True)
         return moved
 
     def _num_open(self) -> int:
@@ -217,22 +218,33 @@ class Agent(ABC):
         return bool(evaluations)
 
     def _conclude(self, evaluation: Evaluation) -> None:
-        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._post.rank
-        self._outcomes.append(evaluation._replace(point={}, rank=rank))  # rank 0 knows the point
+        self._outcomes.append(self._as_told(evaluation))
+        self._begun.pop(evaluation.id, None)
         episode = self._running.pop(evaluation.id, None)
         if evaluation.state.is_final and episode is not None:
             self._finish(episode, evaluation.objective, is_hit=False)
 
-    def _flush(self) -> None:
-        if self._outcomes:
-            self._send(Tag.OUTCOMES, self._outcomes)
+    def _as_told(self, evaluation: Evaluation) -> Evaluation:
+        """Return an evaluation for rank 0, which knows the point, and calls ranks by other numbers."""
+        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._post.rank
+        return evaluation._replace(point={}, rank=rank)
+
+    def _flush(self, is_due: bool = False) -> None:
+        """Send what has ended, and with it what has begun; that alone only if a message is due."""
+        if self._outcomes or (is_due and self._begun):
+            self._send(Tag.OUTCOMES, [*map(self._as_told, self._begun.values()), *self._outcomes])
             self._outcomes = []
+            self._begun.clear()
+        elif is_due:
+            self._send(Tag.ALIVE)
 
     def _submit(self) -> bool:
         num = min(len(self._ready), self._evaluator.num_idle)
         for _ in range(num):
             evaluation = self._ready.popleft()
-            self._evaluator.submit(evaluation, self._search.config(evaluation.point))
+            running = self._evaluator.submit(evaluation, self._search.config(evaluation.point))
+            if len(self._ranks) > 2:  # else there is one worker only
+                self._begun[evaluation.id] = running
         return num > 0
 
     def _claim(self, learner: Learner) -> bool:

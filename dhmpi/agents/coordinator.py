@@ -9,7 +9,8 @@ from typing import Any
 from dhmpi.agents.layout import Layout
 from dhmpi.agents.protocol import Clock, Post, Start, Tag
 from dhmpi.errors import DhmpiError, EvaluatorError, option
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
+from dhmpi.failures import Failures
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.progress import Progress
@@ -47,6 +48,7 @@ class Coordinator:
         progress: What is shown meanwhile.
         agent_timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
         clock: Tells the time [s].
+        failures: When the campaign is given up. Default: as it is by default.
 
     Attributes:
         is_over: Whether all agents have left, or have been given up.
@@ -72,6 +74,7 @@ class Coordinator:
         progress: Progress,
         agent_timeout: float | None,
         clock: Clock = time.monotonic,
+        failures: Failures | None = None,
     ) -> None:
         self.is_over, self.why = False, ""
         self._layout, self._post, self._names, self._num_workers = layout, post, names, num_workers
@@ -79,6 +82,7 @@ class Coordinator:
         self._start, self._server, self._drain, self._stop_signal = start, server, drain, stop_signal
         self._progress, self._agent_timeout, self._clock = progress, agent_timeout, clock
         self.error: DhmpiError | None = None
+        self.failures = failures or Failures(None, store.evaluations)
         self.lost: dict[int, str] = {}
         self.lost_time = LostTime()
         self._at_work = set(layout.agents)
@@ -86,9 +90,11 @@ class Coordinator:
         self._started: set[int] = set()
         self._finished: set[int] = set()
         self._heard = dict.fromkeys(layout.agents, clock())
+        self._claims: list[Claim] = []
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
         self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
+        self._workers: dict[int, Worker] = {}  # of agents that have only one
         self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
         self._clock_offset = time.time() - clock()  # so that none of these is later than now
         self._begun, self.busy = clock(), 0.0
@@ -125,7 +131,10 @@ class Coordinator:
         elif tag in self._handlers:
             self._handlers[tag](rank, payload)
 
-    def _take_ready(self, rank: int, payload: Any) -> None:
+    def _take_ready(self, rank: int, payload: tuple[int, list[str]]) -> None:
+        ranks = self._layout.group_with(rank)[1:] or (rank,)
+        if len(ranks) == len(payload[1]) == 1:
+            self._workers[rank] = Worker(ranks[0], payload[1][0])
         if not self.why:
             self._started.add(rank)
             self._post.send(rank, Tag.START, self._start(rank))
@@ -137,8 +146,16 @@ class Coordinator:
         if not self._drain.may_begin():
             self._is_drained = True  # for good, even if evaluations should get shorter: agents have been told
             self._ledger.close()
-        for claim in claims:
-            self._answer(self._ledger.claim(Claim(*claim)))
+        self._claims += [Claim(*claim) for claim in claims]
+        self._answer_claims()
+
+    def _answer_claims(self) -> None:
+        """Answer what agents have asked for, unless nothing may begin before something that runs is DONE."""
+        if self.failures.may_begin or self.why:
+            claims, self._claims = self._claims, []
+            for claim in claims:
+                if claim.agent not in self.lost:
+                    self._answer(self._ledger.claim(claim))
 
     def _now(self) -> float:
         """Return the time [s since 1970-01-01 UTC] by a clock that nobody sets."""
@@ -151,7 +168,8 @@ class Coordinator:
             assert claim is not None
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
-            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now)])
+            worker = self._workers.get(answer.agent, NOBODY)
+            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
             self._is_dirty = True
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -159,9 +177,12 @@ class Coordinator:
             claim = self._ledger.claim_of(evaluation.id, rank)
             if claim is None:
                 continue
-            evaluation = evaluation._replace(
-                point=dict(zip(self._names, claim.values, strict=True)), extra=self._described(evaluation, claim)
-            )
+            evaluation = evaluation._replace(point=dict(zip(self._names, claim.values, strict=True)))
+            if evaluation.state is State.RUNNING:
+                self._store.submitted([evaluation._replace(submitted=self._submitted[evaluation.id])])
+                self._is_dirty = True
+                continue
+            evaluation = evaluation._replace(extra=self._described(evaluation, claim))
             self._store.finished([evaluation])
             self._is_dirty = True
             submitted = self._submitted.pop(evaluation.id)
@@ -171,6 +192,7 @@ class Coordinator:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
                 self.busy += evaluation.duration
+                self.failures.note(evaluation)
                 self._drain.note(evaluation)
                 if evaluation.state is State.DONE and (
                     self._best is None or _objective(evaluation) < _objective(self._best)
@@ -247,6 +269,8 @@ class Coordinator:
             pushes, self._pushes = self._pushes, []
             self._server.scale = self._server.scale._replace(progress=self._progress_made())
             self._server.serve(pushes, self._post.send)
+        if self._claims:
+            self._answer_claims()
         if self._is_dirty or now >= self._next_commit:
             self._is_dirty, self._next_commit = False, now + COMMIT_INTERVAL
             self._store.commit()
@@ -276,6 +300,8 @@ class Coordinator:
         self.lost_time.update(0 if self._ledger.may_begin else self._num_workers - num_running)
         if self._stop_signal():
             self.end(f"stopped by {self._stop_signal()}", Tag.ABORT)
+        elif self.failures.must_end(num_running):
+            self.end(self.failures.sentence(), Tag.ABORT)
         elif self._drain.is_over():
             self.end("the time is over", Tag.ABORT)
         elif not num_running and self._finished >= self._at_work & self._started:
@@ -326,8 +352,8 @@ class Coordinator:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to resume."""
-        return self.error is None and self._ledger.is_complete
+        """Whether nothing is left to resume; nor is it done if nothing is DONE."""
+        return self.error is None and self._ledger.is_complete and not self.failures.are_all
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""

@@ -6,7 +6,7 @@
                                  <- START     the policy, the rewards so far
     CLAIMS     architectures     -> may they be evaluated?
                                  <- ANSWERS   run it; it is known; wait; nothing more
-    OUTCOMES   evaluations       ->
+    OUTCOMES   evaluations       -> have ended; with them, which worker has what has begun
     LEARNED    figures           -> an update has ended
     STATE      policy            -> the same, where there is no server: to be kept
     ALIVE                        -> nothing else to say for a while

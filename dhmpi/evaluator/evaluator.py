@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, Point, State, turned
+from dhmpi.evaluation import Evaluation, Point, State, Worker, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
 from dhmpi.evaluator.requests import Requests
@@ -89,7 +89,7 @@ class Evaluator(ABC):
             config: What the run function gets (default: the point).
 
         Returns:
-            The evaluation, RUNNING.
+            The evaluation, RUNNING; with its worker, if it is known who that is.
         """
         if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
@@ -97,20 +97,24 @@ class Evaluator(ABC):
         running = Evaluation(id, point, None, State.RUNNING, time.time(), origin=origin)
         if self._cache and not self._cache.admit(running):
             return running
-        self._pending[evaluation.id] = running
-        self._submitted_at[evaluation.id] = time.monotonic()
+        self._pending[id] = running
+        self._submitted_at[id] = time.monotonic()
         # A cheap hash: neighbouring ids get very different seeds, and the same ones whenever the campaign is repeated.
-        seed = (self.seed * 0x9E3779B97F4A7C15 + (evaluation.id + 1) * 0xD1B54A32D192ED03) % 2**32
-        self._submit(Task(evaluation.id, evaluation.point if config is None else config, seed))
-        return running
+        seed = (self.seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
+        worker = self._submit(Task(id, point if config is None else config, seed))
+        if worker is None:
+            return running
+        begun = running.submitted
+        self._pending[id] = Evaluation(id, point, None, State.RUNNING, begun, begun, None, *worker, origin=origin)
+        return self._pending[id]
 
     def is_known(self, point: Point) -> bool:
         """Return whether a point has been evaluated, or is being evaluated, and need not be again."""
         return self._cache is not None and self._cache.knows(point)
 
     @abstractmethod
-    def _submit(self, task: Task) -> None:
-        """Hand a task to an idle worker."""
+    def _submit(self, task: Task) -> Worker | None:
+        """Hand a task to an idle worker; return which one it is, or None if that is not known yet."""
 
     def gather(self, timeout: float) -> list[Evaluation]:
         """Return the evaluations that have ended; wait up to `timeout` seconds for the first.
@@ -232,5 +236,6 @@ class Evaluator(ABC):
         for id in list(ids):
             pending, seconds = self._pending.pop(id), now - self._submitted_at.pop(id)
             ended = None if pending.submitted is None else pending.submitted + seconds
-            given_up.append(pending._replace(state=state, ended=ended, error=error))
+            # Nobody knows when it began, if it did.
+            given_up.append(pending._replace(state=state, started=None, ended=ended, error=error))
         return given_up

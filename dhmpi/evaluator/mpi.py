@@ -6,7 +6,7 @@ from collections import Counter, deque
 from typing import Any
 
 from dhmpi.errors import EvaluatorError, LoadError, option
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import BATCH_TIME
@@ -44,6 +44,7 @@ class MPIEvaluator(Evaluator):
         self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
+        self._workers: dict[int, Worker] = {}
         self._outbox: dict[int, list[Task]] = {}
         self._free: deque[int] = deque()  # a rank for each further evaluation that it can take
         self._num_free: Counter[int] = Counter()  # how often each rank is there
@@ -66,11 +67,12 @@ class MPIEvaluator(Evaluator):
         while not self._anyone_ready:
             self.gather(1.0)
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task) -> Worker:
         rank = self._free.popleft()
         self._num_free[rank] -= 1
         self._running[rank].add(task.id)
         self._outbox.setdefault(rank, []).append(task)
+        return self._workers[rank]
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
@@ -89,6 +91,7 @@ class MPIEvaluator(Evaluator):
             elif tag is Tag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
+                self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
                 ended += self._retire(rank, tag, payload)

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dhmpi import environ
-from dhmpi.evaluation import State
+from dhmpi.evaluation import LAST_OUTPUT, State
 from dhmpi.evaluator.runner import Outcome
 
-# What stands in an error between its reason and the end of what the evaluation has printed.
-LAST_OUTPUT = "--- last output ---"
 # The most of what one evaluation prints that is kept, half of it from the beginning and half from the end [bytes].
 MAX_LOG = 10_000_000
 # What logs leave free for the results, which may be on the same disk [bytes]; at most a tenth of it.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from dhmpi import environ
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import Executor, Setup, readable
@@ -45,9 +45,11 @@ class PoolEvaluator(Evaluator):
         while not any(executor.ready for executor in self._executors):
             self._look(1.0)
 
-    def _submit(self, task: Task) -> None:
-        idle = [executor for executor in self._executors if not executor.busy]
-        next((executor for executor in idle if executor.ready), idle[0]).submit([task])
+    def _submit(self, task: Task) -> Worker:
+        idle = [worker for worker, executor in enumerate(self._executors) if not executor.busy]
+        chosen = next((worker for worker in idle if self._executors[worker].ready), idle[0])
+        self._executors[chosen].submit([task])
+        return Worker(chosen, self._host)
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Return what has ended; inline, the evaluation always does, however long it takes."""

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from dhmpi import environ
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.executor import Setup
@@ -64,10 +64,11 @@ class ThreadPoolEvaluator(Evaluator):
     def _worker(self, rank: int) -> "_Worker":
         return _Worker(rank, self._runner, self._answers)
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task) -> Worker:
         worker = self._idle.pop()
         self._busy[task.id] = worker
         worker.begin(task)
+        return Worker(worker.rank, self._host)
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         if not self._busy:

@@ -209,7 +209,7 @@ def _exit(scheduler: Scheduler) -> list[str]:
         "        ;;",
         f"    {EXIT_NO_PROGRESS})",
         '        [ "$CHAIN" != 1 ] ||',
-        '            echo "the chain ends: no evaluation has ended in this job, and none would in the next one" >&2',
+        '            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2',
         "        ;;",
         "esac",
         f'[ "$status" != 0 ] || status={EXIT_INCOMPLETE} # submit this script again to continue',

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from dhmpi.results.export import export_csv, export_json
+from dhmpi.results.life import is_written
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
+from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
 from dhmpi.results.summary import ModelUse, Summary, model_use, summarise
 
@@ -19,10 +21,12 @@ __all__ = [
     "Summary",
     "export_csv",
     "export_json",
+    "is_written",
     "load",
     "load_policy",
     "model_use",
     "read",
+    "redo",
     "summarise",
 ]
 

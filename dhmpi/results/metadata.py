@@ -27,6 +27,7 @@ class Metadata:
         statistics: What the search and the evaluator measured of themselves; JSON values.
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
+        redone: How many results were taken back, for their points to be evaluated again.
     """
 
     search: str
@@ -41,10 +42,16 @@ class Metadata:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     maximises: bool = False
     complete: bool = False
+    redone: int = 0
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
             raise ResultsError(f"seed must fit in 64 bits, got {self.seed}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the latest run has not said that it has ended: it is going on, or was killed."""
+        return not self.runs or self.runs[-1]["ended"] is None
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:

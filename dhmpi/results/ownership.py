@@ -88,7 +88,7 @@ def require_free(path: Path) -> None:
     Raises:
         ResultsError: Another process on this host is.
     """
-    sight = _look(path)
+    sight = look(path)
     if sight.is_alive:
         raise _occupied(path, sight.owner)
 
@@ -121,12 +121,12 @@ class Ownership:
         """
         owner, watched, until = Owner.current(), None, 0.0
         while True:
-            sight = _look(path)
+            sight = look(path)
             is_alive = sight.is_alive
             if is_alive is None:
                 if watched is None:
                     watched, until = sight, time.monotonic() + PATIENCE
-                    log.warning("%s", _waiting(path, sight.owner))
+                    warn_of_waiting(path, sight.owner, PATIENCE)
                 if sight != watched:
                     is_alive = True
                 elif time.monotonic() < until:
@@ -148,7 +148,7 @@ class Ownership:
         except OSError as error:
             raise unwritable(path, error) from error
         chain = (*sight.claims, claim)
-        if _look(path) != Sight(owner, chain, sight.signs):
+        if look(path) != Sight(owner, chain, sight.signs):
             claim.unlink(missing_ok=True)
             return None
         sync_directory(path.parent)
@@ -203,7 +203,12 @@ def _sweep(path: Path) -> None:
             path.with_name(name).unlink(missing_ok=True)
 
 
-def _look(path: Path) -> Sight:
+def look(path: Path) -> Sight:
+    """Look at the writers of a results file.
+
+    Raises:
+        ResultsError: The journal or a claim cannot be read, or says what no dhmpi of this version has written.
+    """
     try:
         return Sight.of(path)
     except OSError as error:
@@ -227,10 +232,11 @@ def _occupied(path: Path, owner: Owner | None) -> ResultsError:
     )
 
 
-def _waiting(path: Path, owner: Owner | None) -> str:
-    return (
-        f"{path} may have a writer, {_named(owner)}, which cannot be asked from here; "
-        f"waiting up to {PATIENCE:g} s to see whether it goes on"
+def warn_of_waiting(path: Path, owner: Owner | None, seconds: float) -> None:
+    """Say that a writer is watched, for so many seconds at most."""
+    log.warning(
+        "%s may have a writer, %s, which cannot be asked from here; waiting up to %g s to see whether it goes on",
+        *(path, _named(owner), seconds),
     )
 
 

@@ -83,6 +83,7 @@ ATTRIBUTES = (
         "whether the search looks for the largest value; objectives are then minus that",
         optional=True,
     ),
+    Column("redone", "int64", "", "how many results dhmpi redo has taken back", optional=True),
     Column("complete", "bool", "", "whether the campaign came to its end, with nothing left to resume"),
 )
 

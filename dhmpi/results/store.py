@@ -120,13 +120,20 @@ class ResultsStore:
                 is another one.
             StorageError: The file system takes no more.
         """
-        path = resolve(path)
+
+        def change(found: Recovered) -> Recovered:
+            return found._replace(metadata=found.metadata.resumed(metadata))
+
+        return cls.reopen(resolve(path), change, pause)
+
+    @classmethod
+    def reopen(cls, path: Path, change: Callable[[Recovered], Recovered], pause: Pause = time.sleep) -> "ResultsStore":
+        """Become the writer of a file that exists, and change what it says; see `resume`."""
         cls.check(path, resume=True)
-        recover(path).metadata.resumed(metadata)  # whoever is to wait has typed nothing wrong
+        change(recover(path))  # whoever is to wait has typed nothing wrong
         ownership = Ownership.take(path, pause)
         try:
-            state = recover(path)
-            return cls(path, state._replace(metadata=state.metadata.resumed(metadata)), ownership)
+            return cls(path, change(recover(path)), ownership)
         except BaseException:
             ownership.release()
             raise
@@ -184,7 +191,8 @@ class ResultsStore:
             if len(point) != len(names) or len(values) != len(names):
                 wanted = ", ".join(names)
                 raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
-            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin))
+            worker = evaluation.rank, evaluation.host
+            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin, *worker))
         if rows:
             self._table.submit(rows)
             self._events.append((SUBMITTED, rows))
@@ -287,6 +295,11 @@ class ResultsStore:
         self.end_run(why)
         self.commit()
         self.metadata = replace(self.metadata, complete=complete)
+        self.leave()
+
+    def leave(self) -> None:
+        """Write the last snapshot and remove the journal, without ending a run."""
+        assert self._journal is not None
         with self._explained():
             self._write_snapshot()
             self._ownership.check()

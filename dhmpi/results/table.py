@@ -3,11 +3,11 @@
 import json
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.evaluation import NOBODY, Evaluation, Origin, State
 from dhmpi.plain import clean
 
 STATES = tuple(State)
@@ -17,9 +17,9 @@ _FINAL = frozenset(code for code, state in enumerate(STATES) if state.is_final)
 _NAN = math.nan
 _UNKNOWN = Origin()
 
-# What is entered of an evaluation when it is sent off: id, values of its dimensions in order, time, and its origin,
-# which older journals do not have.
-Submitted = tuple[int, Sequence[Any], float | None] | tuple[int, Sequence[Any], float | None, Sequence[Any]]
+# What is entered of an evaluation when it is sent off: id, values of its dimensions in order, time, its origin, and the
+# rank and the host of its worker. Older journals do not have the last ones.
+Submitted = Sequence[Any]
 # And when it has ended: id, state, objective, started, ended, rank, host, error, and extra as JSON text or nothing.
 Finished = tuple[int, str, float | None, float | None, float | None, int, str, str, str]
 
@@ -70,25 +70,31 @@ class Table:
             if self.has_ended(again):
                 state = STATES[self.state[rows[again]]].value
                 raise ResultsError(f"evaluation {again} must not be submitted again once it is {state}")
-        for number, values, submitted, *origin in evaluations:
+        hosts = self._hosts
+        for number, values, submitted, *rest in evaluations:
+            rank, host = rest[1:] if len(rest) > 1 else NOBODY
+            if host not in hosts:
+                hosts[host] = clean(host)
+            moment = _NAN if submitted is None else submitted
+            started = moment if rank >= 0 else _NAN  # its worker will know better
             row = rows.get(number)
             if row is not None:
                 self.points[row] = values
-                self.submitted[row] = _NAN if submitted is None else submitted
-                self.finish([(number, State.RUNNING, None, None, None, -1, "", "", "")])
+                self.submitted[row] = moment
+                self.finish([(number, State.RUNNING, None, started, None, rank, host, "", "")])
                 continue
             rows[number] = len(self.id)
             self.points.append(values)
             self.id.append(number)
             self.objective.append(_NAN)
             self.state.append(_RUNNING)
-            self.submitted.append(_NAN if submitted is None else submitted)
-            self.started.append(_NAN)
+            self.submitted.append(moment)
+            self.started.append(started)
             self.ended.append(_NAN)
-            self.rank.append(-1)
-            self.host.append("")
+            self.rank.append(rank)
+            self.host.append(hosts[host])
             self.order.append(-1)
-            model, known, fitted, detail = origin[0] if origin else _UNKNOWN
+            model, known, fitted, detail = rest[0] if rest else _UNKNOWN
             self.model.append(model)
             self.known.append(known)
             self.fitted.append(fitted)
@@ -124,6 +130,14 @@ class Table:
                 _keep(self.error, row, clean(error))
             if extra or row in self.extra:
                 _keep(self.extra, row, extra)
+
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Make evaluations that have ended PENDING, as if they had never begun; nothing of their results stays."""
+        for number in numbers:
+            row = self.rows[number]
+            self.finish([(number, State.PENDING, None, None, None, -1, "", "", "")])
+            self.submitted[row] = _NAN
+            self.order[row] = -1
 
     def has_ended(self, number: int) -> bool:
         """Return whether an evaluation has ended for good."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dhmpi.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.options import choice, flag, integer, number, option, text
 from dhmpi.walltime import end_time
 
@@ -62,6 +63,12 @@ class CampaignOptions:
         "all", choice(LOGS), "of which evaluations is kept what they print, up to 10 MB each: all, failures or none"
     )
     retries: int = option(2, integer(0), "how often an evaluation is begun again whose worker is lost")
+    max_failures: int | None = option(
+        None,
+        integer(0),
+        "failures after which a campaign is given up in which nothing is DONE yet; 0: never (default: "
+        f"{HOPELESS_LIMIT} that no point causes, such as a missing module or file, or {LIMIT} of any kind)",
+    )
     num_nodes: int = option(1, integer(1), "with balsam: nodes of an evaluation")
     ranks_per_node: int = option(1, integer(1), "with balsam: ranks of an evaluation on each of its nodes")
     threads_per_rank: int = option(64, integer(1), "with balsam: threads of each of these ranks")

@@ -8,6 +8,7 @@ from contracts.crew import Crew, reward
 from contracts.nas import NUM_UNLIKE, problem
 
 from dhmpi import results
+from dhmpi.agents.protocol import ALIVE_INTERVAL
 from dhmpi.evaluation import State
 
 LARGE = problem(num_options=(9, 9, 9))
@@ -134,6 +135,76 @@ def test_if_all_fail_the_campaign_still_ends(crew, mode):
     found = crew(mode, max_evals=30, evaluate=lambda values: State.FAILED, target=LARGE).run()
     assert {each.state for each in found.evaluations} == {State.FAILED}
     assert len(found.evaluations) == 30
+    assert not found.coordinator.is_complete
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_campaign_in_which_nothing_is_done_is_given_up(crew, mode):
+    found = crew(mode, num_agents=3, num_workers=2, max_evals=400, evaluate=lambda values: State.FAILED, target=LARGE)
+    assert found.run().coordinator.why.startswith("at least one evaluation must be DONE, got 10")
+    assert 100 <= len(found.evaluations) <= 106
+    assert not found.coordinator.is_complete
+    assert not found.coordinator._present
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("outcome", [State.FAILED, -1.0])
+def test_what_takes_longer_than_the_failures_is_waited_for(crew, mode, outcome):
+    def evaluate(values):
+        return outcome if not any(each.held for each in found.evaluators.values()) else State.FAILED
+
+    found = crew(mode, num_workers=2, max_evals=150, episodes_per_batch=200, evaluate=evaluate, target=LARGE)
+    for each in found.evaluators.values():
+        each.held = {0}
+    found.settle(1000)
+    assert 100 <= len(found.evaluations) <= 104
+    assert not found.coordinator.why
+    for each in found.evaluators.values():
+        each.held = set()
+    found.run()
+    assert (len(found.evaluations) == 150) == (outcome == -1.0)
+    assert found.coordinator.is_complete == (outcome == -1.0)
+
+
+def held_back(found):
+    """Let nothing end, and return what the file says then."""
+    for each in found.evaluators.values():
+        each.held = set(range(100))
+    found.settle()
+    return found.evaluations
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_agent_that_evaluates_itself_is_in_the_file_while_it_does(crew, mode):
+    found = crew(mode, num_agents=2, target=LARGE)
+    running = held_back(found)
+    assert sorted(each.rank for each in running) == list(found.layout.agents)
+    assert {(each.state, each.host, each.started == each.submitted) for each in running} == {("RUNNING", "here", True)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_which_rank_evaluates_for_an_agent_comes_with_the_next_message(crew, mode):
+    found = crew(mode, num_agents=1, num_workers=2, target=LARGE)
+    [agent], [evaluator] = found.agents.values(), found.evaluators.values()
+    agent._ranks, submit = (agent._post.rank, 5, 6), evaluator.submit
+    evaluator.hosts = lambda: ["nid7", "nid8"]
+
+    def submitted(evaluation, config):
+        submit(evaluation, config)
+        return evaluation._replace(state=State.RUNNING, rank=1 + evaluation.id % 2, host="nid7")
+
+    evaluator.submit = submitted
+    assert {(each.state, each.rank, each.started) for each in held_back(found)} == {("RUNNING", -1, None)}
+    found.now += ALIVE_INTERVAL + 1
+    for _ in range(3):
+        found.step()
+    assert [(each.id, each.state, each.rank, each.host) for each in found.evaluations] == [
+        (0, "RUNNING", 5, "nid7"),
+        (1, "RUNNING", 6, "nid7"),
+    ]
+    evaluator.held = set()
+    assert {each.state for each in found.run().evaluations} == {State.DONE}
+    assert len(found.evaluations) == 16
 
 
 def test_a_lost_evaluation_is_begun_again_by_its_agent(crew):

@@ -60,6 +60,18 @@ class EvaluatorContract:
         assert found.rank >= 0
         assert found.host
 
+    knows_workers = True  # as soon as an evaluation is submitted
+
+    def test_a_running_evaluation_says_where_it_runs(self, evaluator):
+        running = evaluator.submit(Evaluation(0, {"do": "return", "value": 2.5}))
+        [ended] = collect(evaluator, 1)
+        assert running.state is State.RUNNING
+        if self.knows_workers:
+            assert (running.rank, running.host, running.started) == (ended.rank, ended.host, running.submitted)
+        else:
+            assert (running.rank, running.host, running.started) == (-1, "", None)
+        assert running.ended is None
+
     @pytest.mark.parametrize(
         ("do", "told"),
         [

@@ -107,6 +107,8 @@ def connect(monkeypatch):
 
 
 class TestContract(StoppableEvaluatorContract):
+    knows_workers = False
+
     many = 20  # each takes an interpreter's start
 
     @pytest.fixture

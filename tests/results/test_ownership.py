@@ -8,10 +8,11 @@ import pytest
 
 from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore, ownership, read
+from dhmpi.results import Metadata, ResultsStore, is_written, life, ownership, read
 from dhmpi.results.files import open_new, put_in_place
 from dhmpi.results.owner import Owner
 from dhmpi.results.ownership import Ownership, Sight, claim_path, require_free
+from dhmpi.results.redo import redo
 
 METADATA = Metadata("s", "p", {"x": (0, 10**9)})
 # Begins a campaign as soon as a line comes in, on a host of any name, and then does nothing for a long time.
@@ -278,3 +279,54 @@ def test_an_owner_without_a_place_cannot_be_asked():
     assert here._replace(host="elsewhere").is_alive is None
     assert here._replace(place="another boot").is_alive is None
     assert here._replace(started=-1).is_alive is None
+
+
+@pytest.mark.parametrize("host", ["", "elsewhere"])
+def test_what_a_living_campaign_writes_is_not_redone(path, writer, host, monkeypatch):
+    monkeypatch.setattr(ownership, "PATIENCE", 10.0)
+    monkeypatch.setattr(ownership, "LOOK_INTERVAL", 0.05)
+    store = ResultsStore.create(path, METADATA)
+    store.submitted([Evaluation(0, {"x": 3})])
+    store.finished([Evaluation(0, {"x": 3}, None, State.FAILED)])
+    store.close("end")
+    living = writer("resume", path, host).begin()
+    with pytest.raises(ResultsError, match=f"and process {living.process.pid} on .* is writing it"):
+        redo(path)
+    assert living.end() == ""
+    assert read(path).evaluations[0].state is State.FAILED
+    assert redo(path) == {0: State.FAILED}
+
+
+def test_a_running_campaign_is_told_from_a_killed_one(path, writer):
+    living = writer("new", path).begin()
+    assert is_written(path) is True
+    living.kill()
+    assert is_written(path) is False
+
+
+def test_a_campaign_that_has_ended_is_not_written(path, writer):
+    assert writer("new", path).begin().end() == ""
+    assert is_written(path) is False
+
+
+def test_on_another_host_a_campaign_shows_that_it_runs(path, writer, monkeypatch, caplog):
+    monkeypatch.setattr(life, "LOOK_INTERVAL", 0.05)
+    living = writer("new", path, "elsewhere").begin()
+    assert is_written(path) is True
+    assert (
+        f"process {living.process.pid} on elsewhere, which cannot be asked from here; waiting up to 10" in caplog.text
+    )
+    living.kill()
+    monkeypatch.setattr(life, "SILENCE", 1.0)
+    assert is_written(path) is None
+
+
+def test_a_campaign_may_end_while_its_sign_of_life_is_awaited(path, writer, monkeypatch):
+    living = writer("new", path, "elsewhere").begin()
+    os.kill(living.process.pid, signal.SIGSTOP)
+
+    def pause(seconds):
+        os.kill(living.process.pid, signal.SIGCONT)
+        assert living.end() == ""
+
+    assert is_written(path, pause) is False

@@ -246,6 +246,34 @@ def test_lost_evaluations_are_submitted_again(path, metadata, running, ended):
         store.finished([ended(7)])
 
 
+@pytest.mark.parametrize("is_again", [False, True])
+def test_running_evaluations_say_where_they_run(path, metadata, running, ended, is_again):
+    """In the snapshot and in the journal; also when they begin again elsewhere."""
+    store = ResultsStore.create(path, metadata)
+    if is_again:
+        store.submitted([running(0)._replace(rank=1, host="nid1")])
+        store.finished([ended(0, State.LOST)])
+    store.submitted([running(0)._replace(rank=3, host="nid7"), running(1)])
+    store.commit()
+    for _ in range(2):
+        first, second = read(path).evaluations
+        assert (first.state, first.rank, first.host, first.started, first.ended) == ("RUNNING", 3, "nid7", 1000.0, None)
+        assert (second.state, second.rank, second.host, second.started) == ("RUNNING", -1, "", None)
+        store.snapshot()
+    store.finished([ended(0)])
+    store.close("end")
+    assert read(path).evaluations[0]._replace(order=-1) == ended(0)
+
+
+def test_journals_from_before_workers_were_known_are_read(path, metadata, running):
+    store = ResultsStore.create(path, metadata)
+    store.submitted([running(0)])
+    [(_, [row])] = store._events
+    store._events[:] = [("s", [row[:4]]), ("s", [(1, *row[1:3])])]
+    store.commit()
+    assert [(each.state, each.rank, each.started) for each in read(path).evaluations] == [("RUNNING", -1, None)] * 2
+
+
 def test_what_is_refused_is_not_entered(path, metadata, running, ended):
     store = write(path, metadata, [ended(0)], [running(1)])
     wrong = running(3)._replace(point={})

@@ -117,7 +117,7 @@ def test_a_chain_without_progress_ends(minute, slurm):
     script = slurm.script("slurm", "hps-random", nodes=1, ranks_per_node=2, run="problem.py:forever", chain=True)
     job = slurm.submit(script, OUTPUT="stuck.h5", MODULE="deephyper", ARGUMENTS="--max-minutes 0.01")
     assert slurm.wait(job) == 3, slurm.output(job)
-    assert "the chain ends: no evaluation has ended in this job, and none would in the next one" in slurm.output(job)
+    assert "the chain ends: nothing has come of this job, and nothing would of the next one" in slurm.output(job)
     assert "Submitted batch job" not in slurm.output(job)
     assert not slurm.read("stuck.h5").metadata.complete
 

@@ -1,0 +1,131 @@
+"""When a campaign is given up: nothing in it is ever DONE, and what fails says that nothing would be."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from dhmpi.evaluation import LAST_OUTPUT, Evaluation, State
+
+# Failures after which a campaign without anything DONE is given up: of those that no point causes, and of all. Problems
+# that fail on most of their space exist, where ten failures in a row are nothing unusual.
+HOPELESS_LIMIT, LIMIT = 10, 100
+# Characters of an error's line that people want to see.
+LONGEST = 200
+
+_TRACEBACK = "Traceback (most recent call last):\n"
+_STATUS = re.compile(r"exit status \d+$")
+_VALUE = re.compile(r"\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|\d{4,}")  # short integers may be statuses, signals or the like
+_NO_FILE = "No such file or directory"
+# 126 and 127 are what a shell says of a program that it cannot execute, or does not find.
+_HOPELESS = re.compile(
+    r"^(.*exit status \d+: )?([\w.]*\.)?(ImportError|ModuleNotFoundError|FileNotFoundError|NameError|SyntaxError"
+    rf"|IndentationError|TabError)\b|\bexit status 12[67]\b|{_NO_FILE}"
+)
+
+
+def error_line(error: str) -> str:
+    """Return the line of an error that says most: that of the exception, without the frames and what was printed.
+
+    Of a program that only says by its exit status that it has failed, the exception that it has printed, if it has.
+    """
+    said, _, printed = error.partition(f"\n{LAST_OUTPUT}\n")
+    line = _exception(said) or _last(said)
+    if _STATUS.search(line):
+        last = _last(printed)
+        found = _exception(printed) or (last if _NO_FILE in last else "")
+        line = f"{line}: {found}" if found else line
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
+
+
+def _exception(text: str) -> str:
+    """Return the first line behind the frames of the last traceback; nothing without one."""
+    _, mark, rest = text.rpartition(_TRACEBACK)
+    lines = rest.splitlines() if mark else []
+    return next((line.rstrip() for line in lines if line.strip() and not line.startswith(" ")), "")
+
+
+def _last(text: str) -> str:
+    return (text.rstrip().splitlines() or [""])[-1].strip()
+
+
+def error_kind(line: str) -> str:
+    """Return what the lines of errors have in common that differ only in the values of points."""
+    return _VALUE.sub("#", line)
+
+
+def is_hopeless(error: str) -> bool:
+    """Return whether no point is to blame for an error: something is missing, or the code is wrong everywhere."""
+    return _HOPELESS.search(error_line(error)) is not None
+
+
+class Failures:
+    """Counts the failures of a run until anything in the campaign is DONE.
+
+    What failed in earlier runs does not count: somebody may have mended it since.
+
+    Args:
+        limit: Failures of any kind after which the campaign is given up; 0 for never. None: HOPELESS_LIMIT of those
+            that no point causes, or LIMIT of any kind, if nothing is left that runs.
+        earlier: Evaluations of earlier runs.
+
+    Attributes:
+        num: Failures in this run.
+    """
+
+    def __init__(self, limit: int | None = None, earlier: Iterable[Evaluation] = ()) -> None:
+        self._limit = limit
+        earlier = [each for each in earlier if each.state.is_final]
+        self._has_done = any(each.state is State.DONE for each in earlier)
+        self._earlier = [] if self._has_done else earlier
+        self.num = self._num_hopeless = 0
+        self._kinds: Counter[str] = Counter()
+        self._lines: dict[str, str] = {}  # the first of each kind
+
+    def note(self, evaluation: Evaluation) -> None:
+        """Take note of an evaluation that has ended."""
+        if self._has_done or not evaluation.state.is_final:
+            return
+        if evaluation.state is State.DONE:
+            self._has_done = True
+            return
+        self.num += 1
+        self._num_hopeless += is_hopeless(evaluation.error)
+        self._count(evaluation)
+
+    def _count(self, evaluation: Evaluation) -> None:
+        line = error_line(evaluation.error)
+        kind = error_kind(line)
+        self._kinds[kind] += 1
+        self._lines.setdefault(kind, line)
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether evaluations may begin; else those that still run decide: a success may take longer than failures."""
+        return self._has_done or self._limit is not None or self.num < LIMIT
+
+    def must_end(self, num_running: int) -> bool:
+        """Return whether the campaign is to be given up.
+
+        Args:
+            num_running: Evaluations that are running.
+        """
+        if self._has_done:
+            return False
+        if self._limit is not None:
+            return 0 < self._limit <= self.num
+        return self._num_hopeless >= HOPELESS_LIMIT or (not self.may_begin and not num_running)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether evaluations have ended, in this run or before, and not one is DONE."""
+        return not self._has_done and bool(self.num or self._earlier)
+
+    def sentence(self) -> str:
+        """Return what must be said if these are all."""
+        if not self._kinds:
+            for each in self._earlier:
+                self._count(each)
+        [(kind, num)] = self._kinds.most_common(1)
+        line, total = self._lines[kind], self._kinds.total()
+        failures = "1 failure" if total == 1 else f"{total} failures"
+        return f"at least one evaluation must be DONE, got {failures}, {num} of them: {line or 'no error'}"
