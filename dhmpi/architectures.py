@@ -5,11 +5,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ResultsError
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.loader import load_problem
 from dhmpi.printing import Stream
 from dhmpi.results import Results
 from dhmpi.search.registry import find
+
+
+class Again(NamedTuple):
+    """How architectures are trained again.
+
+    Attributes:
+        epochs: How long; None is as long as in the search.
+        seed: Seed of the weights, the dropout and the order of the samples; None is each evaluation's own, with which
+            the search has trained it.
+    """
+
+    epochs: int | None = None
+    seed: int | None = None
 
 
 class Retrained(NamedTuple):
@@ -57,13 +70,13 @@ def _decisions(text: str) -> list[int]:
         raise OptionError(f"--arch must be integers separated by commas, got {text!r}") from None
 
 
-def retrain(results: Results, top: int, epochs: int | None) -> Iterator[Retrained]:
+def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
     """Train the best architectures of a campaign again, the best one first.
 
     Args:
         results: Of a search for architectures.
         top: How many.
-        epochs: How long; None is as long as in the search.
+        again: How.
 
     Raises:
         ResultsError: There is no architecture to train.
@@ -81,9 +94,10 @@ def retrain(results: Results, top: int, epochs: int | None) -> Iterator[Retraine
     search = find(metadata.search)(metadata.problem)
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})
-        if epochs is not None:
-            config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": epochs}
-        context = alpha.Standalone(metadata.seed)
+        if again.epochs is not None:
+            config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": again.epochs}
+        own_seed = seed_of(metadata.seed, evaluation.id)
+        context = alpha.Standalone(own_seed if again.seed is None else again.seed)
         with session(context.seed):
             trained = alpha.train(config, context)
             test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
@@ -92,9 +106,9 @@ def retrain(results: Results, top: int, epochs: int | None) -> Iterator[Retraine
             yield Retrained(evaluation, reward, valid, test, parameters, trained.model)
 
 
-def report(results: Results, top: int, epochs: int | None, stream: Stream) -> None:
+def report(results: Results, top: int, again: Again, stream: Stream) -> None:
     """Train the best architectures again, and print what came of them."""
-    for number, each in enumerate(retrain(results, top, epochs), start=1):
+    for number, each in enumerate(retrain(results, top, again), start=1):
         found = turned(each.evaluation.objective, True)
         print(
             f"{number}. evaluation {each.evaluation.id}: reward {each.reward:.6g}, in the search {found:.6g}",
@@ -106,11 +120,11 @@ def report(results: Results, top: int, epochs: int | None, stream: Stream) -> No
         stream.flush()
 
 
-def export(results: Results, path: str, epochs: int | None, stream: Stream) -> None:
+def export(results: Results, path: str, again: Again, stream: Stream) -> None:
     """Train the best architecture again, and write it as a Keras model."""
     if Path(path).suffix != ".keras":
         raise OptionError(f"--keras must be a file ending in .keras, got {path!r}")
-    [each] = retrain(results, 1, epochs)
+    [each] = retrain(results, 1, again)
     each.model.save(path)
     test = "" if each.test is None else f"; test: {_listed(each.test)}"
     print(f"{path}: evaluation {each.evaluation.id}, reward {each.reward:.6g}{test}", file=stream)

@@ -169,6 +169,7 @@ def _view(command: str, words: list[str]) -> int:
         parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
+        parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
     if command == "show":
         parser.add_argument(
             "--is-complete",
@@ -212,10 +213,12 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results", printe
     from dhmpi.options import integer
 
     epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
+    seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
+    again = architectures.Again(epochs, seed)
     if command == "export":
-        architectures.export(found, arguments.keras, epochs, printer)
+        architectures.export(found, arguments.keras, again, printer)
     else:
-        architectures.report(found, integer(1)("--top", arguments.top), epochs, printer)
+        architectures.report(found, integer(1)("--top", arguments.top), again, printer)
 
 
 def _check(command: str, words: list[str]) -> int:

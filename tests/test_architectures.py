@@ -1,10 +1,15 @@
 import io
+import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dhmpi import architectures, results
+from dhmpi.architectures import Again
 from dhmpi.cli import main
 from dhmpi.errors import OptionError, ResultsError
 from dhmpi.search.hps.random import RandomSearch
@@ -12,6 +17,46 @@ from dhmpi.search.nas.random import NasRandom
 
 DIGITS = "dhmpi.benchmark.nas.digitsNas.problem.Problem"
 ARCH = "0,3,2,1,2,0,0,0,0,0,0,0,0,0,0"
+
+# A regression: no two trainings from different seeds end with the same error.
+LINEAR = """
+from dhmpi.benchmark import Problem
+
+Problem = Problem()
+Problem.add_dim("regression", True)
+Problem.add_dim(
+    "load_data",
+    {
+        "func": "dhmpi.benchmark.nas.linearReg.load_data:load_data",
+        "kwargs": {"dim": 3, "size": 500, "test": True},
+    },
+)
+Problem.add_dim("preprocessing", {"func": "dhmpi.search.nas.model.preprocessing:minmaxstdscaler"})
+Problem.add_dim("create_structure", {"func": "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure"})
+Problem.add_dim(
+    "hyperparameters",
+    {
+        "batch_size": 100,
+        "learning_rate": 0.01,
+        "optimizer": "adam",
+        "num_epochs": 2,
+        "loss_metric": "mean_squared_error",
+        "metrics": [],
+    },
+)
+"""
+TRAIN_AGAIN = """
+import json
+from dhmpi import results
+from dhmpi.architectures import Again, retrain
+from dhmpi.search.nas.random import NasRandom
+
+if __name__ == "__main__":
+    NasRandom("linear.py", NasRandom.default_run, max_evals=2, isolation="inline", quiet=True).main()
+    found = results.read("results.h5")
+    same, other = ([each.reward for each in retrain(found, 2, Again(seed=seed))] for seed in (None, 5))
+    print(json.dumps([sorted((-each.objective for each in found.evaluations), reverse=True), same, other]))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +108,20 @@ class TestDrawing:
 class TestTrainingAgain:
     def test_as_long_as_in_the_search_gives_the_same(self, campaign):
         found = results.read(campaign)
-        [again] = architectures.retrain(found, 1, None)
+        [again] = architectures.retrain(found, 1, Again())
         assert again.evaluation == found.best
-        assert again.reward == pytest.approx(-found.best.objective, abs=0.05)
+        assert again.reward == pytest.approx(-found.best.objective, abs=0.02)
         assert again.test["accuracy"] > 0.5
+
+    def test_the_seed_is_that_of_the_evaluation_unless_another_is_given(self, tmp_path):
+        (tmp_path / "linear.py").write_text(LINEAR)
+        env = os.environ | {"OMP_NUM_THREADS": "1"}
+        words = [sys.executable, "-W", "ignore", "-c", TRAIN_AGAIN]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=100)
+        assert done.returncode == 0, done.stderr
+        found, same, other = json.loads(done.stdout.splitlines()[-1])
+        assert found == same
+        assert not set(found) & set(other)
 
     def test_the_best_ones_longer(self, campaign, capsys):
         assert main(["train", str(campaign), "--top", "2", "--epochs", "2"]) == 0
@@ -85,14 +140,14 @@ class TestTrainingAgain:
 
     def test_a_model_needs_its_ending(self, campaign):
         with pytest.raises(OptionError, match=r"must be a file ending in .keras, got 'best.h5'"):
-            architectures.export(results.read(campaign), "best.h5", 1, io.StringIO())
+            architectures.export(results.read(campaign), "best.h5", Again(), io.StringIO())
 
     def test_results_of_hyperparameters_are_refused(self):
         RandomSearch(
             RandomSearch.default_problem, RandomSearch.default_run, max_evals=2, isolation="inline", quiet=True
         ).main()
         with pytest.raises(ResultsError, match="got 2 of search hps-random"):
-            next(architectures.retrain(results.read("results.h5"), 1, None))
+            next(architectures.retrain(results.read("results.h5"), 1, Again()))
 
     def test_the_architecture_is_shown_readable(self, campaign, capsys):
         assert main(["best", str(campaign)]) == 0

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, Point, State, turned
+from dhmpi.evaluation import Evaluation, Point, State, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
 from dhmpi.evaluator.requests import Requests
@@ -99,8 +99,7 @@ class Evaluator(ABC):
             return running
         self._pending[evaluation.id] = running
         self._submitted_at[evaluation.id] = time.monotonic()
-        # A cheap hash: neighbouring ids get unlike seeds, and the same ones whenever the campaign is repeated.
-        seed = (self.seed * 0x9E3779B97F4A7C15 + (evaluation.id + 1) * 0xD1B54A32D192ED03) % 2**32
+        seed = seed_of(self.seed, evaluation.id)
         self._submit(Task(evaluation.id, evaluation.point if config is None else config, seed))
         return running
 
