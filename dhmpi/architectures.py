@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dhmpi.errors import OptionError, ResultsError
+from dhmpi.errors import OptionError, ProblemError, ResultsError
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.loader import load_problem
 from dhmpi.printing import Stream
@@ -43,6 +43,14 @@ class Retrained(NamedTuple):
     test: Mapping[str, float] | None
     parameters: int
     model: Any
+
+
+class _Candidate(NamedTuple):
+    """An architecture to be trained again: what found it, its configuration, and the seed."""
+
+    evaluation: Evaluation
+    config: dict[str, Any]
+    seed: int
 
 
 def draw(problem: str, arch: str | None, path: str) -> None:
@@ -85,6 +93,17 @@ def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
     from dhmpi.search.nas.model.trainer.cost import num_parameters
     from dhmpi.search.nas.model.trainer.session import session
 
+    for each in _candidates(results, top, again):
+        with session(each.seed):
+            trained = alpha.train(each.config, alpha.Standalone(each.seed))
+            test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
+            valid = trained.trainer.evaluate(trained.data.valid)
+            reward, parameters = trained.training.reward, num_parameters(trained.model)
+            yield Retrained(each.evaluation, reward, valid, test, parameters, trained.model)
+
+
+def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
+    """Return the best evaluations, and what to train; the best one first."""
     metadata = results.metadata
     done = [each for each in results.evaluations if each.state is State.DONE]
     if not metadata.maximises or not done:
@@ -92,18 +111,14 @@ def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
             f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
         )
     search = find(metadata.search)(metadata.problem)
+    candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})
         if again.epochs is not None:
             config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": again.epochs}
-        own_seed = seed_of(metadata.seed, evaluation.id)
-        context = alpha.Standalone(own_seed if again.seed is None else again.seed)
-        with session(context.seed):
-            trained = alpha.train(config, context)
-            test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
-            valid = trained.trainer.evaluate(trained.data.valid)
-            reward, parameters = trained.training.reward, num_parameters(trained.model)
-            yield Retrained(evaluation, reward, valid, test, parameters, trained.model)
+        seed = seed_of(metadata.seed, evaluation.id) if again.seed is None else again.seed
+        candidates.append(_Candidate(evaluation, config, seed))
+    return candidates
 
 
 def report(results: Results, top: int, again: Again, stream: Stream) -> None:
@@ -120,14 +135,47 @@ def report(results: Results, top: int, again: Again, stream: Stream) -> None:
         stream.flush()
 
 
-def export(results: Results, path: str, again: Again, stream: Stream) -> None:
-    """Train the best architecture again, and write it as a Keras model."""
+def export(results: Results, path: str, again: Again, with_preprocessing: bool, stream: Stream) -> None:
+    """Train the best architecture again, write it as a Keras model, and print what the saved model makes of test data.
+
+    Args:
+        results: Of a search for architectures.
+        path: File to write.
+        again: How it is trained.
+        with_preprocessing: Whether the model does the preprocessing, too, and so takes raw data.
+        stream: Where it is printed.
+
+    Raises:
+        OptionError: It cannot be written there.
+        ProblemError: The preprocessing cannot become part of the model.
+    """
     if Path(path).suffix != ".keras":
         raise OptionError(f"--keras must be a file ending in .keras, got {path!r}")
-    [each] = retrain(results, 1, again)
-    each.model.save(path)
-    test = "" if each.test is None else f"; test: {_listed(each.test)}"
-    print(f"{path}: evaluation {each.evaluation.id}, reward {each.reward:.6g}{test}", file=stream)
+    if not Path(path).absolute().parent.is_dir():
+        raise OptionError(f"--keras must be in a directory that exists, got {path!r}")
+    [each] = _candidates(results, 1, again)
+    from dhmpi.search.nas.model import deployment
+    from dhmpi.search.nas.model.run import alpha
+    from dhmpi.search.nas.model.trainer.session import session
+
+    with session(each.seed):
+        data = alpha.load_raw(each.config)
+        scaling = _affine(data) if with_preprocessing else None  # before a training that would be in vain
+        trained = alpha.train(each.config, alpha.Standalone(each.seed), data)
+        deployment.save(trained.model, scaling, path)
+        reward, test = trained.training.reward, "the problem has none"
+        if data.test is not None:
+            record = deployment.measure(path, trained, is_raw=with_preprocessing)
+            test = f"{_listed(record)}, of the saved model on {'raw' if with_preprocessing else 'preprocessed'} data"
+    print(f"{path}: evaluation {each.evaluation.id}, reward {reward:.6g}; test: {test}", file=stream)
+
+
+def _affine(data: Any) -> Any:
+    try:
+        return data.affine()
+    except ProblemError as error:
+        remedy = "give --without-preprocessing to export a model that takes preprocessed data"
+        raise ProblemError(f"{error}; {remedy}") from error
 
 
 def _listed(record: Mapping[str, float]) -> str:

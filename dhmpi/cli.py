@@ -164,7 +164,16 @@ def _view(command: str, words: list[str]) -> int:
         form = parser.add_mutually_exclusive_group(required=True)
         form.add_argument("--csv", action="store_true", help="comma-separated values, one line per evaluation")
         form.add_argument("--json", action="store_true", help="one JSON document with the metadata and all evaluations")
-        form.add_argument("--keras", metavar="MODEL.keras", help="train the best architecture again, and save it")
+        form.add_argument(
+            "--keras",
+            metavar="MODEL.keras",
+            help="train the best architecture again, and save it, with its preprocessing: it predicts on raw data",
+        )
+        parser.add_argument(
+            "--without-preprocessing",
+            action="store_true",
+            help="with --keras: save the model alone, which takes preprocessed data and predicts scaled targets",
+        )
     if command == "train":
         parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
     if command in ("export", "train"):
@@ -181,8 +190,15 @@ def _view(command: str, words: list[str]) -> int:
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
+
+    from dhmpi.options import as_flag
+
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
+    if command == "export" and not arguments.keras:
+        for name in ("epochs", "seed", "without_preprocessing"):
+            if getattr(arguments, name):
+                raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
 
     from dhmpi import results, views
 
@@ -216,7 +232,7 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results", printe
     seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
     again = architectures.Again(epochs, seed)
     if command == "export":
-        architectures.export(found, arguments.keras, again, printer)
+        architectures.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
     else:
         architectures.report(found, integer(1)("--top", arguments.top), again, printer)
 
