@@ -67,7 +67,9 @@ def measure(path: str, trained: Trained, is_raw: bool) -> Record:
     """
     test = trained.data.test
     assert test is not None
-    model = keras.models.load_model(path, compile=False)
+    # A space may have layers of the user's own; and what has just been written can be trusted.
+    own = {type(layer).__name__: type(layer) for layer in trained.model.layers}
+    model = keras.models.load_model(path, custom_objects=own, compile=False, safe_mode=False)
     inputs = as_called(model, test.raw if is_raw else test.inputs)
     predictions = np.asarray(model.predict(inputs, batch_size=NUM_PREDICTED, verbose=0), np.float64)
     if not np.isfinite(predictions).all():

@@ -44,6 +44,13 @@ def load_several():
 LOADS = (load_several, load_classes)
 
 
+class Doubled(keras.layers.Layer):
+    """A layer that is none of Keras's."""
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
 class Space:
     """A space of one architecture."""
 
@@ -60,8 +67,9 @@ class Space:
         is_list = isinstance(self._inputs, list)
         inputs = [keras.Input(shape) for shape in (self._inputs if is_list else [self._inputs])]
         flat = [keras.layers.Flatten()(each) for each in inputs]
-        joined = keras.layers.Concatenate()(flat) if is_list else flat[0]
-        outputs = keras.layers.Dense(self._outputs[0], activation)(keras.layers.Dense(8, "relu")(joined))
+        joined = keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0]
+        hidden = Doubled()(keras.layers.Dense(8, "relu")(joined)) if is_list else keras.layers.Dense(8, "relu")(joined)
+        outputs = keras.layers.Dense(self._outputs[0], activation)(hidden)
         return keras.Model(inputs if is_list else inputs[0], outputs)
 
 
@@ -116,14 +124,14 @@ def test_a_saved_model_makes_of_raw_data_what_the_trained_one_makes_of_scaled_da
 
         scaled = trained.model(as_called(trained.model, data.test.inputs))
         exact = data.original(np.asarray(scaled))
-        loaded = keras.models.load_model(path)
+        loaded = keras.models.load_model(path, custom_objects={"Doubled": Doubled})
         predicted = loaded.predict(raw_test(load), verbose=0)
         assert predicted == pytest.approx(exact, abs=1e-3 * np.abs(exact).max())
 
         # Without preprocessing, it is the model as it was trained.
         deployment.save(trained.model, None, path)
         assert deployment.measure(path, trained, is_raw=False) == pytest.approx(found, rel=1e-3)
-        loaded = keras.models.load_model(path)
+        loaded = keras.models.load_model(path, custom_objects={"Doubled": Doubled})
         again = loaded.predict(as_called(loaded, data.test.inputs), verbose=0)
         assert again == pytest.approx(np.asarray(scaled), abs=1e-5)
 
