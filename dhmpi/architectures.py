@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ProblemError, ResultsError
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
-from dhmpi.loader import load_problem
+from dhmpi.loader import check_problem, load_problem
 from dhmpi.printing import Stream
 from dhmpi.results import Results
 from dhmpi.search.registry import find
@@ -89,11 +89,12 @@ def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
     Raises:
         ResultsError: There is no architecture to train.
     """
+    candidates = _candidates(results, top, again)  # may find faults for which TensorFlow is not needed
     from dhmpi.search.nas.model.run import alpha
     from dhmpi.search.nas.model.trainer.cost import num_parameters
     from dhmpi.search.nas.model.trainer.session import session
 
-    for each in _candidates(results, top, again):
+    for each in candidates:
         with session(each.seed):
             trained = alpha.train(each.config, alpha.Standalone(each.seed))
             test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
@@ -111,6 +112,7 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
             f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
         )
     search = find(metadata.search)(metadata.problem)
+    check_problem(search.problem)
     candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})

@@ -20,6 +20,7 @@ from dhmpi.evaluator.executor import Resources, Setup
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
+from dhmpi.loader import check_problem
 from dhmpi.mpi import job
 from dhmpi.options import as_flag, choice
 from dhmpi.printing import tell
@@ -159,6 +160,8 @@ class SearchRank:
             with stop:
                 search = make_search(options)
                 self.check(search, evaluator)
+                with stop.interruptible():
+                    check_problem(search.problem)
                 earlier = self.earlier(search)
                 evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():

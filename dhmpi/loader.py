@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from dhmpi.errors import LoadError, did_you_mean
+from dhmpi.errors import InputError, LoadError, did_you_mean
 
 # What only errors need is imported where they are made: interpreters that run user code start often, and with this.
 
@@ -50,6 +50,25 @@ def load_problem(target: object) -> Any:
 
 def _space(problem: object, label: str) -> object:
     return guarded(lambda: getattr(problem, "space", None), f"the space of {label} must be readable")
+
+
+def check_problem(problem: Any) -> None:
+    """Let a problem find out whether what its evaluations need is there, if it has a method `check`.
+
+    Args:
+        problem: Its `check` raises what is wrong; an InputError is passed on as it is.
+
+    Raises:
+        InputError: Something is wrong, or the check itself.
+    """
+
+    def passes() -> bool:
+        check = getattr(problem, "check", None)
+        return not callable(check) or check() is not False
+
+    constraint = "the check of the problem must pass"
+    if not guarded(passes, constraint, passing=(InputError,)):
+        raise LoadError(f"{constraint}, got False; let it raise what is wrong")
 
 
 def load_run(target: object) -> Callable[..., Any]:

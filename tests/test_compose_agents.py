@@ -7,7 +7,7 @@ import pytest
 from contracts.nas import problem
 
 from dhmpi import results
-from dhmpi.errors import LoadError, OptionError, ResultsError
+from dhmpi.errors import DataError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.factory import create
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
@@ -62,6 +62,20 @@ def test_it_is_continued_with_the_policy_of_the_file():
     with pytest.raises(OptionError, match="policy and units must be lstm and 32 as in the file, got lstm and 16"):
         search(max_evals=60, resume=True, units=16).main()
     assert len(results.read("results.h5").evaluations) == 40
+
+
+def test_a_problem_is_asked_once_before_anything_starts():
+    target, asked = problem(num_options=(9, 9, 9)), []
+
+    def lacking():
+        asked.append(list(Path().iterdir()))
+        raise DataError("the data must be there, got none")
+
+    target.check = lacking
+    with pytest.raises(DataError, match="the data must be there"):
+        search(target=target).main()
+    assert asked == [[]]
+    assert list(Path().iterdir()) == []
 
 
 def test_episodes_alone_may_be_limited():
