@@ -1,13 +1,15 @@
 """What is done with architectures outside a search: drawing them, and training the best ones again."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dhmpi import whereabouts
 from dhmpi.errors import OptionError, ProblemError, ResultsError
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
-from dhmpi.loader import check_problem, load_problem
-from dhmpi.printing import Stream
+from dhmpi.loader import check_problem, load, load_problem
+from dhmpi.printing import Stream, tell
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 
@@ -19,10 +21,14 @@ class Again(NamedTuple):
         epochs: How long; None is as long as in the search.
         seed: Seed of the weights, the dropout and the order of the samples; None is each evaluation's own, with which
             the search has trained it.
+        problem: Name of the problem; None looks where it was, and beside the results file.
+        data: Directory of the data; None leaves it to the problem.
     """
 
     epochs: int | None = None
     seed: int | None = None
+    problem: str | None = None
+    data: str | None = None
 
 
 class Retrained(NamedTuple):
@@ -111,7 +117,9 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
         raise ResultsError(
             f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
         )
-    search = find(metadata.search)(metadata.problem)
+    problem = recall(results, again.problem)
+    search = find(metadata.search)(problem if again.data is None else _with_data(problem, again.data))
+    metadata.require_space(search.space.specs())
     check_problem(search.problem)
     candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
@@ -121,6 +129,36 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
         seed = seed_of(metadata.seed, evaluation.id) if again.seed is None else again.seed
         candidates.append(_Candidate(evaluation, config, seed))
     return candidates
+
+
+def recall(results: Results, given: str | None) -> Any:
+    """Return the problem of a campaign, with a warning if it has changed since.
+
+    Args:
+        results: Of the campaign.
+        given: Name of the problem; None looks where it was, and beside the results file.
+
+    Raises:
+        InputError: It is not found, or cannot be loaded.
+    """
+    problem, changed = whereabouts.recall(results, given)
+    if changed:
+        tell(f"warning: {changed}")
+    return problem
+
+
+def _with_data(problem: Any, directory: str) -> Any:
+    """Return a problem whose data come from a directory."""
+    path = Path(directory).expanduser().absolute()
+    if not path.is_dir():
+        raise OptionError(f"--data must be a directory that exists, got {directory!r}")
+    entry = problem.space["load_data"]
+    load_data: Any = load(entry["func"], "load_data") if isinstance(entry["func"], str) else entry["func"]
+    parameters = inspect.signature(load_data).parameters.values()
+    if not any(each.name == "data_dir" or each.kind is each.VAR_KEYWORD for each in parameters):
+        got = ", ".join(each.name for each in parameters) or "none at all"
+        raise OptionError(f"--data must come with a load_data that has a parameter data_dir, got {got}; leave it out")
+    return problem.with_dim("load_data", {**entry, "kwargs": {**(entry.get("kwargs") or {}), "data_dir": str(path)}})
 
 
 def report(results: Results, top: int, again: Again, stream: Stream) -> None:

@@ -32,6 +32,7 @@ VIEWS = {
     "train": "what becomes of the best architectures when they are trained again",
 }
 CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
+PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -179,6 +180,9 @@ def _view(command: str, words: list[str]) -> int:
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
         parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
+        parser.add_argument("--data", metavar="DIRECTORY", help="where the data are, if they come from files")
+    if command in ("export", "train", "show"):
+        parser.add_argument("--problem", help=PROBLEM_HELP)
     if command == "show":
         parser.add_argument(
             "--is-complete",
@@ -196,17 +200,17 @@ def _view(command: str, words: list[str]) -> int:
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
     if command == "export" and not arguments.keras:
-        for name in ("epochs", "seed", "without_preprocessing"):
+        for name in ("epochs", "seed", "data", "problem", "without_preprocessing"):
             if getattr(arguments, name):
                 raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
 
-    from dhmpi import results, views
+    from dhmpi import results, views, whereabouts
 
     found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
         return views.completeness(found, _since(arguments.since), printer)
     if command == "show":
-        views.show(found, printer)
+        views.show(found, printer, whereabouts.described(found, arguments.problem))
     elif command == "best":
         views.best(found, printer, arguments.json)
     elif command == "train" or arguments.keras:
@@ -230,7 +234,7 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results", printe
 
     epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
     seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
-    again = architectures.Again(epochs, seed)
+    again = architectures.Again(epochs, seed, arguments.problem, arguments.data)
     if command == "export":
         architectures.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
     else:
@@ -244,12 +248,15 @@ def _check(command: str, words: list[str]) -> int:
         "Exit status: 0 if so, 1 if a point differs.",
     )
     parser.add_argument("file", help="results file; it may still be being written")
+    parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
     arguments = parser.parse_args(words)
 
-    from dhmpi import replay, results, views
+    from dhmpi import architectures, replay, results, views
 
     found = results.read(arguments.file)
-    return views.repetition(found, replay.first_difference(found), Printer())
+    needed = found.metadata.maximises or arguments.problem is not None
+    problem = architectures.recall(found, arguments.problem) if needed else None
+    return views.repetition(found, replay.first_difference(found, problem), Printer())
 
 
 def _draw(command: str, words: list[str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dhmpi
-from dhmpi import environ, results, walltime
+from dhmpi import environ, results, walltime, whereabouts
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, InputError, OptionError, StorageError, reason
 from dhmpi.evaluation import METHODS
@@ -202,7 +202,10 @@ class SearchRank:
         if not self._options.resume:
             return None
         earlier = results.read(self._options.output)
-        earlier.metadata.resumed(self._metadata(search))
+        now = self._metadata(search)
+        earlier.metadata.resumed(now)
+        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+            log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
             raise OptionError(f"{self._label('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
@@ -240,6 +243,7 @@ class SearchRank:
             version=dhmpi.__version__,
             command=sys.argv,
             maximises=search.maximises,
+            source=whereabouts.record(target, search.problem),
         )
 
     def _campaign(

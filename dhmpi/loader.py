@@ -123,6 +123,21 @@ def load(target: str, default: str) -> object:
     Raises:
         LoadError: If it is not found, or its module fails.
     """
+    module, attribute = locate(target, default)
+    location = target.rpartition(":")[0] or target
+    return _attribute(module, location if location.endswith(".py") else module.__name__, attribute)
+
+
+def locate(target: str, default: str) -> tuple[ModuleType, str]:
+    """Return the module that a text leads to, and the attribute of it that is meant.
+
+    Args:
+        target: See `load`.
+        default: Attribute if the target names none; then the module has it.
+
+    Raises:
+        LoadError: If there is no such module, or it fails.
+    """
     make_importable(os.getcwd())
     location, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
     if location.endswith(".py"):
@@ -135,7 +150,7 @@ def load(target: str, default: str) -> object:
     if not attribute and not hasattr(module, default):
         reason = f"{label!r} must hold {default!r} if no attribute is named, got none"
         raise LoadError(f"{reason}; {did_you_mean(default, _public(module))}")
-    return _attribute(module, label, attribute or default)
+    return module, attribute or default
 
 
 # --- modules

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: Stream) -> None:
-    """Print what ran, how it went, and the best point."""
+def show(results: Results, stream: Stream, where: str = "") -> None:
+    """Print what ran, how it went, and the best point.
+
+    Args:
+        results: What the file says.
+        stream: Where it is printed.
+        where: Where the problem is.
+    """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
     counts = ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
@@ -32,6 +38,8 @@ def show(results: Results, stream: Stream) -> None:
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
         "state": _state(results),
     }
+    if where:
+        rows["its file"] = where
     if surrogate := _surrogate(metadata.statistics):
         rows["surrogate"] = surrogate
     if models := _models(results):
