@@ -35,6 +35,7 @@ VIEWS = {
 }
 CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
 REDO_SUMMARY = "evaluations that have failed, for the next --resume to evaluate them again"
+PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -177,11 +178,24 @@ def _view(command: str, words: list[str]) -> int:
         form = parser.add_mutually_exclusive_group(required=True)
         form.add_argument("--csv", action="store_true", help="comma-separated values, one line per evaluation")
         form.add_argument("--json", action="store_true", help="one JSON document with the metadata and all evaluations")
-        form.add_argument("--keras", metavar="MODEL.keras", help="train the best architecture again, and save it")
+        form.add_argument(
+            "--keras",
+            metavar="MODEL.keras",
+            help="train the best architecture again, and save it, with its preprocessing: it predicts on raw data",
+        )
+        parser.add_argument(
+            "--without-preprocessing",
+            action="store_true",
+            help="with --keras: save the model alone, which takes preprocessed data and predicts scaled targets",
+        )
     if command == "train":
         parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
+        parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
+        parser.add_argument("--data", metavar="DIRECTORY", help="where the data are, if they come from files")
+    if command in ("export", "train", "show"):
+        parser.add_argument("--problem", help=PROBLEM_HELP)
     if command == "show":
         parser.add_argument(
             "--is-complete",
@@ -196,10 +210,17 @@ def _view(command: str, words: list[str]) -> int:
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
+
+    from dhmpi.options import as_flag
+
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
+    if command == "export" and not arguments.keras:
+        for name in ("epochs", "seed", "data", "problem", "without_preprocessing"):
+            if getattr(arguments, name):
+                raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
 
-    from dhmpi import details, results, views
+    from dhmpi import details, results, views, whereabouts
 
     found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
@@ -210,7 +231,8 @@ def _view(command: str, words: list[str]) -> int:
         is_written = found.metadata.is_open and results.is_written(arguments.file)
         if found.metadata.is_open and not is_written:
             found = results.read(arguments.file)  # it may just have ended
-        views.show(found, printer, arguments.file, is_written)
+        where = whereabouts.described(found, arguments.problem)
+        views.show(found, printer, arguments.file, is_written, where)
     elif command == "best":
         views.best(found, printer, arguments.json)
         return EXIT_FAILURE if found.best is None else 0
@@ -234,10 +256,12 @@ def _train(command: str, arguments: argparse.Namespace, found: "Results", printe
     from dhmpi.options import integer
 
     epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
+    seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
+    again = architectures.Again(epochs, seed, arguments.problem, arguments.data)
     if command == "export":
-        architectures.export(found, arguments.keras, epochs, printer)
+        architectures.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
     else:
-        architectures.report(found, integer(1)("--top", arguments.top), epochs, printer)
+        architectures.report(found, integer(1)("--top", arguments.top), again, printer)
 
 
 def _check(command: str, words: list[str]) -> int:
@@ -247,12 +271,15 @@ def _check(command: str, words: list[str]) -> int:
         "Exit status: 0 if so, 1 if a point differs.",
     )
     parser.add_argument("file", help="results file; it may still be being written")
+    parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
     arguments = parser.parse_args(words)
 
-    from dhmpi import replay, results, views
+    from dhmpi import architectures, replay, results, views
 
     found = results.read(arguments.file)
-    return views.repetition(found, replay.first_difference(found), Printer())
+    needed = found.metadata.maximises or arguments.problem is not None
+    problem = architectures.recall(found, arguments.problem) if needed else None
+    return views.repetition(found, replay.first_difference(found, problem), Printer())
 
 
 def _redo(command: str, words: list[str]) -> int:

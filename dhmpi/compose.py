@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dhmpi
-from dhmpi import environ, results, walltime
+from dhmpi import environ, results, walltime, whereabouts
 from dhmpi.campaign import Campaign
 from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, CampaignError, InputError, OptionError, StorageError, reason
 from dhmpi.evaluation import METHODS
@@ -21,6 +21,7 @@ from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.program import check_placeholders, is_program
 from dhmpi.evaluator.ranks import join
 from dhmpi.failures import Failures
+from dhmpi.loader import check_problem
 from dhmpi.mpi import job
 from dhmpi.options import as_flag, choice
 from dhmpi.printing import tell
@@ -172,6 +173,8 @@ class SearchRank:
             with stop:
                 search = make_search(options)
                 self.check(search, evaluator)
+                with stop.interruptible():
+                    check_problem(search.problem)
                 earlier = self.earlier(search)
                 evaluator.seed, evaluator.maximises = search.seed, search.maximises
                 with stop.interruptible():
@@ -212,7 +215,10 @@ class SearchRank:
         if not self._options.resume:
             return None
         earlier = results.read(self._options.output)
-        earlier.metadata.resumed(self._metadata(search))
+        now = self._metadata(search)
+        earlier.metadata.resumed(now)
+        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+            log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
             raise OptionError(f"{self._label('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
@@ -250,6 +256,7 @@ class SearchRank:
             version=dhmpi.__version__,
             command=sys.argv,
             maximises=search.maximises,
+            source=whereabouts.record(target, search.problem),
         )
 
     def _campaign(

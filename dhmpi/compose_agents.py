@@ -25,6 +25,7 @@ from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.failures import Failures
+from dhmpi.loader import check_problem
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.options import as_flag, choice
@@ -87,6 +88,7 @@ def run(
     setup = make_setup(run_target, options, isolation, label)
     if launch.rank == 0 and layout.size == 1:
         opener.check_file()  # with several ranks, the others wait to be told
+        check_problem(search.problem)
     place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
     if place.rank > 0:
         place.work(lambda: _make_agent(search, layout, place))
@@ -136,6 +138,9 @@ class _Rank0:
         try:
             with stop:
                 self._opener.check_file()
+                if self._layout.size > 1:
+                    with stop.interruptible():
+                        check_problem(self._search.problem)
                 earlier = self._opener.earlier(self._search)
                 state = self._state(earlier)
                 with stop.interruptible():

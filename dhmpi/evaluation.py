@@ -18,6 +18,17 @@ def turned(value: float | None, maximises: bool) -> float | None:
     return -value if maximises and value is not None else value
 
 
+def seed_of(campaign_seed: int, id: int) -> int:
+    """Return an evaluation's own seed, from 0 to 2**32 - 1: the same one whenever the campaign is repeated.
+
+    Args:
+        campaign_seed: Seed of the campaign.
+        id: Number of the evaluation.
+    """
+    # A cheap hash: neighbouring ids get unlike seeds.
+    return (campaign_seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
+
+
 class State(StrEnum):
     """Where an evaluation stands; a failure is a state, never a magic number."""
 

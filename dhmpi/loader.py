@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from dhmpi.errors import LoadError, did_you_mean
+from dhmpi.errors import InputError, LoadError, did_you_mean
 
 # What only errors need is imported where they are made: interpreters that run user code start often, and with this.
 
@@ -50,6 +50,25 @@ def load_problem(target: object) -> Any:
 
 def _space(problem: object, label: str) -> object:
     return guarded(lambda: getattr(problem, "space", None), f"the space of {label} must be readable")
+
+
+def check_problem(problem: Any) -> None:
+    """Let a problem find out whether what its evaluations need is there, if it has a method `check`.
+
+    Args:
+        problem: Its `check` raises what is wrong; an InputError is passed on as it is.
+
+    Raises:
+        InputError: Something is wrong, or the check itself.
+    """
+
+    def passes() -> bool:
+        check = getattr(problem, "check", None)
+        return not callable(check) or check() is not False
+
+    constraint = "the check of the problem must pass"
+    if not guarded(passes, constraint, passing=(InputError,)):
+        raise LoadError(f"{constraint}, got False; let it raise what is wrong")
 
 
 def load_run(target: object) -> Callable[..., Any]:
@@ -104,6 +123,21 @@ def load(target: str, default: str) -> object:
     Raises:
         LoadError: If it is not found, or its module fails.
     """
+    module, attribute = locate(target, default)
+    location = target.rpartition(":")[0] or target
+    return _attribute(module, location if location.endswith(".py") else module.__name__, attribute)
+
+
+def locate(target: str, default: str) -> tuple[ModuleType, str]:
+    """Return the module that a text leads to, and the attribute of it that is meant.
+
+    Args:
+        target: See `load`.
+        default: Attribute if the target names none; then the module has it.
+
+    Raises:
+        LoadError: If there is no such module, or it fails.
+    """
     make_importable(os.getcwd())
     location, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
     if location.endswith(".py"):
@@ -116,7 +150,7 @@ def load(target: str, default: str) -> object:
     if not attribute and not hasattr(module, default):
         reason = f"{label!r} must hold {default!r} if no attribute is named, got none"
         raise LoadError(f"{reason}; {did_you_mean(default, _public(module))}")
-    return _attribute(module, label, attribute or default)
+    return module, attribute or default
 
 
 # --- modules

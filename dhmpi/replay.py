@@ -23,16 +23,17 @@ class Difference(NamedTuple):
     point: Point | None
 
 
-def first_difference(results: Results) -> Difference | None:
+def first_difference(results: Results, problem: Any = None) -> Difference | None:
     """Ask the search of a campaign again, with the results that it knew at the time; None if it proposes the same.
 
     Args:
         results: What the file says.
+        problem: The problem of a search for architectures; that of hyperparameters is in the file.
 
     Raises:
         InputError: The campaign cannot be repeated from its file.
     """
-    search = _search_of(results)
+    search = _search_of(results, problem)
     told = sorted((each for each in results.evaluations if each.order >= 0), key=lambda each: each.order)
     num_told = 0
     for evaluation in results.evaluations:
@@ -45,7 +46,7 @@ def first_difference(results: Results) -> Difference | None:
     return None
 
 
-def _search_of(results: Results) -> Search:
+def _search_of(results: Results, problem: Any) -> Search:
     """Return the search as it was before it was asked for anything."""
     metadata, kind = results.metadata, find(results.metadata.search)
     if metadata.redone:
@@ -57,7 +58,8 @@ def _search_of(results: Results) -> Search:
         raise ResultsError(f"a search without agents must have written the file to be repeated, got {metadata.search}")
     names = {field.name for field in dataclasses.fields(kind.Options)}
     options = {name: value for name, value in metadata.options.items() if name in names}
-    search = kind(_problem_of(results), seed=metadata.seed, **options)
+    search = kind(_problem_of(results) if problem is None else problem, seed=metadata.seed, **options)
+    metadata.require_space(search.space.specs())
     if search.learns and any(not each.origin.model for each in results.evaluations):
         raise ResultsError(
             f"the file must say how its points were chosen, got one of dhmpi {metadata.version} that does not; "

@@ -77,7 +77,7 @@ def _beside(target: str, attribute: str) -> str | None:
     if location.endswith(".py"):
         path: Path | None = Path(location).expanduser()
     elif _is_dotted(location):
-        location, path = _find_source(location)
+        location, path = find_source(location)
     else:
         path = None
     return f"{location}:{attribute}" if path is None or _binds(path, attribute) else None
@@ -87,7 +87,7 @@ def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _find_source(name: str) -> tuple[str, Path | None]:
+def find_source(name: str) -> tuple[str, Path | None]:
     """Return the deepest module of a dotted name, and its source file; none of them is imported."""
     make_importable(os.getcwd())
     first, *rest = name.split(".")

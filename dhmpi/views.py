@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 LONGEST = 200
 
 
-def show(results: Results, stream: Stream, path: str = "results.h5", is_written: bool | None = None) -> None:
+def show(
+    results: Results, stream: Stream, path: str = "results.h5", is_written: bool | None = None, where: str = ""
+) -> None:
     """Print what ran, how it went, what went wrong, and the best point.
 
     Args:
@@ -29,6 +31,7 @@ def show(results: Results, stream: Stream, path: str = "results.h5", is_written:
         stream: Where it is printed.
         path: How the file is called.
         is_written: Whether somebody is writing it; None if that is not known.
+        where: Where the problem is.
     """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
@@ -42,6 +45,8 @@ def show(results: Results, stream: Stream, path: str = "results.h5", is_written:
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
         "state": _state(results, is_written),
     }
+    if where:
+        rows["its file"] = where
     if surrogate := _surrogate(metadata.statistics):
         rows["surrogate"] = surrogate
     if models := _models(results):

@@ -12,7 +12,7 @@ from dhmpi import compose, results
 from dhmpi.benchmark import HpProblem
 from dhmpi.compose import run_search
 from dhmpi.environ import END_SIGNALS
-from dhmpi.errors import CampaignError, LoadError, OptionError, ResultsError
+from dhmpi.errors import CampaignError, DataError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator import SerialEvaluator
 from dhmpi.evaluator.executor import InlineExecutor, Setup
@@ -203,6 +203,41 @@ def test_a_campaign_in_which_all_has_failed_can_be_redone():
 
 def test_a_run_function_that_cannot_be_loaded_leaves_no_file():
     assert "no_such" in refused(LoadError, search(run="math.no_such").main)
+    assert list(Path().iterdir()) == []
+
+
+def test_a_problem_is_asked_before_anything_starts():
+    evaluator, asked = Watched(), []
+
+    class Lacking(HpProblem):
+        def check(self):
+            asked.append(self)
+            raise DataError("the data must be there, got none")
+
+    made = Lacking()
+    made.add_dim("x", (0, 99))
+    target = RandomSearch(made, objective, evaluator, quiet=True)
+    assert refused(DataError, target.main) == "the data must be there, got none"
+    assert asked == [made]
+    assert evaluator.calls == ["shutdown"]
+    assert list(Path().iterdir()) == []
+
+
+def test_missing_data_are_found_without_tensorflow():
+    code = """if True:
+        import sys
+        from dhmpi.cli import main
+        status = main(["nas-random", "--problem", "dhmpi.benchmark.nas.mnist1D.problem.Problem", "--quiet"])
+        assert "tensorflow" not in sys.modules
+        sys.exit(status)
+    """
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith(
+        f"dhmpi nas-random: error: mnist.npz must be in {Path('data').resolve()}, got none; get it from "
+    )
     assert list(Path().iterdir()) == []
 
 

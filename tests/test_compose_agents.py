@@ -7,7 +7,7 @@ import pytest
 from contracts.nas import problem
 
 from dhmpi import results
-from dhmpi.errors import CampaignError, LoadError, OptionError, ResultsError
+from dhmpi.errors import CampaignError, DataError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.factory import create
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
@@ -99,6 +99,20 @@ def test_what_is_redone_is_evaluated_again_with_its_points():
     assert after.metadata.complete
     assert {each.state for each in after.evaluations} == {State.DONE}
     assert [each.point for each in after.evaluations] == [each.point for each in before.evaluations]
+
+
+def test_a_problem_is_asked_once_before_anything_starts():
+    target, asked = problem(num_options=(9, 9, 9)), []
+
+    def lacking():
+        asked.append(list(Path().iterdir()))
+        raise DataError("the data must be there, got none")
+
+    target.check = lacking
+    with pytest.raises(DataError, match="the data must be there"):
+        search(target=target).main()
+    assert asked == [[]]
+    assert list(Path().iterdir()) == []
 
 
 def test_episodes_alone_may_be_limited():

@@ -17,6 +17,7 @@ LAYERS = (
     ("dhmpi.compose_agents",),
     ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.jobs"),
     ("dhmpi.replay", "dhmpi.details"),
+    ("dhmpi.whereabouts",),
     ("dhmpi.campaign", "dhmpi.agents"),
     ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),

@@ -7,13 +7,14 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
 from dhmpi.benchmark import HpProblem, Problem
 from dhmpi.benchmark.hps import rosen2
-from dhmpi.errors import InputError, LoadError
-from dhmpi.loader import load, load_problem, load_run, run_name
+from dhmpi.errors import DataError, InputError, LoadError
+from dhmpi.loader import check_problem, load, load_problem, load_run, run_name
 
 PROBLEM = """
 from dhmpi.benchmark import HpProblem
@@ -513,3 +514,42 @@ def test_a_package_whose_name_is_taken_is_refused(work):
 def test_relative_imports_without_a_package_are_refused(work):
     work("bare/prob.py", "from .helper import VALUE\n")
     assert "no known parent package" in message(load_run, "bare/prob.py")
+
+
+# --- what a problem says before a campaign
+
+
+def test_a_problem_may_have_nothing_to_check():
+    check_problem(HpProblem())
+    check_problem(Problem())
+    check_problem(types.SimpleNamespace(space={"x": (0, 1)}))
+    check_problem(types.SimpleNamespace(check="a name for something else"))
+    for value in (None, True, 0, []):
+        check_problem(types.SimpleNamespace(check=lambda value=value: value))
+
+
+def test_what_a_check_says_is_passed_on(work):
+    def lacking():
+        raise DataError("the data must be there, got none")
+
+    with pytest.raises(DataError, match=r"^the data must be there, got none$"):
+        check_problem(types.SimpleNamespace(check=lacking))
+    with pytest.raises(LoadError, match="the check of the problem must pass, got False; let it raise what is wrong"):
+        check_problem(types.SimpleNamespace(check=lambda: False))
+
+
+@pytest.mark.parametrize(
+    ("statement", "got"),
+    [
+        ("open('none.csv')", "FileNotFoundError: "),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("sys.exit('bye')", "SystemExit: bye"),
+        ("assert False", "AssertionError"),
+    ],
+)
+def test_a_check_that_fails_has_a_traceback(work, statement, got):
+    work("failing.py", f"{PROBLEM}import sys\ndef check():\n    {statement}\nProblem.check = check\n")
+    with pytest.raises(LoadError, match=f"the check of the problem must pass, got {got}") as error:
+        check_problem(load_problem("failing.py"))
+    assert statement in error.value.details
+    assert "loader.py" not in error.value.details

@@ -1,10 +1,12 @@
 """Problems: named dimensions, and for hyperparameters a starting point."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pprint import pformat
-from typing import Any
+from typing import Any, Self
 
+from dhmpi.benchmark.datasets.files import check_data
 from dhmpi.benchmark.nas_keys import check_entry
 from dhmpi.benchmark.space import Categorical, Dimension, Space, Value, dimension
 from dhmpi.errors import ProblemError
@@ -54,6 +56,25 @@ class Problem:
     def space(self) -> dict[str, Any]:
         """Copy of the spaces by name, in the order in which they were added."""
         return dict(self._space)
+
+    def with_dim(self, p_name: str, p_space: Any) -> Self:
+        """Return a copy with another space for a dimension that there is."""
+        changed = copy.copy(self)
+        changed._space = {**self._space, p_name: p_space}
+        return changed
+
+    def check(self) -> None:
+        """Find out whether what evaluations need is there; called once, before a campaign begins.
+
+        This looks for the files of the data set that `load_data` names. Override it for what else is needed, and raise
+        what is wrong: an InputError such as DataError is shown as one sentence, anything else with its traceback.
+
+        Raises:
+            DataError: Files are missing or broken.
+        """
+        entry = self._space.get("load_data")
+        if isinstance(entry, Mapping):
+            check_data(entry)
 
     def __repr__(self) -> str:
         return "Problem\n" + _pretty(self.space)

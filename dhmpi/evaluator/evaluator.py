@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, Point, State, Worker, turned
+from dhmpi.evaluation import Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
 from dhmpi.evaluator.requests import Requests
@@ -99,9 +99,8 @@ class Evaluator(ABC):
             return running
         self._pending[id] = running
         self._submitted_at[id] = time.monotonic()
-        # A cheap hash: neighbouring ids get very different seeds, and the same ones whenever the campaign is repeated.
-        seed = (self.seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
-        worker = self._submit(Task(id, point if config is None else config, seed))
+        task = Task(id, point if config is None else config, seed_of(self.seed, id))
+        worker = self._submit(task)
         if worker is None:
             return running
         begun = running.submitted

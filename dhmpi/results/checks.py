@@ -75,9 +75,20 @@ _RUN: Mapping[str, Callable[[Any], bool]] = {
     "layout": _is_text,
     "why": _is_text,
 }
+
+
+def _is_source(value: Any) -> bool:
+    if not isinstance(value, dict) or not value:
+        return value == {}
+    files = value.get("files")
+    are_pairs = bool(files) and _is_list_of(files, lambda pair: _is_list_of(pair, _is_text) and len(pair) == 2)
+    return are_pairs and _is_text(value.get("module")) and _is_text(value.get("attribute"))
+
+
 # By name, or else by type.
 _IS: Mapping[str, Callable[[Any], bool]] = {
     "space": lambda value: isinstance(value, dict) and all(map(_is_spec, value.values())),
+    "source": _is_source,
     "command": lambda value: _is_list_of(value, _is_text),
     "runs": lambda value: _is_list_of(value, _is_run),
     "created": is_time,

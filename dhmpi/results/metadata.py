@@ -28,6 +28,8 @@ class Metadata:
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
         redone: How many results were taken back, for their points to be evaluated again.
+        source: Where the problem is: `module`, its name, or nothing for a file; `attribute`; `files`, path and SHA-256
+            of each, the problem's own first. Empty if it was given as an object.
     """
 
     search: str
@@ -43,6 +45,7 @@ class Metadata:
     maximises: bool = False
     complete: bool = False
     redone: int = 0
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
@@ -74,15 +77,36 @@ class Metadata:
         """Return the stored metadata as the next run continues them.
 
         Args:
-            now: Metadata of the run that resumes; its options, version and command take the place of the stored ones.
+            now: Metadata of the run that resumes; its options, version and command take the place of the stored ones,
+                and so does where its problem is, if that can be said.
 
         Raises:
             ResultsError: The search or the space is another one.
         """
         if now.search != self.search:
             raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
-        _require_same_space(self.dimensions, now.dimensions)
-        return replace(self, options=now.options, version=now.version, command=now.command, complete=False)
+        self.require_space(now.space)
+        problem, source = (now.problem, now.source) if now.source else (self.problem, self.source)
+        return replace(
+            self,
+            options=now.options,
+            version=now.version,
+            command=now.command,
+            complete=False,
+            problem=problem,
+            source=source,
+        )
+
+    def require_space(self, space: Mapping[str, Any]) -> None:
+        """Check that a space is the one of the file.
+
+        Args:
+            space: Documented form of every dimension, by name.
+
+        Raises:
+            ResultsError: It is another one.
+        """
+        _require_same_space(self.dimensions, dimensions(space))
 
 
 def _require_same_space(stored: Sequence[Dimension], now: Sequence[Dimension]) -> None:

@@ -27,12 +27,14 @@ class Results:
         evaluations: All evaluations in order of id; RUNNING ones were submitted and have not ended.
         dropped: Sentences about what a torn or damaged journal lost, or a checksum that is gone; empty if nothing.
         policy: What agents have learned; empty for a search without any.
+        path: The results file, if they were read from one.
     """
 
     metadata: Metadata
     evaluations: list[Evaluation]
     dropped: str = ""
     policy: PolicyLog = field(default_factory=PolicyLog)
+    path: Path | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         best, name = self.best, "reward" if self.metadata.maximises else "objective"
@@ -67,7 +69,7 @@ def read(path: PathLike) -> Results:
         ResultsError: It is missing, damaged, or no results file.
     """
     found = recover(resolve(path))
-    return Results(found.metadata, found.table.evaluations(), found.dropped, found.policy)
+    return Results(found.metadata, found.table.evaluations(), found.dropped, found.policy, Path(path).absolute())
 
 
 def resolve(path: PathLike) -> Path:

@@ -68,6 +68,13 @@ ATTRIBUTES = (
     Column("generation", "int64", "", "number of this snapshot; a journal of the same number continues it"),
     Column("search", "string", "", "name of the search"),
     Column("problem", "string", "", "name of the problem"),
+    Column(
+        "source",
+        "json",
+        "",
+        "where the problem is: module, attribute, and files, each with its SHA-256; empty for an object",
+        optional=True,
+    ),
     Column("space", "json", "", "specification of every dimension, by name, in order"),
     Column("options", "json", "", "options of the latest run"),
     Column("seed", "int64", "", "seed of the campaign"),

@@ -42,6 +42,7 @@ class Search(ABC):
         InputError: The problem or an option cannot be used.
 
     Attributes:
+        problem: The problem itself.
         is_waiting: Whether the latest call got fewer points than it wanted because a model is not ready.
     """
 
@@ -83,7 +84,8 @@ class Search(ABC):
             evaluator = choice(METHODS)(label("evaluator"), evaluator)
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
         self.options, self.own_options = options, own_options
-        loaded, named = load_problem(problem), repr(problem) if isinstance(problem, str) else "given"
+        self.problem = loaded = load_problem(problem)
+        named = repr(problem) if isinstance(problem, str) else "given"
         constraint = f"the problem {named} must tell its space and starting point"
         self.space, start = guarded(lambda: self._read_problem(loaded), constraint, passing=(InputError,))
         size = self.space.size

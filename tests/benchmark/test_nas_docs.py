@@ -3,16 +3,32 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import dhmpi.benchmark.nas
+from dhmpi.errors import DataError
+from dhmpi.loader import check_problem
 
 TEXT = (Path(__file__).parents[2] / "docs" / "nas-benchmarks.md").read_text()
 
 
 def test_its_python_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(block, {})
+
+
+def test_a_problem_looks_for_its_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [block] = [text for text in re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE) if "check" in text]
+    names = {}
+    exec(block, names)
+    problem = names["ProblemWithFiles"]()
+    with pytest.raises(DataError, match=r"measurements\.csv must be in the current directory"):
+        check_problem(problem)
+    (tmp_path / "measurements.csv").touch()
+    check_problem(problem)
 
 
 def test_every_benchmark_is_in_it():

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
+from dhmpi.benchmark import Problem
+from dhmpi.benchmark.nas.cifar10 import problem as cifar10_problem
 from dhmpi.benchmark.nas.cifar10.load_data import load_data as load_cifar10
+from dhmpi.benchmark.nas.digitsNas import problem as digits_problem
 from dhmpi.benchmark.nas.digitsNas.load_data import load_data as load_digits
+from dhmpi.benchmark.nas.mnist1D import problem as mnist1d_problem
 from dhmpi.benchmark.nas.mnist1D.load_data import load_data as load_mnist1d
+from dhmpi.benchmark.nas.mnist2D import problem as mnist2d_problem
 from dhmpi.benchmark.nas.mnist2D.load_data import load_data as load_mnist2d
+from dhmpi.benchmark.nas.mnistNas import problem as mnist_nas_problem
 from dhmpi.benchmark.nas.mnistNas.load_data import load_data as load_mnist_nas
 from dhmpi.errors import DataError, InputError, ProblemError
 
@@ -85,6 +91,21 @@ def message(load, directory):
     assert isinstance(error.value, InputError)
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def message_before(problem, directory):
+    """Return what a problem says before a campaign begins, which must be what loading says."""
+    load = LOADERS[problem][0]
+    with pytest.raises(DataError) as error:
+        problem_with(load, data_dir=str(directory)).check()
+    assert str(error.value) == message(load, directory)
+    return str(error.value)
+
+
+def problem_with(load, **kwargs):
+    problem = Problem()
+    problem.add_dim("load_data", {"func": load, "kwargs": kwargs})
+    return problem
 
 
 # --- files
@@ -253,6 +274,63 @@ def test_broken_archives_of_cifar10(tmp_path):
     assert message(load_cifar10, tmp_path).startswith(start)
     path.write_bytes(b"")
     assert message(load_cifar10, tmp_path).startswith(start)
+
+
+# --- before a campaign begins
+
+
+def test_missing_files_are_found_before(tmp_path, mnist, monkeypatch):
+    for name in ("mnist1D", "mnist2D"):
+        assert "mnist.npz must be in" in message_before(name, tmp_path)
+    assert "cifar-10-python.tar.gz must be in" in message_before("cifar10", tmp_path)
+    write_originals(tmp_path, mnist)
+    (tmp_path / ORIGINALS[1]).unlink()
+    assert f"{ORIGINALS[1]} must be in" in message_before("mnist1D", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for module in (cifar10_problem, mnist1d_problem, mnist2d_problem, mnist_nas_problem):
+        with pytest.raises(DataError, match=f"must be in {tmp_path}/data, got none"):
+            module.Problem.check()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+def test_files_of_something_else_are_found_before(tmp_path, mnist, content):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(content)
+    assert "cifar-10-python.tar.gz must be the file from" in message_before("cifar10", tmp_path)
+    write_originals(tmp_path, mnist)
+    for name in reversed(ORIGINALS):
+        (tmp_path / name).write_bytes(content)
+        assert f"{name} must be the file from" in message_before("mnist1D", tmp_path)
+    (tmp_path / "mnist.npz").write_bytes(content)
+    assert "mnist.npz must be the file from" in message_before("mnist1D", tmp_path)
+
+
+def test_an_archive_without_all_arrays_is_found_before(tmp_path, mnist):
+    np.savez(tmp_path / "mnist.npz", x_train=mnist[0])
+    with pytest.raises(DataError, match=r"mnist.npz must be the file from .*, got ValueError: .*y_train"):
+        problem_with(load_mnist1d, data_dir=str(tmp_path)).check()
+
+
+@pytest.mark.parametrize("write", [write_npz, write_originals])
+def test_files_that_are_there_pass(tmp_path, mnist, write):
+    write(tmp_path, mnist)
+    write_cifar10(tmp_path, [images_of(20, (32, 32, 3))] * 6)
+    for load in (load_mnist1d, "dhmpi.benchmark.nas.mnist2D.load_data:load_data", load_cifar10):
+        problem_with(load, data_dir=str(tmp_path), test=True).check()
+
+
+def test_what_needs_no_files_passes(tmp_path):
+    for load in (load_mnist1d, "dhmpi.benchmark.nas.cifar10.load_data.load_data"):
+        problem_with(load, data_dir=str(tmp_path), synthetic=True).check()
+    problem_with(load_digits).check()
+    problem_with(lambda: None).check()
+    Problem().check()
+    digits_problem.Problem.check()
+
+
+def test_functions_of_others_are_not_imported_for_this(tmp_path, monkeypatch):
+    (tmp_path / "heavy_data.py").write_text("raise AssertionError")
+    monkeypatch.syspath_prepend(tmp_path)
+    problem_with("heavy_data:load_data").check()
 
 
 # --- synthetic images

@@ -5,6 +5,7 @@ Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html
 
 import pickle
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from dhmpi.benchmark.datasets import images
 from dhmpi.benchmark.datasets.files import data_directory, missing, reading
-from dhmpi.benchmark.datasets.images import Images, check
+from dhmpi.benchmark.datasets.images import Images
 
 ARCHIVE = "cifar-10-python.tar.gz"
 SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -31,13 +32,35 @@ def read(data_dir: str | None = None) -> Images:
     Raises:
         DataError: If the archive is missing or broken.
     """
-    path = data_directory(data_dir) / ARCHIVE
-    if not path.is_file():
-        raise missing(ARCHIVE, path.parent, SOURCE)
+    path = _find(data_dir)
     with reading(path, SOURCE), tarfile.open(path) as archive:
         batches = [_read_batch(archive, name) for name in (*TRAIN, TEST)]
     train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
     return Images(train_images, train_labels, *batches[-1])
+
+
+def check(synthetic: bool = False, data_dir: str | None = None, **others: object) -> None:
+    """Find out whether the archive is there and begins as it should, without reading all of it.
+
+    Args:
+        synthetic: Whether no file is needed.
+        data_dir: See `read`.
+        **others: What else a function that loads data is given.
+
+    Raises:
+        DataError: If the archive is missing or broken.
+    """
+    if not synthetic:
+        path = _find(data_dir)
+        with reading(path, SOURCE), tarfile.open(path) as archive:
+            archive.next()
+
+
+def _find(data_dir: str | None) -> Path:
+    path = data_directory(data_dir) / ARCHIVE
+    if not path.is_file():
+        raise missing(ARCHIVE, path.parent, SOURCE)
+    return path
 
 
 def _read_batch(archive: tarfile.TarFile, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
@@ -47,7 +70,7 @@ def _read_batch(archive: tarfile.TarFile, name: str) -> tuple[npt.NDArray[np.uin
     batch = _ArrayUnpickler(file, encoding="bytes").load()
     pixels = np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     labels = np.asarray(batch[b"labels"])
-    check(pixels, labels, SHAPE)
+    images.check(pixels, labels, SHAPE)
     return pixels, labels
 
 

@@ -1,19 +1,56 @@
 """Files of data sets: their places, and sentences about missing or broken ones."""
 
+import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dhmpi.errors import DataError
 
 VARIABLE = "DHMPI_DATA"
 DEFAULT = "data"
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def data_directory(path: str | None = None) -> Path:
     """Return where data sets are: the path if given, or $DHMPI_DATA, or else `data` in the current directory."""
     return Path(path or os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute()
+
+
+def needs_files(check: Callable[..., None]) -> Callable[[F], F]:
+    """Return a decorator for a function that loads data: what finds out whether their files are there.
+
+    Args:
+        check: Takes the same arguments, and raises a DataError.
+    """
+
+    def decorate(load: F) -> F:
+        load.check = check  # type: ignore[attr-defined]  # functions take attributes
+        return load
+
+    return decorate
+
+
+def check_data(entry: Mapping[str, Any]) -> None:
+    """Find out whether the files that a function will load are there, if it can say so by its attribute `check`.
+
+    Args:
+        entry: `func`, the function or its name, and perhaps `kwargs`. Modules of others than dhmpi are not imported for
+            this, since they may bring TensorFlow along.
+
+    Raises:
+        DataError: Files are missing or broken.
+    """
+    load = entry["func"]
+    if isinstance(load, str) and load.startswith("dhmpi."):
+        module, _, name = load.rpartition(":") if ":" in load else load.rpartition(".")
+        load = getattr(importlib.import_module(module), name, None)
+    check = getattr(load, "check", None)
+    if callable(check):
+        check(**(entry.get("kwargs") or {}))
 
 
 def missing(what: str, directory: Path, source: str) -> DataError:

@@ -1,12 +1,14 @@
 """Data of cifar10."""
 
 from dhmpi.benchmark.datasets import cifar10
+from dhmpi.benchmark.datasets.files import needs_files
 from dhmpi.benchmark.datasets.images import split
 from dhmpi.benchmark.nas.classification import Part
 
 VALID_SHARE = 1 / 10  # 5,000 of 50,000
 
 
+@needs_files(cifar10.check)
 def load_data(
     prop: float = 1.0, seed: int = 2018, synthetic: bool = False, data_dir: str | None = None, test: bool = False
 ) -> tuple[Part, ...]:

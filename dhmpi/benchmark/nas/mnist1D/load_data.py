@@ -1,12 +1,14 @@
 """Data of mnist1D."""
 
 from dhmpi.benchmark.datasets import mnist
+from dhmpi.benchmark.datasets.files import needs_files
 from dhmpi.benchmark.datasets.images import split
 from dhmpi.benchmark.nas.classification import Part, flattened
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 
 
+@needs_files(mnist.check)
 def load_data(
     prop: float = 0.1, seed: int = 2018, synthetic: bool = False, data_dir: str | None = None, test: bool = False
 ) -> tuple[Part, ...]:

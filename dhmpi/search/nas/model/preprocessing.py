@@ -8,6 +8,8 @@ import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from dhmpi.search.nas.model.affine import Affine, affine, check_precision
+
 Array = npt.NDArray[Any]
 Transformer = Any  # has fit, transform and inverse_transform, as those of scikit-learn
 
@@ -49,3 +51,35 @@ class Scaling:
     def original(self, predictions: Array) -> Array:
         """Return predictions in the units of the targets before scaling."""
         return predictions if self._targets is None else np.asarray(self._targets.inverse_transform(predictions))
+
+    def affine_inputs(self, inputs: Sequence[Array]) -> list[Affine | None]:
+        """Return what is done to the columns of each input; None where nothing is.
+
+        Args:
+            inputs: All the raw data there are.
+
+        Raises:
+            ProblemError: Something else is done than to multiply each column and add to it, or models cannot calculate
+                with raw data.
+        """
+        names = ["X"] if len(inputs) == 1 else [f"X[{number}]" for number in range(len(inputs))]
+        found: list[Affine | None] = []
+        for scaler, rows, name in zip(self._inputs, inputs, names, strict=True):
+            if scaler is not None:
+                check_precision(rows, name)
+            found.append(None if scaler is None else affine(scaler.transform, rows, name))
+        return found
+
+    def affine_original(self, targets: Array) -> Affine | None:
+        """Return what `original` does to the columns of predictions; None if nothing.
+
+        Args:
+            targets: All the targets there are, before scaling.
+
+        Raises:
+            ProblemError: As for inputs.
+        """
+        if self._targets is None:
+            return None
+        check_precision(targets, "y")
+        return affine(self._targets.inverse_transform, self.targets(targets), "y")

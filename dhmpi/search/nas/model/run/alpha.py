@@ -15,7 +15,7 @@ from dhmpi.search.nas.model.trainer.classification import ClassificationTrainer
 from dhmpi.search.nas.model.trainer.cost import flops, num_parameters
 from dhmpi.search.nas.model.trainer.data import Data, Source, data_of
 from dhmpi.search.nas.model.trainer.regression import RegressionTrainer
-from dhmpi.search.nas.model.trainer.session import session
+from dhmpi.search.nas.model.trainer.session import seed_process, session
 from dhmpi.search.nas.model.trainer.trainer import Hyperparameters, Record, Trainer, Training
 
 # Epochs that a history holds at most; of longer ones it holds every second, third, ... and the last.
@@ -97,12 +97,25 @@ def run(config: Mapping[str, Any], context: Context | None = None) -> dict[str, 
         }
 
 
-def train(config: Mapping[str, Any], context: Context) -> Trained:
+def load_raw(config: Mapping[str, Any]) -> Data:
+    """Load and preprocess, and keep what was loaded, too.
+
+    Args:
+        config: See `run`.
+
+    Raises:
+        ProblemError: See `run`.
+    """
+    return Data(_source(config), keeps_raw=True)
+
+
+def train(config: Mapping[str, Any], context: Context, data: Data | None = None) -> Trained:
     """Load, preprocess, build and train; to be called in a `session`.
 
     Args:
         config: See `run`.
         context: The evaluation's context.
+        data: The data, if they have been loaded.
 
     Raises:
         ProblemError: See `run`.
@@ -110,7 +123,8 @@ def train(config: Mapping[str, Any], context: Context) -> Trained:
     """
     regression = _entry(config, "regression")
     settings = Hyperparameters.of(_entry(config, "hyperparameters"))
-    data = data_of(_source(config))
+    data = data_of(_source(config)) if data is None else data
+    seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
     create = _entry(config, "create_structure")
     structure = _function(create, "create_structure")(data.input_shape, data.output_shape, **_kwargs(create))
     arch_seq = _entry(config, "arch_seq")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.errors import ProblemError
+from dhmpi.search.nas.model.affine import Affine
 from dhmpi.search.nas.model.preprocessing import Scaling, Transformer
 
 Array = npt.NDArray[Any]
@@ -24,11 +25,13 @@ class Part(NamedTuple):
         inputs: The scaled inputs, one array or several, float32, shapes (num, ...).
         targets: What is to be predicted, scaled, or the labels, one-hot; float32, shape (num, dim).
         original: The targets before scaling, float64, shape (num, dim).
+        raw: The inputs before scaling; none unless the data keep them.
     """
 
     inputs: list[Array]
     targets: Array
     original: Array
+    raw: list[Array]
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,26 @@ class Source:
     regression: bool
 
 
+class AffineScaling(NamedTuple):
+    """What is done to the columns of each input, and to those of predictions; None where nothing is."""
+
+    inputs: list[Affine | None]
+    original: Affine | None
+
+
 class Data:
     """A data set that is ready for training.
 
     Args:
         source: Where it comes from.
+        keeps_raw: Whether parts keep their inputs as they were loaded, too.
 
     Raises:
         ProblemError: If what is loaded cannot be trained on.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, keeps_raw: bool = False) -> None:
+        self._keeps_raw = keeps_raw
         pairs = _pairs(source.load(**source.kwargs))
         self._is_list = isinstance(pairs[0][0], list | tuple)
         self._regression = source.regression
@@ -87,6 +99,17 @@ class Data:
         """The part for a final test, which no training and no reward looks at; None if there is none."""
         return None if self._test is None else self._part("test", self._test)
 
+    def affine(self) -> AffineScaling:
+        """Return what the scaling does as arithmetic; only of data that keep raw inputs.
+
+        Raises:
+            ProblemError: Something else is done than to multiply each column and add to it.
+        """
+        parts = [self.train, self.valid] if self.test is None else [self.train, self.valid, self.test]
+        inputs = [np.concatenate(arrays) for arrays in zip(*(part.raw for part in parts), strict=True)]
+        targets = np.concatenate([part.original for part in parts])
+        return AffineScaling(self._scaling.affine_inputs(inputs), self._scaling.affine_original(targets))
+
     def original(self, predictions: Array) -> Array:
         """Return predictions in the units of the targets before scaling, float64."""
         return self._scaling.original(predictions.astype(np.float64))
@@ -101,7 +124,8 @@ class Data:
             got = original.shape[1:]
             raise ProblemError(f"{name}_y must have samples of the shape {self.output_shape} of train_y, got {got}")
         scaled = [np.ascontiguousarray(each, np.float32) for each in self._scaling.inputs(inputs)]
-        return Part(scaled, np.ascontiguousarray(self._scaling.targets(original), np.float32), original)
+        targets = np.ascontiguousarray(self._scaling.targets(original), np.float32)
+        return Part(scaled, targets, original, inputs if self._keeps_raw else [])
 
     def _arrays(self, name: str, pair: Any) -> tuple[list[Array], Array]:
         """Return inputs of at least two axes and targets of two."""

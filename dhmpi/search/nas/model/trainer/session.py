@@ -22,16 +22,25 @@ def session(seed: int) -> Iterator[None]:
     """Let one training at a time run in this process, seeded, and free what it leaves behind.
 
     Args:
-        seed: Seed for the generators of Python, numpy and TensorFlow; taken modulo 2**32.
+        seed: See `seed_process`.
     """
     with _one_at_a_time:
         prepare_process()
-        keras.utils.set_random_seed(seed % 2**32)
+        seed_process(seed)
         try:
             yield
         finally:
             keras.backend.clear_session()
             gc.collect()  # models are cycles, and large
+
+
+def seed_process(seed: int) -> None:
+    """Seed the generators of Python, numpy and TensorFlow.
+
+    Args:
+        seed: Taken modulo 2**32.
+    """
+    keras.utils.set_random_seed(seed % 2**32)
 
 
 @cache

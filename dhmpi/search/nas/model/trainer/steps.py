@@ -44,7 +44,7 @@ def compile_steps(
         for start in tf.range(0, tf.size(rows), batch_size):
             batch = rows[start : start + batch_size]
             with tf.GradientTape() as tape:
-                predicted = model(_as_called(model, [tf.gather(each, batch) for each in inputs]), training=True)
+                predicted = model(as_called(model, [tf.gather(each, batch) for each in inputs]), training=True)
                 value = tf.reduce_mean(loss(tf.gather(targets, batch), predicted)) + sum(model.losses)
             apply_gradients(optimizer, tape.gradient(value, variables), variables)
             losses = losses.write(losses.size(), value)
@@ -65,7 +65,7 @@ def compile_forward(model: Any, part: Part) -> Callable[[list[Array]], Array]:
     signature = [tf.TensorSpec([None, *each.shape[1:]], tf.float32) for each in part.inputs]
 
     def forward(inputs: Any) -> Any:
-        return model(_as_called(model, inputs), training=False)
+        return model(as_called(model, inputs), training=False)
 
     compiled = _compiled(forward, signature)
 
@@ -82,6 +82,6 @@ def _compiled(function: Callable[[Any], Any], signature: Any) -> Any:
     return tf.function(function, input_signature=[signature]).get_concrete_function()
 
 
-def _as_called(model: Any, inputs: list[Any]) -> Any:
+def as_called(model: Any, inputs: list[Any]) -> Any:
     """Return a model's inputs as it wants them: a list if it was made with one, else a single tensor."""
     return inputs if isinstance(model.input, list) else inputs[0]

@@ -164,6 +164,11 @@ class Trainer(ABC):
             **self._metrics(part.original, predictions),
         }
 
+    def metrics(self, targets: Array, predictions: Array) -> Record:
+        """Return the metrics of predictions, both in the units of the data."""
+        others = {name: measure(targets, predictions) for name, measure in self._others.items()}
+        return self._measure(targets, predictions) | others
+
     def _epochs(self, limit: float) -> Iterator[Record]:
         """Train epoch by epoch, and yield the record of each, as long as there is time for another one."""
         fastest = math.inf
@@ -209,6 +214,4 @@ class Trainer(ABC):
         }
 
     def _metrics(self, targets: Array, predictions: Array) -> Record:
-        original = self._data.original(predictions)
-        others = {name: measure(targets, original) for name, measure in self._others.items()}
-        return self._measure(targets, original) | others
+        return self.metrics(targets, self._data.original(predictions))
