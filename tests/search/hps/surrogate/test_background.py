@@ -24,7 +24,7 @@ def test_what_a_job_raises_is_in_its_future():
 
 
 def test_its_end_waits_for_the_running_job_and_cancels_the_others():
-    executor, begun, go = BackgroundThread(), threading.Change(), threading.Change()
+    executor, begun, go = BackgroundThread(), threading.Event(), threading.Event()
     running = executor.submit(lambda: begun.set() or go.wait(10))
     queued = executor.submit(lambda: 3)
     begun.wait(10)
@@ -36,7 +36,7 @@ def test_its_end_waits_for_the_running_job_and_cancels_the_others():
 
 
 def test_its_end_stops_a_job_at_its_next_checkpoint():
-    executor, begun = BackgroundThread(), threading.Change()
+    executor, begun = BackgroundThread(), threading.Event()
 
     def job():
         while True:
