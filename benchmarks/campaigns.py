@@ -22,7 +22,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from dhmpi import environ
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.evaluator import Evaluator
@@ -32,13 +31,14 @@ from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
 from dhmpi.search.nas.random import NasRandom
+from dhmpi.support import environment
 
 POLYNOME = "dhmpi.benchmark.hps.polynome2"
 TABLE = "dhmpi.benchmark.nas.table"
 NUM_EVALUATIONS = 12
 # One after the other, since the same signal counts once within a second.
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-IS_RANK_0 = environ.launch().rank == 0
+IS_RANK_0 = environment.launch().rank == 0
 
 
 class Campaign(NamedTuple):

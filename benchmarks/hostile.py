@@ -110,7 +110,7 @@ DEEDS = {
 HEAD = """\
 import ctypes, json, os, shutil, signal, subprocess, sys, time, traceback
 from dhmpi import errors
-from dhmpi.evaluator import runner
+from dhmpi.execution import runner
 
 def broken(*args, **kwargs):
     raise RuntimeError("replaced")

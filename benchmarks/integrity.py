@@ -23,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dhmpi import cli, compose, compose_agents, results, views  # noqa: F401  # loaded before the processes are made
+from dhmpi import cli, results
+from dhmpi.analysis import terminal  # loaded before the processes are made
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, ResultsStore, ownership, snapshot, store  # noqa: F401  # likewise
@@ -166,7 +167,7 @@ def told(path: Path) -> tuple[str, str]:
     """Return everything that a results file says, and what is noted about it."""
     found = results.read(path)
     stream = io.StringIO()
-    views.show(found, stream)
+    terminal.show(found, stream)
     results.export_csv(found, stream)
     results.export_json(found, stream)
     state = {name: array.tolist() for name, array in found.policy.state.items()}

@@ -15,11 +15,11 @@ import numpy as np
 from functions import Function
 from virtual_time import Asked, Clock, VirtualExecutor
 
-from dhmpi.benchmark.space import Categorical, Integer
 from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.ga import GA
 from dhmpi.search.hps.random import RandomSearch
+from dhmpi.space.space import Categorical, Integer
 
 
 class Peer(ABC):

@@ -25,9 +25,9 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from dhmpi import results
-from dhmpi.benchmark.space import Categorical, Integer
-from dhmpi.loader import load_problem, load_run
 from dhmpi.search.hps.ambs import LEARNERS
+from dhmpi.space.space import Categorical, Integer
+from dhmpi.support.loader import load_problem, load_run
 
 DIGITS = "dhmpi.benchmark.hps.digits"
 PROBLEM, RUN = f"{DIGITS}.Problem", f"{DIGITS}.run"

@@ -18,18 +18,18 @@ import numpy as np
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator
 from dhmpi.agents.layout import Layout
+from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
+from dhmpi.campaign.progress import Progress
+from dhmpi.campaign.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.mpi.comm import Message
-from dhmpi.progress import Progress
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.ledger import PATIENCE, Ledger
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
-from dhmpi.walltime import Drain
 
 LATENCY = 2e-5  # s, of a message
 CLASSES: dict[str, type[PPOSearch]] = {"async": NasPPOAsyncA3C, "sync": NasPPOSyncA3C}

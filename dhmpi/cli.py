@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import dhmpi
-from dhmpi import environ, printing
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
@@ -21,8 +20,9 @@ from dhmpi.errors import (
     StorageError,
     did_you_mean,
 )
-from dhmpi.options import as_flag
-from dhmpi.printing import Printer, tell
+from dhmpi.support import environment, printing
+from dhmpi.support.options import as_flag
+from dhmpi.support.printing import Printer, tell
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    environ.open_standard_streams()
+    environment.open_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     prefix = "dhmpi"
     try:
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(prefix: str, error: DhmpiError, status: int) -> int:
-    if environ.launch().rank > 0:
+    if environment.launch().rank > 0:
         return 0  # rank 0 says it; a launcher that saw a failure here could end rank 0 before that
     if isinstance(error, LoadError) and error.details:
         tell(error.details)
@@ -116,9 +116,9 @@ def _command(words: list[str]) -> str:
 
 def _search(command: str, words: list[str]) -> int:
     from dhmpi.evaluation import METHODS
-    from dhmpi.options import add_arguments, build, choice
-    from dhmpi.search.options import CampaignOptions
+    from dhmpi.search.campaign_options import CampaignOptions
     from dhmpi.search.registry import find
+    from dhmpi.support.options import add_arguments, build, choice
 
     search_class = find(command)
     parser = Parser(f"dhmpi {command}", description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0])
@@ -146,22 +146,24 @@ def _search(command: str, words: list[str]) -> int:
     if evaluator is not None:
         evaluator = choice(METHODS)("--evaluator", evaluator)
 
-    from dhmpi import compose, compose_agents, logs, views
+    from dhmpi.analysis import terminal
+    from dhmpi.campaign import start, start_agents
+    from dhmpi.support import logs
 
-    logs.configure(options.log_level, environ.launch().rank)
-    start = compose_agents.run if search_class.has_agents else compose.run
+    logs.configure(options.log_level, environment.launch().rank)
+    run_on_ranks = start_agents.run if search_class.has_agents else start.run
 
     def report(found: "Results") -> None:
         try:
-            views.report(found, options.output, Printer())
+            terminal.report(found, options.output, Printer())
         except OutputError as error:  # the results are in the file nevertheless
             tell(f"dhmpi {command}: warning: {error}")
 
     try:
-        found = start(
+        found = run_on_ranks(
             lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
             *(run, evaluator, options),
-            begun=time.monotonic() - environ.process_age(),
+            begun=time.monotonic() - environment.process_age(),
         )
     except CampaignError as error:
         report(error.results)
@@ -211,7 +213,7 @@ def _view(command: str, words: list[str]) -> int:
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
 
-    from dhmpi.options import as_flag
+    from dhmpi.support.options import as_flag
 
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
@@ -220,11 +222,13 @@ def _view(command: str, words: list[str]) -> int:
             if getattr(arguments, name):
                 raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
 
-    from dhmpi import details, results, views, whereabouts
+    from dhmpi import results
+    from dhmpi.analysis import details, terminal
+    from dhmpi.campaign import whereabouts
 
     found, printer = results.read(arguments.file), Printer()
     if command == "show" and arguments.is_complete:
-        return views.completeness(found, _since(arguments.since), printer)
+        return terminal.completeness(found, _since(arguments.since), printer)
     if command == "show" and arguments.errors:
         details.print_all_errors(found.evaluations, arguments.file, printer)
     elif command == "show":
@@ -232,9 +236,9 @@ def _view(command: str, words: list[str]) -> int:
         if found.metadata.is_open and not is_written:
             found = results.read(arguments.file)  # it may just have ended
         where = whereabouts.described(found, arguments.problem)
-        views.show(found, printer, arguments.file, is_written, where)
+        terminal.show(found, printer, arguments.file, is_written, where)
     elif command == "best":
-        views.best(found, printer, arguments.json)
+        terminal.best(found, printer, arguments.json)
         return EXIT_FAILURE if found.best is None else 0
     elif command == "train" or arguments.keras:
         _train(command, arguments, found, printer)
@@ -246,22 +250,22 @@ def _view(command: str, words: list[str]) -> int:
 
 
 def _since(value: str | None) -> float | None:
-    from dhmpi.options import number
+    from dhmpi.support.options import number
 
     return None if value is None else float(number(0)("--since", value))
 
 
 def _train(command: str, arguments: argparse.Namespace, found: "Results", printer: Printer) -> None:
-    from dhmpi import architectures
-    from dhmpi.options import integer
+    from dhmpi.campaign import retraining
+    from dhmpi.support.options import integer
 
     epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
     seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
-    again = architectures.Again(epochs, seed, arguments.problem, arguments.data)
+    again = retraining.Again(epochs, seed, arguments.problem, arguments.data)
     if command == "export":
-        architectures.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
+        retraining.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
     else:
-        architectures.report(found, integer(1)("--top", arguments.top), again, printer)
+        retraining.report(found, integer(1)("--top", arguments.top), again, printer)
 
 
 def _check(command: str, words: list[str]) -> int:
@@ -274,12 +278,14 @@ def _check(command: str, words: list[str]) -> int:
     parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
     arguments = parser.parse_args(words)
 
-    from dhmpi import architectures, replay, results, views
+    from dhmpi import results
+    from dhmpi.analysis import terminal
+    from dhmpi.campaign import replay, retraining
 
     found = results.read(arguments.file)
     needed = found.metadata.maximises or arguments.problem is not None
-    problem = architectures.recall(found, arguments.problem) if needed else None
-    return views.repetition(found, replay.first_difference(found, problem), Printer())
+    problem = retraining.recall(found, arguments.problem) if needed else None
+    return terminal.repetition(found, replay.first_difference(found, problem), Printer())
 
 
 def _redo(command: str, words: list[str]) -> int:
@@ -291,15 +297,16 @@ def _redo(command: str, words: list[str]) -> int:
 
     from itertools import chain
 
-    from dhmpi import results, views
+    from dhmpi import results
+    from dhmpi.analysis import terminal
     from dhmpi.evaluation import State
-    from dhmpi.options import choices, ranges
+    from dhmpi.support.options import choices, ranges
 
     states = None
     if arguments.states is not None:
         states = [State(each) for each in choices([each.value for each in State])("--states", arguments.states)]
     ids = None if arguments.ids is None else chain.from_iterable(ranges("--ids", arguments.ids))
-    views.redone(results.redo(arguments.file, states, ids), Printer())
+    terminal.redone(results.redo(arguments.file, states, ids), Printer())
     return 0
 
 
@@ -310,9 +317,9 @@ def _draw(command: str, words: list[str]) -> int:
     parser.add_argument("--arch", help="decisions of one architecture, as 1,0,3; by default the whole space is drawn")
     arguments = parser.parse_args(words)
 
-    from dhmpi import architectures
+    from dhmpi.campaign import retraining
 
-    architectures.draw(arguments.problem, arguments.arch, arguments.file)
+    retraining.draw(arguments.problem, arguments.arch, arguments.file)
     return 0
 
 
@@ -334,7 +341,7 @@ def _launch(command: str, words: list[str]) -> int:
 
     from dhmpi.jobs import launch
     from dhmpi.mpi.comm import library
-    from dhmpi.options import integer
+    from dhmpi.support.options import integer
 
     num, per_node, depth = (
         None if value is None else int(integer(1)(name, value))
@@ -374,7 +381,7 @@ def _job(command: str, words: list[str]) -> int:
     from pathlib import Path
 
     from dhmpi.jobs import script
-    from dhmpi.jobs.options import job_of
+    from dhmpi.jobs.job_options import job_of
 
     if values["all"] is not None:
         if not Path(values["all"]).is_dir():

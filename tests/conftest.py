@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from dhmpi.environ import END_SIGNALS
+from dhmpi.support.environment import END_SIGNALS
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import dhmpi
-from dhmpi.options import as_flag
 from dhmpi.results.schema import markdown_table
 from dhmpi.search.hps.ga import GAOptions
 from dhmpi.search.hps.surrogate.load_controller import MODES
+from dhmpi.support.options import as_flag
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

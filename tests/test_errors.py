@@ -13,7 +13,7 @@ from dhmpi.errors import (
     option,
     reason,
 )
-from dhmpi.options import as_flag
+from dhmpi.support.options import as_flag
 
 NAMES = [
     name for name, value in vars(errors).items() if isinstance(value, type) and value.__module__ == errors.__name__

@@ -9,7 +9,7 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
 from dhmpi.mpi.job import Job, Loss, Tag
-from dhmpi.mpi.local import LocalPost, Mailboxes
+from dhmpi.mpi.memory import LocalPost, Mailboxes
 
 
 class Aborted(BaseException):

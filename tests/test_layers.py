@@ -14,31 +14,30 @@ PACKAGE = Path(__file__).parents[1] / "dhmpi"
 LAYERS = (
     ("dhmpi.__main__",),
     ("dhmpi.cli",),
-    ("dhmpi.compose_agents",),
-    ("dhmpi.compose", "dhmpi.views", "dhmpi.architectures", "dhmpi.jobs"),
-    ("dhmpi.replay", "dhmpi.details"),
-    ("dhmpi.whereabouts",),
-    ("dhmpi.campaign", "dhmpi.agents"),
-    ("dhmpi.progress", "dhmpi.signals", "dhmpi.logs"),
+    ("dhmpi.campaign", "dhmpi.analysis", "dhmpi.jobs"),
+    ("dhmpi.agents",),
+    ("dhmpi.campaign.progress", "dhmpi.campaign.signals"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
-    ("dhmpi.search.nas.model", "dhmpi.targets"),
-    ("dhmpi.options", "dhmpi.loader", "dhmpi.mpi", "dhmpi.walltime", "dhmpi.failures"),
-    ("dhmpi.benchmark", "dhmpi.environ"),
-    ("dhmpi.evaluation", "dhmpi.plain", "dhmpi.printing"),
+    ("dhmpi.search.nas.model", "dhmpi.execution", "dhmpi.support.targets"),
+    ("dhmpi.support", "dhmpi.mpi", "dhmpi.campaign.walltime", "dhmpi.campaign.failures"),
+    ("dhmpi.benchmark",),
+    ("dhmpi.space", "dhmpi.support.environment"),
+    ("dhmpi.evaluation", "dhmpi.support.json_text", "dhmpi.support.printing"),
     ("dhmpi.errors",),
     ("dhmpi",),
+    ("dhmpi.aliases",),
 )
 # The documented ways to start a search from Python, and by `python -m`.
 UPWARD = {
-    ("dhmpi.search.search", "dhmpi.compose"),
+    ("dhmpi.search.search", "dhmpi.campaign.start"),
     ("dhmpi.search.search", "dhmpi.results"),
-    ("dhmpi.search.nas.ppo", "dhmpi.compose_agents"),
+    ("dhmpi.search.nas.ppo", "dhmpi.campaign.start_agents"),
     ("dhmpi.search.nas.ppo", "dhmpi.results"),
 }
 MAIN_BLOCK = "dhmpi.cli"
 
 DOORS = {
-    "cloudpickle": ("dhmpi/evaluator/pickles.py",),
+    "cloudpickle": ("dhmpi/execution/pickles.py",),
     "balsam": ("dhmpi/evaluator/balsam_jobs.py",),
     "django": ("dhmpi/evaluator/balsam_jobs.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),
@@ -57,7 +56,7 @@ DOORS = {
         "dhmpi/benchmark/",
     ),
     "threadpoolctl": ("dhmpi/search/threads.py",),
-    "tqdm": ("dhmpi/progress.py",),
+    "tqdm": ("dhmpi/campaign/progress.py",),
 }
 ALLOWED = {*DOORS, "numpy", "dhmpi"} | set(sys.stdlib_module_names)
 
@@ -133,14 +132,14 @@ def test_modules_are_short(path):
     [
         ("dhmpi.cli", ["numpy", "mpi4py", "h5py", "pandas", "skopt", "sklearn", "tqdm", "networkx", "tensorflow"]),
         ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
-        ("dhmpi.compose", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
+        ("dhmpi.campaign.start", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
         ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn", "tensorflow"]),
         ("dhmpi.search.hps.ga", ["mpi4py", "h5py", "skopt", "sklearn", "scipy", "tensorflow"]),
         ("dhmpi.search.nas.ppo_a3c_async", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.search.nas.random", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.benchmark.nas.linearReg.problem", ["keras", "tensorflow", "sklearn", "networkx"]),
         ("dhmpi.search.nas.model.baseline.anl_mlp_2", ["keras", "tensorflow", "sklearn", "pydot"]),
-        ("dhmpi.evaluator.child", ["numpy", "mpi4py", "h5py"]),
+        ("dhmpi.execution.child", ["numpy", "mpi4py", "h5py"]),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module, heavy):

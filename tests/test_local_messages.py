@@ -1,7 +1,7 @@
 import pytest
 
 from dhmpi.mpi.comm import FIRST_RAW_TAG
-from dhmpi.mpi.local import Mailboxes
+from dhmpi.mpi.memory import Mailboxes
 
 
 @pytest.fixture

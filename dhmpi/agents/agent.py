@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dhmpi.agents.ledger import Answer, Claim, Verdict
 from dhmpi.agents.protocol import ALIVE_INTERVAL, Clock, Post, Start, Tag
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
@@ -15,8 +16,7 @@ from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
-from dhmpi.search.nas.agent.learner import Episode, Learned, Learner
-from dhmpi.search.nas.agent.ledger import Answer, Claim, Verdict
+from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, Learner
 from dhmpi.search.nas.ppo import PPOSearch
 
 # Rank 0 coordinates.

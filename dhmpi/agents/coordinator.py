@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dhmpi.agents.layout import Layout
+from dhmpi.agents.ledger import Answer, Claim, Ledger
 from dhmpi.agents.protocol import Clock, Post, Start, Tag
+from dhmpi.campaign.failures import Failures
+from dhmpi.campaign.progress import Progress
+from dhmpi.campaign.walltime import Drain, LostTime
 from dhmpi.errors import DhmpiError, EvaluatorError, option
 from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
-from dhmpi.failures import Failures
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
-from dhmpi.progress import Progress
 from dhmpi.results import ResultsStore
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
-from dhmpi.search.nas.agent.ledger import Answer, Claim, Ledger
-from dhmpi.walltime import Drain, LostTime
 
 log = logging.getLogger(__name__)
 

@@ -5,22 +5,22 @@ import traceback
 from collections.abc import Callable
 from typing import TextIO
 
-from dhmpi import environ
 from dhmpi.agents.agent import COORDINATOR, Agent
 from dhmpi.agents.layout import Label, Layout
 from dhmpi.agents.protocol import Post, Tag, drive
+from dhmpi.campaign.signals import leave_to_search_rank
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluator import Evaluator, MPIEvaluator
-from dhmpi.evaluator.executor import Executor, Setup
 from dhmpi.evaluator.factory import make
-from dhmpi.evaluator.local import local_executor
-from dhmpi.evaluator.ranks import own_output, serve
+from dhmpi.evaluator.mpi_protocol import WorkerEnd
+from dhmpi.evaluator.mpi_ranks import own_output, serve
+from dhmpi.execution.choice import local_executor
+from dhmpi.execution.executor import Executor, Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, leave_at_once
 from dhmpi.mpi.job import Conversation, Loss, follow
-from dhmpi.mpi.local import Mailboxes
-from dhmpi.mpi.protocol import WorkerEnd
-from dhmpi.signals import leave_to_search_rank
+from dhmpi.mpi.memory import Mailboxes
+from dhmpi.support import environment
 
 
 class Place:
@@ -156,7 +156,7 @@ def take_place(
     Raises:
         InputError: An option cannot be used.
     """
-    rank, evaluator, executor, unloadable = environ.launch().rank, None, None, None
+    rank, evaluator, executor, unloadable = environment.launch().rank, None, None, None
     has_groups, is_agent = bool(layout.groups[0]), rank in layout.agents
     # What starts children does so before MPI starts, since a later child could inherit parts of it.
     if any(rank in group for group in layout.groups):
@@ -166,7 +166,7 @@ def take_place(
                 executor.load()
     elif is_agent and not has_groups:
         if method not in ("serial", "balsam"):
-            num_workers = num_workers or environ.threads_per_rank()
+            num_workers = num_workers or environment.threads_per_rank()
         evaluator = given or make(method, setup, num_workers, None, isolation, label)
         try:
             evaluator.start()

@@ -1,5 +1,5 @@
 """Problems, how to write them, and some to try."""
 
-from dhmpi.benchmark.problem import HpProblem, Problem
+from dhmpi.space.problem import HpProblem, Problem
 
 __all__ = ["HpProblem", "Problem"]

@@ -18,11 +18,11 @@ from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.evaluator.balsam_jobs import Jobs, Reply, Request, Status, UnreachableError, close_connection
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.executor import Resources, Setup
-from dhmpi.evaluator.program import is_program
-from dhmpi.evaluator.runner import RunFunction, Task
-from dhmpi.evaluator.supervisor import interpreter
-from dhmpi.options import integer
+from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.program import is_program
+from dhmpi.execution.runner import RunFunction, Task
+from dhmpi.execution.supervisor import interpreter
+from dhmpi.support.options import integer
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from dhmpi.errors import OptionError
-from dhmpi.evaluator.executor import Resources, Setup
-from dhmpi.evaluator.runner import Outcome, Task, unpack_outcomes
-from dhmpi.plain import dumps
+from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.runner import Outcome, Task, unpack_outcomes
+from dhmpi.support.json_text import dumps
 
 # Balsam's states that a job never leaves.
 ENDED = ("JOB_FINISHED", "FAILED", "USER_KILLED")

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-from dhmpi import environ
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.balsam_jobs import OwnJob, Reply, Request, UnreachableError
-from dhmpi.evaluator.executor import Executor
-from dhmpi.evaluator.local import local_executor
-from dhmpi.evaluator.runner import Outcome
+from dhmpi.execution.choice import local_executor
+from dhmpi.execution.executor import Executor
+from dhmpi.execution.runner import Outcome
 from dhmpi.mpi.comm import leave_at_once
-from dhmpi.printing import tell
+from dhmpi.support import environment
+from dhmpi.support.printing import tell
 
 T = TypeVar("T")
 
@@ -74,25 +74,25 @@ def supervise(request: Request, begin: Callable[[float], None], is_wanted: Calla
         executor.submit([request.task])
         while not (outcomes := watch.poll(executor)):
             continue
-        return Reply(environ.hostname(), outcomes[0])
+        return Reply(environment.hostname(), outcomes[0])
     except LoadError as error:
-        return Reply(environ.hostname(), None, str(error), error.details)
+        return Reply(environment.hostname(), None, str(error), error.details)
     finally:
         executor.close()
 
 
 def _run_rank(job: OwnJob, request: Request) -> None:
     """Evaluate together with the job's other ranks; the first one's outcome counts."""
-    is_first = environ.launch().rank == 0
+    is_first = environment.launch().rank == 0
     executor = local_executor(request.setup, "inline")
     try:
         executor.load()
         if is_first:
             _try(job.begin, time.time())
         executor.submit([request.task])
-        reply = Reply(environ.hostname(), executor.poll(0.0)[0])
+        reply = Reply(environment.hostname(), executor.poll(0.0)[0])
     except LoadError as error:
-        reply = Reply(environ.hostname(), None, str(error), error.details)
+        reply = Reply(environment.hostname(), None, str(error), error.details)
     if is_first:
         _patiently(lambda: job.reply(reply))
     if reply.outcome is None or reply.outcome.state is not State.DONE:

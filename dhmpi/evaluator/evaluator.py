@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from dhmpi.evaluation import Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluator.by_hand import Requests
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
-from dhmpi.evaluator.requests import Requests
-from dhmpi.evaluator.runner import Outcome, RunFunction, Task
+from dhmpi.execution.runner import Outcome, RunFunction, Task
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from dhmpi.evaluation import METHODS
 from dhmpi.evaluator.balsam import BalsamEvaluator
 from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.executor import Resources, Setup
-from dhmpi.evaluator.local import local_executor
+from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.evaluator.pool import ProcessPoolEvaluator, SerialEvaluator, SubprocessEvaluator
-from dhmpi.evaluator.program import is_program
-from dhmpi.evaluator.ranks import join
-from dhmpi.evaluator.runner import RunFunction
 from dhmpi.evaluator.threads import ThreadPoolEvaluator
+from dhmpi.execution.choice import local_executor
+from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.program import is_program
+from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
-from dhmpi.options import check_names, choice, integer, number
+from dhmpi.support.options import check_names, choice, integer, number
 
 Label = Callable[[str], str]
 

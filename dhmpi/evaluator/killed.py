@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from signal import SIGKILL
 
-from dhmpi.environ import END_SIGNALS
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.environment import END_SIGNALS
 
 # How long after such a death the end of the job is still expected [s]. Whoever ends a job signals its processes one by
 # one, in any order, and those of other nodes a little later.

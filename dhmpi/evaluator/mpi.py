@@ -9,10 +9,10 @@ from dhmpi.errors import EvaluatorError, LoadError, option
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.executor import BATCH_TIME
-from dhmpi.evaluator.runner import Outcome, Task, pack_tasks, unpack_outcomes
+from dhmpi.evaluator.mpi_protocol import SearchEnd, Tag
+from dhmpi.execution.executor import BATCH_TIME
+from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
-from dhmpi.mpi.protocol import SearchEnd, Tag
 
 log = logging.getLogger(__name__)
 

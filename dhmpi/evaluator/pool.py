@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from dhmpi import environ
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.executor import Executor, Setup, readable
-from dhmpi.evaluator.interpreter import InterpreterExecutor
-from dhmpi.evaluator.local import count_workers, local_executor
-from dhmpi.evaluator.program import ProgramExecutor, is_program
-from dhmpi.evaluator.runner import RunFunction, Task
+from dhmpi.execution.choice import count_workers, local_executor
+from dhmpi.execution.executor import Executor, Setup, readable
+from dhmpi.execution.fresh_interpreter import InterpreterExecutor
+from dhmpi.execution.program import ProgramExecutor, is_program
+from dhmpi.execution.runner import RunFunction, Task
+from dhmpi.support import environment
 
 
 class PoolEvaluator(Evaluator):
@@ -26,7 +26,7 @@ class PoolEvaluator(Evaluator):
     def __init__(self, executors: Sequence[Executor], cache_key: CacheKey | None = None) -> None:
         super().__init__(cache_key)
         self._executors = executors
-        self._host = environ.hostname()
+        self._host = environment.hostname()
 
     @property
     def num_workers(self) -> int:

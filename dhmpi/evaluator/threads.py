@@ -7,14 +7,14 @@ import time
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from dhmpi import environ
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.executor import Setup
-from dhmpi.evaluator.local import count_workers
-from dhmpi.evaluator.runner import Outcome, RunFunction, Runner, Task
-from dhmpi.loader import load_run
+from dhmpi.execution.choice import count_workers
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
+from dhmpi.support import environment
+from dhmpi.support.loader import load_run
 
 Answer = tuple["_Worker", Outcome]
 
@@ -39,7 +39,7 @@ class ThreadPoolEvaluator(Evaluator):
         super().__init__(cache_key)
         self._setup = Setup.of(run)
         self._num_workers = count_workers(num_workers)
-        self._host = environ.hostname()
+        self._host = environment.hostname()
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._idle: list[_Worker] = []
         self._busy: dict[int, _Worker] = {}  # by the id of its evaluation; the first has begun first

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhmpi import environ
 from dhmpi.errors import OptionError
-from dhmpi.printing import Printer, tell
+from dhmpi.support import environment
+from dhmpi.support.printing import Printer, tell
 
 VERSION_TIMEOUT = 20.0  # s
 # Where each MPI's launcher may be, and what its --version says.
@@ -104,7 +104,7 @@ def survey(library: Callable[[], str]) -> Surroundings:
     Raises:
         OptionError: This is a rank already.
     """
-    if environ.launch().found:
+    if environment.launch().found:
         raise OptionError("dhmpi launch must not be started by a launcher, since it starts one; start it alone")
     names = dict.fromkeys(("aprun", "srun", *(name for names in PROGRAMS.values() for name in names)))
     paths = [path for name in names if (path := shutil.which(name))]
@@ -112,7 +112,7 @@ def survey(library: Callable[[], str]) -> Surroundings:
         library=library(),
         env=os.environ,
         versions={path: _version(path) for path in paths},
-        num_cores=environ.num_cores(),
+        num_cores=environment.num_cores(),
         is_root=os.geteuid() == 0,
     )
 

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import Any, NamedTuple, NoReturn
 
-from dhmpi import environ
 from dhmpi.errors import ProtocolError
+from dhmpi.support import environment
 
 
 class Message(NamedTuple):
@@ -144,8 +144,8 @@ class Communicator:
             status: With what the job is to exit, where the launcher allows that.
         """
         _flush()
-        launcher = next(environ.launchers(), None)
-        if environ.is_fault_tolerant() and launcher is not None:
+        launcher = next(environment.launchers(), None)
+        if environment.is_fault_tolerant() and launcher is not None:
             # Open MPI 5.0 with ULFM lets the others live if the status is 0, or if there are more than two of them.
             time.sleep(PRINT_TIME)
             os.kill(launcher, signal.SIGTERM)
@@ -163,7 +163,7 @@ def connect() -> Communicator:
     Raises:
         ProtocolError: There is no MPI library, or the launcher belongs to another MPI than mpi4py.
     """
-    launch = environ.launch()
+    launch = environment.launch()
     MPI = _load()  # noqa: N806  # a module
     size = MPI.COMM_WORLD.Get_size()
     if launch.found and launch.size > 1 and size == 1:

@@ -8,9 +8,9 @@ from dataclasses import fields
 from typing import Any
 
 from dhmpi.evaluation import Evaluation, turned
-from dhmpi.plain import dumps
-from dhmpi.printing import Stream
 from dhmpi.results.reader import Results
+from dhmpi.support.json_text import dumps
+from dhmpi.support.printing import Stream
 
 _LAST = ("state", "submitted", "started", "ended", "rank", "host", "error")
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import msgpack  # type: ignore[import-untyped]  # it has no types
 
 from dhmpi.errors import ResultsError
-from dhmpi.plain import dumps
 from dhmpi.results.files import open_new, put_in_place, temporary, write_all
 from dhmpi.results.owner import Owner
+from dhmpi.support.json_text import dumps
 
 MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
 VERSION, OLDEST = 3, 2

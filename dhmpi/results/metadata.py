@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dhmpi.errors import ResultsError
-from dhmpi.plain import dumps
 from dhmpi.results.schema import Dimension, dimensions
+from dhmpi.support.json_text import dumps
 
 
 @dataclass(frozen=True)

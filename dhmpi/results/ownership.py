@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dhmpi.errors import DhmpiError, ResultsError, StorageError, option
-from dhmpi.plain import dumps
 from dhmpi.results.files import journal_path, sync_directory
 from dhmpi.results.journal import read_owner
 from dhmpi.results.owner import Owner
+from dhmpi.support.json_text import dumps
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.policy import PolicyLog
+from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.summary import best
 from dhmpi.results.table import Table
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.plain import clean, plain
+from dhmpi.support.json_text import clean, plain
 
 FORMAT = "dhmpi.results"
 VERSION = 2  # since then with a checksum at the end

@@ -17,10 +17,9 @@ import numpy as np
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
-from dhmpi.plain import clean, dumps
 from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.policy import PolicyLog
+from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
@@ -40,6 +39,7 @@ from dhmpi.results.schema import (
 )
 from dhmpi.results.seal import is_intact, sealed
 from dhmpi.results.table import STATES, Table
+from dhmpi.support.json_text import clean, dumps
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _STRING = h5py.string_dtype()

@@ -14,14 +14,14 @@ from typing import Any
 
 from dhmpi.errors import ResultsError, StorageError, option
 from dhmpi.evaluation import Evaluation, Point, State
-from dhmpi.plain import dumps, plain
 from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
-from dhmpi.results.policy import PolicyLog
+from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
 from dhmpi.results.table import STATES, Table
+from dhmpi.support.json_text import dumps, plain
 
 SYNC_INTERVAL = 1.0  # s
 SNAPSHOT_INTERVAL = 5.0  # s

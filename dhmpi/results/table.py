@@ -8,7 +8,7 @@ from typing import Any
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import NOBODY, Evaluation, Origin, State
-from dhmpi.plain import clean
+from dhmpi.support.json_text import clean
 
 STATES = tuple(State)
 _CODES: dict[str, int] = {state: code for code, state in enumerate(STATES)}  # a state is equal to its name

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Hashable
 
 import numpy as np
 
-from dhmpi.benchmark.space import Space, Unit
 from dhmpi.evaluation import Point
+from dhmpi.space.space import Space, Unit
 
 FIRST_BLOCK, LARGEST_BLOCK = 16, 1024
 HOPELESS = 100 * LARGEST_BLOCK

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.benchmark.dimension import finite_number
-from dhmpi.benchmark.space import Space
 from dhmpi.errors import EvaluationError, InputError, OptionError, did_you_mean
 from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
-from dhmpi.loader import guarded, load_problem
-from dhmpi.options import as_flag, build, check_names, choice, integer
-from dhmpi.search.options import DEFAULT_SEED, CampaignOptions
-from dhmpi.targets import Pair, complete
+from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
+from dhmpi.space.dimension import finite_number
+from dhmpi.space.space import Space
+from dhmpi.support.loader import guarded, load_problem
+from dhmpi.support.options import as_flag, build, check_names, choice, integer
+from dhmpi.support.targets import Pair, complete
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -283,7 +283,7 @@ class Search(ABC):
             DhmpiError: Something keeps the campaign from running, on rank 0.
         """
         # The one call upwards: the documented way to start a search from Python is a method of the search.
-        from dhmpi.compose import run_search
+        from dhmpi.campaign.start import run_search
 
         return run_search(self)
 

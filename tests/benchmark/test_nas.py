@@ -9,7 +9,7 @@ import pytest
 from dhmpi.benchmark import Problem
 from dhmpi.benchmark import benchmark_functions_wrappers as wrappers
 from dhmpi.errors import ProblemError
-from dhmpi.loader import load, load_problem
+from dhmpi.support.loader import load, load_problem
 
 REGRESSION = ["ackleyReg", "dixonpriceReg", "levyReg", "linearReg", "polynome2Reg", "saddleReg"]
 IMAGES = ["mnist1D", "mnist2D", "mnistNas", "cifar10"]

@@ -7,7 +7,7 @@ import pytest
 
 import dhmpi.benchmark.nas
 from dhmpi.errors import DataError
-from dhmpi.loader import check_problem
+from dhmpi.support.loader import check_problem
 
 TEXT = (Path(__file__).parents[2] / "docs" / "nas-benchmarks.md").read_text()
 

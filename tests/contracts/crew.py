@@ -7,17 +7,17 @@ from contracts.nas import problem
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator
 from dhmpi.agents.layout import Layout
+from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
+from dhmpi.campaign.progress import Progress
+from dhmpi.campaign.walltime import Drain
 from dhmpi.evaluation import State
-from dhmpi.mpi.local import Mailboxes
-from dhmpi.progress import Progress
+from dhmpi.mpi.memory import Mailboxes
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.ledger import Ledger
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
-from dhmpi.walltime import Drain
 
 CLASSES = {"async": NasPPOAsyncA3C, "sync": NasPPOSyncA3C}
 

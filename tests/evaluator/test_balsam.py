@@ -14,9 +14,9 @@ from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import balsam, balsam_jobs, balsam_worker, create
 from dhmpi.evaluator.balsam import BalsamEvaluator
 from dhmpi.evaluator.balsam_jobs import Reply, Request, Status, UnreachableError
-from dhmpi.evaluator.executor import Resources, Setup
-from dhmpi.evaluator.runner import Outcome, Task
-from dhmpi.plain import dumps
+from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.runner import Outcome, Task
+from dhmpi.support.json_text import dumps
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 REQUEST = Request(Task(3, {"x": math.inf, "text": "NUL\0 \ud800 é'"}, 7), Setup("m:f", 1.5, "files"), "/", ["a"], {})

@@ -14,8 +14,8 @@ from dhmpi.evaluator import (
     ThreadPoolEvaluator,
     create,
 )
-from dhmpi.evaluator.executor import Setup
 from dhmpi.evaluator.factory import make, resolve_isolation
+from dhmpi.execution.executor import Setup
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 

@@ -3,11 +3,11 @@ import sys
 
 import pytest
 
-from dhmpi.environ import END_SIGNALS
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator, killed
 from dhmpi.evaluator.killed import MOMENT, Killed
-from dhmpi.evaluator.supervisor import exit_message
+from dhmpi.execution.supervisor import exit_message
+from dhmpi.support.environment import END_SIGNALS
 
 
 class Clock:

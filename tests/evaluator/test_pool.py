@@ -18,10 +18,10 @@ from contracts.evaluator import (
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import ProcessPoolEvaluator, SerialEvaluator, create
-from dhmpi.evaluator.child import ChildExecutor
-from dhmpi.evaluator.executor import InlineExecutor, Setup
-from dhmpi.evaluator.runner import Task
-from dhmpi.loader import load_run
+from dhmpi.execution.child import ChildExecutor
+from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.runner import Task
+from dhmpi.support.loader import load_run
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
@@ -57,8 +57,8 @@ class TestInline(EvaluatorContract):
     def test_a_worker_ranks_failure_has_the_last_output(self, tmp_path):
         code = """
 import sys
-from dhmpi.evaluator.executor import InlineExecutor, Setup
-from dhmpi.evaluator.runner import Task
+from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.runner import Task
 
 def run(point):
     print("epoch", point["x"])

@@ -8,7 +8,7 @@ from contracts.evaluator import BackgroundContract, EvaluatorContract, collect, 
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import ThreadPoolEvaluator, create
-from dhmpi.evaluator.executor import Setup
+from dhmpi.execution.executor import Setup
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dhmpi.cli import main
 from dhmpi.errors import OptionError
-from dhmpi.jobs.options import minutes_of
+from dhmpi.jobs.job_options import minutes_of
 from dhmpi.jobs.schedulers import SCHEDULERS, VARIABLES
 from dhmpi.jobs.script import Job, _quoted, name_of, render
 from dhmpi.jobs.sites import BALSAM, PRINTED, SEARCH_JOBS, SITES

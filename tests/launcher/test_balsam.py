@@ -195,7 +195,7 @@ SCRIPT = """\
 import json, sys, time
 from dhmpi.evaluation import Evaluation
 from dhmpi.evaluator import BalsamEvaluator, create
-from dhmpi.evaluator.executor import Resources, Setup
+from dhmpi.execution.executor import Resources, Setup
 
 def begin(run, timeout, num):
     setup = Setup(run, timeout, run[:-3] + ".files", Resources(1, 1, 1, 20))

@@ -17,8 +17,8 @@ MPICH = ROOT / ".mpich"
 # Three campaigns, with a mishap after the second one on one of the ranks.
 PROGRAM = """\
 import os, signal, sys, time
-from dhmpi import environ
-from dhmpi.mpi import protocol
+from dhmpi.support import environment
+from dhmpi.evaluator import mpi_protocol as protocol
 from dhmpi.search.hps.random import RandomSearch
 
 protocol.SILENCE_LIMIT, protocol.SILENCE_CHECK_INTERVAL, protocol.ALIVE_INTERVAL = 3.0, 0.2, 0.2
@@ -39,7 +39,7 @@ if __name__ == "__main__":
         search = RandomSearch("dhmpi.benchmark.hps.polynome2.Problem", "program.py:run", max_evals=10, seed=number,
                               output=f"{{number}}.h5", quiet=True, isolation="{isolation}")
         search.main()
-        if number == 1 and environ.launch().rank == {rank}:
+        if number == 1 and environment.launch().rank == {rank}:
             {mishap}
 """
 EXCEPTIONS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dhmpi import environ
+from dhmpi.support import environment
 
 
 class FailuresOnly:
@@ -13,12 +13,12 @@ class FailuresOnly:
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
-            print(f"rank {environ.launch().rank}: {report.nodeid}\n{report.longreprtext}", file=sys.stderr)
+            print(f"rank {environment.launch().rank}: {report.nodeid}\n{report.longreprtext}", file=sys.stderr)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    if environ.launch().rank > 0:
+    if environment.launch().rank > 0:
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(FailuresOnly())
 

@@ -8,12 +8,12 @@ from contracts.evaluator import BackgroundContract, EvaluatorContract, LastingEv
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.cache import canonical_key
-from dhmpi.evaluator.child import ChildExecutor
-from dhmpi.evaluator.executor import InlineExecutor, Setup
 from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
-from dhmpi.evaluator.runner import Outcome
-from dhmpi.loader import load_run
-from dhmpi.mpi.protocol import WorkerEnd
+from dhmpi.evaluator.mpi_protocol import WorkerEnd
+from dhmpi.execution.child import ChildExecutor
+from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.runner import Outcome
+from dhmpi.support.loader import load_run
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

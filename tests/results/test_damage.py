@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dhmpi import views
+from dhmpi.analysis import terminal
 from dhmpi.cli import main
 from dhmpi.errors import ResultsError
 from dhmpi.results import ResultsStore, export_csv, export_json, load, read
@@ -40,9 +40,9 @@ def path(tmp_path, metadata, ended):
 def look(path):
     """Do everything that can be done with a file."""
     found = read(path)
-    views.show(found, io.StringIO())
-    views.report(found, str(path), io.StringIO())
-    views.completeness(found, None, io.StringIO())
+    terminal.show(found, io.StringIO())
+    terminal.report(found, str(path), io.StringIO())
+    terminal.completeness(found, None, io.StringIO())
     export_csv(found, io.StringIO())
     export_json(found, io.StringIO())
     load(path)

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dhmpi.errors import ResultsError
-from dhmpi.plain import plain
 from dhmpi.results.journal import MAGIC, JournalWriter, read_journal, read_owner
 from dhmpi.results.owner import Owner
+from dhmpi.support.json_text import plain
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(max_size=8) | st.sampled_from(["\ud800", "a\0b", "日本"])

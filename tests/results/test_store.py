@@ -21,7 +21,7 @@ from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
-from dhmpi.results.policy import PolicyLog
+from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
 from dhmpi.results.table import Table
 

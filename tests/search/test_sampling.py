@@ -4,8 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.sampling import FIRST_BLOCK, LARGEST_BLOCK, Sampler, spread
+from dhmpi.space.space import Space
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 10**6, "log-uniform"), "act": [True, 1, 1.0, None]})
 FINITE = Space.from_specs({"n": (0, 39), "act": [True, 1, 1.0, None]})

@@ -3,11 +3,11 @@ import pytest
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.options import build
 from dhmpi.search import Search
+from dhmpi.search.campaign_options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
 from dhmpi.search.hps.random import RandomSearch
-from dhmpi.search.options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
 from dhmpi.search.registry import SEARCHES, find
+from dhmpi.support.options import build
 
 
 class Scripted(Search):

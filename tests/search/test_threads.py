@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dhmpi.environ import num_cores
+from dhmpi.support.environment import num_cores
 
 PROGRAM = """
 import numpy as np

@@ -1,8 +1,7 @@
 """Files of data sets: their places, and sentences about missing or broken ones."""
 
-import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,25 +31,6 @@ def needs_files(check: Callable[..., None]) -> Callable[[F], F]:
         return load
 
     return decorate
-
-
-def check_data(entry: Mapping[str, Any]) -> None:
-    """Find out whether the files that a function will load are there, if it can say so by its attribute `check`.
-
-    Args:
-        entry: `func`, the function or its name, and perhaps `kwargs`. Modules of others than dhmpi are not imported for
-            this, since they may bring TensorFlow along.
-
-    Raises:
-        DataError: Files are missing or broken.
-    """
-    load = entry["func"]
-    if isinstance(load, str) and load.startswith("dhmpi."):
-        module, _, name = load.rpartition(":") if ":" in load else load.rpartition(".")
-        load = getattr(importlib.import_module(module), name, None)
-    check = getattr(load, "check", None)
-    if callable(check):
-        check(**(entry.get("kwargs") or {}))
 
 
 def missing(what: str, directory: Path, source: str) -> DataError:

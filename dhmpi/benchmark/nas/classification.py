@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.benchmark.problem import Problem
+from dhmpi.space.problem import Problem
 
 Part = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # inputs, one-hot labels
 

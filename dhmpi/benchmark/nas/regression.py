@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.benchmark.benchmark_functions_wrappers import Wrapped
-from dhmpi.benchmark.problem import Problem
 from dhmpi.errors import ProblemError
+from dhmpi.space.problem import Problem
 
 Part = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # inputs, targets
 

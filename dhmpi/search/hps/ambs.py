@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
-from dhmpi.options import choice, number, option
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
 from dhmpi.search.hps.surrogate.proposer import Proposer
@@ -26,6 +25,7 @@ from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
 from dhmpi.search.search import Search
 from dhmpi.search.threads import use_one_thread
+from dhmpi.support.options import choice, number, option
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
-from dhmpi.options import integer, number, option
 from dhmpi.search.hps.variation import crossed, mutated
 from dhmpi.search.sampling import Sampler, spread
 from dhmpi.search.search import Search
+from dhmpi.support.options import integer, number, option
 
 # How often an offspring that is not new is mutated again before a random point takes its place.
 NUM_MUTATIONS = 20

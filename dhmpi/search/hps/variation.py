@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dhmpi.benchmark.space import Categorical, Dimension, Integer, Real
+from dhmpi.space.space import Categorical, Dimension, Integer, Real
 
 # Parents that are nearer to each other leave their own value to offspring, since 1 / distance may overflow.
 NEAREST = 1e-14

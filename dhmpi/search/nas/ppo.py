@@ -8,10 +8,10 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, Point, turned
 from dhmpi.search.nas.agent.exchange import PolicyState, TreeExchange
-from dhmpi.search.nas.agent.learner import Episode, Learner
 from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.policy import Policy
+from dhmpi.search.nas.agent.ppo_learner import Episode, Learner
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.search import NasSearch
 from dhmpi.search.sampling import Sampler
@@ -101,6 +101,6 @@ class PPOSearch(NasSearch):
     def main(self) -> "Results | None":
         """Let the agents search; every rank calls this; see `Search.main`."""
         # Upwards as in `Search.main`.
-        from dhmpi.compose_agents import run_search
+        from dhmpi.campaign.start_agents import run_search
 
         return run_search(self)

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dhmpi.benchmark.space import Categorical, Space
 from dhmpi.errors import DataError, LoadError
 from dhmpi.evaluation import Point
-from dhmpi.loader import guarded, load, run_name
 from dhmpi.search.search import Search
+from dhmpi.space.space import Categorical, Space
+from dhmpi.support.loader import guarded, load, run_name
 
 # A space of at most so many architectures is counted: some are equal, and when all have been seen the search is over.
 LARGEST_COUNTED = 20_000

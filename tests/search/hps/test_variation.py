@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhmpi.benchmark.space import Categorical, Integer, Real, dimension
 from dhmpi.search.hps.variation import crossed, mutated, polynomial, simulated_binary
+from dhmpi.space.space import Categorical, Integer, Real, dimension
 
 U = (np.arange(2000) + 0.5) / 2000
 units = st.floats(0.0, 1.0)

@@ -4,7 +4,7 @@ The objective, minus the accuracy on the validation part, is minimised. Optimum:
 matter to one solver only, as noted.
 """
 
-from dhmpi.benchmark.problem import HpProblem
+from dhmpi.space.problem import HpProblem
 
 Problem = HpProblem()
 Problem.add_dim(p_name="num_layers", p_space=(1, 3), default=1)

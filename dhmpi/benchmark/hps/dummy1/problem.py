@@ -4,7 +4,7 @@ The objective is minimised. Optimum: 0 at x = y = 0 without the penalty. The def
 with the objective 2.
 """
 
-from dhmpi.benchmark.problem import HpProblem, Optimum
+from dhmpi.space.problem import HpProblem, Optimum
 
 OPTIMUM = Optimum({"x": 0.0, "y": 0.0, "penalty": "no"}, 0.0)
 

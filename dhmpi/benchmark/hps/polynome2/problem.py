@@ -4,7 +4,7 @@ The objective is minimised. Optimum: -1000 at every corner, where each dimension
 point. The default of e_i is i, with the objective -285.
 """
 
-from dhmpi.benchmark.problem import HpProblem, Optimum
+from dhmpi.space.problem import HpProblem, Optimum
 
 NAMES = tuple(f"e{i}" for i in range(10))
 OPTIMUM = Optimum(dict.fromkeys(NAMES, 10), -1000)

@@ -3,7 +3,7 @@
 The objective is minimised. Optimum: 0 where every dimension is 1. The default is -2 everywhere, in the far valley.
 """
 
-from dhmpi.benchmark.problem import HpProblem, Optimum
+from dhmpi.space.problem import HpProblem, Optimum
 
 NAMES = tuple(f"x{i}" for i in range(1, 31))
 OPTIMUM = Optimum(dict.fromkeys(NAMES, 1.0), 0.0)

@@ -1,6 +1,6 @@
 """Ten decisions of ten numbers each; the best reward is -308.64, and 1,024 architectures of 1e10 have it."""
 
-from dhmpi.benchmark.problem import Problem as _Problem
+from dhmpi.space.problem import Problem as _Problem
 
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.mathEnv.numbers:create_structure"})

@@ -1,6 +1,6 @@
 """The space of 2.1e14 architectures, and the seed of the rewards; the optimum is 1."""
 
-from dhmpi.benchmark.problem import Problem as _Problem
+from dhmpi.space.problem import Problem as _Problem
 
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.table.structure:create_structure"})

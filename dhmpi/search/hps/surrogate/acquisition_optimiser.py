@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from dhmpi.benchmark.space import Categorical
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.hps.surrogate.trend_gp import TrendGP
+from dhmpi.space.space import Categorical
 
 Ordered = npt.NDArray[np.bool_]
 NUM_PARENTS = 8

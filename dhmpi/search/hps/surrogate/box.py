@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.benchmark.space import Categorical
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.space.space import Categorical
 
 # Of two one-hot rows that differ, the squared distance is 1.
 ONE_HOT = 0.5**0.5

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
+from dhmpi.space.space import Space
 
 if TYPE_CHECKING:
     from dhmpi.search.hps.surrogate.model import Model

@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.benchmark.space import Categorical, Integer
 from dhmpi.evaluation import Point
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.sampling import spread
+from dhmpi.space.space import Categorical, Integer
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.3
 SHORTEST = 0.2  # share of the difference of two parents

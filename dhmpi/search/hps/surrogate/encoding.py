@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.benchmark.space import Categorical, Dimension, Integer, Real, Space
 from dhmpi.evaluation import Point
+from dhmpi.space.space import Categorical, Dimension, Integer, Real, Space
 
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]

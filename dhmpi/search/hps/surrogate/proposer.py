@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.archive import Archive
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.hps.surrogate.refits import Refits, first_results
+from dhmpi.space.space import Space
 
 Made = TypeVar("Made")
 # Seconds that a point should take where the options set no limit.

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.benchmark.space import Categorical, Real, Space
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.background import Background
@@ -20,6 +19,7 @@ from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
+from dhmpi.space.space import Categorical, Real, Space
 
 NUM_POINTS = 200
 # Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from dhmpi.options import choice, integer, number, option
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.rewards import RULES
+from dhmpi.support.options import choice, integer, number, option
 
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
 # for each batch; this lets nearly all of them pass, and stops what has been left behind.

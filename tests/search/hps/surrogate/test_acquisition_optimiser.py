@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.acquisition_optimiser import AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.tabu import REACH, TabuRegions
+from dhmpi.space.space import Space
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 5), "kind": ["a", "b", "c"], "constant": ["z"], "y": (1.0, 4.0)})
 CUBE = Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(3)})

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.box import Box, Frame
 from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.space.space import Space
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 5), "kind": ["a", "b", "c"], "constant": ["z"], "y": (1.0, 4.0)})
 

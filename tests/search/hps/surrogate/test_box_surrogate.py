@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
+from dhmpi.space.space import Space
 
 CUBE = Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(3)})
 WHOLE = Box(np.full(3, 0.5), np.full(3, 0.5))

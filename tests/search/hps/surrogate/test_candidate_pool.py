@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from contracts.executors import Inline, Later
 
-from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.candidate_pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer
 from dhmpi.search.hps.surrogate.refit import subset
+from dhmpi.space.space import Space
 
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": [True, 1, 1.0, None], "constant": [7]})
 MODELS = ["RF", "ET", "GBRT", "GP"]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw
 from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.space.space import Space
 
 MIXED = Encoding(Space.from_specs({"x": (0.0, 1.0), "n": (1, 9, "log-uniform"), "act": [True, 1, None], "c": [7]}))
 SMALL = Encoding(Space.from_specs({"n": (0, 4), "act": [True, 1], "c": [7]}))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.space.space import Space
 
 
 def encode(specs, *points):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.feasibility import BOLD_SHARE, CONCEIVABLE, LIKELY, feasibility, required
+from dhmpi.space.space import Space
 
 ENCODING = Encoding(Space.from_specs({"x": (0.0, 1.0), "y": (0.0, 1.0), "kind": ["a", "b"]}))
 

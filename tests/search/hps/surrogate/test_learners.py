@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.refit import make_learner
 from dhmpi.search.hps.surrogate.refit_task import RefitTask
+from dhmpi.space.space import Space
 
 NAMES = ["RF", "ET", "GBRT", "GP"]
 MIXED = Space.from_specs({"x": (0.0, 1.0), "n": (1, 9), "act": ["relu", None, True]})

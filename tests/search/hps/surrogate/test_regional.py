@@ -6,7 +6,6 @@ import pytest
 from contracts.executors import Inline, Later
 from contracts.search import done, ended, mixed_problem, objective
 
-from dhmpi.benchmark.space import Space
 from dhmpi.evaluation import State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate import regional
@@ -16,6 +15,7 @@ from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.hps.surrogate.tabu import REACH
 from dhmpi.search.hps.surrogate.trust import FIRST
 from dhmpi.search.sampling import Sampler, spread
+from dhmpi.space.space import Space
 
 CUBE = Space.from_specs({f"x{index}": (-5.0, 5.0) for index in range(4)})
 

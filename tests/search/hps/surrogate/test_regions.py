@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate import regions as module
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.regions import FEWEST_ELSEWHERE, SHARE, Regions
 from dhmpi.search.hps.surrogate.trust import FIRST
+from dhmpi.space.space import Space
 
 SQUARE = Encoding(Space.from_specs({"x": (0.0, 1.0), "y": (0.0, 1.0)}))
 HOME, AWAY = (0.1, 0.1), (0.8, 0.8)

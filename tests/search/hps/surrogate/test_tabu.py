@@ -1,8 +1,8 @@
 import numpy as np
 
-from dhmpi.benchmark.space import Space
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.tabu import REACH, TabuRegions
+from dhmpi.space.space import Space
 
 SPACE = Space.from_specs({"x": (0.0, 1.0), "kind": list("abcdefghij"), "y": (0.0, 1.0)})
 

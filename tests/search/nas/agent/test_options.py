@@ -1,10 +1,10 @@
 import pytest
 
 from dhmpi.errors import OptionError
-from dhmpi.options import build
 from dhmpi.search.nas.agent.options import STALENESS_PER_AGENT, PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.rewards import RULES
+from dhmpi.support.options import build
 
 
 def test_the_defaults_are_those_of_deephyper_0_0_5():

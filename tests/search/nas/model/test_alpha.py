@@ -13,7 +13,7 @@ import pytest
 
 from dhmpi.errors import ProblemError, TrainingError
 from dhmpi.evaluation import State
-from dhmpi.evaluator.runner import Runner, Task
+from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
 from dhmpi.search.nas.model.run import alpha

@@ -360,7 +360,7 @@ def test_tensorflow_gets_the_threads_of_openmp(monkeypatch, variable, threads):
 
 
 def test_without_openmp_tensorflow_gets_the_share_of_the_rank(monkeypatch):
-    monkeypatch.setattr("dhmpi.environ.num_cores", lambda: 8)
+    monkeypatch.setattr("dhmpi.support.environment.num_cores", lambda: 8)
     monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "4")
     for absent in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", absent)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from dhmpi.errors import ProblemError, TrainingError
-from dhmpi.loader import load
-from dhmpi.plain import dumps
 from dhmpi.search.nas.model.trainer.classification import ClassificationTrainer
 from dhmpi.search.nas.model.trainer.cost import flops, num_parameters
 from dhmpi.search.nas.model.trainer.data import Data, Source, data_of
 from dhmpi.search.nas.model.trainer.regression import RegressionTrainer
 from dhmpi.search.nas.model.trainer.session import seed_process, session
 from dhmpi.search.nas.model.trainer.trainer import Hyperparameters, Record, Trainer, Training
+from dhmpi.support.json_text import dumps
+from dhmpi.support.loader import load
 
 # Epochs that a history holds at most; of longer ones it holds every second, third, ... and the last.
 MAX_HISTORY = 500

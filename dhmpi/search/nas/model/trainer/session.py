@@ -9,9 +9,9 @@ from functools import cache
 
 import tensorflow as tf
 
-from dhmpi import environ
 from dhmpi.errors import ProblemError
 from dhmpi.search.nas.model.backend import keras
+from dhmpi.support import environment
 
 # Seeds and the list of what has been built belong to the whole process.
 _one_at_a_time = threading.RLock()
@@ -67,4 +67,4 @@ def prepare_process() -> None:
 def num_threads() -> int:
     """Return how many threads TensorFlow may use: the first number of OMP_NUM_THREADS, or else the share of a rank."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdigit() and int(first) else environ.threads_per_rank()
+    return int(first) if first.isdigit() and int(first) else environment.threads_per_rank()

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dhmpi.benchmark.nas_keys import check_entry
 from dhmpi.errors import TrainingError
 from dhmpi.search.nas.model.reward import Epochs, over_epochs, reward_named
 from dhmpi.search.nas.model.trainer import names
 from dhmpi.search.nas.model.trainer.data import Array, Data, Part
 from dhmpi.search.nas.model.trainer.steps import compile_forward, compile_steps
+from dhmpi.space.nas_entries import check_entry
 
 # Seconds after which training comes back from TensorFlow for a moment, to look at the clock and for signals.
 SLICE = 0.5

@@ -1,0 +1,1 @@
+"""Analysis: what people see of results files."""

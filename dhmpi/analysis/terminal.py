@@ -1,0 +1,271 @@
+"""What `show` and `best` print, and what stands at the end of a campaign."""
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from dhmpi.analysis.details import print_errors, print_running
+from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
+from dhmpi.evaluation import Evaluation, Point, State, turned
+from dhmpi.results import Results, Summary, model_use, summarise
+from dhmpi.support.printing import Stream, escape
+
+# Characters of a result that a person wants to see.
+LONGEST = 200
+
+
+def show(
+    results: Results, stream: Stream, path: str = "results.h5", is_written: bool | None = None, where: str = ""
+) -> None:
+    """Print what ran, how it went, what went wrong, and the best point.
+
+    Args:
+        results: What the file says.
+        stream: Where it is printed.
+        path: How the file is called.
+        is_written: Whether somebody is writing it; None if that is not known.
+        where: Where the problem is.
+    """
+    metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
+    better = "larger rewards" if metadata.maximises else "smaller objectives"
+    counts = _counts(summary)
+    rows = {
+        "search": metadata.search,
+        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
+        "seed": str(metadata.seed),
+        "created": _local(metadata.created),
+        "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
+        "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
+        "state": _state(results, is_written),
+    }
+    if where:
+        rows["its file"] = where
+    if surrogate := _surrogate(metadata.statistics):
+        rows["surrogate"] = surrogate
+    if models := _models(results):
+        rows["models"] = models
+    if agents := _agents(results):
+        rows["agents"] = agents
+    if lost := _lost_time(metadata.statistics):
+        rows["lost time"] = lost
+    for index, run in enumerate(metadata.runs):
+        ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
+        rows[f"run {index + 1}"] = (
+            f"{_local(run['started'])}{ended}, {_counted(run['num_workers'], 'worker')}; {run['layout']}"
+        )
+    for name, value in rows.items():
+        print(f"{name:12}{escape(value, keep='')}", file=stream)
+    if results.dropped:
+        print(f"{'note':12}{results.dropped}", file=stream)
+    print(file=stream)
+    if metadata.is_open:
+        print_running(results.evaluations, None if is_written is False else time.time(), stream)
+    print_errors(results.evaluations, path, stream)
+    best(results, stream)
+
+
+def best(results: Results, stream: Stream, as_json: bool = False) -> None:
+    """Print the best evaluation."""
+    found = results.best
+    if as_json:
+        print(json.dumps(None if found is None else found.point), file=stream)
+    elif found is None:
+        print("no evaluation has succeeded", file=stream)
+        _print_errors(results, stream)
+    else:
+        _print_best(found, results.metadata.maximises, stream)
+
+
+def report(results: Results, path: str, stream: Stream) -> None:
+    """Print how a campaign ended, and how to look further."""
+    summary = summarise(results.metadata, results.evaluations)
+    run = results.metadata.runs[-1]
+    busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
+    num_final = sum(num for state, num in summary.counts.items() if state.is_final)
+    print(
+        f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
+        file=stream,
+    )
+    if counts := _counts(summary):
+        print(f"{_counted(len(results.evaluations), 'evaluation')}: {counts}", file=stream)
+    if lost := _lost_time(results.metadata.statistics):
+        print(f"lost at the end: {lost}", file=stream)
+    best(results, stream)
+    if results.best is None and num_final:
+        print(f"to continue, when that is mended: dhmpi redo {path}, then the same command with --resume", file=stream)
+    elif not results.metadata.complete:
+        print("to continue: the same command with --resume", file=stream)
+    print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
+    stream.flush()
+
+
+def completeness(results: Results, since: float | None, stream: Stream) -> int:
+    """Print whether a campaign is complete, and whether it gets on; for job scripts.
+
+    Args:
+        results: What its file says.
+        since: Evaluations that ended from then on are progress [s since 1970-01-01 UTC]. Default: those of the latest
+            run.
+        stream: Where it is printed.
+
+    Returns:
+        The exit status: 0, EXIT_INCOMPLETE, or EXIT_NO_PROGRESS.
+    """
+    runs = results.metadata.runs
+    if since is None:
+        since = runs[-1]["started"] if runs else 0.0
+    ended = [each for each in results.evaluations if each.state.is_final]
+    has_done = results.best is not None
+    num_new = sum(each.ended is not None and each.ended >= since for each in ended)
+    complete = results.metadata.complete
+    state = "complete" if complete else "not complete"
+    none_done = "" if has_done or not ended else "; none is DONE"
+    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
+    if complete:
+        return 0
+    return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
+
+
+def redone(states: Mapping[int, State], stream: Stream) -> None:
+    """Print what will be evaluated again: ids, and the states until now."""
+    if not states:
+        print("nothing is to be evaluated again that would not be anyway", file=stream)
+        return
+    counts = ", ".join(f"{num} {state}" for state, num in sorted(Counter(states.values()).items()))
+    print(f"{_counted(len(states), 'evaluation')} to be evaluated again: {counts}", file=stream)
+    print("to evaluate them: the command of the campaign with --resume", file=stream)
+
+
+def repetition(results: Results, difference: tuple[Evaluation, Point | None] | None, stream: Stream) -> int:
+    """Print whether a search proposes the same points again.
+
+    Args:
+        results: What its file says.
+        difference: The first evaluation whose point differs, and the point that is proposed now; None if all agree.
+        stream: Where it is printed.
+
+    Returns:
+        The exit status: 0, or EXIT_FAILURE if one differs.
+    """
+    if difference is None:
+        points = _counted(len(results.evaluations), "point")
+        print(f"the same: {results.metadata.search} proposes all {points} again", file=stream)
+        return 0
+    found, proposed = difference
+    model, known, fitted, _ = found.origin
+    how = f"{model or 'no model'}; {known} results known, {fitted} in the model"
+    print(f"evaluation {found.id} differs ({how}):", file=stream)
+    names = [escape(name, keep="") for name in found.point]
+    width = max(map(len, names))
+    again = proposed or {}
+    for name, (key, value) in zip(names, found.point.items(), strict=True):
+        print(f"  {name:{width}}  {value!r} in the file, {again.get(key, 'nothing')!r} now", file=stream)
+    return EXIT_FAILURE
+
+
+def _print_best(found: Evaluation, maximises: bool, stream: Stream) -> None:
+    what, value = "reward" if maximises else "objective", turned(found.objective, maximises)
+    print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
+    names = [escape(name, keep="") for name in (*found.point, *found.extra)]
+    width = max(map(len, names), default=0)
+    texts = [*map(repr, found.point.values()), *map(_shortened, found.extra.values())]
+    for index, (name, text) in enumerate(zip(names, texts, strict=True)):
+        if index == len(found.point):
+            print("its other results:", file=stream)
+        indented = text.replace("\n", "\n" + " " * (width + 4))
+        print(f"  {name:{width}}  {indented}", file=stream)
+
+
+def _shortened(value: object) -> str:
+    """Return a value as a person wants to see it: texts of several lines as they are, all else in one, cut short."""
+    if isinstance(value, str) and "\n" in value:
+        return value
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
+
+
+def _print_errors(results: Results, stream: Stream) -> None:
+    errors = [evaluation.error for evaluation in results.evaluations if evaluation.error]
+    if errors:
+        print(f"the latest error:\n{errors[-1]}", file=stream)
+
+
+def _state(results: Results, is_written: bool | None) -> str:
+    metadata = results.metadata
+    if metadata.complete:
+        return "complete"
+    if not metadata.is_open:
+        return f"{metadata.runs[-1]['why']}: continue with --resume"
+    if is_written:
+        return "running"
+    return f"{'killed' if is_written is False else 'running, or killed'}: continue with --resume"
+
+
+def _figures(statistics: Mapping[str, Any], *names: str) -> list[float] | None:
+    """Return some of the statistics; None if one is missing, or no number."""
+    found = [statistics.get(name) for name in names]
+    numbers = [float(value) for value in found if isinstance(value, int | float)]
+    return numbers if len(numbers) == len(found) and all(map(math.isfinite, numbers)) else None
+
+
+def _surrogate(statistics: Mapping[str, Any]) -> str:
+    figures = _figures(statistics, "ask_median", "ask_p99", "busy_share")
+    if "mode" not in statistics or figures is None:
+        return ""
+    median, last, busy = figures
+    asks = f"a point took {1000 * median:.3g} ms, 99 % of them at most {1000 * last:.3g} ms"
+    return f"{statistics['mode']}; {asks}; rank 0 was computing {100 * busy:.0f} % of the time"
+
+
+def _models(results: Results) -> str:
+    """Return how many points came from models, and how old these were; nothing for a search without any."""
+    use = model_use(results.evaluations)
+    if use.num_points == use.num_without and not results.metadata.statistics.get("points_without_model"):
+        return ""
+    ages = f"models did not know {use.median_age:.0f} of the results (median; at most {use.largest_age})"
+    return f"{use.num_without} of {use.num_points} points without a model; {ages}"
+
+
+def _agents(results: Results) -> str:
+    statistics, entropy = results.metadata.statistics, [row.entropy for row in results.policy.rows() if row.episodes]
+    figures = _figures(statistics, "agents", "episodes", "hits", "shared", "lost_agents")
+    if figures is None:
+        return ""
+    agents, episodes, hits, shared, lost = map(int, figures)
+    parts = [
+        f"{_counted(agents, 'agent')}, {_counted(len(results.policy), 'update')}",
+        f"{episodes} episodes, {hits + shared} of them known already",
+    ]
+    if entropy:
+        parts.append(f"entropy {entropy[0]:.3g} at first, {entropy[-1]:.3g} at last")
+    gradients = _figures(statistics, "gradients", "gradient_staleness_mean")
+    if gradients is not None and gradients[0]:
+        parts.append(f"gradients {gradients[1]:.3g} steps old")
+    if lost:
+        parts.append(f"{_counted(lost, 'agent')} given up")
+    return "; ".join(parts)
+
+
+def _lost_time(statistics: Mapping[str, Any]) -> str:
+    """Return what the latest run lost at its end, or nothing if that is less than a second."""
+    figures = _figures(statistics, "lost_idle_seconds", "lost_cancelled_seconds")
+    if figures is None or sum(figures) < 1.0:
+        return ""
+    idle, cancelled = figures
+    return f"{idle:.0f} worker-seconds without work, {cancelled:.0f} in evaluations that were cancelled"
+
+
+def _counts(summary: Summary) -> str:
+    return ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
+
+
+def _counted(num: int, what: str) -> str:
+    return f"{num} {what}" if num == 1 else f"{num} {what}s"
+
+
+def _local(time: float) -> str:
+    return datetime.fromtimestamp(time).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,1 @@
+"""Campaigns: from names to objects, and the loop of rank 0."""

@@ -1,0 +1,222 @@
+"""What is done with architectures outside a search: drawing them, and training the best ones again."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dhmpi.campaign import whereabouts
+from dhmpi.errors import OptionError, ProblemError, ResultsError
+from dhmpi.evaluation import Evaluation, State, seed_of, turned
+from dhmpi.results import Results
+from dhmpi.search.registry import find
+from dhmpi.support.loader import check_problem, load, load_problem
+from dhmpi.support.printing import Stream, tell
+
+
+class Again(NamedTuple):
+    """How architectures are trained again.
+
+    Attributes:
+        epochs: How long; None is as long as in the search.
+        seed: Seed of the weights, the dropout and the order of the samples; None is each evaluation's own, with which
+            the search has trained it.
+        problem: Name of the problem; None looks where it was, and beside the results file.
+        data: Directory of the data; None leaves it to the problem.
+    """
+
+    epochs: int | None = None
+    seed: int | None = None
+    problem: str | None = None
+    data: str | None = None
+
+
+class Retrained(NamedTuple):
+    """An architecture that has been trained again.
+
+    Attributes:
+        evaluation: The one that found it.
+        reward: The reward of the new training.
+        valid: Loss and metrics of the validation part.
+        test: Loss and metrics of the test part; None if the problem has none.
+        parameters: Number of its weights.
+        model: The Keras model.
+    """
+
+    evaluation: Evaluation
+    reward: float
+    valid: Mapping[str, float]
+    test: Mapping[str, float] | None
+    parameters: int
+    model: Any
+
+
+class _Candidate(NamedTuple):
+    """An architecture to be trained again: what found it, its configuration, and the seed."""
+
+    evaluation: Evaluation
+    config: dict[str, Any]
+    seed: int
+
+
+def draw(problem: str, arch: str | None, path: str) -> None:
+    """Write a picture of a problem's space, or of one of its architectures.
+
+    Args:
+        problem: Name of the problem.
+        arch: Its decisions, separated by commas; None draws the space.
+        path: File ending in .dot; or in .png, .svg or .pdf if Graphviz is installed.
+    """
+    from dhmpi.search.nas.search import load_structure
+
+    structure: Any = load_structure(load_problem(problem))
+    if not hasattr(structure, "draw_graphviz"):
+        raise OptionError(f"a problem must have a structure of layers to be drawn, got {type(structure).__name__}")
+    if arch is not None:
+        structure.set_ops(_decisions(arch))
+    structure.draw_graphviz(path)
+
+
+def _decisions(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise OptionError(f"--arch must be integers separated by commas, got {text!r}") from None
+
+
+def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
+    """Train the best architectures of a campaign again, the best one first.
+
+    Args:
+        results: Of a search for architectures.
+        top: How many.
+        again: How.
+
+    Raises:
+        ResultsError: There is no architecture to train.
+    """
+    candidates = _candidates(results, top, again)  # may find faults for which TensorFlow is not needed
+    from dhmpi.search.nas.model.run import alpha
+    from dhmpi.search.nas.model.trainer.cost import num_parameters
+    from dhmpi.search.nas.model.trainer.session import session
+
+    for each in candidates:
+        with session(each.seed):
+            trained = alpha.train(each.config, alpha.Standalone(each.seed))
+            test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
+            valid = trained.trainer.evaluate(trained.data.valid)
+            reward, parameters = trained.training.reward, num_parameters(trained.model)
+            yield Retrained(each.evaluation, reward, valid, test, parameters, trained.model)
+
+
+def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
+    """Return the best evaluations, and what to train; the best one first."""
+    metadata = results.metadata
+    done = [each for each in results.evaluations if each.state is State.DONE]
+    if not metadata.maximises or not done:
+        raise ResultsError(
+            f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
+        )
+    problem = recall(results, again.problem)
+    search = find(metadata.search)(problem if again.data is None else _with_data(problem, again.data))
+    metadata.require_space(search.space.specs())
+    check_problem(search.problem)
+    candidates = []
+    for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
+        config = dict(search.config(evaluation.point) or {})
+        if again.epochs is not None:
+            config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": again.epochs}
+        seed = seed_of(metadata.seed, evaluation.id) if again.seed is None else again.seed
+        candidates.append(_Candidate(evaluation, config, seed))
+    return candidates
+
+
+def recall(results: Results, given: str | None) -> Any:
+    """Return the problem of a campaign, with a warning if it has changed since.
+
+    Args:
+        results: Of the campaign.
+        given: Name of the problem; None looks where it was, and beside the results file.
+
+    Raises:
+        InputError: It is not found, or cannot be loaded.
+    """
+    problem, changed = whereabouts.recall(results, given)
+    if changed:
+        tell(f"warning: {changed}")
+    return problem
+
+
+def _with_data(problem: Any, directory: str) -> Any:
+    """Return a problem whose data come from a directory."""
+    path = Path(directory).expanduser().absolute()
+    if not path.is_dir():
+        raise OptionError(f"--data must be a directory that exists, got {directory!r}")
+    entry = problem.space["load_data"]
+    load_data: Any = load(entry["func"], "load_data") if isinstance(entry["func"], str) else entry["func"]
+    parameters = inspect.signature(load_data).parameters.values()
+    if not any(each.name == "data_dir" or each.kind is each.VAR_KEYWORD for each in parameters):
+        got = ", ".join(each.name for each in parameters) or "none at all"
+        raise OptionError(f"--data must come with a load_data that has a parameter data_dir, got {got}; leave it out")
+    return problem.with_dim("load_data", {**entry, "kwargs": {**(entry.get("kwargs") or {}), "data_dir": str(path)}})
+
+
+def report(results: Results, top: int, again: Again, stream: Stream) -> None:
+    """Train the best architectures again, and print what came of them."""
+    for number, each in enumerate(retrain(results, top, again), start=1):
+        found = turned(each.evaluation.objective, True)
+        print(
+            f"{number}. evaluation {each.evaluation.id}: reward {each.reward:.6g}, in the search {found:.6g}",
+            file=stream,
+        )
+        print(f"   {each.parameters} parameters", file=stream)
+        print(f"   validation: {_listed(each.valid)}", file=stream)
+        print(f"   test:       {'the problem has none' if each.test is None else _listed(each.test)}", file=stream)
+        stream.flush()
+
+
+def export(results: Results, path: str, again: Again, with_preprocessing: bool, stream: Stream) -> None:
+    """Train the best architecture again, write it as a Keras model, and print what the saved model makes of test data.
+
+    Args:
+        results: Of a search for architectures.
+        path: File to write.
+        again: How it is trained.
+        with_preprocessing: Whether the model does the preprocessing, too, and so takes raw data.
+        stream: Where it is printed.
+
+    Raises:
+        OptionError: It cannot be written there.
+        ProblemError: The preprocessing cannot become part of the model.
+    """
+    if Path(path).suffix != ".keras":
+        raise OptionError(f"--keras must be a file ending in .keras, got {path!r}")
+    if not Path(path).absolute().parent.is_dir():
+        raise OptionError(f"--keras must be in a directory that exists, got {path!r}")
+    [each] = _candidates(results, 1, again)
+    from dhmpi.search.nas.model import deployment
+    from dhmpi.search.nas.model.run import alpha
+    from dhmpi.search.nas.model.trainer.session import session
+
+    with session(each.seed):
+        data = alpha.load_raw(each.config)
+        scaling = _affine(data) if with_preprocessing else None  # before a training that would be in vain
+        trained = alpha.train(each.config, alpha.Standalone(each.seed), data)
+        deployment.save(trained.model, scaling, path)
+        reward, test = trained.training.reward, "the problem has none"
+        if data.test is not None:
+            record = deployment.measure(path, trained, is_raw=with_preprocessing)
+            test = f"{_listed(record)}, of the saved model on {'raw' if with_preprocessing else 'preprocessed'} data"
+    print(f"{path}: evaluation {each.evaluation.id}, reward {reward:.6g}; test: {test}", file=stream)
+
+
+def _affine(data: Any) -> Any:
+    try:
+        return data.affine()
+    except ProblemError as error:
+        remedy = "give --without-preprocessing to export a model that takes preprocessed data"
+        raise ProblemError(f"{error}; {remedy}") from error
+
+
+def _listed(record: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in record.items())

@@ -1,0 +1,236 @@
+"""Protocol between the search rank and the worker ranks, both ends side by side.
+
+    worker                      search rank
+    HELLO   host             -> the rank is there
+    READY                    -> it can evaluate
+    UNLOADABLE sentence, ... -> it cannot: the run function does not load
+                             <- TASKS   to be evaluated one after the other
+    OUTCOMES of some of them ->
+    ALIVE                    -> nothing else to say for a while
+                             <- CANCEL  stop what is running, send its outcome
+                             <- STOP    nothing more will come
+    BYE                      -> the worker leaves the campaign
+
+All of it is point to point and polled, on one thread, so that ranks may be slow or die without taking others along.
+"""
+
+import time
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+from dhmpi.errors import LoadError
+from dhmpi.mpi.comm import LOST, Backoff, Message
+from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.support import environment
+
+SEARCH_RANK = 0
+# A worker gives a sign of life after so many seconds of silence, and counts as gone after so many.
+ALIVE_INTERVAL = 20.0
+SILENCE_LIMIT = 120.0
+SILENCE_CHECK_INTERVAL = 5.0
+# How long a worker waits for its child before it looks for messages again [s]; the child's answer ends the wait.
+CHILD_WAIT = 0.02
+
+
+class Tag(IntEnum):
+    """What a message is."""
+
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
+    HELLO = 1
+    READY = 2
+    UNLOADABLE = 3
+    TASKS = 4
+    OUTCOMES = 5
+    ALIVE = 6
+    CANCEL = 7
+    STOP = 8
+    BYE = 9
+
+
+class Executor(Protocol):
+    """What a worker rank evaluates with."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the run function is loaded."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are tasks without an outcome."""
+
+    def load(self) -> None:
+        """Begin to load the run function."""
+
+    def receive(self, tasks: list[Any]) -> None:
+        """Begin to evaluate tasks as they travel."""
+
+    def report(self, timeout: float) -> list[Any]:
+        """Return the outcomes there are, as they travel; wait up to `timeout` seconds for the first."""
+
+    def cancel(self) -> None:
+        """Stop the evaluation."""
+
+    def close(self) -> None:
+        """End."""
+
+
+class Event(NamedTuple):
+    """News of a worker rank.
+
+    Attributes:
+        rank: The worker rank.
+        tag: READY, UNLOADABLE, OUTCOMES, BYE or LOST.
+        payload: Outcomes; the (sentence, traceback) of what does not load; or why the rank is lost, a `Loss`.
+    """
+
+    rank: int
+    tag: Tag
+    payload: Any = None
+
+
+class SearchEnd:
+    """The search rank's end.
+
+    Args:
+        comm: What the ranks of the campaign say to each other.
+        signs: Whether workers give signs of life. They cannot where user code runs in the rank's own process; their
+            silence then says nothing.
+    """
+
+    def __init__(self, comm: Conversation, signs: bool) -> None:
+        self._comm = comm
+        self._signs = signs
+        self._backoff = Backoff()
+        self._news_from: set[int] = set()  # since the last check
+        self._heard: dict[int, float] = {}
+        self._next_check = 0.0
+        self.hosts: dict[int, str] = {}
+        self.alive = set(range(1, comm.size))
+
+    def send_tasks(self, rank: int, tasks: list[Any]) -> None:
+        """Send a worker its next tasks; it evaluates them one after the other."""
+        self._comm.send(rank, Tag.TASKS, tasks)
+
+    def receive(self, timeout: float) -> list[Event]:
+        """Return all news there are; wait up to `timeout` seconds for the first."""
+        end = time.monotonic() + timeout
+        events: list[Event] = []
+        self._backoff.reset()
+        while True:
+            while (message := self._comm.receive()) is not None:
+                self._note(message, events)
+            now = time.monotonic()
+            if self._signs and now >= self._next_check:
+                self._next_check = now + SILENCE_CHECK_INTERVAL
+                events += self._silent_ranks(now)
+            if events or now >= end:
+                return events
+            self._backoff.wait()
+
+    def _silent_ranks(self, now: float) -> list[Event]:
+        for rank in self._news_from:
+            self._heard[rank] = now
+        self._news_from.clear()
+        silent = [rank for rank, heard in self._heard.items() if now - heard > SILENCE_LIMIT]
+        for rank in silent:
+            del self._heard[rank]  # but it stays alive, and is told to stop at the end: it may only hang
+        return [Event(rank, Tag.LOST, Loss.SILENT) for rank in silent]
+
+    def _note(self, message: Message, events: list[Event]) -> None:
+        rank, tag, payload = message
+        self._news_from.add(rank)
+        if tag == Tag.OUTCOMES:
+            events.append(Event(rank, Tag.OUTCOMES, payload))
+        elif tag == Tag.HELLO:
+            self.hosts[rank] = payload
+        elif tag in (Tag.BYE, Tag.LOST):
+            if rank in self.alive:
+                self.alive.remove(rank)
+                events.append(Event(rank, Tag(tag), payload))
+        elif tag != Tag.ALIVE:
+            events.append(Event(rank, Tag(tag), payload))
+
+    def cancel(self, rank: int) -> None:
+        """Ask a worker to stop what it is doing; its outcome still comes."""
+        self._comm.send(rank, Tag.CANCEL)
+
+    def stop(self, timeout: float) -> list[int]:
+        """Tell all workers that nothing more comes, and wait for their farewells.
+
+        Returns:
+            Those that have not left the campaign.
+        """
+        for rank in self.alive:
+            self._comm.send(rank, Tag.STOP)
+        end = time.monotonic() + timeout
+        while self.alive and (left := end - time.monotonic()) > 0:
+            self.receive(left)
+        self._comm.give_up(self.alive)
+        return sorted(self.alive)
+
+
+class WorkerEnd:
+    """A worker rank's end.
+
+    Args:
+        comm: What the ranks of the campaign say to each other.
+        executor: Where evaluations run; it has begun to load.
+    """
+
+    def __init__(self, comm: Conversation, executor: Executor) -> None:
+        self._comm = comm
+        self._executor = executor
+        self._backoff = Backoff()
+        self._announced = False
+        self._loss: Loss | None = None  # of the search rank
+        self._last_sign = time.monotonic()
+
+    def serve(self) -> Loss | None:
+        """Evaluate what the search rank sends, until it says STOP; return why it has left without a word, if it has."""
+        self._comm.send(SEARCH_RANK, Tag.HELLO, environment.hostname())
+        try:
+            self._executor.load()
+            while not self._is_over():
+                self._work()
+        except LoadError as error:
+            self._comm.send(SEARCH_RANK, Tag.UNLOADABLE, (str(error), error.details))
+            while not self._is_over():
+                self._backoff.wait()
+        self._executor.close()
+        if self._loss is None:
+            self._comm.send(SEARCH_RANK, Tag.BYE)
+        return self._loss
+
+    def _is_over(self) -> bool:
+        """Take in a message if one has come, and return whether the campaign is over."""
+        message = self._comm.receive()
+        if message is None:
+            return False
+        self._backoff.reset()
+        if message.tag == Tag.TASKS:
+            self._executor.receive(message.payload)
+        elif message.tag == Tag.CANCEL:
+            self._executor.cancel()
+        elif message.tag == Tag.LOST and message.source == SEARCH_RANK:
+            self._loss = message.payload
+            return True
+        return message.tag == Tag.STOP
+
+    def _work(self) -> None:
+        executor = self._executor
+        if executor.ready and not self._announced:
+            self._announced = True
+            self._send(Tag.READY)
+        elif executor.busy or not executor.ready:
+            outcomes = executor.report(CHILD_WAIT)
+            if outcomes:
+                self._send(Tag.OUTCOMES, outcomes)
+        else:
+            self._backoff.wait()
+        if time.monotonic() - self._last_sign > ALIVE_INTERVAL:
+            self._send(Tag.ALIVE)
+
+    def _send(self, tag: Tag, payload: object = None) -> None:
+        self._comm.send(SEARCH_RANK, tag, payload)
+        self._last_sign = time.monotonic()
+        self._backoff.reset()

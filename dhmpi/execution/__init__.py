@@ -1,0 +1,1 @@
+"""Execution: how one evaluation runs."""

@@ -1,0 +1,350 @@
+"""A supervised child interpreter: whatever user code does to it costs one evaluation.
+
+The child is a fresh interpreter, started before MPI and without the launcher's variables: a forked one would share
+MPI's and TensorFlow's state, and one that the launcher's variables describe as a rank would wait for MPI_Init for ever.
+It stays between evaluations, so that the user's imports are paid once; what they have started may stay with it. Orders
+and answers go as JSON lines over two pipes, so that nothing the user's code prints can be taken for a result:
+
+    worker                                            child (`dhmpi.execution.child_main`)
+    {"run", "timeout", "files", "path"}           ->
+                                                  <-  {"ready": true} or {"error", "details"}
+    [[id, point, seed], ...], when it is idle     ->
+                                                  <-  [id, state, ..., how much has been printed], one by one
+"""
+
+import math
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import State
+from dhmpi.execution.executor import BATCH_TIME, Executor, Setup
+from dhmpi.execution.output import Output
+from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, Verdict
+from dhmpi.execution.runner import Outcome, Task, read_answer
+from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
+from dhmpi.support import environment
+from dhmpi.support.json_text import dumps, loads
+
+# What comes without a newline is no answer from here on [bytes].
+LONGEST_ANSWER = 1 << 28
+
+
+class ChildExecutor(Executor):
+    """Runs evaluations in a child that is ended at a time-out and replaced when it dies.
+
+    Args:
+        setup: What to run; the run function by its name.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        self._setup = setup
+        self._output = Output(setup.files, setup.logs)
+        self._supervisor = Supervisor(self._output.file)
+        self._pipes: Pipes | None = None  # to the child, while there is one
+        self._num_sent = 0  # tasks that the child has; the others wait here
+        self._loaded_once = False
+        self._is_stopping = False
+        self._verdict: Verdict | None = None
+        self._begin_of_task = Begin.now()
+        self._deadline = math.inf
+
+    @property
+    def descriptor(self) -> int | None:
+        """What is readable when the child has answered or ended; None if there is none."""
+        return None if self._pipes is None else self._pipes.descriptor
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the running task's time is over, or the next look is due."""
+        if self._is_stopping:
+            return 0.0
+        return min(LOOK_INTERVAL, max(0.0, self._deadline - time.monotonic()))
+
+    def load(self) -> None:
+        """Start the child, unless there is one; whether it can load turns out at a later `poll`."""
+        if self._pipes is not None:
+            return
+        setup = self._setup
+        path = [entry for entry in sys.path if entry]
+        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path}
+        self._pipes = Pipes()
+        try:
+            commands, answers = self._pipes.child_ends
+            words = interpreter("dhmpi.execution.child_main", 3, 4)
+            self._supervisor.start(words, None, environment.child_environment(), (commands, answers))
+            self._pipes.watch(self._supervisor.descriptor)
+        except OSError as error:
+            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
+        self._pipes.close_child_ends()
+        self._pipes.send(order)
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand tasks to the child, or to its successor if it has died or is about to."""
+        self._tasks.extend(tasks)
+        self.load()
+        self._send_tasks()
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Wait for the child's answers, its end or its time-out.
+
+        Raises:
+            LoadError: The child could not load the run function.
+        """
+        if self._pipes is None:
+            time.sleep(timeout)
+            return []
+        if self._num_sent > 1:
+            time.sleep(BATCH_TIME / 2)  # for several short evaluations one look is enough
+        outcomes = self._take_in(self._pipes, min(timeout, self.seconds_left))
+        if self._is_stopping:
+            outcomes += self._stop()
+        elif not outcomes and time.monotonic() >= self._deadline:
+            self._condemn(State.TIMEOUT, f"ran longer than {self._setup.timeout:g} s")
+        if not self._supervisor.is_active:
+            outcomes += self._conclude()
+        return outcomes
+
+    def _stop(self) -> list[Outcome]:
+        """End the child if it has a task, and give up all tasks."""
+        self._is_stopping = False
+        outcomes = []
+        if self._num_sent:
+            if self._verdict is not None:
+                outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
+            self._num_sent, self._deadline = 0, math.inf
+            self._supervisor.stop()
+        return outcomes + self._cancelled()
+
+    def cancel(self) -> None:
+        """Have the next `poll` end the child; tasks become CANCELLED unless their outcomes are already on their way."""
+        self._is_stopping = bool(self._tasks)
+
+    def close(self) -> None:
+        """Let an idle child end by itself, so that the user's libraries can clean up; end any other."""
+        if self._pipes is not None:
+            if not self._num_sent:
+                self._pipes.close_commands()
+                self._supervisor.wait_until_gone(GRACE)
+            self._pipes.close()
+            self._pipes = None
+        self._supervisor.close()
+        self._output.close()
+
+    def _send_tasks(self) -> None:
+        """Hand all tasks to the child if it has none.
+
+        Never while user code runs: what it has not read could be read by that, and what a pipe does not hold would wait
+        for it.
+        """
+        if not (self._tasks and self.ready and self._supervisor.is_running) or self._num_sent or self._pipes is None:
+            return
+        if self._pipes.has_news:  # although it was idle, which is no task's fault
+            self._supervisor.look()
+            if self._pipes.has_news:
+                self._condemn(State.FAILED, "the idle process has written into its channel to the worker")
+        if self._supervisor.is_running:
+            self._num_sent = len(self._tasks)
+            self._start_clock()
+            if not self._pipes.send(list(self._tasks)):
+                self._num_sent = 0  # it has died while it was idle, which is no task's fault
+
+    def _start_clock(self) -> None:
+        """The next task begins."""
+        if self._num_sent:
+            self._begin_of_task = Begin.now()
+        if self._setup.timeout is not None:
+            self._deadline = time.monotonic() + self._setup.timeout if self._num_sent else math.inf
+
+    def _take_in(self, pipes: "Pipes", timeout: float) -> list[Outcome]:
+        """Read what there is, after up to `timeout` seconds."""
+        if not pipes.wait(timeout):
+            self._supervisor.look()
+            if self._supervisor.is_running:
+                return []
+        lines = pipes.receive()  # also what a child has said before it ended
+        outcomes: list[Outcome] = []
+        for line in lines:
+            if self._verdict is None:
+                outcomes += self._understand(line)
+        if pipes.has_ended and self._supervisor.is_running and self._verdict is None:
+            self._supervisor.wait_until_ended(GRACE)
+            self._condemn(State.FAILED, "the process closed its channel to the worker")
+        if lines and self._verdict is None and self.ready:
+            self._supervisor.sweep(is_busy=self._num_sent > 0)
+            if not self._num_sent:
+                if self._output.is_used:
+                    self._output.clear()
+                self._send_tasks()
+        return outcomes
+
+    def _understand(self, line: bytes) -> list[Outcome]:
+        try:
+            message = loads(line.decode())
+        except ValueError:
+            message = None
+        if self.ready:
+            return self._account(message, line)
+        if message == {"ready": True}:
+            self.ready = self._loaded_once = True
+        elif isinstance(message, dict) and message.keys() == {"error", "details"}:
+            if not self._loaded_once:
+                raise LoadError(message["error"], message["details"])
+            self._condemn(State.FAILED, f"{message['error']}\n{message['details']}".rstrip())
+        else:
+            self._condemn(State.FAILED, _not_an_answer(line))
+        return []
+
+    def _account(self, message: Any, line: bytes) -> list[Outcome]:
+        """Take an answer; whatever else comes through its channel, the child is not to be trusted any more."""
+        outcome = read_answer(message, self._tasks[0].id) if self._num_sent else None
+        if outcome is None:
+            self._condemn(State.FAILED, _not_an_answer(line))
+            return []
+        self._tasks.popleft()
+        self._num_sent -= 1
+        self._start_clock()
+        return [self._output.explain(outcome, message[-1])]
+
+    def _condemn(self, state: State, error: str) -> None:
+        """Have the child ended, for the fault of the running task."""
+        self._deadline = math.inf
+        if self._verdict is None and self._supervisor.is_running:
+            self._verdict = Verdict(state, error, time.monotonic())
+            self._supervisor.stop()
+
+    def _conclude(self) -> list[Outcome]:
+        """Account for a child of which nothing is left: the task that it had, or kept from running, is over.
+
+        Raises:
+            LoadError: No child has ever been able to load the run function.
+        """
+        assert self._pipes is not None
+        self._pipes.close()
+        verdict = self._verdict or Verdict.of(self._supervisor.ending)
+        is_to_blame = self._num_sent > 0 or not self.ready
+        self._pipes = self._verdict = None
+        self.ready, self._num_sent, self._deadline = False, 0, math.inf
+        if not self._loaded_once:
+            raise LoadError(f"the run function could not be loaded: {verdict.error}", self._output.last())
+        outcomes = []
+        if is_to_blame and self._tasks:
+            outcomes = [self._output.explain(verdict.outcome(self._tasks.popleft(), self._begin_of_task))]
+        else:
+            self._output.clear()
+        if self._tasks or outcomes:
+            self.load()
+        return outcomes
+
+
+def _not_an_answer(line: bytes) -> str:
+    return f"only the process's answers may go through its channel to the worker, got {line[:100]!r}"
+
+
+class Pipes:
+    """Orders to a child and answers from it, as JSON in lines; the worker never waits for the child to read or write.
+
+    Attributes:
+        child_ends: The descriptors that the child gets: for orders, and for answers.
+        has_ended: Whether nobody can answer any more.
+    """
+
+    def __init__(self) -> None:
+        orders, self._commands = os.pipe()
+        self._answers, answers = os.pipe()
+        self.child_ends = orders, answers
+        os.set_blocking(self._commands, False)
+        os.set_blocking(self._answers, False)
+        self._events = select.epoll()
+        self._events.register(self._answers, select.EPOLLIN)
+        self._unsent = b""
+        self._is_full = False
+        self._received = bytearray()
+        self.has_ended = False
+
+    @property
+    def descriptor(self) -> int:
+        """What is readable when there is something to be read, or watched."""
+        return self._events.fileno()
+
+    def watch(self, descriptor: int) -> None:
+        """Let `wait` end when another descriptor is readable, too."""
+        self._events.register(descriptor, select.EPOLLIN)
+
+    def close_child_ends(self) -> None:
+        """Close what the child has by now."""
+        for descriptor in self.child_ends:
+            os.close(descriptor)
+
+    def send(self, message: object) -> bool:
+        """Send an order, at once or bit by bit while waiting; return whether there is anybody to read it."""
+        self._unsent += dumps(message).encode() + b"\n"
+        return self._flush()
+
+    def _flush(self) -> bool:
+        was_full, self._is_full = self._is_full, False
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._commands, self._unsent) :]
+        except BlockingIOError:
+            self._is_full = True
+        except BrokenPipeError:
+            self._unsent = b""
+            return False
+        finally:
+            if self._is_full and not was_full:
+                self._events.register(self._commands, select.EPOLLOUT)
+            elif was_full and not self._is_full:
+                self._events.unregister(self._commands)
+        return True
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything has come that has not been taken for a line, or may be read or watched."""
+        return bool(self._received) or bool(self._events.poll(0.0))
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for something to be read, or watched; return whether there are answers."""
+        is_there = False
+        for descriptor, _ in self._events.poll(timeout):
+            if descriptor == self._answers:
+                is_there = True
+            elif descriptor == self._commands:
+                self._flush()
+        return is_there
+
+    def receive(self) -> list[bytes]:
+        """Return the lines that have come."""
+        if self.has_ended:
+            return []
+        try:
+            data = os.read(self._answers, 1 << 20)  # no pipe holds more
+        except BlockingIOError:
+            return []
+        if not data:
+            self.has_ended = True
+            self._events.unregister(self._answers)
+        self._received += data
+        if b"\n" not in data:
+            if len(self._received) <= LONGEST_ANSWER:
+                return []
+            self._received += b"\n"
+        *lines, self._received = self._received.split(b"\n")
+        return [bytes(line) for line in lines]
+
+    def close_commands(self) -> None:
+        """Tell the child that nothing more will come."""
+        if self._commands >= 0:
+            os.close(self._commands)
+            self._commands = -1
+
+    def close(self) -> None:
+        """Close everything."""
+        self.close_commands()
+        os.close(self._answers)
+        self._events.close()

@@ -1,0 +1,294 @@
+"""Executors: the place where one evaluation at a time runs, in this process or in a child."""
+
+import logging
+import math
+import os
+import select
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import State
+from dhmpi.execution.fresh_main import LOADING
+from dhmpi.execution.output import Output
+from dhmpi.execution.pickles import PickledRun
+from dhmpi.execution.runner import (
+    Outcome,
+    Packed,
+    RunFunction,
+    Runner,
+    Task,
+    flush_streams,
+    pack_outcomes,
+    unpack_tasks,
+)
+from dhmpi.support.loader import run_name
+
+log = logging.getLogger(__name__)
+
+# Seconds for which short evaluations are run, or sent, as one batch.
+BATCH_TIME = 1e-3
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one evaluation gets on a cluster, in Balsam's words.
+
+    Attributes:
+        num_nodes: Nodes.
+        ranks_per_node: Ranks on each of them.
+        threads_per_rank: Threads of each rank.
+        node_packing_count: How many evaluations share a node.
+    """
+
+    num_nodes: int = 1
+    ranks_per_node: int = 1
+    threads_per_rank: int = 64
+    node_packing_count: int = 1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an executor has to know.
+
+    Attributes:
+        run: The run function, its name or its pickle.
+        timeout: Seconds that an evaluation may take, or None.
+        files: Directory for what evaluations print and write.
+        resources: What an evaluation gets, where that is not simply a process.
+        logs: Of which evaluations is kept what they print: all, failures or none.
+    """
+
+    run: RunFunction | str | PickledRun
+    timeout: float | None = None
+    files: str = "results.h5.files"
+    resources: Resources = Resources()
+    logs: str = "all"
+
+    @classmethod
+    def of(cls, run: "RunFunction | str | Setup") -> "Setup":
+        """Return a run function's setup; a setup is its own."""
+        return run if isinstance(run, Setup) else cls(run)
+
+    def named(self, label: Callable[[str], str] = str) -> "Setup":
+        """Return the setup with the run function's name, by which any interpreter finds it.
+
+        Args:
+            label: How an option is called in errors.
+
+        Raises:
+            OptionError: It has none; or such an interpreter has just imported the script that calls this.
+        """
+        _refuse_while_loading()
+        name = self._name()
+        if name is None:
+            raise OptionError(
+                f"{label('run')} must be a function that another interpreter can import, got {self.run!r}; "
+                + self._remedy(label)
+            )
+        return replace(self, run=name)
+
+    def portable(self, label: Callable[[str], str] = str) -> "Setup":
+        """Return the setup with the run function's name or, if it has none, its pickle.
+
+        Args:
+            label: How an option is called in errors.
+
+        Raises:
+            OptionError: It cannot be pickled; or such an interpreter has just imported the script that calls this.
+        """
+        _refuse_while_loading()
+        if isinstance(self.run, PickledRun):
+            return self
+        name = self._name()
+        if name is not None:
+            return replace(self, run=name)
+        assert not isinstance(self.run, str)
+        return replace(self, run=PickledRun.of(self.run, label("run"), self._remedy(label)))
+
+    def _name(self) -> str | None:
+        return self.run if isinstance(self.run, str) else run_name(self.run)
+
+    def _remedy(self, label: Callable[[str], str]) -> str:
+        return (
+            f"define it at the top of a module, or set {label('isolation')} to 'inline' or {label('evaluator')} to "
+            "threadPool"
+        )
+
+
+def _refuse_while_loading() -> None:
+    if LOADING in os.environ:
+        raise OptionError(
+            f"evaluations must not be started by the import of a run function, got {os.environ[LOADING]!r}; "
+            "put what starts them under if __name__ == '__main__':"
+        )
+
+
+class Executor(ABC):
+    """Runs evaluations one after the other.
+
+    Calls come in this order: `load` once, then `poll` until it is `ready`; then `submit` and `poll` until no task is
+    left, again and again; `cancel` in between; `close` at the end. Tasks come in lists, since a list of many short ones
+    travels at the cost of one.
+    """
+
+    ready = False
+
+    def __init__(self) -> None:
+        self._tasks: deque[Task] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are tasks without an outcome."""
+        return bool(self._tasks)
+
+    @property
+    def descriptor(self) -> int | None:
+        """What is readable when `poll` has something to do; None: it has at once, or there is nothing to wait for."""
+        return None
+
+    @property
+    def seconds_left(self) -> float:
+        """Return after how long `poll` has something to do although nothing is readable."""
+        return math.inf
+
+    @abstractmethod
+    def load(self) -> None:
+        """Begin to load the run function; a second time does nothing.
+
+        Raises:
+            LoadError: It cannot be loaded; a child says so at a later `poll`.
+        """
+
+    @abstractmethod
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Begin to evaluate tasks, in their order."""
+
+    @abstractmethod
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Return the outcomes there are; wait up to `timeout` seconds for the first."""
+
+    def receive(self, packed: Sequence[Packed]) -> None:
+        """Begin to evaluate tasks as they travel between ranks."""
+        self.submit(unpack_tasks(packed))
+
+    def report(self, timeout: float) -> list[Packed]:
+        """Return outcomes as they travel; see `poll`."""
+        return pack_outcomes(self.poll(timeout))
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Stop what is running; `poll` then returns all tasks, CANCELLED unless they have just ended."""
+
+    def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
+        """Stop user code that runs in this very process; called by a signal handler."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the executor holds, and what runs in it."""
+
+    def _cancelled(self) -> list[Outcome]:
+        """Give up all tasks."""
+        now = time.time()
+        outcomes = [Outcome(task.id, State.CANCELLED, None, now, now) for task in self._tasks]
+        self._tasks.clear()
+        return outcomes
+
+
+def readable(descriptors: Iterable[int], timeout: float) -> bool:
+    """Wait up to `timeout` seconds until one of the descriptors is readable, and return whether one is."""
+    poll = select.poll()  # select.select takes no descriptor above 1023
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
+
+
+class InlineExecutor(Executor):
+    """Runs evaluations in this very process: fastest, and as fragile as the run function.
+
+    A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
+    Python to return.
+
+    Args:
+        setup: What to run.
+        load_run: Loads the run function from its name.
+        redirect: Whether this process's standard output and error become the evaluations' output files.
+    """
+
+    def __init__(self, setup: Setup, load_run: Callable[[object], RunFunction], redirect: bool = False) -> None:
+        super().__init__()
+        self._setup = setup
+        self._load_run = load_run
+        self._is_stopping = False
+        self._output = Output(setup.files, setup.logs) if redirect else None
+
+    def load(self) -> None:
+        """Load the run function at once."""
+        if self.ready:
+            return
+        if self._output is not None:
+            flush_streams()
+            os.dup2(self._output.file.fileno(), 1)
+            os.dup2(self._output.file.fileno(), 2)
+        run = self._load_run(self._setup.run)
+        self._runner = Runner(run, self._setup.timeout, self._setup.files)
+        self.ready = True
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Keep the tasks; `poll` runs them."""
+        self._tasks.extend(tasks)
+        self._is_stopping = False
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Run the next task to its end, however long it takes, and those after it while that is quick."""
+        outcomes: list[Outcome] = []
+        end = time.perf_counter() + BATCH_TIME
+        while self._tasks and not self._is_stopping:
+            task = self._tasks[0]
+            outcome = self._run(task)
+            self._tasks.popleft()
+            if self._output is not None:
+                flush_streams()
+                outcome = self._output.explain(outcome)
+            outcomes.append(outcome)
+            if time.perf_counter() > end:
+                return outcomes
+        return outcomes + self._cancelled() if self._is_stopping else outcomes
+
+    def _run(self, task: Task) -> Outcome:
+        limit = self._setup.timeout
+        if limit is None:
+            return self._runner(task)
+        before = signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        try:
+            outcome = self._runner(task)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        if outcome.state is State.TIMEOUT:
+            return outcome._replace(error=f"ran longer than {limit:g} s")
+        return outcome
+
+    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
+        self._runner.interrupt(State.TIMEOUT)
+
+    def cancel(self) -> None:
+        """Keep tasks that have not begun from beginning."""
+        self._is_stopping = True
+
+    def interrupt(self) -> None:
+        """Raise an exception inside the user's code."""
+        self._is_stopping = True
+        if self.ready:
+            self._runner.interrupt(State.CANCELLED)
+
+    def close(self) -> None:
+        """Close the output."""
+        if self._output is not None:
+            self._output.close()

@@ -1,0 +1,119 @@
+"""A fresh interpreter per evaluation: nothing of one evaluation reaches another."""
+
+import math
+import os
+import sys
+import tempfile
+from typing import Any
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import State
+from dhmpi.execution.process_executor import ProcessExecutor
+from dhmpi.execution.runner import Outcome, Task, read_answer
+from dhmpi.execution.supervisor import Ending, interpreter
+from dhmpi.support import environment
+from dhmpi.support.json_text import dumps, loads
+
+# How long an interpreter that has evaluated its point may take to end; the user's threads may keep it from that [s].
+LINGER = 5.0
+
+
+class Mailbox:
+    """A nameless file in which an interpreter finds its order, and leaves its answers.
+
+    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds; nameless, so that
+    nothing else comes in.
+
+    Args:
+        order: Any JSON value.
+    """
+
+    def __init__(self, order: object) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as this
+        self._size = self._file.write(dumps(order).encode())
+        self._file.seek(0)
+
+    @property
+    def descriptor(self) -> int:
+        """What the interpreter inherits."""
+        return self._file.fileno()
+
+    def answers(self) -> dict[str, Any]:
+        """Return what the interpreter has said so far; of two answers by one name, the last.
+
+        What is none, since user code has written into the file, goes by the name `garbage`.
+        """
+        size = os.fstat(self.descriptor).st_size - self._size
+        *lines, _ = os.pread(self.descriptor, max(0, size), self._size).split(b"\n")  # the last one is empty, or torn
+        answers: dict[str, Any] = {}
+        for line in lines:
+            try:
+                answers |= loads(line.decode())
+            except (ValueError, TypeError):
+                answers["garbage"] = line
+        return answers
+
+    def close(self) -> None:
+        """Close the file; it has no name and goes with that."""
+        self._file.close()
+
+
+class InterpreterExecutor(ProcessExecutor):
+    """Runs each evaluation in a fresh interpreter, which loads the run function anew.
+
+    The time that loading takes does not count against the evaluation's limit.
+    """
+
+    def load(self) -> None:
+        """Start an interpreter that only loads, to find out whether that is possible."""
+        if not self.ready and not self._has_begun:
+            self._has_begun = True
+            self._launch(None)
+
+    def _launch(self, task: Task | None) -> None:
+        setup = self._setup
+        path = [entry for entry in sys.path if entry]
+        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path, "task": task}
+        self._mailbox = Mailbox(order)
+        words = interpreter("dhmpi.execution.fresh_main", 3)
+        self._supervisor.start(words, None, environment.child_environment(), [self._mailbox.descriptor])
+
+    def _deadline(self) -> float:
+        answers = self._mailbox.answers()
+        if "ended" in answers:
+            return float(answers["ended"]) + LINGER
+        if "begun" in answers and self._setup.timeout is not None:
+            return float(answers["begun"]) + self._setup.timeout
+        return math.inf
+
+    def _has_outcome(self) -> bool:
+        return "ended" in self._mailbox.answers()
+
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
+        answers = self._mailbox.answers()
+        outcome = read_answer(answers.get("outcome"), task.id)
+        if outcome is not None and "garbage" not in answers:
+            return outcome
+        if "garbage" in answers or "outcome" in answers:
+            garbage = answers.get("garbage", answers.get("outcome"))
+            error = f"only the process's answers may go into its file for the worker, got {garbage!r:.120}"
+        else:
+            error = f"{answers['error']}\n{answers['details']}" if "error" in answers else str(ending)
+        begin = self._begin_of_task
+        return Outcome(task.id, State.FAILED, None, begin.time, begin.time_of(ending.reading), error.rstrip())
+
+    def _end(self) -> list[Outcome]:
+        if self.ready:
+            return super()._end()
+        ending, answers = self._supervisor.ending, self._mailbox.answers()
+        self._clean()
+        self._has_begun = False
+        if "error" in answers:
+            raise LoadError(answers["error"], answers["details"])
+        if "ended" not in answers:
+            raise LoadError(f"the run function could not be loaded: {ending}", self._output.last())
+        self.ready = True
+        return []
+
+    def _clean(self) -> None:
+        self._mailbox.close()

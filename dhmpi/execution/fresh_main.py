@@ -1,0 +1,75 @@
+"""The child's end of an interpreter that evaluates one point; it imports little, since it starts for each of them."""
+
+import io
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from time import monotonic
+from typing import Any
+
+from dhmpi.errors import LoadError
+from dhmpi.execution.runner import RunFunction, Runner, Task
+from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.loader import load_run
+
+# The environment variable that says so while an interpreter loads a run function.
+LOADING = "DHMPI_LOADING"
+# How many descriptors there may be between one that is put out of user code's way and the last.
+MARGIN = 8
+
+
+def main(mailbox: int) -> None:
+    """Load the run function, evaluate the task if there is one, and leave the answers in the mailbox.
+
+    Args:
+        mailbox: Descriptor of a file that holds the order; see `dhmpi.execution.fresh_interpreter`.
+    """
+    with open(out_of_the_way(mailbox), "r+b", buffering=0) as file:
+
+        def answer(**content: object) -> None:
+            file.write(dumps(content).encode() + b"\n")
+
+        order = loads(file.read().decode())
+        try:
+            run = prepare(order)
+        except LoadError as error:
+            answer(error=str(error), details=error.details)
+            return
+        answer(begun=monotonic())
+        task = order["task"]
+        outcome = None if task is None else Runner(run, order["timeout"], order["files"])(Task(*task))
+        # What is printed is collected when this process has ended.
+        answer(ended=monotonic(), outcome=None if outcome is None else (*outcome, 0))
+
+
+def out_of_the_way(descriptor: int) -> int:
+    """Move a descriptor to a high number, so that user code which goes through the low ones does not meet it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    high = 1024 if limit == resource.RLIM_INFINITY else min(limit, 1024)  # above that, select(2) takes none
+    moved = fcntl(descriptor, F_DUPFD_CLOEXEC, high - MARGIN)
+    os.close(descriptor)
+    return moved
+
+
+def prepare(order: Mapping[str, Any]) -> RunFunction:
+    """Make an interpreter like the one that has started it, and load the run function.
+
+    Args:
+        order: `path` of the other interpreter, and `run`, a name or the fields of a pickle.
+    """
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)  # a crash must not swallow the last words
+    sys.argv = [sys.argv[0]]
+    sys.path.extend(entry for entry in order["path"] if entry not in sys.path)
+    run = order["run"]
+    os.environ[LOADING] = run if isinstance(run, str) else run[0]
+    try:
+        if isinstance(run, str):
+            return load_run(run)
+        from dhmpi.execution.pickles import PickledRun  # base64 is not needed for a name
+
+        return load_run(PickledRun(*run).load())
+    finally:
+        del os.environ[LOADING]

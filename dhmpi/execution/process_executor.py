@@ -1,0 +1,195 @@
+"""One process per evaluation: what fresh interpreters and foreign programs have in common."""
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from dhmpi.evaluation import State
+from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.output import Output
+from dhmpi.execution.runner import Outcome, Task
+from dhmpi.execution.supervisor import Ending, Supervisor
+
+# How often to look at a process although nothing has been heard of it [s].
+LOOK_INTERVAL = 0.5
+
+
+class Begin(NamedTuple):
+    """When something began, by two clocks: durations are those of the one that nobody sets.
+
+    Attributes:
+        time: In seconds since 1970-01-01 UTC.
+        reading: Of the monotonic clock [s].
+    """
+
+    time: float
+    reading: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return this moment."""
+        return cls(time.time(), time.monotonic())
+
+    def time_of(self, reading: float) -> float:
+        """Return a later reading of the monotonic clock as seconds since 1970-01-01 UTC."""
+        return self.time + max(0.0, reading - self.reading)
+
+
+class Verdict(NamedTuple):
+    """Why there is or will be no outcome of a task's own.
+
+    Attributes:
+        state: What becomes of the evaluation.
+        error: Why.
+        reading: When that was decided [s, monotonic clock].
+    """
+
+    state: State
+    error: str
+    reading: float
+
+    @classmethod
+    def of(cls, ending: Ending) -> Self:
+        """Return what becomes of a task whose process has ended by itself."""
+        return cls(State.FAILED, str(ending), ending.reading)
+
+    def outcome(self, task: Task, begin: Begin) -> Outcome:
+        """Return what is known of a task that has begun then."""
+        return Outcome(task.id, self.state, None, begin.time, begin.time_of(self.reading), self.error)
+
+
+class ProcessExecutor(Executor):
+    """Runs each evaluation in a process of its own, of which nothing is left afterwards.
+
+    Args:
+        setup: What to run, by its name.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        self._setup = setup
+        self._output = Output(setup.files, setup.logs)
+        self._supervisor = Supervisor(self._output.file)
+        self._has_begun = False  # whether there is a process for the first task, or one that loads
+        self._verdict: Verdict | None = None
+        self._is_stopping = False
+        self._begin_of_task = Begin.now()
+
+    @abstractmethod
+    def _launch(self, task: Task) -> None:
+        """Start a task's process.
+
+        Raises:
+            OSError, ValueError: It cannot be started.
+        """
+
+    @abstractmethod
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
+        """Return the outcome of a task whose process has ended by itself."""
+
+    @abstractmethod
+    def _clean(self) -> None:
+        """Give back what `_launch` has made, if it has."""
+
+    def _deadline(self) -> float:
+        """Return when the running process must be stopped [s, monotonic clock]."""
+        return math.inf if self._setup.timeout is None else self._begin_of_task.reading + self._setup.timeout
+
+    def _has_outcome(self) -> bool:
+        """Whether the outcome is known although the process may still be running."""
+        return False
+
+    @property
+    def descriptor(self) -> int | None:
+        """What is readable when there is news of the process; None if there is none."""
+        return self._supervisor.descriptor if self._supervisor.is_active else None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the process must be stopped, or just looked at."""
+        if not self._supervisor.is_active or self._is_stopping:
+            return 0.0
+        due = self._deadline() if self._has_begun and self._supervisor.is_running else math.inf
+        return max(0.0, min(LOOK_INTERVAL, due - time.monotonic()))
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Start the first task's process, if none is running; the others follow it."""
+        self._tasks.extend(tasks)
+        self._supervisor.look()
+        self._begin()
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Wait for the process to end, and see to it that it does in time.
+
+        Raises:
+            LoadError: What should run cannot be loaded.
+        """
+        if self._supervisor.is_active:
+            self._supervisor.wait(min(timeout, self.seconds_left))
+        elif not self._tasks and not self._has_begun:
+            time.sleep(timeout)
+        outcomes: list[Outcome] = []
+        if self._has_begun and not self._supervisor.is_active:
+            outcomes = self._end()
+        elif self._is_stopping and self.ready and self._has_begun:
+            outcomes = self._cancel_first()
+        elif self._has_begun and self._deadline() <= time.monotonic():
+            self._stop_late()
+        if self._is_stopping:
+            self._is_stopping = False
+            outcomes += self._cancelled()
+        self._begin()
+        return outcomes
+
+    def cancel(self) -> None:
+        """Have the next `poll` stop the process; all tasks become CANCELLED but one that has just ended."""
+        self._is_stopping = bool(self._tasks)
+
+    def close(self) -> None:
+        """Stop the process, and wait a little until it and whatever it has started are gone."""
+        if self._has_begun:
+            self._has_begun = False
+            self._clean()
+        self._supervisor.close()
+        self._output.close()
+
+    def _begin(self) -> None:
+        """Start the next task's process, if nothing of the one before is left."""
+        if not self._tasks or not self.ready or self._has_begun or self._supervisor.is_active:
+            return
+        self._output.clear()  # of what a cancelled one has said at last
+        self._has_begun = True
+        self._begin_of_task = Begin.now()
+        try:
+            self._launch(self._tasks[0])
+        except (OSError, ValueError) as error:
+            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
+
+    def _stop_late(self) -> None:
+        """Stop a process whose time is over."""
+        if self._verdict is None and self._supervisor.is_running and not self._has_outcome():
+            limit = self._setup.timeout
+            error = "" if limit is None else f"ran longer than {limit:g} s"
+            self._verdict = Verdict(State.TIMEOUT, error, time.monotonic())
+        self._supervisor.stop()
+
+    def _cancel_first(self) -> list[Outcome]:
+        """Stop the running process; return the outcome of its task if there is one already."""
+        is_over = self._verdict is not None or self._has_outcome() or not self._supervisor.is_running
+        self._supervisor.stop()
+        if is_over:
+            return self._end()
+        self._has_begun = False
+        self._clean()
+        return []
+
+    def _end(self) -> list[Outcome]:
+        """Account for a process that has ended, or could not start."""
+        task, verdict = self._tasks.popleft(), self._verdict
+        outcome = verdict.outcome(task, self._begin_of_task) if verdict else self._judge(task, self._supervisor.ending)
+        outcome = self._output.explain(outcome)
+        self._clean()
+        self._has_begun, self._verdict = False, None
+        return [outcome]

@@ -1,0 +1,210 @@
+"""Foreign programs: the point goes in as words and as JSON, the objective comes out as a line of output."""
+
+import contextlib
+import errno
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple, Self, TypeGuard
+
+from dhmpi.errors import LoadError, did_you_mean
+from dhmpi.evaluation import State
+from dhmpi.execution.process_executor import ProcessExecutor
+from dhmpi.execution.runner import Context, Outcome, Task, read_result
+from dhmpi.execution.supervisor import Ending
+from dhmpi.support import environment
+from dhmpi.support.json_text import dumps, plain
+
+EXEC, TEMPLATE = "exec:", "template:"
+MARK = re.compile(rb"DH-OUTPUT:", re.IGNORECASE)
+# In words {name}, and doubled braces for braces. In template files {{name}}: scripts are full of single braces.
+IN_WORDS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+IN_TEMPLATES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+
+
+def is_program(run: object) -> TypeGuard[str]:
+    """Whether a run target names a foreign program."""
+    return isinstance(run, str) and run.startswith((EXEC, TEMPLATE))
+
+
+def check_placeholders(run: str, names: Collection[str]) -> None:
+    """Check that each placeholder of a program has a value in every point.
+
+    Args:
+        run: The program, as `exec:./train.sh {lr}`.
+        names: Names of the dimensions.
+
+    Raises:
+        LoadError: One is not among the names; or the program's template cannot be read.
+    """
+    for name in Program.parse(run).placeholders():
+        if name not in names:
+            constraint = f"a placeholder must name a dimension of the problem, got {name!r} in {run!r}"
+            raise LoadError(f"{constraint}; {did_you_mean(name, names)}")
+
+
+class Program(NamedTuple):
+    """What to start for an evaluation.
+
+    Attributes:
+        words: The program and its arguments; of a template, what follows its path.
+        template: Path of a file that is a program once its placeholders are filled, or None.
+        text: What the file holds.
+    """
+
+    words: list[str]
+    template: Path | None = None
+    text: str = ""
+
+    @classmethod
+    def parse(cls, run: str) -> Self:
+        """Read `exec:program [words]` or `template:file [words]`.
+
+        Raises:
+            LoadError: It names nothing, or no file.
+        """
+        kind, _, command = run.partition(":")
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise LoadError(f"quotes and backslashes must be complete, got {run!r}: {error}") from error
+        if not words:
+            raise LoadError(f"{kind}: must be followed by a file, got {run!r}; write {kind}:./train.sh")
+        words[0] = os.path.expanduser(words[0])
+        if kind == "exec":
+            return cls(words)
+        path = Path(words[0])
+        try:
+            return cls(words[1:], path, path.read_text(errors="surrogateescape"))
+        except OSError as error:
+            raise LoadError(f"template {words[0]!r} must be readable, got {error.strerror}; {_near(path)}") from error
+
+    def placeholders(self) -> set[str]:
+        """Return the names of all placeholders."""
+        found: set[str] = set(IN_TEMPLATES.findall(self.text))
+        return found.union(*({match[1] for match in IN_WORDS.finditer(word)} for word in self.words)) - {None}
+
+    def check(self) -> None:
+        """Check that the program is there, unless its name depends on the point.
+
+        Raises:
+            LoadError: It is not, or cannot be executed.
+        """
+        if self.template is not None or IN_WORDS.search(self.words[0]) or shutil.which(self.words[0]):
+            return
+        program = Path(self.words[0])
+        label = f"program {self.words[0]!r}"
+        if os.sep not in self.words[0]:
+            remedy = f"write ./{program}" if program.is_file() else "write its path, such as ./train.sh"
+            raise LoadError(f"{label} must be on the PATH, got none; {remedy}")
+        if not program.is_file():
+            raise LoadError(f"{label} must be a file, got none; {_near(program)}")
+        raise LoadError(f"{label} must be executable, got mode {program.stat().st_mode & 0o777:o}; run chmod +x on it")
+
+    def command(self, values: Mapping[str, str], directory: Path) -> list[str]:
+        """Return the words with their placeholders filled, and write the template's copy.
+
+        Args:
+            values: A text for each name.
+            directory: Where the copy goes.
+
+        Raises:
+            LoadError: A placeholder has no value.
+        """
+        words = [_fill(IN_WORDS, word, values) for word in self.words]
+        if self.template is None:
+            return words
+        copy = directory / self.template.name
+        copy.write_text(_fill(IN_TEMPLATES, self.text, values), errors="surrogateescape")
+        copy.chmod(0o700)
+        return [str(copy), *words]
+
+
+def _near(path: Path) -> str:
+    """Return the remedy for a file that is not there."""
+    if path.exists():
+        return "see its kind and its permissions"
+    if not path.parent.is_dir():
+        return f"there is no directory {str(path.parent)!r}"
+    return did_you_mean(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+
+
+def _fill(pattern: re.Pattern[str], text: str, values: Mapping[str, str]) -> str:
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return match[0][0]
+        if name not in values:
+            raise LoadError(f"a placeholder must name a value of the point, got {name!r}")
+        return values[name]
+
+    return pattern.sub(replace, text)
+
+
+def _exit_message(ending: Ending) -> str:
+    if ending.errno in (errno.ENOEXEC, errno.ENOENT):
+        return f"{ending}; the first line of a script must name its interpreter, such as #!/bin/sh"
+    return str(ending) if ending.problem or ending.status < 0 else f"the program ended with exit status {ending.status}"
+
+
+class ProgramExecutor(ProcessExecutor):
+    """Runs a foreign program for each evaluation.
+
+    It gets values in place of placeholders, never through a shell; the point as JSON on standard input; and the
+    variables DHMPI_ID, DHMPI_SEED and DHMPI_DIRECTORY, a directory of its own. The objective is the last word of the
+    last line of its output that contains `DH-OUTPUT:`.
+    """
+
+    def load(self) -> None:
+        """Look for the program, and start the supervisor of its processes."""
+        assert isinstance(self._setup.run, str)
+        self._program = Program.parse(self._setup.run)
+        self._program.check()
+        with contextlib.suppress(OSError):  # the first evaluation tries again, and says why
+            self._supervisor.open()
+        self._files = os.path.abspath(self._setup.files)
+        self._directory: Path | None = None
+        self.ready = True
+
+    def _launch(self, task: Task) -> None:
+        self._directory = Context(task.id, task.seed, None, self._files).directory
+        values = {name: str(value) for name, value in plain(task.point).items()}
+        words = self._program.command(values, self._directory)
+        variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
+        of_child = environment.child_environment() | {name: str(value) for name, value in variables.items()}
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(dumps(task.point).encode())
+            stdin.seek(0)
+            self._supervisor.start(words, stdin.fileno(), of_child)
+
+    def _judge(self, task: Task, ending: Ending) -> Outcome:
+        has_failed = ending.problem or ending.status
+        objective, error = (None, _exit_message(ending)) if has_failed else self._objective()
+        state = State.FAILED if objective is None else State.DONE
+        return Outcome(
+            task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error
+        )
+
+    def _objective(self) -> tuple[float | None, str]:
+        """Return the objective that has been printed, or None with a sentence that says what was wrong."""
+        with self._output.printed() as printed:
+            last = deque((line for line in printed if MARK.search(line)), maxlen=1)
+        if not last:
+            return None, "a program must print a line such as 'DH-OUTPUT: 0.5', got none"
+        word = (MARK.split(last[0])[-1].split() or [b""])[-1].decode(errors="replace")
+        try:
+            value: float | str = float(word)
+        except ValueError:
+            value = word
+        objective, error, *_ = read_result(value)
+        return objective, error
+
+    def _clean(self) -> None:
+        if self._directory is not None:
+            with contextlib.suppress(OSError):  # there is something in it, or the user has removed it
+                self._directory.rmdir()

@@ -1,0 +1,65 @@
+"""Options of a job script, checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dhmpi.errors import OptionError
+from dhmpi.jobs.script import MAX_EVALS, Job
+from dhmpi.jobs.sites import SEARCH_JOBS, SITES
+from dhmpi.support.options import choice, integer
+
+
+def job_of(values: Mapping[str, Any]) -> Job:
+    """Return the script that is asked for.
+
+    Args:
+        values: Texts by the names of the command line, with `_` for `-`; None for what was not said.
+
+    Raises:
+        OptionError: A value is not allowed.
+    """
+    if values["site"] is None:
+        raise OptionError(f"--site must be given; choose from {', '.join(SITES)}")
+    for name in ("account", "queue", "problem", "run", "output"):
+        _check_line(f"--{name}", values[name])
+    for name in ("account", "queue"):
+        if any(each.isspace() for each in values[name]):
+            raise OptionError(f"--{name} must have no blanks, got {values[name]!r}; give its name alone")
+    max_evals = _number("--max-evals", values["max_evals"])
+    return Job(
+        site=choice(SITES)("--site", values["site"]),
+        search=choice(SEARCH_JOBS)("--search", values["search"]),
+        nodes=_number("--nodes", values["nodes"]),
+        minutes=None if values["walltime"] is None else minutes_of("--walltime", values["walltime"]),
+        ranks_per_node=_number("--ranks-per-node", values["ranks_per_node"]),
+        account=values["account"],
+        queue=values["queue"],
+        problem=values["problem"],
+        run=values["run"],
+        max_evals=MAX_EVALS if max_evals is None else max_evals,
+        output=values["output"],
+        chain=values["chain"],
+    )
+
+
+def minutes_of(name: str, text: str) -> int:
+    """Return the minutes of a walltime: minutes alone, or hours and minutes as H:MM.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    hours, colon, minutes = text.rpartition(":")
+    is_right = minutes.isdecimal() and (not colon or (hours.isdecimal() and len(minutes) == 2 and int(minutes) < 60))
+    total = 60 * int(hours or 0) + int(minutes) if is_right else 0
+    if total < 1:
+        raise OptionError(f"{name} must be minutes, or hours and minutes as 3:00, got {text}")
+    return total
+
+
+def _number(name: str, text: str | None) -> int | None:
+    return None if text is None else int(integer(1)(name, text))
+
+
+def _check_line(name: str, text: str) -> None:
+    if not text.isprintable():
+        raise OptionError(f"{name} must be one line of text, got {text!r}")

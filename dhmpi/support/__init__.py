@@ -1,0 +1,1 @@
+"""Support that all rooms share: options, names, the environment, printing."""

@@ -1,0 +1,105 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from dhmpi import results
+from dhmpi.campaign.replay import first_difference
+from dhmpi.cli import main
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.search.registry import find
+
+BENCHMARKS = {"nas-random": "dhmpi.benchmark.nas.table", "default": "dhmpi.benchmark.hps.polynome2"}
+
+
+def words(search, num, output, *more):
+    name = BENCHMARKS.get(search, BENCHMARKS["default"])
+    target = ["--problem", f"{name}.Problem", "--run", f"{name}.run"]
+    options = ["--max-evals", str(num), "--output", str(output), "--quiet", "--isolation", "inline"]
+    return [search, *target, *options, *more]
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "results.h5"
+
+
+@pytest.mark.parametrize(
+    ("search", "options"),
+    [
+        ("ambs", ["--learner", "RF", "--kappa", "0.5"]),
+        ("ambs", ["--learner", "DUMMY"]),
+        ("ga", ["--population-size", "8"]),
+        ("hps-random", []),
+        ("nas-random", []),
+    ],
+)
+def test_a_campaign_is_repeated(output, capsys, search, options):
+    assert main(words(search, 20, output, *options)) == 0
+    assert main(words(search, 30, output, *options, "--resume")) == 0
+    capsys.readouterr()
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == f"the same: {search} proposes all 30 points again\n"
+
+
+@pytest.mark.launcher
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("learner", ["auto", "RF"])
+def test_a_campaign_of_several_workers_is_repeated_though_time_decides(output, learner, capsys):
+    """As in the README's first command: evaluations take no time, and yet all points come from a model."""
+    env = dict(os.environ, PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe")
+    if os.getuid() == 0:
+        env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    mpirun = str(Path(sys.executable).with_name("mpirun"))
+    for num, more in ((40, ()), (70, ("--resume",))):
+        command = [mpirun, "-n", "4", sys.executable, "-m", "dhmpi", *words("ambs", num, output, *more)]
+        subprocess.run([*command, "--learner", learner], env=env, check=True, timeout=80, capture_output=True)
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == "the same: ambs proposes all 70 points again\n"
+    use = results.model_use(results.read(output).evaluations)
+    assert use.num_points >= 50
+    assert use.num_without == 0
+    assert use.largest_age <= 7
+    assert results.read(output).best.objective < -700  # random search finds -651
+
+
+def test_the_first_point_that_differs_is_named(output, capsys):
+    main(words("ambs", 20, output, "--learner", "RF"))
+    with h5py.File(output, "r+") as file:
+        dataset = file["evaluations/point/e3"]
+        changed = 5 if dataset[16] != 5 else 4
+        before, dataset[16] = dataset[16], changed
+    capsys.readouterr()
+    assert main(["check", str(output)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "evaluation 16 differs (RF; 16 results known, 16 in the model):"
+    assert f"  e3  {changed} in the file, {before} now" in lines
+
+
+def test_a_file_that_does_not_say_how_points_were_chosen_is_refused(output, capsys):
+    main(words("ambs", 3, output))
+    with h5py.File(output, "r+") as file:
+        del file["evaluations/origin"], file["evaluations/order"]
+    with pytest.raises(
+        ResultsError, match=r"the file must say how its points were chosen, got one of dhmpi 0\.1\.0 that"
+    ):
+        first_difference(results.read(output))
+
+
+def test_a_campaign_of_agents_is_refused(output):
+    metadata = results.Metadata("ppo-async", "dhmpi.benchmark.nas.table.Problem", {}, maximises=True)
+    with pytest.raises(ResultsError, match=r"a search without agents must have written the file .* got ppo-async"):
+        first_difference(results.Results(metadata, []))
+
+
+def test_the_starting_point_comes_from_the_file(output):
+    search = find("ambs")("dhmpi.benchmark.hps.polynome2.Problem")
+    space = search.space.specs()
+    [proposal] = search.proposals(1)
+    evaluation = Evaluation(0, proposal.point, 1.0, State.DONE, origin=proposal.origin, order=0)
+    metadata = results.Metadata("ambs", "forgotten", space, seed=search.seed)
+    assert first_difference(results.Results(metadata, [evaluation])) is None
