@@ -44,4 +44,4 @@ class AliasFinder:
 def install() -> None:
     """Let the import system know the aliases."""
     if AliasFinder not in sys.meta_path:
-        sys.meta_path.append(AliasFinder)  # type: ignore[arg-type]  # a class with find_spec is a finder
+        sys.meta_path.append(AliasFinder)

@@ -21,7 +21,7 @@ from dhmpi.errors import InputError, LoadError, did_you_mean
 
 T = TypeVar("T")
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 IMPORTLIB = Path(importlib.__file__).resolve().parent
 
 

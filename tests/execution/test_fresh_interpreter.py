@@ -340,7 +340,7 @@ class TestByHand:
             assert sorted(y for _, y in evaluator.get_finished_evals()) == []
 
     def test_little_is_imported_for_an_evaluation(self):
-        code = "import sys; from dhmpi.evaluator import once; print(*sys.modules)"
+        code = "import sys; from dhmpi.execution import fresh_main; print(*sys.modules)"
         names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
         slow = {"numpy", "mpi4py", "inspect", "traceback", "logging", "argparse", "subprocess", "tempfile", "difflib"}
         assert not slow.intersection(names)

@@ -79,7 +79,7 @@ def test_ranks_of_one_node_share_its_cores(monkeypatch):
 
 
 def test_a_process_knows_its_age():
-    code = "from dhmpi import environ; import time; time.sleep(0.3); print(environment.process_age())"
+    code = "from dhmpi.support import environment; import time; time.sleep(0.3); print(environment.process_age())"
     begun = time.monotonic()
     age = float(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert 0.3 < age < time.monotonic() - begun + 0.02  # it is counted in hundredths of a second
@@ -97,7 +97,7 @@ def test_whether_ranks_outlive_others(value, expected):
 
 def test_the_launcher_is_found_behind_a_shell(tmp_path):
     rank = tmp_path / "rank.py"
-    rank.write_text("from dhmpi import environ\nprint(*environment.launchers())\n")
+    rank.write_text("from dhmpi.support import environment\nprint(*environment.launchers())\n")
     program = tmp_path / "prterun"
     program.write_text(f"#!/bin/sh\necho $$\nsh -c '{sys.executable} {rank}; true'\ntrue\n")
     program.chmod(0o700)

@@ -71,7 +71,7 @@ def test_told_lines_are_escaped(capsys):
 def test_what_is_left_is_thrown_away_if_it_must_be():
     """Otherwise the interpreter would complain at its end, with exit status 120."""
     code = (
-        "import sys\nfrom dhmpi import printing\nfrom dhmpi.errors import OutputError\nsys.stdout.write('x')\n"
+        "import sys\nfrom dhmpi.support import printing\nfrom dhmpi.errors import OutputError\nsys.stdout.write('x')\n"
         "sys.stderr.write('y')\ntry:\n    printing.flush()\nexcept OutputError:\n    sys.exit(7)"
     )
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

@@ -1,0 +1,81 @@
+"""Commands that start searches: on several ranks, or by a job script."""
+
+from dhmpi.cli.parser import Command, Parser
+from dhmpi.errors import OptionError
+from dhmpi.support.printing import Printer
+
+
+def _launch(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        usage="dhmpi launch [-h] [-n N] [--ranks-per-node K] [--depth D] [--dry-run] -- SEARCH ...",
+        description="Start a search on several ranks, with the launcher of the MPI and the scheduler that are here. "
+        "What is run is printed on standard error.",
+    )
+    parser.add_argument("-n", help="ranks (default: --ranks-per-node on each node of the allocation)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: left to the launcher)")
+    parser.add_argument("--depth", help="hardware threads for each rank to be bound to (default: ranks are not bound)")
+    parser.add_argument("--dry-run", action="store_true", help="only print the line, on standard output")
+    split = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:split])
+    if not words[split + 1 :]:
+        raise OptionError("a search must be given after --, as in: dhmpi launch -n 8 -- ambs --max-evals 500")
+
+    from dhmpi.jobs import launch
+    from dhmpi.mpi.comm import library
+    from dhmpi.support.options import integer
+
+    num, per_node, depth = (
+        None if value is None else int(integer(1)(name, value))
+        for name, value in (
+            ("-n", arguments.n),
+            ("--ranks-per-node", arguments.ranks_per_node),
+            ("--depth", arguments.depth),
+        )
+    )
+    here = launch.survey(library)
+    ranks = launch.Ranks(launch.count(num, per_node, here), per_node, depth)
+    launch.start([*launch.line(ranks, here), *launch.program(), *words[split + 1 :]], arguments.dry_run)
+    return 0
+
+
+def _job(command: str, words: list[str]) -> int:
+    from dhmpi.jobs.sites import SEARCH_JOBS, SITES
+
+    parser = Parser(f"dhmpi {command}", description="Print a job script for a site and a search.")
+    parser.add_argument("--site", help=", ".join(f"{name} ({site.title})" for name, site in SITES.items()))
+    parser.add_argument("--search", default="ambs", help=f"{', '.join(SEARCH_JOBS)} (default: %(default)s)")
+    parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
+    parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
+    parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
+    parser.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
+    parser.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
+    parser.add_argument("--problem", default="", help="default of the variable PROBLEM")
+    parser.add_argument("--run", default="", help="default of the variable RUN")
+    parser.add_argument("--max-evals", help="default of the variable MAX_EVALS")
+    parser.add_argument("--output", default="", help="default of the variable OUTPUT: the results file")
+    parser.add_argument(
+        "--chain", action="store_true", help="let the job submit its successor, until the budget is spent"
+    )
+    parser.add_argument("--all", metavar="DIRECTORY", help="write the scripts of all sites with their defaults instead")
+    values = vars(parser.parse_args(words))
+
+    from pathlib import Path
+
+    from dhmpi.jobs import script
+    from dhmpi.jobs.job_options import job_of
+
+    if values["all"] is not None:
+        if not Path(values["all"]).is_dir():
+            raise OptionError(f"--all must be a directory that exists, got {values['all']}")
+        for path in script.write_all(Path(values["all"])):
+            print(path, file=Printer())
+    else:
+        print(script.render(job_of(values)), end="", file=Printer())
+    return 0
+
+
+JOB_COMMANDS = {
+    "job": Command(_job, "a job script for a site and a search"),
+    "launch": Command(_launch, "start a search on several ranks, whatever the launcher is called here"),
+}

@@ -1,0 +1,88 @@
+"""The command line from its words to the exit status."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+
+import dhmpi
+from dhmpi.cli.job_commands import JOB_COMMANDS
+from dhmpi.cli.parser import Command, Parser
+from dhmpi.cli.results_commands import RESULTS_COMMANDS
+from dhmpi.cli.search_commands import search_commands
+from dhmpi.errors import (
+    EXIT_FAILURE,
+    EXIT_INPUT,
+    DhmpiError,
+    InputError,
+    LoadError,
+    OptionError,
+    StorageError,
+    did_you_mean,
+)
+from dhmpi.support import environment, printing
+from dhmpi.support.options import as_flag
+from dhmpi.support.printing import tell
+
+EPILOG = """\
+examples:
+  mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
+  dhmpi hps-random --problem my_problem.py --run my_run.py --max-evals 50 --output random.h5
+  dhmpi show results.h5
+  dhmpi launch -n 8 -- ambs --max-evals 500
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    environment.open_standard_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    prefix = "dhmpi"
+    try:
+        try:
+            command = _command(words)
+            prefix = f"dhmpi {command}"
+            return _commands()[command].act(command, words[1:])
+        finally:
+            printing.flush()
+    except InputError as error:
+        return _complain(prefix, error, EXIT_INPUT)
+    except DhmpiError as error:
+        return _complain(prefix, error, EXIT_FAILURE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = StorageError(f"cannot write {error.filename or 'a file'}: {error.strerror}; make room")
+        return _complain(prefix, full, EXIT_FAILURE)
+
+
+def _complain(prefix: str, error: DhmpiError, status: int) -> int:
+    if environment.launch().rank > 0:
+        return 0  # rank 0 says it; a launcher that saw a failure here could end rank 0 before that
+    if isinstance(error, LoadError) and error.details:
+        tell(error.details)
+    tell(f"{prefix}: error: {error.spelled(as_flag)}")
+    return status
+
+
+def _commands() -> dict[str, Command]:
+    return search_commands() | RESULTS_COMMANDS | JOB_COMMANDS
+
+
+def _command(words: list[str]) -> str:
+    commands = _commands()
+    if words and not words[0].startswith("-"):
+        if words[0] not in commands:
+            raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], commands)}")
+        return words[0]
+    listed = "\n".join(f"  {name:12}{command.summary}" for name, command in commands.items())
+    parser = Parser(
+        "dhmpi",
+        description=f"{dhmpi.__doc__}\n\ncommands (each has --help):\n{listed}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dhmpi {dhmpi.__version__}")
+    parser.parse_args(words)
+    parser.print_help()
+    raise OptionError(f"a command must be given; choose from {', '.join(commands)}")

@@ -1,0 +1,211 @@
+"""Commands that look into a results file, or do something with what it holds."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dhmpi.cli.parser import Command, Parser
+from dhmpi.errors import EXIT_FAILURE, OptionError
+from dhmpi.support.options import as_flag
+from dhmpi.support.printing import Printer
+
+if TYPE_CHECKING:
+    from dhmpi.campaign.retraining import Again
+
+SHOW = "what ran, how it went, and the best point"
+BEST = "the best evaluation"
+EXPORT = "all evaluations as CSV or JSON, or the best architecture as a Keras model"
+TRAIN = "what becomes of the best architectures when they are trained again"
+CHECK = "whether a search proposes the same points when it is asked again, along its results file"
+REDO = "evaluations that have failed, for the next --resume to evaluate them again"
+DRAW = "a picture of a space of architectures, or of one of them"
+PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
+
+
+def _reader(command: str, summary: str) -> Parser:
+    """Return the parser of a command that prints something about a results file."""
+    parser = Parser(f"dhmpi {command}", description=f"Print {summary}.")
+    parser.add_argument("file", help="results file; it may still be being written")
+    return parser
+
+
+def _show(command: str, words: list[str]) -> int:
+    parser = _reader(command, SHOW)
+    parser.add_argument("--problem", help=PROBLEM_HELP)
+    parser.add_argument(
+        "--is-complete",
+        action="store_true",
+        help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
+        "ended since the latest run began, or nothing is DONE at all",
+    )
+    parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
+    parser.add_argument("--errors", action="store_true", help="only what has failed: each kind of errors, and where")
+    arguments = parser.parse_args(words)
+    if arguments.since is not None and not arguments.is_complete:
+        raise OptionError("--since must come with --is-complete; give both, or leave it out")
+
+    from dhmpi import results
+    from dhmpi.analysis import details, terminal
+    from dhmpi.campaign import whereabouts
+    from dhmpi.support.options import number
+
+    found, printer = results.read(arguments.file), Printer()
+    if arguments.is_complete:
+        since = None if arguments.since is None else float(number(0)("--since", arguments.since))
+        return terminal.completeness(found, since, printer)
+    if arguments.errors:
+        details.print_all_errors(found.evaluations, arguments.file, printer)
+        return 0
+    is_written = found.metadata.is_open and results.is_written(arguments.file)
+    if found.metadata.is_open and not is_written:
+        found = results.read(arguments.file)  # it may just have ended
+    where = whereabouts.described(found, arguments.problem)
+    terminal.show(found, printer, arguments.file, is_written, where)
+    return 0
+
+
+def _best(command: str, words: list[str]) -> int:
+    parser = _reader(command, BEST)
+    parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
+    arguments = parser.parse_args(words)
+
+    from dhmpi import results
+    from dhmpi.analysis import terminal
+
+    found = results.read(arguments.file)
+    terminal.best(found, Printer(), arguments.json)
+    return EXIT_FAILURE if found.best is None else 0
+
+
+def _export(command: str, words: list[str]) -> int:
+    parser = _reader(command, EXPORT)
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--csv", action="store_true", help="comma-separated values, one line per evaluation")
+    form.add_argument("--json", action="store_true", help="one JSON document with the metadata and all evaluations")
+    form.add_argument(
+        "--keras",
+        metavar="MODEL.keras",
+        help="train the best architecture again, and save it, with its preprocessing: it predicts on raw data",
+    )
+    parser.add_argument(
+        "--without-preprocessing",
+        action="store_true",
+        help="with --keras: save the model alone, which takes preprocessed data and predicts scaled targets",
+    )
+    _add_training(parser)
+    arguments = parser.parse_args(words)
+    for name in ("epochs", "seed", "data", "problem", "without_preprocessing"):
+        if getattr(arguments, name) and not arguments.keras:
+            raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
+
+    from dhmpi import results
+
+    found, printer = results.read(arguments.file), Printer()
+    if arguments.csv:
+        results.export_csv(found, printer)
+    elif arguments.json:
+        results.export_json(found, printer)
+    else:
+        from dhmpi.campaign import retraining
+
+        again = _training(arguments)
+        retraining.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
+    return 0
+
+
+def _train(command: str, words: list[str]) -> int:
+    parser = _reader(command, TRAIN)
+    parser.add_argument("--top", default="1", help="how many architectures (default: %(default)s)")
+    _add_training(parser)
+    arguments = parser.parse_args(words)
+
+    from dhmpi import results
+    from dhmpi.campaign import retraining
+    from dhmpi.support.options import integer
+
+    found = results.read(arguments.file)
+    retraining.report(found, integer(1)("--top", arguments.top), _training(arguments), Printer())
+    return 0
+
+
+def _add_training(parser: Parser) -> None:
+    """Add the options of whatever trains architectures again."""
+    parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
+    parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
+    parser.add_argument("--data", metavar="DIRECTORY", help="where the data are, if they come from files")
+    parser.add_argument("--problem", help=PROBLEM_HELP)
+
+
+def _training(arguments: argparse.Namespace) -> "Again":
+    """Return how architectures are trained again."""
+    from dhmpi.campaign.retraining import Again
+    from dhmpi.support.options import integer
+
+    epochs = None if arguments.epochs is None else integer(1)("--epochs", arguments.epochs)
+    seed = None if arguments.seed is None else integer(0)("--seed", arguments.seed)
+    return Again(epochs, seed, arguments.problem, arguments.data)
+
+
+def _check(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        description=f"Tell {CHECK}. What time decided in the campaign is in the file, and decided alike. "
+        "Exit status: 0 if so, 1 if a point differs.",
+    )
+    parser.add_argument("file", help="results file; it may still be being written")
+    parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
+    arguments = parser.parse_args(words)
+
+    from dhmpi import results
+    from dhmpi.analysis import terminal
+    from dhmpi.campaign import replay, retraining
+
+    found = results.read(arguments.file)
+    needed = found.metadata.maximises or arguments.problem is not None
+    problem = retraining.recall(found, arguments.problem) if needed else None
+    return terminal.repetition(found, replay.first_difference(found, problem), Printer())
+
+
+def _redo(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Mark {REDO}.")
+    parser.add_argument("file", help="results file, which no campaign must be writing")
+    parser.add_argument("--states", help="those in these states, as A,B (default: FAILED,TIMEOUT; with --ids any)")
+    parser.add_argument("--ids", help="those with these numbers, as 3,7-9 (default: all)")
+    arguments = parser.parse_args(words)
+
+    from itertools import chain
+
+    from dhmpi import results
+    from dhmpi.analysis import terminal
+    from dhmpi.evaluation import State
+    from dhmpi.support.options import choices, ranges
+
+    states = None
+    if arguments.states is not None:
+        states = [State(each) for each in choices([each.value for each in State])("--states", arguments.states)]
+    ids = None if arguments.ids is None else chain.from_iterable(ranges("--ids", arguments.ids))
+    terminal.redone(results.redo(arguments.file, states, ids), Printer())
+    return 0
+
+
+def _draw(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Write {DRAW}.")
+    parser.add_argument("file", help="ends in .dot; or in .png, .svg or .pdf if Graphviz is installed")
+    parser.add_argument("--problem", required=True, help="problem of an architecture search, named as for a search")
+    parser.add_argument("--arch", help="decisions of one architecture, as 1,0,3; by default the whole space is drawn")
+    arguments = parser.parse_args(words)
+
+    from dhmpi.campaign import retraining
+
+    retraining.draw(arguments.problem, arguments.arch, arguments.file)
+    return 0
+
+
+RESULTS_COMMANDS = {
+    "show": Command(_show, SHOW),
+    "best": Command(_best, BEST),
+    "export": Command(_export, EXPORT),
+    "train": Command(_train, TRAIN),
+    "check": Command(_check, CHECK),
+    "redo": Command(_redo, REDO),
+    "draw": Command(_draw, DRAW),
+}

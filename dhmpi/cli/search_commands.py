@@ -1,0 +1,80 @@
+"""Commands that search."""
+
+import time
+from typing import TYPE_CHECKING
+
+from dhmpi.cli.parser import Command, Parser
+from dhmpi.errors import CampaignError, OutputError
+from dhmpi.support import environment
+from dhmpi.support.options import as_flag
+from dhmpi.support.printing import Printer, tell
+
+if TYPE_CHECKING:
+    from dhmpi.results import Results
+
+
+def search_commands() -> dict[str, Command]:
+    """Return the command of each search, by name."""
+    from dhmpi.search.registry import SEARCHES
+
+    return {name: Command(run_search, entry.summary) for name, entry in SEARCHES.items()}
+
+
+def run_search(command: str, words: list[str]) -> int:
+    """Run a search, and print what came of it."""
+    from dhmpi.evaluation import METHODS
+    from dhmpi.search.campaign_options import CampaignOptions
+    from dhmpi.search.registry import find
+    from dhmpi.support.options import add_arguments, build, choice
+
+    search_class = find(command)
+    parser = Parser(f"dhmpi {command}", description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "--problem",
+        help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "
+        f"path/to/file.py:Problem (default: that in the file of --run; {search_class.default_problem} without either)",
+    )
+    parser.add_argument(
+        "--run",
+        help="function that evaluates a point, named likewise (default: that in the file of --problem; "
+        f"{search_class.default_run} without {'it' if search_class.default_run_fits_all else 'either'})",
+    )
+    parser.add_argument(
+        "--evaluator",
+        help=f"where points are evaluated: {', '.join(METHODS)} (default: mpi with several ranks, else serial)",
+    )
+    add_arguments(parser, CampaignOptions)
+    add_arguments(parser, search_class.Options)
+    values = vars(parser.parse_args(words))
+    options = build(CampaignOptions, values, as_flag)
+    own_options: object = build(search_class.Options, values, as_flag)
+    problem, run = search_class.complete(values["problem"], values["run"], as_flag)
+    evaluator = values["evaluator"]
+    if evaluator is not None:
+        evaluator = choice(METHODS)("--evaluator", evaluator)
+
+    from dhmpi.analysis import terminal
+    from dhmpi.campaign import start, start_agents
+    from dhmpi.support import logs
+
+    logs.configure(options.log_level, environment.launch().rank)
+    run_on_ranks = start_agents.run if search_class.has_agents else start.run
+
+    def report(found: "Results") -> None:
+        try:
+            terminal.report(found, options.output, Printer())
+        except OutputError as error:  # the results are in the file nevertheless
+            tell(f"dhmpi {command}: warning: {error}")
+
+    try:
+        found = run_on_ranks(
+            lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
+            *(run, evaluator, options),
+            begun=time.monotonic() - environment.process_age(),
+        )
+    except CampaignError as error:
+        report(error.results)
+        raise
+    if found is not None:
+        report(found)
+    return 0
