@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, Point, State, Worker, turned
+from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
 from dhmpi.evaluator.requests import Requests
@@ -94,19 +94,21 @@ class Evaluator(ABC):
         if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
         id, point, origin = evaluation.id, evaluation.point, evaluation.origin
-        running = Evaluation(id, point, None, State.RUNNING, time.time(), origin=origin)
-        if self._cache and not self._cache.admit(running):
-            return running
-        self._pending[id] = running
+        begun = time.time()
+        if self._cache:
+            running = Evaluation(id, point, None, State.RUNNING, begun, origin=origin)
+            if not self._cache.admit(running):
+                return running
+        self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
         # A cheap hash: neighbouring ids get unlike seeds, and the same ones whenever the campaign is repeated.
         seed = (self.seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
         worker = self._submit(Task(id, point if config is None else config, seed))
-        if worker is None:
-            return running
-        begun = running.submitted
-        self._pending[id] = Evaluation(id, point, None, State.RUNNING, begun, begun, None, *worker, origin=origin)
-        return self._pending[id]
+        rank, host = worker or NOBODY
+        started = begun if worker else None
+        running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
+        self._pending[id] = running
+        return running
 
     def is_known(self, point: Point) -> bool:
         """Return whether a point has been evaluated, or is being evaluated, and need not be again."""
