@@ -67,6 +67,11 @@ class Evaluator(ABC):
         """Return how long the pending evaluations have been running, all of them together."""
         return len(self._submitted_at) * time.monotonic() - sum(self._submitted_at.values())
 
+    def longest_running_seconds(self) -> float:
+        """Return how long ago the first of the pending evaluations was submitted; 0 if there is none."""
+        first = next(iter(self._pending.values()), None)
+        return 0.0 if first is None or first.submitted is None else time.time() - first.submitted
+
     @property
     @abstractmethod
     def num_idle(self) -> int:

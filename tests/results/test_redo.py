@@ -100,6 +100,11 @@ def test_an_unknown_evaluation_is_refused(complete):
     assert complete.read_bytes() == before
 
 
+def test_an_unknown_state_is_refused(complete):
+    with pytest.raises(ResultsError, match=r"^states must be known, got 'FALED'; did you mean 'FAILED'\?$"):
+        redo(complete, ["FALED"])
+
+
 def test_a_missing_file_is_refused(path):
     with pytest.raises(ResultsError, match="does not exist"):
         redo(path)
