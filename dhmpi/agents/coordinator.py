@@ -150,8 +150,9 @@ class Coordinator:
         self._answer_claims()
 
     def _answer_claims(self) -> None:
-        """Answer what agents have asked for, unless nothing may begin before something that runs is DONE."""
-        if self.failures.may_begin or self.why:
+        """Answer what agents have asked for, unless so much has failed that what runs must be DONE first."""
+        longest = self._now() - min(self._submitted.values(), default=math.inf) if self.failures.are_many else 0.0
+        if not self.failures.are_many or self.failures.are_outlived(longest) or self.why:
             claims, self._claims = self._claims, []
             for claim in claims:
                 if claim.agent not in self.lost:

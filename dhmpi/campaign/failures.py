@@ -1,6 +1,7 @@
 """When a campaign is given up: nothing in it is ever DONE, and what fails says that nothing would be."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -9,6 +10,8 @@ from dhmpi.evaluation import LAST_OUTPUT, Evaluation, State
 # Failures after which a campaign without anything DONE is given up: of those that no point causes, and of all. Problems
 # that fail on most of their space exist, where ten failures in a row are nothing unusual.
 HOPELESS_LIMIT, LIMIT = 10, 100
+# What takes less has not come further than failures, which may be quicker still [s].
+SHORT = 1.0
 # Characters of an error's line that people want to see.
 LONGEST = 200
 
@@ -78,6 +81,7 @@ class Failures:
         self._has_done = any(each.state is State.DONE for each in earlier)
         self._earlier = [] if self._has_done else earlier
         self.num = self._num_hopeless = 0
+        self._longest = 0.0  # that one of them took, from its submission until this was heard of [s]
         self._kinds: Counter[str] = Counter()
         self._lines: dict[str, str] = {}  # the first of each kind
 
@@ -90,6 +94,8 @@ class Failures:
             return
         self.num += 1
         self._num_hopeless += is_hopeless(evaluation.error)
+        if evaluation.submitted is not None:
+            self._longest = max(self._longest, time.time() - evaluation.submitted)
         self._count(evaluation)
 
     def _count(self, evaluation: Evaluation) -> None:
@@ -99,9 +105,13 @@ class Failures:
         self._lines.setdefault(kind, line)
 
     @property
-    def may_begin(self) -> bool:
-        """Whether evaluations may begin; else those that still run decide: a success may take longer than failures."""
-        return self._has_done or self._limit is not None or self.num < LIMIT
+    def are_many(self) -> bool:
+        """Whether there are so many that those evaluations decide that still run: a success may take longer."""
+        return not self._has_done and self._limit is None and self.num >= LIMIT
+
+    def are_outlived(self, seconds: float) -> bool:
+        """Return whether an evaluation that has been running for so long has come further than failures do."""
+        return seconds > max(SHORT, 2 * self._longest)
 
     def must_end(self, num_running: int) -> bool:
         """Return whether the campaign is to be given up.
@@ -113,7 +123,7 @@ class Failures:
             return False
         if self._limit is not None:
             return 0 < self._limit <= self.num
-        return self._num_hopeless >= HOPELESS_LIMIT or (not self.may_begin and not num_running)
+        return self._num_hopeless >= HOPELESS_LIMIT or (self.are_many and not num_running)
 
     @property
     def are_all(self) -> bool:

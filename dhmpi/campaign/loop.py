@@ -151,7 +151,7 @@ class Campaign:
         """
         evaluator = self._evaluator
         idle = evaluator.num_idle
-        room = idle if self._drain.may_begin() and self.failures.may_begin else 0
+        room = idle if self._drain.may_begin() and self._is_promising() else 0
         if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
             room = min(room, evaluator.num_workers - evaluator.num_pending)
         if self._eval_limit is not None:
@@ -172,6 +172,10 @@ class Campaign:
         if self._search.is_waiting:
             return MODEL_WAIT if evaluator.num_pending else 0.0
         return 0.0 if 0 < len(proposals) < room else GATHER_WAIT
+
+    def _is_promising(self) -> bool:
+        """Whether it makes sense to begin more, although perhaps many have failed and none is DONE."""
+        return not self.failures.are_many or self.failures.are_outlived(self._evaluator.longest_running_seconds())
 
     def _submit(self, evaluations: list[Evaluation]) -> None:
         if evaluations:

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from dhmpi.evaluation import Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.by_hand import Requests
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import Killed
@@ -67,6 +67,11 @@ class Evaluator(ABC):
         """Return how long the pending evaluations have been running, all of them together."""
         return len(self._submitted_at) * time.monotonic() - sum(self._submitted_at.values())
 
+    def longest_running_seconds(self) -> float:
+        """Return how long ago the first of the pending evaluations was submitted; 0 if there is none."""
+        first = next(iter(self._pending.values()), None)
+        return 0.0 if first is None or first.submitted is None else time.time() - first.submitted
+
     @property
     @abstractmethod
     def num_idle(self) -> int:
@@ -94,18 +99,19 @@ class Evaluator(ABC):
         if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
         id, point, origin = evaluation.id, evaluation.point, evaluation.origin
-        running = Evaluation(id, point, None, State.RUNNING, time.time(), origin=origin)
-        if self._cache and not self._cache.admit(running):
-            return running
-        self._pending[id] = running
+        begun = time.time()
+        if self._cache:
+            running = Evaluation(id, point, None, State.RUNNING, begun, origin=origin)
+            if not self._cache.admit(running):
+                return running
+        self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
-        task = Task(id, point if config is None else config, seed_of(self.seed, id))
-        worker = self._submit(task)
-        if worker is None:
-            return running
-        begun = running.submitted
-        self._pending[id] = Evaluation(id, point, None, State.RUNNING, begun, begun, None, *worker, origin=origin)
-        return self._pending[id]
+        worker = self._submit(Task(id, point if config is None else config, seed_of(self.seed, id)))
+        rank, host = worker or NOBODY
+        started = begun if worker else None
+        running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
+        self._pending[id] = running
+        return running
 
     def is_known(self, point: Point) -> bool:
         """Return whether a point has been evaluated, or is being evaluated, and need not be again."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from dhmpi.errors import ResultsError
+from dhmpi.errors import ResultsError, did_you_mean
 from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results.ownership import Pause
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
@@ -37,11 +37,15 @@ def redo(
         The ids of what was taken back, with the states until then.
 
     Raises:
-        ResultsError: An id is not in the file; or the file is missing, damaged, or being written.
+        ResultsError: A state is not known, or an id not in the file; or the file is missing, damaged, or being written.
         StorageError: The file system takes no more.
     """
     if states is None:
         states = FINAL_STATES if ids is not None else FAILURES
+    for state in states:
+        if state not in STATES:
+            remedy = did_you_mean(str(state), [each.value for each in STATES])
+            raise ResultsError(f"states must be known, got {state!r:.80}; {remedy}")
     wanted = FINAL_STATES.intersection(states)
     numbers: Collection[int] | None = None
     found: dict[int, State] = {}

@@ -191,8 +191,8 @@ class ResultsStore:
             if len(point) != len(names) or len(values) != len(names):
                 wanted = ", ".join(names)
                 raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
-            worker = evaluation.rank, evaluation.host
-            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin, *worker))
+            rank, host = evaluation.rank, evaluation.host
+            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin, rank, host))
         if rows:
             self._table.submit(rows)
             self._events.append((SUBMITTED, rows))

@@ -20,6 +20,7 @@ _UNKNOWN = Origin()
 # What is entered of an evaluation when it is sent off: id, values of its dimensions in order, time, its origin, and the
 # rank and the host of its worker. Older journals do not have the last ones.
 Submitted = Sequence[Any]
+NUM_SUBMITTED = 6
 # And when it has ended: id, state, objective, started, ended, rank, host, error, and extra as JSON text or nothing.
 Finished = tuple[int, str, float | None, float | None, float | None, int, str, str, str]
 
@@ -71,8 +72,12 @@ class Table:
                 state = STATES[self.state[rows[again]]].value
                 raise ResultsError(f"evaluation {again} must not be submitted again once it is {state}")
         hosts = self._hosts
-        for number, values, submitted, *rest in evaluations:
-            rank, host = rest[1:] if len(rest) > 1 else NOBODY
+        for each in evaluations:
+            if len(each) == NUM_SUBMITTED:
+                number, values, submitted, origin, rank, host = each
+            else:
+                number, values, submitted, *rest = each
+                origin, (rank, host) = rest[0] if rest else _UNKNOWN, NOBODY
             if host not in hosts:
                 hosts[host] = clean(host)
             moment = _NAN if submitted is None else submitted
@@ -94,7 +99,7 @@ class Table:
             self.rank.append(rank)
             self.host.append(hosts[host])
             self.order.append(-1)
-            model, known, fitted, detail = rest[0] if rest else _UNKNOWN
+            model, known, fitted, detail = origin
             self.model.append(model)
             self.known.append(known)
             self.fitted.append(fitted)

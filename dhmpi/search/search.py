@@ -280,7 +280,8 @@ class Search(ABC):
             The results on rank 0; None on the others.
 
         Raises:
-            DhmpiError: Something keeps the campaign from running, on rank 0.
+            CampaignError: It came to its end, or was given up, and nothing in it is DONE; on rank 0.
+            DhmpiError: Something else keeps the campaign from running, on rank 0.
         """
         # The one call upwards: the documented way to start a search from Python is a method of the search.
         from dhmpi.campaign.start import run_search

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from dhmpi.campaign.failures import HOPELESS_LIMIT, LIMIT, Failures, error_kind, error_line, is_hopeless
@@ -101,9 +103,9 @@ def test_few_are_enough_if_no_point_is_to_blame():
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
 def test_many_are_needed_if_a_point_may_be_to_blame(state):
     failures = noted(Failures(), NEGATIVE, LIMIT - 1, state)
-    assert failures.may_begin
+    assert not failures.are_many
     noted(failures, NEGATIVE, 1, state)
-    assert not failures.may_begin
+    assert failures.are_many
     assert failures.must_end(num_running=0)
 
 
@@ -111,9 +113,19 @@ def test_what_still_runs_may_succeed():
     failures = noted(Failures(), NEGATIVE, LIMIT)
     assert not failures.must_end(num_running=1)
     failures.note(ended(State.DONE))
-    assert failures.may_begin
+    assert not failures.are_many
     assert not noted(failures, MISSING, 3 * LIMIT).must_end(0)
     assert not failures.are_all
+
+
+@pytest.mark.parametrize(
+    ("took", "seconds", "is_outlived"), [(0, 0.9, False), (0, 1.5, True), (10, 19, False), (10, 30, True)]
+)
+def test_what_takes_far_longer_than_failures_has_come_further(took, seconds, is_outlived):
+    failures = Failures()
+    for each in (0, took, 0):
+        failures.note(ended(State.FAILED)._replace(submitted=time.time() - each))
+    assert failures.are_outlived(seconds) == is_outlived
 
 
 @pytest.mark.parametrize("error", [MISSING, NEGATIVE])
@@ -125,7 +137,7 @@ def test_a_given_number_counts_every_failure(error):
 
 def test_zero_never_gives_up():
     failures = noted(Failures(0), MISSING, 5 * LIMIT)
-    assert failures.may_begin
+    assert not failures.are_many
     assert not failures.must_end(0)
     assert failures.are_all
 

@@ -203,6 +203,17 @@ def test_what_takes_longer_than_the_failures_is_waited_for(tmp_path, outcome, nu
     assert made.is_complete == (outcome is State.DONE)
 
 
+def test_workers_are_kept_busy_while_something_takes_far_longer_than_the_failures(tmp_path, monkeypatch):
+    evaluator = Slow(num_workers=3, script=[State.FAILED] * 149)
+    monkeypatch.setattr(
+        evaluator, "longest_running_seconds", lambda: 3600.0 * any(id == 0 for id in evaluator._pending)
+    )
+    made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=150)
+    made.run()
+    assert store.evaluations[0].state is State.DONE
+    assert store.counts[State.FAILED] == 149
+
+
 def test_a_resumed_campaign_may_fail_as_often_again(tmp_path):
     evaluator = FakeEvaluator(num_workers=1, script=[State.FAILED] * 20)
     made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, max_failures=4)

@@ -506,7 +506,7 @@ def test_readers_beside_a_writer(path, metadata, running, ended, often):
 
 def test_snapshots_are_rare(path, metadata, running, monkeypatch):
     store = ResultsStore.create(path, metadata)
-    taken = []
+    taken, store._cost = [], 0.0
     monkeypatch.setattr(store, "snapshot", lambda: taken.append(True))
     start = time.monotonic()
     store.commit(start + 100)
