@@ -33,6 +33,7 @@ VIEWS = {
 }
 CHECK_SUMMARY = "whether a search proposes the same points when it is asked again, along its results file"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
+DATA_HELP = "where the data are, if they come from files"
 DRAW_SUMMARY = "a picture of a space of architectures, or of one of them"
 EPILOG = """\
 examples:
@@ -180,7 +181,7 @@ def _view(command: str, words: list[str]) -> int:
     if command in ("export", "train"):
         parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
         parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
-        parser.add_argument("--data", metavar="DIRECTORY", help="where the data are, if they come from files")
+        parser.add_argument("--data", metavar="DIRECTORY", help=DATA_HELP)
     if command in ("export", "train", "show"):
         parser.add_argument("--problem", help=PROBLEM_HELP)
     if command == "show":
@@ -194,9 +195,6 @@ def _view(command: str, words: list[str]) -> int:
     if command == "best":
         parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
     arguments = parser.parse_args(words)
-
-    from dhmpi.options import as_flag
-
     if command == "show" and arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
     if command == "export" and not arguments.keras:
@@ -249,13 +247,14 @@ def _check(command: str, words: list[str]) -> int:
     )
     parser.add_argument("file", help="results file; it may still be being written")
     parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
+    parser.add_argument("--data", metavar="DIRECTORY", help=DATA_HELP)
     arguments = parser.parse_args(words)
 
     from dhmpi import architectures, replay, results, views
 
     found = results.read(arguments.file)
-    needed = found.metadata.maximises or arguments.problem is not None
-    problem = architectures.recall(found, arguments.problem) if needed else None
+    needed = found.metadata.maximises or arguments.problem is not None or arguments.data is not None
+    problem = architectures.recall(found, arguments.problem, arguments.data) if needed else None
     return views.repetition(found, replay.first_difference(found, problem), Printer())
 
 
