@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dhmpi.benchmark import Problem
 from dhmpi.campaign import whereabouts
-from dhmpi.errors import OptionError, ProblemError, ResultsError
+from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.results import Results
 from dhmpi.search.registry import find
@@ -117,10 +118,12 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
         raise ResultsError(
             f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
         )
-    problem = recall(results, again.problem)
-    search = find(metadata.search)(problem if again.data is None else _with_data(problem, again.data))
+    search = find(metadata.search)(recall(results, again.problem, again.data))
     metadata.require_space(search.space.specs())
-    check_problem(search.problem)
+    try:
+        check_problem(search.problem)
+    except DataError as error:
+        raise DataError(f"{error}, or give {option('data')}" if again.data is None else str(error)) from error
     candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})
@@ -131,12 +134,13 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
     return candidates
 
 
-def recall(results: Results, given: str | None) -> Any:
+def recall(results: Results, given: str | None, data: str | None = None) -> Any:
     """Return the problem of a campaign, with a warning if it has changed since.
 
     Args:
         results: Of the campaign.
         given: Name of the problem; None looks where it was, and beside the results file.
+        data: Directory of the data; None leaves it to the problem.
 
     Raises:
         InputError: It is not found, or cannot be loaded.
@@ -144,7 +148,7 @@ def recall(results: Results, given: str | None) -> Any:
     problem, changed = whereabouts.recall(results, given)
     if changed:
         tell(f"warning: {changed}")
-    return problem
+    return problem if data is None else _with_data(problem, data)
 
 
 def _with_data(problem: Any, directory: str) -> Any:
@@ -152,7 +156,9 @@ def _with_data(problem: Any, directory: str) -> Any:
     path = Path(directory).expanduser().absolute()
     if not path.is_dir():
         raise OptionError(f"--data must be a directory that exists, got {directory!r}")
-    entry = problem.space["load_data"]
+    entry = problem.space.get("load_data")
+    if entry is None or not isinstance(problem, Problem):
+        raise OptionError(f"--data must come with a Problem that has load_data, got a {type(problem).__name__} without")
     load_data: Any = load(entry["func"], "load_data") if isinstance(entry["func"], str) else entry["func"]
     parameters = inspect.signature(load_data).parameters.values()
     if not any(each.name == "data_dir" or each.kind is each.VAR_KEYWORD for each in parameters):
@@ -191,8 +197,8 @@ def export(results: Results, path: str, again: Again, with_preprocessing: bool, 
     """
     if Path(path).suffix != ".keras":
         raise OptionError(f"--keras must be a file ending in .keras, got {path!r}")
-    if not Path(path).absolute().parent.is_dir():
-        raise OptionError(f"--keras must be in a directory that exists, got {path!r}")
+    if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
+        raise OptionError(f"--keras must be a file in a directory that exists, got {path!r}")
     [each] = _candidates(results, 1, again)
     from dhmpi.search.nas.model import deployment
     from dhmpi.search.nas.model.run import alpha
@@ -202,7 +208,10 @@ def export(results: Results, path: str, again: Again, with_preprocessing: bool, 
         data = alpha.load_raw(each.config)
         scaling = _affine(data) if with_preprocessing else None  # before a training that would be in vain
         trained = alpha.train(each.config, alpha.Standalone(each.seed), data)
-        deployment.save(trained.model, scaling, path)
+        try:
+            deployment.save(trained.model, scaling, path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
         reward, test = trained.training.reward, "the problem has none"
         if data.test is not None:
             record = deployment.measure(path, trained, is_raw=with_preprocessing)

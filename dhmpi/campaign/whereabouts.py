@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dhmpi.errors import LoadError, ResultsError
+from dhmpi.errors import LoadError, ResultsError, option
 from dhmpi.results import Metadata, Results
 from dhmpi.support.loader import PACKAGE, load_problem, locate, make_importable
 from dhmpi.support.targets import find_source
@@ -45,7 +45,7 @@ def _location(target: str) -> str:
 def _files(module: Any, problem: Any) -> Iterator[Path]:
     """Yield the files that make a problem, that of its module first."""
     inner = [each for name, each in list(sys.modules.items()) if name.startswith(f"{module.__name__}.")]
-    holders = [each for each in inner if any(value is problem for value in vars(each).values())]
+    holders = [each for each in inner if any(value is problem for value in getattr(each, "__dict__", {}).values())]
     functions = [entry["func"] for entry in problem.space.values() if isinstance(entry, Mapping) and "func" in entry]
     own, *others = [getattr(module, "__file__", None), *(getattr(each, "__file__", None) for each in holders)]
     if own is None:
@@ -96,7 +96,7 @@ def recall(results: Results, given: str | None) -> tuple[Any, str]:
     except LoadError as error:
         if given is not None:
             raise
-        raise LoadError(f"{error}; or say with --problem where the problem is", error.details) from error
+        raise LoadError(f"{error}; or say with {option('problem')} where it is", error.details) from error
     return problem, difference(metadata.source, record(target, problem))
 
 
@@ -128,7 +128,7 @@ def _find(metadata: Metadata, path: Path | None) -> str:
     module, attribute = metadata.source.get("module", ""), metadata.source.get("attribute", "")
     if place is None:
         if places := find_places(metadata, path):
-            remedy = "say with --problem where it is"
+            remedy = f"say with {option('problem')} where it is"
             raise ResultsError(f"the problem must be in one of the files {_listed(places)}, got none of them; {remedy}")
         return metadata.problem
     if not metadata.source:
@@ -178,10 +178,10 @@ def find_places(metadata: Metadata, path: Path | None) -> list[Path]:
         return []
     relative = _relative(metadata)
     places = [Path(files[0][0])] if files else []
-    if path is not None:
-        places.append(path.parent / relative)
+    for directory in [] if path is None else (path.parent, path.resolve().parent):  # it may be a link
+        places.append(directory / relative)
         if relative.name != "__init__.py":
-            places.append(path.parent / relative.name)
+            places.append(directory / relative.name)
     places.append(Path.cwd() / relative)
     return list(dict.fromkeys(place.resolve() for place in places))
 

@@ -19,6 +19,7 @@ CHECK = "whether a search proposes the same points when it is asked again, along
 REDO = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW = "a picture of a space of architectures, or of one of them"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
+DATA_HELP = "where the data are, if they come from files"
 
 
 def _reader(command: str, summary: str) -> Parser:
@@ -131,7 +132,7 @@ def _add_training(parser: Parser) -> None:
     """Add the options of whatever trains architectures again."""
     parser.add_argument("--epochs", help="how long they are trained (default: as in the search)")
     parser.add_argument("--seed", help="seed of the training (default: the one that it had in the search)")
-    parser.add_argument("--data", metavar="DIRECTORY", help="where the data are, if they come from files")
+    parser.add_argument("--data", metavar="DIRECTORY", help=DATA_HELP)
     parser.add_argument("--problem", help=PROBLEM_HELP)
 
 
@@ -153,6 +154,7 @@ def _check(command: str, words: list[str]) -> int:
     )
     parser.add_argument("file", help="results file; it may still be being written")
     parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
+    parser.add_argument("--data", metavar="DIRECTORY", help=DATA_HELP)
     arguments = parser.parse_args(words)
 
     from dhmpi import results
@@ -160,8 +162,8 @@ def _check(command: str, words: list[str]) -> int:
     from dhmpi.campaign import replay, retraining
 
     found = results.read(arguments.file)
-    needed = found.metadata.maximises or arguments.problem is not None
-    problem = retraining.recall(found, arguments.problem) if needed else None
+    needed = found.metadata.maximises or arguments.problem is not None or arguments.data is not None
+    problem = retraining.recall(found, arguments.problem, arguments.data) if needed else None
     return terminal.repetition(found, replay.first_difference(found, problem), Printer())
 
 

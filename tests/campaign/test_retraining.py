@@ -1,10 +1,6 @@
 import io
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +16,9 @@ from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.nas.random import NasRandom
 
 DIGITS = "dhmpi.benchmark.nas.digitsNas.problem.Problem"
+MNIST = "dhmpi.benchmark.nas.mnist1D.problem.Problem"
 ARCH = "0,3,2,1,2,0,0,0,0,0,0,0,0,0,0"
 
-# A regression: no two trainings from different seeds end with the same error.
 LINEAR = """
 from dhmpi.benchmark import Problem
 
@@ -48,18 +44,6 @@ Problem.add_dim(
         "metrics": [],
     },
 )
-"""
-TRAIN_AGAIN = """
-import json
-from dhmpi import results
-from dhmpi.campaign.retraining import Again, retrain
-from dhmpi.search.nas.random import NasRandom
-
-if __name__ == "__main__":
-    NasRandom("linear.py", NasRandom.default_run, max_evals=2, isolation="inline", quiet=True).main()
-    found = results.read("results.h5")
-    same, other = ([each.reward for each in retrain(found, 2, Again(seed=seed))] for seed in (None, 5))
-    print(json.dumps([sorted((-each.objective for each in found.evaluations), reverse=True), same, other]))
 """
 
 
@@ -92,7 +76,11 @@ def curved(tmp_path_factory):
 def searched(directory, problem):
     path, output = directory / "problem.py", directory / "nas.h5"
     path.write_text(problem)
-    NasRandom(str(path), NasRandom.default_run, max_evals=1, isolation="inline", quiet=True, output=str(output)).main()
+    search = NasRandom(
+        str(path), NasRandom.default_run, max_evals=1, isolation="inline", quiet=True, output=str(output)
+    )
+    [evaluation] = search.main().evaluations
+    assert evaluation.error == ""
     return output
 
 
@@ -139,15 +127,12 @@ class TestTrainingAgain:
         assert again.reward == pytest.approx(-found.best.objective, abs=0.02)
         assert again.test["accuracy"] > 0.5
 
-    def test_the_seed_is_that_of_the_evaluation_unless_another_is_given(self, tmp_path):
-        (tmp_path / "linear.py").write_text(LINEAR)
-        env = os.environ | {"OMP_NUM_THREADS": "1"}
-        words = [sys.executable, "-W", "ignore", "-c", TRAIN_AGAIN]
-        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=100)
-        assert done.returncode == 0, done.stderr
-        found, same, other = json.loads(done.stdout.splitlines()[-1])
-        assert found == same
-        assert not set(found) & set(other)
+    def test_the_seed_is_that_of_the_evaluation_unless_another_is_given(self, linear):
+        found = results.read(linear)
+        [same], [other] = (retraining.retrain(found, 1, Again(seed=seed)) for seed in (None, found.metadata.seed))
+        # No two trainings from different seeds end with the same error.
+        assert same.reward == pytest.approx(-found.best.objective, rel=1e-6)
+        assert other.reward != pytest.approx(-found.best.objective, rel=1e-3)
 
     def test_the_best_ones_longer(self, campaign, capsys):
         assert main(["train", str(campaign), "--top", "2", "--epochs", "2"]) == 0
@@ -188,14 +173,48 @@ class TestTrainingAgain:
         assert main(["export", str(curved), "--keras", "best.keras", "--without-preprocessing"]) == 0
         assert "of the saved model on preprocessed data" in capsys.readouterr().out
 
-    @pytest.mark.parametrize("words", [["--epochs", "2"], ["--seed", "1"], ["--without-preprocessing"]])
+    @pytest.mark.parametrize(
+        "words",
+        [["--epochs", "2"], ["--seed", "1"], ["--data", "."], ["--problem", "a.py"], ["--without-preprocessing"]],
+    )
     def test_what_is_for_models_alone_is_refused_for_tables(self, campaign, words, capsys):
         assert main(["export", str(campaign), "--csv", *words]) == 2
         assert f"{words[0]} must come with --keras" in capsys.readouterr().err
 
+    def test_data_may_be_elsewhere(self, tmp_path, monkeypatch, capsys):
+        rng = np.random.default_rng(0)
+        images, labels = rng.integers(256, size=(1300, 28, 28), dtype=np.uint8), np.arange(1300, dtype=np.uint8) % 10
+        (tmp_path / "data").mkdir()
+        (tmp_path / "constant.py").write_text("def run(config):\n    return 0.5\n")
+        train, test = slice(1200), slice(1200, None)
+        arrays = {"x_train": images[train], "y_train": labels[train], "x_test": images[test], "y_test": labels[test]}
+        np.savez("data/mnist.npz", **arrays)
+        assert main(["nas-random", "--problem", MNIST, "--run", "constant.py", "--max-evals", "1", "--quiet"]) == 0
+        (tmp_path / "data").rename(tmp_path / "moved")
+        assert main(["train", "results.h5", "--epochs", "1"]) == 2
+        error = capsys.readouterr().err
+        assert f"train: error: mnist.npz must be in {tmp_path}/data, got none" in error
+        assert error.endswith("or set DHMPI_DATA to its directory, or give --data\n")
+        assert main(["train", "results.h5", "--epochs", "1", "--data", "moved"]) == 0
+        assert "test:       loss" in capsys.readouterr().out
+        assert main(["train", "results.h5", "--epochs", "1", "--data", "data"]) == 2
+        assert "error: --data must be a directory that exists, got 'data'" in capsys.readouterr().err
+
+    def test_data_that_come_from_no_files_are_nowhere(self, linear, capsys):
+        assert main(["train", str(linear), "--data", "."]) == 2
+        sentence = "--data must come with a load_data that has a parameter data_dir, got dim, size, seed, test; leave"
+        assert sentence in capsys.readouterr().err
+
+    def test_a_campaign_travels_with_its_problem(self, linear, tmp_path, capsys):
+        shutil.copytree(linear.parent, tmp_path / "new")
+        with (linear.parent / "problem.py").open("a") as file:
+            file.write("raise AssertionError\n")
+        assert main(["train", str(tmp_path / "new" / "nas.h5"), "--epochs", "1"]) == 0
+        assert capsys.readouterr().err == ""
+
     def test_a_model_needs_its_directory(self, campaign, capsys):
         assert main(["export", str(campaign), "--keras", "none/best.keras"]) == 2
-        assert "--keras must be in a directory that exists, got 'none/best.keras'" in capsys.readouterr().err
+        assert "--keras must be a file in a directory that exists, got 'none/best.keras'" in capsys.readouterr().err
 
     def test_a_model_needs_its_ending(self, campaign):
         with pytest.raises(OptionError, match=r"must be a file ending in .keras, got 'best.h5'"):

@@ -73,6 +73,20 @@ def test_what_is_handed_out_is_a_copy():
     assert problem.starting_point == ["b"]
 
 
+def test_a_copy_may_have_another_space():
+    class Own(Problem):
+        def check(self):
+            raise ProblemError("own")
+
+    first = Own()
+    first.add_dim("a", 1)
+    first.add_dim("b", [2])
+    second = first.with_dim("a", 3)
+    assert (first.space, second.space) == ({"a": 1, "b": [2]}, {"a": 3, "b": [2]})
+    with pytest.raises(ProblemError, match="own"):
+        second.check()
+
+
 def test_missing_defaults():
     problem = problem_of(a=((1, 2), 1), b=((1, 2),))
     assert problem.starting_point == [1, None]

@@ -1,6 +1,7 @@
 """Preprocessing as arithmetic: what a fitted scaler does to each column, if that is to multiply and add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ MAX_ROUNDING = 0.01
 EPSILON = float(np.finfo(np.float32).eps)
 # Rows that are shuffled, to tell columns from what they go along with in the data.
 NUM_SHUFFLED = 1000
+BLOCK = 4096
 
 
 class Affine(NamedTuple):
@@ -54,17 +56,25 @@ def affine(transform: Callable[[Any], Any], rows: Array, name: str) -> Affine:
     Raises:
         ProblemError: It does something else than to multiply each column and add to it.
     """
-    rows = rows.astype(np.float64)
-    low, high = rows.min(axis=0), rows.max(axis=0)
+    low, high = _ends(rows)
     span = np.where(high > low, high - low, np.maximum(1.0, np.abs(low)))
     center = np.where(high > low, low + span / 2, low)
     first, last = _transformed(transform, np.stack([low, low + span]), name)
     found = Affine(center, (last - first) / span, first + (center - low) / span * (last - first))
-    generator = np.random.default_rng(0)
-    shuffled = generator.permuted(rows[:NUM_SHUFFLED], axis=0)
-    for probe in (rows, shuffled, np.stack([low - span, high + span])):
+    shuffled = np.random.default_rng(0).permuted(rows[:NUM_SHUFFLED].astype(np.float64), axis=0)
+    for probe in chain(_blocks(rows), (shuffled, np.stack([low - span, high + span]))):
         _check_line(found, probe, _transformed(transform, probe, name), span, name)
     return found
+
+
+def _ends(rows: Array) -> tuple[Values, Values]:
+    return rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
+
+
+def _blocks(rows: Array) -> Iterator[Values]:
+    """Yield some rows after the others in double precision, which all of them together might have no room for."""
+    for start in range(0, len(rows), BLOCK):
+        yield rows[start : start + BLOCK].astype(np.float64)
 
 
 def _transformed(transform: Callable[[Any], Any], rows: Values, name: str) -> Values:
@@ -100,10 +110,9 @@ def check_precision(raw: Array, name: str) -> None:
     Raises:
         ProblemError: It cannot.
     """
-    raw = raw.astype(np.float64)
-    low, high = raw.min(axis=0), raw.max(axis=0)
+    low, high = _ends(raw)
     with np.errstate(over="ignore"):
-        error = np.abs(raw.astype(np.float32) - raw).max(axis=0)
+        error = np.max([np.abs(block.astype(np.float32) - block).max(axis=0) for block in _blocks(raw)], axis=0)
     fits = (error <= MAX_ROUNDING * (high - low)) | ((low == high) & (error < np.inf))
     if not fits.all():
         column = int(np.argmin(fits))

@@ -66,6 +66,16 @@ def test_everything_else_is_refused(name):
         affine(scaler.transform, ROWS, "X")
 
 
+def test_the_last_row_counts():
+    rows = np.arange(10_000.0)[:, np.newaxis]
+    with pytest.raises(ProblemError, match="must only multiply"):
+        affine(lambda rows: np.where(rows == 9_998, 0, rows), rows, "X")
+    rows[-1] = 2**40 + 1
+    rows[0] = 2**40
+    with pytest.raises(ProblemError, match="in single precision"):
+        check_precision(np.where(rows < 2**40, 2**40, rows), "X")
+
+
 def test_the_column_is_named():
     with pytest.raises(ProblemError, match=r"for X\[:, 2\]"):
         affine(OTHERS["one"]().transform, ROWS, "X")
