@@ -15,9 +15,9 @@ from mpi4py import MPI
 
 from dhmpi.mpi.comm import Backoff, Communicator
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState, ServerExchange
-from dhmpi.search.nas.agent.options import PPOOptions
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.agent.update import Step
+from dhmpi.search.nas.agent.update import UpdateStep
 
 NUM_PARAMETERS = 9_000
 
@@ -69,7 +69,7 @@ def _serve(comm: Communicator, server: ParameterServer, num: int) -> None:
 
 
 def _push(comm: Communicator, exchange: ServerExchange, num: int) -> None:
-    request, backoff = Step(np.ones(NUM_PARAMETERS, dtype=np.float32), 1e-3), Backoff()
+    request, backoff = UpdateStep(np.ones(NUM_PARAMETERS, dtype=np.float32), 1e-3), Backoff()
     for _ in range(num):
         exchange.begin(request)
         while exchange.answer() is None:

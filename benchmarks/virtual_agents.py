@@ -17,7 +17,7 @@ import numpy as np
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator
-from dhmpi.agents.layout import Layout
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.campaign.progress import Progress
@@ -171,7 +171,7 @@ class Fleet:
         self._network, self._horizon, self._slowdown = Network(), horizon, slowdown
         self.search = CLASSES[mode](problem, seed=seed, agents=num_agents, **options)
         own = self.search.own_options
-        self.layout = Layout.of(num_agents + (mode == "async"), num_agents, mode == "async", True, str)
+        self.layout = AgentLayout.of(num_agents + (mode == "async"), num_agents, mode == "async", True, str)
         self.ended: list[Ended] = []
         self._directory = TemporaryDirectory()
         metadata = Metadata(self.search.name, problem, self.search.space.specs())

@@ -15,7 +15,7 @@ ALIASES = {
     "dhmpi.search.ambs": "dhmpi.search.hps.ambs",
     "dhmpi.search.ga": "dhmpi.search.hps.ga",
     "dhmpi.search.nas.cell": "dhmpi.search.nas.model.space.cell",
-    "dhmpi.search.nas.env": "dhmpi.search.nas.search",
+    "dhmpi.search.nas.env": "dhmpi.search.nas.nas_search",
     "dhmpi.search.nas.operation": "dhmpi.search.nas.model.space.op.basic",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, ProtocolError
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
-from dhmpi.mpi.job import Job, Loss, Tag
+from dhmpi.mpi.job import Job, JobTag, Loss
 from dhmpi.mpi.memory import LocalPost, Mailboxes
 
 
@@ -140,7 +140,7 @@ def test_a_dead_rank_is_missed_in_every_later_campaign(jobs):
 
 def test_a_rank_whose_program_has_ended_is_missed(jobs):
     now = campaign(jobs[0], 1)
-    say(jobs, 2, Tag.END)
+    say(jobs, 2, JobTag.END)
     assert received(now) == [(2, LOST, Loss.ENDED)]
 
 
@@ -173,7 +173,7 @@ def test_who_serves_does_what_rank_0_calls_until_its_program_ends(jobs):
     jobs[0].keep_servants()
     jobs[0].call(note, "first", 1)
     jobs[0].call(note, "second", 2)
-    say(jobs, 0, Tag.END, destination=1)
+    say(jobs, 0, JobTag.END, destination=1)
     with pytest.raises(SystemExit):
         jobs[1].serve()
     assert DONE == [("first", 1), ("second", 2)]
@@ -200,16 +200,16 @@ def say(jobs, rank, tag, destination=0):
 
 def test_all_say_farewell_and_finalize(jobs):
     for rank in (1, 2):
-        say(jobs, rank, Tag.END)
+        say(jobs, rank, JobTag.END)
     jobs[0].leave()
     for rank in (1, 2):
         jobs[rank].leave()  # rank 0 has given its word
-    assert all(job._word is Tag.FINALIZE for job in jobs[1:])
+    assert all(job._word is JobTag.FINALIZE for job in jobs[1:])
 
 
 def test_nobody_finalizes_after_a_death(jobs):
     jobs[0].status = 3
-    say(jobs, 1, Tag.END)
+    say(jobs, 1, JobTag.END)
     jobs[0].comm.hear_of_the_death_of(2)
     with pytest.raises(LeftAtOnce, match="3"):
         jobs[0].leave()
@@ -220,7 +220,7 @@ def test_nobody_finalizes_after_a_death(jobs):
 @pytest.mark.parametrize("status", [0, 2])
 def test_who_does_not_say_farewell_is_killed(jobs, status, capsys):
     jobs[0].status = status
-    say(jobs, 1, Tag.END)
+    say(jobs, 1, JobTag.END)
     with pytest.raises(Aborted, match=str(status)):
         jobs[0].leave()
     assert capsys.readouterr().err == "rank 2 did not say farewell in time, and will be killed\n"
@@ -229,12 +229,12 @@ def test_who_does_not_say_farewell_is_killed(jobs, status, capsys):
 def test_who_did_not_answer_before_is_not_waited_for(jobs, monkeypatch):
     monkeypatch.setattr(job_module, "FAREWELL", 60.0)
     campaign(jobs[0], 1).give_up([1, 2])
-    say(jobs, 1, Tag.END)  # it only was slow
+    say(jobs, 1, JobTag.END)  # it only was slow
     begun = time.monotonic()
     with pytest.raises(Aborted):
         jobs[0].leave()
     assert time.monotonic() - begun < 30
-    say(jobs, 2, Tag.END)
+    say(jobs, 2, JobTag.END)
     jobs[0].leave()
 
 
@@ -246,7 +246,7 @@ def test_a_rank_does_not_wait_for_a_dead_rank_0(jobs):
 
 def test_the_last_word_of_a_rank_0_that_has_left_counts(jobs):
     jobs[1].comm.hear_of_the_death_of(0)
-    say(jobs, 0, Tag.LEAVE, destination=1)
+    say(jobs, 0, JobTag.LEAVE, destination=1)
     with pytest.raises(LeftAtOnce, match="0"):
         jobs[1].leave()
 

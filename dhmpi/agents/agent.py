@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dhmpi.agents.ledger import Answer, Claim, Verdict
-from dhmpi.agents.protocol import ALIVE_INTERVAL, Clock, Post, Start, Tag
+from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
-from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, Learner
+from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, PPOLearner
 from dhmpi.search.nas.ppo import PPOSearch
 
 # Rank 0 coordinates.
@@ -72,7 +72,7 @@ class Agent(ABC):
         self._outcomes: list[Evaluation] = []
         self._begun: dict[int, Evaluation] = {}  # what rank 0 does not know the worker of
         self._num_episodes = 0
-        self._learner: Learner | None = None
+        self._learner: PPOLearner | None = None
         self._is_ready = self._has_finished = False
         self._last_sign = clock()
 
@@ -91,7 +91,7 @@ class Agent(ABC):
         """Return how many more episodes are to be played now."""
 
     @abstractmethod
-    def _is_due(self, learner: Learner) -> bool:
+    def _is_due(self, learner: PPOLearner) -> bool:
         """Return whether an update is to begin."""
 
     @abstractmethod
@@ -99,7 +99,7 @@ class Agent(ABC):
         """Take note that nothing new will be evaluated."""
 
     @abstractmethod
-    def _is_done(self, learner: Learner) -> bool:
+    def _is_done(self, learner: PPOLearner) -> bool:
         """Return whether no update will follow."""
 
     def _note_forgotten(self) -> None:  # noqa: B027  # only one kind counts what it plays
@@ -115,16 +115,16 @@ class Agent(ABC):
         source, tag, payload = message
         if tag >= FIRST_RAW_TAG:
             self._exchange.take(source, tag, payload)
-        elif tag == Tag.START:
+        elif tag == AgentTag.START:
             self._begin(payload)
-        elif tag == Tag.ANSWERS:
+        elif tag == AgentTag.ANSWERS:
             progress, answers = payload
             self._take_progress(progress)
             for answer in answers:
                 self._take_answer(Answer(*answer))
-        elif tag in (Tag.DONE, Tag.ABORT):
-            self._leave(tag == Tag.ABORT)
-        elif tag == Tag.LOST and source == COORDINATOR:
+        elif tag in (AgentTag.DONE, AgentTag.ABORT):
+            self._leave(tag == AgentTag.ABORT)
+        elif tag == AgentTag.LOST and source == COORDINATOR:
             self.is_over, self.loss = True, payload
 
     def _begin(self, start: Start) -> None:
@@ -133,7 +133,7 @@ class Agent(ABC):
         rng = np.random.default_rng((search.seed, rank, start.num_before))
         self._exchange = self._make_exchange(start)
         state = start.state
-        self._learner = Learner(
+        self._learner = PPOLearner(
             search.policy,
             state.parameters,
             state.version,
@@ -152,19 +152,19 @@ class Agent(ABC):
         episode = self._claims.pop(answer.number, None)
         if episode is None:
             episode = self._waiting.pop(answer.number, None)
-        verdict = Verdict(answer.verdict)
-        if verdict is Verdict.OVER:
+        verdict = ClaimVerdict(answer.verdict)
+        if verdict is ClaimVerdict.OVER:
             self._note_over()
-        elif verdict is Verdict.REDO:
+        elif verdict is ClaimVerdict.REDO:
             self._has_finished = False
             if episode is not None:
                 self._note_forgotten()
             self._get_ready(answer.id, answer.values, None)
         elif episode is None:
             return
-        elif verdict is Verdict.RUN:
+        elif verdict is ClaimVerdict.RUN:
             self._get_ready(answer.id, episode.actions.tolist(), episode)
-        elif verdict is Verdict.WAIT:
+        elif verdict is ClaimVerdict.WAIT:
             self._waiting[answer.number] = episode
         else:
             self._finish(episode, answer.objective, is_hit=True)
@@ -178,7 +178,7 @@ class Agent(ABC):
         reward = turned(objective, self._search.maximises)
         self._learner.finish(episode, math.nan if reward is None else reward, is_hit)
 
-    def _send(self, tag: Tag, payload: object = None) -> None:
+    def _send(self, tag: AgentTag, payload: object = None) -> None:
         self._post.send(COORDINATOR, tag, payload)
         self._last_sign = self._clock()
 
@@ -196,10 +196,10 @@ class Agent(ABC):
             moved = self._claim(learner) or moved
             if not self._has_finished and self._is_done(learner) and not self._num_open():
                 self._has_finished = moved = True
-                self._send(Tag.FINISHED)
+                self._send(AgentTag.FINISHED)
         elif not self._is_ready and self._evaluator.num_idle:
             self._is_ready = moved = True
-            self._send(Tag.READY, (self._evaluator.num_workers, self._evaluator.hosts()))
+            self._send(AgentTag.READY, (self._evaluator.num_workers, self._evaluator.hosts()))
         if self._clock() - self._last_sign > ALIVE_INTERVAL:
             self._flush(is_due=True)
         return moved
@@ -232,11 +232,11 @@ class Agent(ABC):
     def _flush(self, is_due: bool = False) -> None:
         """Send what has ended, and with it what has begun; that alone only if a message is due."""
         if self._outcomes or (is_due and self._begun):
-            self._send(Tag.OUTCOMES, [*map(self._as_told, self._begun.values()), *self._outcomes])
+            self._send(AgentTag.OUTCOMES, [*map(self._as_told, self._begun.values()), *self._outcomes])
             self._outcomes = []
             self._begun.clear()
         elif is_due:
-            self._send(Tag.ALIVE)
+            self._send(AgentTag.ALIVE)
 
     def _submit(self) -> bool:
         num = min(len(self._ready), self._evaluator.num_idle)
@@ -247,7 +247,7 @@ class Agent(ABC):
                 self._begun[evaluation.id] = running
         return num > 0
 
-    def _claim(self, learner: Learner) -> bool:
+    def _claim(self, learner: PPOLearner) -> bool:
         idle = self._evaluator.num_idle - len(self._ready) - len(self._claims)
         num = min(idle, self._wants())
         if num <= 0:
@@ -261,17 +261,17 @@ class Agent(ABC):
             key = space.key(dict(zip(space.names, values, strict=True)))
             log_probability = float(episode.log_probabilities.sum())
             claims.append(tuple(Claim(rank, number, values, key, episode.update, episode.version, log_probability)))
-        self._send(Tag.CLAIMS, claims)
+        self._send(AgentTag.CLAIMS, claims)
         return True
 
-    def _learn(self, learner: Learner) -> bool:
+    def _learn(self, learner: PPOLearner) -> bool:
         if not learner.is_updating:
             if not self._is_due(learner):
                 return False
             learner.learn(self.batch_size)
         learned = learner.advance()
         if learned is not None:
-            self._send(Tag.LEARNED, _row(self._post.rank, learned))
+            self._send(AgentTag.LEARNED, _row(self._post.rank, learned))
             self._note_learned()
         return learned is not None
 
@@ -283,7 +283,7 @@ class Agent(ABC):
             for evaluation in self._evaluator.cancel(CANCEL_WAIT):
                 self._conclude(evaluation)
             self._flush()
-        self._send(Tag.BYE, self._dismiss())
+        self._send(AgentTag.BYE, self._dismiss())
 
 
 class AsyncAgent(Agent):
@@ -301,13 +301,13 @@ class AsyncAgent(Agent):
             return 0
         return most - len(self._waiting)
 
-    def _is_due(self, learner: Learner) -> bool:
+    def _is_due(self, learner: PPOLearner) -> bool:
         return learner.num_ended >= self.batch_size
 
     def _note_over(self) -> None:
         self._is_denied = True
 
-    def _is_done(self, learner: Learner) -> bool:
+    def _is_done(self, learner: PPOLearner) -> bool:
         return self._is_denied and not learner.is_updating and not self._is_due(learner)
 
 
@@ -345,18 +345,18 @@ class SyncAgent(Agent):
         self._num_left = 0
         self._tree.has_none_left = True
 
-    def _is_due(self, learner: Learner) -> bool:
+    def _is_due(self, learner: PPOLearner) -> bool:
         has_open = self._claims or self._waiting or any(each is not None for each in self._running.values())
         return self._num_left <= 0 and not has_open and not self._tree.is_over
 
-    def _is_done(self, learner: Learner) -> bool:
+    def _is_done(self, learner: PPOLearner) -> bool:
         return self._tree.is_over and not learner.is_updating
 
     def _note_learned(self) -> None:
         if not self._tree.is_over:
             self._num_left = self.batch_size
         if self._post.rank == self._agents[0]:
-            self._send(Tag.STATE, tuple(self._tree.state()))
+            self._send(AgentTag.STATE, tuple(self._tree.state()))
 
 
 def _row(rank: int, learned: Learned) -> tuple[float, ...]:

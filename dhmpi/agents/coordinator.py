@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dhmpi.agents.layout import Layout
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Answer, Claim, Ledger
-from dhmpi.agents.protocol import Clock, Post, Start, Tag
+from dhmpi.agents.protocol import AgentTag, Clock, Post, Start
 from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.walltime import Drain, LostTime
@@ -61,7 +61,7 @@ class Coordinator:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: AgentLayout,
         post: Post,
         names: Sequence[str],
         num_workers: int,
@@ -101,16 +101,16 @@ class Coordinator:
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
-            Tag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
-            Tag.READY: self._take_ready,
-            Tag.UNLOADABLE: self._take_unloadable,
-            Tag.CLAIMS: self._take_claims,
-            Tag.OUTCOMES: self._take_outcomes,
-            Tag.LEARNED: self._take_learned,
-            Tag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
-            Tag.FINISHED: lambda rank, payload: self._finished.add(rank),
-            Tag.FAILED: lambda rank, payload: self._lose(rank, payload),
-            Tag.BYE: self._take_bye,
+            AgentTag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
+            AgentTag.READY: self._take_ready,
+            AgentTag.UNLOADABLE: self._take_unloadable,
+            AgentTag.CLAIMS: self._take_claims,
+            AgentTag.OUTCOMES: self._take_outcomes,
+            AgentTag.LEARNED: self._take_learned,
+            AgentTag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
+            AgentTag.FINISHED: lambda rank, payload: self._finished.add(rank),
+            AgentTag.FAILED: lambda rank, payload: self._lose(rank, payload),
+            AgentTag.BYE: self._take_bye,
         }
 
     # --- messages
@@ -119,12 +119,12 @@ class Coordinator:
         """Take a message in."""
         rank, tag, payload = message
         self._heard[rank] = self._clock()
-        if tag == Tag.LOST and rank not in self._layout.agents:
+        if tag == AgentTag.LOST and rank not in self._layout.agents:
             self._miss(rank, payload)
             return
-        if tag == Tag.LOST and rank not in self._present:
+        if tag == AgentTag.LOST and rank not in self._present:
             return  # it has said farewell here
-        if rank in self.lost and tag not in (Tag.BYE, Tag.LOST):
+        if rank in self.lost and tag not in (AgentTag.BYE, AgentTag.LOST):
             return  # what it says is too late: others have been given its work
         if tag >= FIRST_RAW_TAG:
             self._pushes.append((rank, tag, payload))
@@ -137,7 +137,7 @@ class Coordinator:
             self._workers[rank] = Worker(ranks[0], payload[1][0])
         if not self.why:
             self._started.add(rank)
-            self._post.send(rank, Tag.START, self._start(rank))
+            self._post.send(rank, AgentTag.START, self._start(rank))
 
     def _take_unloadable(self, rank: int, payload: tuple[str, str]) -> None:
         self._lose(rank, payload[0])
@@ -289,7 +289,7 @@ class Coordinator:
         progress = self._progress_made() if answers else 0.0
         for rank, each in answers.items():
             if rank not in self.lost:
-                self._post.send(rank, Tag.ANSWERS, (progress, [tuple(answer) for answer in each]))
+                self._post.send(rank, AgentTag.ANSWERS, (progress, [tuple(answer) for answer in each]))
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
@@ -300,16 +300,16 @@ class Coordinator:
         num_running = self._ledger.num_running
         self.lost_time.update(0 if self._ledger.may_begin else self._num_workers - num_running)
         if self._stop_signal():
-            self.end(f"stopped by {self._stop_signal()}", Tag.ABORT)
+            self.end(f"stopped by {self._stop_signal()}", AgentTag.ABORT)
         elif self.failures.must_end(num_running):
-            self.end(self.failures.sentence(), Tag.ABORT)
+            self.end(self.failures.sentence(), AgentTag.ABORT)
         elif self._drain.is_over():
-            self.end("the time is over", Tag.ABORT)
+            self.end("the time is over", AgentTag.ABORT)
         elif not num_running and self._finished >= self._at_work & self._started:
             if self._ledger.is_complete:
-                self.end(self._ledger.why(), Tag.DONE)
+                self.end(self._ledger.why(), AgentTag.DONE)
             elif self._is_drained:
-                self.end(f"the time is over for evaluations that take {self._drain.expected:.3g} s", Tag.DONE)
+                self.end(f"the time is over for evaluations that take {self._drain.expected:.3g} s", AgentTag.DONE)
         elif now >= self._next_check:
             self._next_check = now + SILENCE_CHECK_INTERVAL
             self._give_up_silent_ones(now)
@@ -341,9 +341,9 @@ class Coordinator:
     def fail(self, error: DhmpiError) -> None:
         """End the campaign with an error."""
         self.error = self.error or error
-        self.end(str(error), Tag.ABORT)
+        self.end(str(error), AgentTag.ABORT)
 
-    def end(self, why: str, tag: Tag) -> None:
+    def end(self, why: str, tag: AgentTag) -> None:
         """Tell all agents to leave."""
         self.why = self.why or why
         self._ledger.close()

@@ -12,7 +12,7 @@ Label = Callable[[str], str]
 MOST_SHOWN = 4
 
 
-class Layout(NamedTuple):
+class AgentLayout(NamedTuple):
     """The roles of all ranks, computed once; rank 0 keeps the books.
 
     Attributes:
@@ -28,7 +28,9 @@ class Layout(NamedTuple):
     has_server: bool
 
     @classmethod
-    def of(cls, size: int, num_agents: int | None, has_server: bool, groups_allowed: bool, label: Label) -> "Layout":
+    def of(
+        cls, size: int, num_agents: int | None, has_server: bool, groups_allowed: bool, label: Label
+    ) -> "AgentLayout":
         """Give every rank its role.
 
         Args:

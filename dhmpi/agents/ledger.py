@@ -33,7 +33,7 @@ class Claim(NamedTuple):
     log_probability: float
 
 
-class Verdict(IntEnum):
+class ClaimVerdict(IntEnum):
     """What becomes of a claim."""
 
     RUN = 0  # the agent evaluates it
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
     agent: int
     number: int
-    verdict: Verdict
+    verdict: ClaimVerdict
     id: int = -1
     objective: float | None = None
     values: tuple[int, ...] = ()
@@ -155,26 +155,26 @@ class Ledger:
         """Say what becomes of an architecture that an agent has chosen."""
         agent, number = claim.agent, claim.number
         if self._is_closed:
-            return Answer(agent, number, Verdict.OVER)
+            return Answer(agent, number, ClaimVerdict.OVER)
         if self._left:
             return self._redo(claim)
         if self.why():
-            return Answer(agent, number, Verdict.OVER)
+            return Answer(agent, number, ClaimVerdict.OVER)
         self.num_episodes += 1
         if claim.key in self._known:
             self.num_hits += 1
             self._in_a_row += 1
-            return Answer(agent, number, Verdict.KNOWN, objective=self._known[claim.key])
+            return Answer(agent, number, ClaimVerdict.KNOWN, objective=self._known[claim.key])
         if claim.key in self._running:
             self.num_shared += 1
             self._in_a_row += 1
             self._running[claim.key].waiting.append(claim)
-            return Answer(agent, number, Verdict.WAIT)
+            return Answer(agent, number, ClaimVerdict.WAIT)
         self._in_a_row = 0
         id = self._num_begun
         self._num_begun += 1
         self._begin(id, claim)
-        return Answer(agent, number, Verdict.RUN, id)
+        return Answer(agent, number, ClaimVerdict.RUN, id)
 
     def redo(self, agent: int) -> Answer | None:
         """Let an agent that asks for nothing run what somebody has left behind, if there is something."""
@@ -186,7 +186,7 @@ class Ledger:
         id, key, values = self._left.popleft()
         # It is no episode of this agent, and what is known of the one that is forgotten does not belong to it.
         self._begin(id, claim._replace(number=-1, key=key, values=values))
-        return Answer(claim.agent, claim.number, Verdict.REDO, id, values=values)
+        return Answer(claim.agent, claim.number, ClaimVerdict.REDO, id, values=values)
 
     def _begin(self, id: int, claim: Claim) -> None:
         self._running[claim.key] = _Running(id, claim)
@@ -203,7 +203,7 @@ class Ledger:
         running = self._running.pop(key)
         self._known[key] = objective
         self._num_final += 1
-        return [Answer(each.agent, each.number, Verdict.KNOWN, objective=objective) for each in running.waiting]
+        return [Answer(each.agent, each.number, ClaimVerdict.KNOWN, objective=objective) for each in running.waiting]
 
     def lose(self, agent: int) -> tuple[list[int], list[Answer]]:
         """Give up an agent.
@@ -223,7 +223,7 @@ class Ledger:
                 heir, *others = running.waiting
                 self._begin(running.id, heir)
                 self._running[key].waiting = others
-                answers.append(Answer(heir.agent, heir.number, Verdict.RUN, running.id))
+                answers.append(Answer(heir.agent, heir.number, ClaimVerdict.RUN, running.id))
             else:
                 self._left.append((running.id, key, running.claim.values))
         return lost, answers

@@ -33,7 +33,7 @@ Clock = Callable[[], float]
 ALIVE_INTERVAL = 5.0
 
 
-class Tag(IntEnum):
+class AgentTag(IntEnum):
     """What a message is; those of the exchange have tags of their own."""
 
     LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
@@ -53,7 +53,7 @@ class Tag(IntEnum):
     ABORT = 43
 
 
-TO_AGENT = (Tag.START, Tag.ANSWERS, Tag.DONE, Tag.ABORT)
+TO_AGENT = (AgentTag.START, AgentTag.ANSWERS, AgentTag.DONE, AgentTag.ABORT)
 
 
 class Start(NamedTuple):
@@ -91,7 +91,7 @@ class Post(Protocol):
         """Take note of ranks that have not answered."""
 
 
-class Member(Protocol):
+class Participant(Protocol):
     """An agent, or rank 0's books."""
 
     is_over: bool
@@ -103,7 +103,7 @@ class Member(Protocol):
         """Do what can be done without waiting; return whether something was."""
 
 
-def drive(post: Post, member: Member, agent: Member | None = None) -> None:
+def drive(post: Post, member: Participant, agent: Participant | None = None) -> None:
     """Let the members that live on this rank work until the first is over.
 
     Args:
@@ -123,7 +123,7 @@ def drive(post: Post, member: Member, agent: Member | None = None) -> None:
             backoff.wait()
 
 
-def deliver(post: Post, member: Member, agent: Member | None) -> bool:
+def deliver(post: Post, member: Participant, agent: Participant | None) -> bool:
     """Hand out what has arrived; return whether something had."""
     moved = False
     while (message := post.receive()) is not None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from dhmpi.agents.agent import COORDINATOR, Agent
-from dhmpi.agents.layout import Label, Layout
-from dhmpi.agents.protocol import Post, Tag, drive
+from dhmpi.agents.layout import AgentLayout, Label
+from dhmpi.agents.protocol import AgentTag, Post, drive
 from dhmpi.campaign.signals import leave_to_search_rank
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluator import Evaluator, MPIEvaluator
@@ -23,7 +23,7 @@ from dhmpi.mpi.memory import Mailboxes
 from dhmpi.support import environment
 
 
-class Place:
+class RankResources:
     """What this rank has.
 
     Args:
@@ -42,7 +42,7 @@ class Place:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: AgentLayout,
         rank: int,
         comm: Conversation | None,
         group: Conversation | None,
@@ -98,16 +98,16 @@ class Place:
             agent = make_agent()
             drive(self.post, agent)
         except LoadError as error:
-            return self._give_up(Tag.UNLOADABLE, (str(error), error.details))
+            return self._give_up(AgentTag.UNLOADABLE, (str(error), error.details))
         except Exception as error:
             traceback.print_exc(file=stderr)
             stderr.flush()
-            return self._give_up(Tag.FAILED, f"{type(error).__name__}: {error}")
+            return self._give_up(AgentTag.FAILED, f"{type(error).__name__}: {error}")
         if agent.loss is not None:
             self.dismiss()
         return agent.loss
 
-    def _give_up(self, tag: Tag, reason: object) -> Loss | None:
+    def _give_up(self, tag: AgentTag, reason: object) -> Loss | None:
         """Tell rank 0 that there is no agent here, and wait for the end, which others may be far from.
 
         Returns:
@@ -117,7 +117,7 @@ class Place:
         loss = self._wait_for_end()
         stuck = self.dismiss()
         if loss is None:
-            self.post.send(COORDINATOR, Tag.BYE, stuck)
+            self.post.send(COORDINATOR, AgentTag.BYE, stuck)
         return loss
 
     def _wait_for_end(self) -> Loss | None:
@@ -127,21 +127,21 @@ class Place:
             message = self.post.receive()
             if message is None:
                 backoff.wait()
-            elif message.tag in (Tag.DONE, Tag.ABORT):
+            elif message.tag in (AgentTag.DONE, AgentTag.ABORT):
                 return None
-            elif message.tag == Tag.LOST and message.source == COORDINATOR:
+            elif message.tag == AgentTag.LOST and message.source == COORDINATOR:
                 return Loss(message.payload)
 
 
 def take_place(
-    layout: Layout,
+    layout: AgentLayout,
     setup: Setup,
     method: str,
     isolation: str,
     given: Evaluator | None,
     num_workers: int | None,
     label: Label,
-) -> Place:
+) -> RankResources:
     """Join the campaign that has begun, and prepare what this rank needs; every rank of the job calls this.
 
     Args:
@@ -179,4 +179,4 @@ def take_place(
         group = job.current().converse(members) if has_groups and members else None
     if is_agent and group is not None:
         evaluator = MPIEvaluator(group, signs=isolation == "process")
-    return Place(layout, rank, comm, group, evaluator, executor, unloadable)
+    return RankResources(layout, rank, comm, group, evaluator, executor, unloadable)

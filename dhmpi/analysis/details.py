@@ -17,7 +17,7 @@ NUM_RUNNING = 10
 
 
 @dataclass(frozen=True)
-class Kind:
+class ErrorKind:
     """Failures that differ at most in the values of points.
 
     Attributes:
@@ -31,13 +31,13 @@ class Kind:
     evaluations: Sequence[Evaluation]
 
 
-def kinds_of_errors(evaluations: Iterable[Evaluation]) -> list[Kind]:
+def kinds_of_errors(evaluations: Iterable[Evaluation]) -> list[ErrorKind]:
     """Group failures by what the last lines of their errors say; the most frequent kind comes first."""
     groups: dict[tuple[State, str], list[Evaluation]] = {}
     for each in evaluations:
         if each.state.is_final and each.state is not State.DONE:
             groups.setdefault((each.state, error_kind(error_line(each.error))), []).append(each)
-    kinds = [Kind(state, error_line(group[0].error), group) for (state, _), group in groups.items()]
+    kinds = [ErrorKind(state, error_line(group[0].error), group) for (state, _), group in groups.items()]
     return sorted(kinds, key=lambda kind: (-len(kind.evaluations), kind.evaluations[0].id))
 
 
@@ -106,7 +106,7 @@ def _age(begun: float, now: float | None) -> str:
     return f" for {timedelta(seconds=max(0, round(now - begun)))}"
 
 
-def _said(kind: Kind) -> str:
+def _said(kind: ErrorKind) -> str:
     return f"{kind.state}: {escape(kind.line or 'no error', keep='')}"
 
 

@@ -68,7 +68,7 @@ def draw(problem: str, arch: str | None, path: str) -> None:
         arch: Its decisions, separated by commas; None draws the space.
         path: File ending in .dot; or in .png, .svg or .pdf if Graphviz is installed.
     """
-    from dhmpi.search.nas.search import load_structure
+    from dhmpi.search.nas.nas_search import load_structure
 
     structure: Any = load_structure(load_problem(problem))
     if not hasattr(structure, "draw_graphviz"):

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator
-from dhmpi.agents.layout import Layout
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
-from dhmpi.agents.protocol import Start, Tag, drive
-from dhmpi.agents.ranks import Place, take_place
+from dhmpi.agents.protocol import AgentTag, Start, drive
+from dhmpi.agents.ranks import RankResources, take_place
 from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest
@@ -98,12 +98,12 @@ def run(
     return _Rank0(search, layout, place, opener, has_signs, label).run()
 
 
-def _roles(search: PPOSearch, evaluator: object, size: int, label: Label) -> tuple[Layout, str]:
+def _roles(search: PPOSearch, evaluator: object, size: int, label: Label) -> tuple[AgentLayout, str]:
     """Return who does what, and by which method agents evaluate."""
     is_given = isinstance(evaluator, Evaluator)
     wanted = None if evaluator is None or is_given else choice(METHODS)(label("evaluator"), evaluator)
     may_have_groups = not is_given and wanted in (None, "mpi")
-    layout = Layout.of(size, search.own_options.agents, search.has_server, may_have_groups, label)
+    layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups, label)
     if wanted == "mpi" and not layout.groups[0]:
         raise OptionError(
             f"{label('evaluator')} mpi must have ranks that evaluate, got none ({layout}); "
@@ -112,7 +112,7 @@ def _roles(search: PPOSearch, evaluator: object, size: int, label: Label) -> tup
     return layout, "mpi" if layout.groups[0] else wanted or "serial"
 
 
-def _make_agent(search: PPOSearch, layout: Layout, place: Place) -> Agent:
+def _make_agent(search: PPOSearch, layout: AgentLayout, place: RankResources) -> Agent:
     assert place.evaluator is not None
     make = AsyncAgent if layout.has_server else SyncAgent
     return make(search, place.evaluator, place.worker_ranks, place.post, place.dismiss, layout.agents)
@@ -122,7 +122,13 @@ class _Rank0:
     """Coordinates the agents, and lets its own one work where there is no server."""
 
     def __init__(
-        self, search: PPOSearch, layout: Layout, place: Place, opener: SearchRank, has_signs: bool, label: Label
+        self,
+        search: PPOSearch,
+        layout: AgentLayout,
+        place: RankResources,
+        opener: SearchRank,
+        has_signs: bool,
+        label: Label,
     ) -> None:
         self._search, self._layout, self._place, self._opener = search, layout, place, opener
         self._options, self._own, self._post = search.options, search.own_options, place.post
@@ -201,9 +207,9 @@ class _Rank0:
                 backoff.wait()
                 continue
             backoff.reset()
-            if message.tag == Tag.UNLOADABLE and until == float("inf"):
+            if message.tag == AgentTag.UNLOADABLE and until == float("inf"):
                 raise LoadError(*message.payload)
-            if message.tag != Tag.ALIVE:
+            if message.tag != AgentTag.ALIVE:
                 news.append(message)
                 is_agents = message.source in self._layout.agents
                 missing.discard(message.source)
@@ -259,7 +265,7 @@ class _Rank0:
 
     def _begin_run(self, store: ResultsStore, news: list[Message]) -> int:
         """Enter the beginning of the run, and show the roles; return how many evaluations can run at once."""
-        ready = [message.payload for message in news if message.tag == Tag.READY]
+        ready = [message.payload for message in news if message.tag == AgentTag.READY]
         num_workers = sum(int(num) for num, _ in ready)
         comm = self._place.comm
         layout = str(self._layout) if comm is None else f"{self._layout}; {comm.library()}"
@@ -297,14 +303,14 @@ class _Rank0:
         """Tell all agents to leave, before or after an error, and wait until they have, but not for long."""
         missing = set(self._layout.agents) - {self._place.rank}
         for rank in missing:
-            self._post.send(rank, Tag.ABORT)
+            self._post.send(rank, AgentTag.ABORT)
         end, backoff = time.monotonic() + FAREWELL, Backoff()
         self._place.dismiss()
         while missing and time.monotonic() < end:
             message = self._post.receive()
             if message is None:
                 backoff.wait()
-            elif message.tag in (Tag.BYE, Tag.LOST):
+            elif message.tag in (AgentTag.BYE, AgentTag.LOST):
                 missing.discard(message.source)
-                self._post.give_up(message.payload if message.tag == Tag.BYE else ())
+                self._post.give_up(message.payload if message.tag == AgentTag.BYE else ())
         self._post.give_up(missing)

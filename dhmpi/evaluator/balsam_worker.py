@@ -32,7 +32,7 @@ LOOK_INTERVAL = 10.0
 PATIENCE, RETRY_INTERVAL = 900.0, 5.0
 
 
-class Killed(Exception):  # noqa: N818  # nothing is wrong
+class JobKilled(Exception):  # noqa: N818  # nothing is wrong
     """Somebody has killed the job, or deleted it."""
 
 
@@ -47,7 +47,7 @@ def main() -> None:
         _run_rank(job, request)
         return
     signal.signal(signal.SIGTERM, _leave)
-    with contextlib.suppress(Killed):
+    with contextlib.suppress(JobKilled):
         reply = supervise(request, job.begin, job.is_wanted)
         _patiently(lambda: job.reply(reply))
 
@@ -61,7 +61,7 @@ def supervise(request: Request, begin: Callable[[float], None], is_wanted: Calla
         is_wanted: Tells whether to go on.
 
     Raises:
-        Killed: It is not wanted any more.
+        JobKilled: It is not wanted any more.
     """
     executor = local_executor(request.setup, "process")
     watch = _Watch(is_wanted)
@@ -119,7 +119,7 @@ class _Watch:
     def look(self) -> None:
         with contextlib.suppress(UnreachableError):  # the evaluation matters more
             if not self._is_wanted():
-                raise Killed
+                raise JobKilled
 
 
 def _try(tell: Callable[[float], None], value: float) -> None:

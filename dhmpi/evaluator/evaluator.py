@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.by_hand import Requests
 from dhmpi.evaluator.cache import Cache, CacheKey
-from dhmpi.evaluator.killed import Killed
+from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Evaluator(ABC):
         self._pending: dict[int, Evaluation] = {}
         self._warnings: set[str] = set()  # each is given once
         self._submitted_at: dict[int, float] = {}  # when they were submitted [s, monotonic clock]
-        self._killed = Killed()
+        self._killed = KilledEvaluations()
         self._cache = None if cache_key is None else Cache(cache_key)
 
     @property

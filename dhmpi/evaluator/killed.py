@@ -16,7 +16,7 @@ MOMENT = 2.0
 KILLED_BY = re.compile(r"the process was killed by signal (\d+) ")
 
 
-class Killed:
+class KilledEvaluations:
     """Keeps evaluations back that were killed as a job's end would, until it is known whether this was one.
 
     If the end comes, they are CANCELLED. If it does not, somebody has asked just this process to end, and the

@@ -9,7 +9,7 @@ from dhmpi.errors import EvaluatorError, LoadError, option
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.mpi_protocol import SearchEnd, Tag
+from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
@@ -86,9 +86,9 @@ class MPIEvaluator(Evaluator):
             for rank in self._running:
                 self._offer(rank)
         for rank, tag, payload in events:
-            if tag is Tag.OUTCOMES:
+            if tag is WorkerTag.OUTCOMES:
                 ended += self._account(rank, unpack_outcomes(payload))
-            elif tag is Tag.READY:
+            elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
@@ -124,10 +124,10 @@ class MPIEvaluator(Evaluator):
         self._free.extend([rank] * (num - self._num_free[rank]))
         self._num_free[rank] = num
 
-    def _retire(self, rank: int, tag: Tag, payload: Any) -> list[Evaluation]:
-        if tag is Tag.UNLOADABLE and not self._anyone_ready:
+    def _retire(self, rank: int, tag: WorkerTag, payload: Any) -> list[Evaluation]:
+        if tag is WorkerTag.UNLOADABLE and not self._anyone_ready:
             raise LoadError(*payload)
-        reason = payload[0] if tag is Tag.UNLOADABLE else (payload or Loss.AHEAD).value
+        reason = payload[0] if tag is WorkerTag.UNLOADABLE else (payload or Loss.AHEAD).value
         where = f"rank {rank} on {self._host(rank)}"
         log.warning("%s is no longer used: %s", where, reason)
         self._usable.remove(rank)

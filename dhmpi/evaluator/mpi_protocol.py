@@ -16,9 +16,10 @@ All of it is point to point and polled, on one thread, so that ranks may be slow
 
 import time
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
+from dhmpi.execution.executor import Executor
 from dhmpi.mpi.comm import LOST, Backoff, Message
 from dhmpi.mpi.job import Conversation, Loss
 from dhmpi.support import environment
@@ -32,7 +33,7 @@ SILENCE_CHECK_INTERVAL = 5.0
 CHILD_WAIT = 0.02
 
 
-class Tag(IntEnum):
+class WorkerTag(IntEnum):
     """What a message is."""
 
     LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
@@ -47,33 +48,6 @@ class Tag(IntEnum):
     BYE = 9
 
 
-class Executor(Protocol):
-    """What a worker rank evaluates with."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether the run function is loaded."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether there are tasks without an outcome."""
-
-    def load(self) -> None:
-        """Begin to load the run function."""
-
-    def receive(self, tasks: list[Any]) -> None:
-        """Begin to evaluate tasks as they travel."""
-
-    def report(self, timeout: float) -> list[Any]:
-        """Return the outcomes there are, as they travel; wait up to `timeout` seconds for the first."""
-
-    def cancel(self) -> None:
-        """Stop the evaluation."""
-
-    def close(self) -> None:
-        """End."""
-
-
 class Event(NamedTuple):
     """News of a worker rank.
 
@@ -84,7 +58,7 @@ class Event(NamedTuple):
     """
 
     rank: int
-    tag: Tag
+    tag: WorkerTag
     payload: Any = None
 
 
@@ -109,7 +83,7 @@ class SearchEnd:
 
     def send_tasks(self, rank: int, tasks: list[Any]) -> None:
         """Send a worker its next tasks; it evaluates them one after the other."""
-        self._comm.send(rank, Tag.TASKS, tasks)
+        self._comm.send(rank, WorkerTag.TASKS, tasks)
 
     def receive(self, timeout: float) -> list[Event]:
         """Return all news there are; wait up to `timeout` seconds for the first."""
@@ -134,25 +108,25 @@ class SearchEnd:
         silent = [rank for rank, heard in self._heard.items() if now - heard > SILENCE_LIMIT]
         for rank in silent:
             del self._heard[rank]  # but it stays alive, and is told to stop at the end: it may only hang
-        return [Event(rank, Tag.LOST, Loss.SILENT) for rank in silent]
+        return [Event(rank, WorkerTag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
         rank, tag, payload = message
         self._news_from.add(rank)
-        if tag == Tag.OUTCOMES:
-            events.append(Event(rank, Tag.OUTCOMES, payload))
-        elif tag == Tag.HELLO:
+        if tag == WorkerTag.OUTCOMES:
+            events.append(Event(rank, WorkerTag.OUTCOMES, payload))
+        elif tag == WorkerTag.HELLO:
             self.hosts[rank] = payload
-        elif tag in (Tag.BYE, Tag.LOST):
+        elif tag in (WorkerTag.BYE, WorkerTag.LOST):
             if rank in self.alive:
                 self.alive.remove(rank)
-                events.append(Event(rank, Tag(tag), payload))
-        elif tag != Tag.ALIVE:
-            events.append(Event(rank, Tag(tag), payload))
+                events.append(Event(rank, WorkerTag(tag), payload))
+        elif tag != WorkerTag.ALIVE:
+            events.append(Event(rank, WorkerTag(tag), payload))
 
     def cancel(self, rank: int) -> None:
         """Ask a worker to stop what it is doing; its outcome still comes."""
-        self._comm.send(rank, Tag.CANCEL)
+        self._comm.send(rank, WorkerTag.CANCEL)
 
     def stop(self, timeout: float) -> list[int]:
         """Tell all workers that nothing more comes, and wait for their farewells.
@@ -161,7 +135,7 @@ class SearchEnd:
             Those that have not left the campaign.
         """
         for rank in self.alive:
-            self._comm.send(rank, Tag.STOP)
+            self._comm.send(rank, WorkerTag.STOP)
         end = time.monotonic() + timeout
         while self.alive and (left := end - time.monotonic()) > 0:
             self.receive(left)
@@ -187,18 +161,18 @@ class WorkerEnd:
 
     def serve(self) -> Loss | None:
         """Evaluate what the search rank sends, until it says STOP; return why it has left without a word, if it has."""
-        self._comm.send(SEARCH_RANK, Tag.HELLO, environment.hostname())
+        self._comm.send(SEARCH_RANK, WorkerTag.HELLO, environment.hostname())
         try:
             self._executor.load()
             while not self._is_over():
                 self._work()
         except LoadError as error:
-            self._comm.send(SEARCH_RANK, Tag.UNLOADABLE, (str(error), error.details))
+            self._comm.send(SEARCH_RANK, WorkerTag.UNLOADABLE, (str(error), error.details))
             while not self._is_over():
                 self._backoff.wait()
         self._executor.close()
         if self._loss is None:
-            self._comm.send(SEARCH_RANK, Tag.BYE)
+            self._comm.send(SEARCH_RANK, WorkerTag.BYE)
         return self._loss
 
     def _is_over(self) -> bool:
@@ -207,30 +181,30 @@ class WorkerEnd:
         if message is None:
             return False
         self._backoff.reset()
-        if message.tag == Tag.TASKS:
+        if message.tag == WorkerTag.TASKS:
             self._executor.receive(message.payload)
-        elif message.tag == Tag.CANCEL:
+        elif message.tag == WorkerTag.CANCEL:
             self._executor.cancel()
-        elif message.tag == Tag.LOST and message.source == SEARCH_RANK:
+        elif message.tag == WorkerTag.LOST and message.source == SEARCH_RANK:
             self._loss = message.payload
             return True
-        return message.tag == Tag.STOP
+        return message.tag == WorkerTag.STOP
 
     def _work(self) -> None:
         executor = self._executor
         if executor.ready and not self._announced:
             self._announced = True
-            self._send(Tag.READY)
+            self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
             outcomes = executor.report(CHILD_WAIT)
             if outcomes:
-                self._send(Tag.OUTCOMES, outcomes)
+                self._send(WorkerTag.OUTCOMES, outcomes)
         else:
             self._backoff.wait()
         if time.monotonic() - self._last_sign > ALIVE_INTERVAL:
-            self._send(Tag.ALIVE)
+            self._send(WorkerTag.ALIVE)
 
-    def _send(self, tag: Tag, payload: object = None) -> None:
+    def _send(self, tag: WorkerTag, payload: object = None) -> None:
         self._comm.send(SEARCH_RANK, tag, payload)
         self._last_sign = time.monotonic()
         self._backoff.reset()

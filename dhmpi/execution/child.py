@@ -24,7 +24,7 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution.executor import BATCH_TIME, Executor, Setup
 from dhmpi.execution.output import Output
-from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, Verdict
+from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, ExitVerdict
 from dhmpi.execution.runner import Outcome, Task, read_answer
 from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
 from dhmpi.support import environment
@@ -50,7 +50,7 @@ class ChildExecutor(Executor):
         self._num_sent = 0  # tasks that the child has; the others wait here
         self._loaded_once = False
         self._is_stopping = False
-        self._verdict: Verdict | None = None
+        self._verdict: ExitVerdict | None = None
         self._begin_of_task = Begin.now()
         self._deadline = math.inf
 
@@ -80,7 +80,7 @@ class ChildExecutor(Executor):
             self._supervisor.start(words, None, environment.child_environment(), (commands, answers))
             self._pipes.watch(self._supervisor.descriptor)
         except OSError as error:
-            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
+            self._verdict = ExitVerdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
         self._pipes.close_child_ends()
         self._pipes.send(order)
 
@@ -215,7 +215,7 @@ class ChildExecutor(Executor):
         """Have the child ended, for the fault of the running task."""
         self._deadline = math.inf
         if self._verdict is None and self._supervisor.is_running:
-            self._verdict = Verdict(state, error, time.monotonic())
+            self._verdict = ExitVerdict(state, error, time.monotonic())
             self._supervisor.stop()
 
     def _conclude(self) -> list[Outcome]:
@@ -226,7 +226,7 @@ class ChildExecutor(Executor):
         """
         assert self._pipes is not None
         self._pipes.close()
-        verdict = self._verdict or Verdict.of(self._supervisor.ending)
+        verdict = self._verdict or ExitVerdict.of(self._supervisor.ending)
         is_to_blame = self._num_sent > 0 or not self.ready
         self._pipes = self._verdict = None
         self.ready, self._num_sent, self._deadline = False, 0, math.inf

@@ -48,7 +48,7 @@ def main(commands: int, answers: int) -> None:
         answer({"error": str(error), "details": error.details})
         return
     runner = Runner(run, setup["timeout"], setup["files"])
-    surroundings = Surroundings()
+    surroundings = ProcessState()
     answer({"ready": True})
     for line in lines:
         for task in loads(line.decode()):
@@ -58,7 +58,7 @@ def main(commands: int, answers: int) -> None:
             answer((*outcome, printed))
 
 
-class Surroundings:
+class ProcessState:
     """What user code has around it when it is called: standard streams, signal handlers and timers."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ class Begin(NamedTuple):
         return self.time + max(0.0, reading - self.reading)
 
 
-class Verdict(NamedTuple):
+class ExitVerdict(NamedTuple):
     """Why there is or will be no outcome of a task's own.
 
     Attributes:
@@ -73,7 +73,7 @@ class ProcessExecutor(Executor):
         self._output = Output(setup.files, setup.logs)
         self._supervisor = Supervisor(self._output.file)
         self._has_begun = False  # whether there is a process for the first task, or one that loads
-        self._verdict: Verdict | None = None
+        self._verdict: ExitVerdict | None = None
         self._is_stopping = False
         self._begin_of_task = Begin.now()
 
@@ -165,14 +165,14 @@ class ProcessExecutor(Executor):
         try:
             self._launch(self._tasks[0])
         except (OSError, ValueError) as error:
-            self._verdict = Verdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
+            self._verdict = ExitVerdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
 
     def _stop_late(self) -> None:
         """Stop a process whose time is over."""
         if self._verdict is None and self._supervisor.is_running and not self._has_outcome():
             limit = self._setup.timeout
             error = "" if limit is None else f"ran longer than {limit:g} s"
-            self._verdict = Verdict(State.TIMEOUT, error, time.monotonic())
+            self._verdict = ExitVerdict(State.TIMEOUT, error, time.monotonic())
         self._supervisor.stop()
 
     def _cancel_first(self) -> list[Outcome]:

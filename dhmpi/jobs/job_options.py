@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dhmpi.errors import OptionError
-from dhmpi.jobs.script import MAX_EVALS, Job
+from dhmpi.jobs.script import MAX_EVALS, JobScript
 from dhmpi.jobs.sites import SEARCH_JOBS, SITES
 from dhmpi.support.options import choice, integer
 
 
-def job_of(values: Mapping[str, Any]) -> Job:
+def job_of(values: Mapping[str, Any]) -> JobScript:
     """Return the script that is asked for.
 
     Args:
@@ -26,7 +26,7 @@ def job_of(values: Mapping[str, Any]) -> Job:
         if any(each.isspace() for each in values[name]):
             raise OptionError(f"--{name} must have no blanks, got {values[name]!r}; give its name alone")
     max_evals = _number("--max-evals", values["max_evals"])
-    return Job(
+    return JobScript(
         site=choice(SITES)("--site", values["site"]),
         search=choice(SEARCH_JOBS)("--search", values["search"]),
         nodes=_number("--nodes", values["nodes"]),

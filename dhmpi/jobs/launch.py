@@ -41,7 +41,7 @@ class Ranks:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class LaunchSite:
     """What is there to launch with.
 
     Attributes:
@@ -95,7 +95,7 @@ def slurm_cpus(text: str) -> int:
     return sum(int(num) * int(times or 1) for num, times in found)
 
 
-def survey(library: Callable[[], str]) -> Surroundings:
+def survey(library: Callable[[], str]) -> LaunchSite:
     """Look what is there.
 
     Args:
@@ -108,7 +108,7 @@ def survey(library: Callable[[], str]) -> Surroundings:
         raise OptionError("dhmpi launch must not be started by a launcher, since it starts one; start it alone")
     names = dict.fromkeys(("aprun", "srun", *(name for names in PROGRAMS.values() for name in names)))
     paths = [path for name in names if (path := shutil.which(name))]
-    return Surroundings(
+    return LaunchSite(
         library=library(),
         env=os.environ,
         versions={path: _version(path) for path in paths},
@@ -127,7 +127,7 @@ def _version(path: str) -> str:
     return done.stdout + done.stderr
 
 
-def count(given: int | None, per_node: int | None, here: Surroundings) -> int:
+def count(given: int | None, per_node: int | None, here: LaunchSite) -> int:
     """Return how many ranks to start.
 
     Args:
@@ -149,7 +149,7 @@ def count(given: int | None, per_node: int | None, here: Surroundings) -> int:
     return per_node * here.num_nodes
 
 
-def line(ranks: Ranks, here: Surroundings) -> list[str]:
+def line(ranks: Ranks, here: LaunchSite) -> list[str]:
     """Return the launcher and its options, to be followed by the program.
 
     Raises:
@@ -187,7 +187,7 @@ def _pals(path: str, ranks: Ranks) -> list[str]:
     return [path, "-n", str(ranks.num), *per_node, "--cpu-bind", *bound]
 
 
-def _srun(path: str, ranks: Ranks, here: Surroundings) -> list[str]:
+def _srun(path: str, ranks: Ranks, here: LaunchSite) -> list[str]:
     # Without PMI every task is an MPI job of one rank. Cray's Slurm has the right default for Cray's MPI.
     pmi = [] if here.library.upper().startswith("CRAY") else ["--mpi=pmi2"]
     per_node = [] if ranks.per_node is None else [f"--ntasks-per-node={ranks.per_node}"]
@@ -197,7 +197,7 @@ def _srun(path: str, ranks: Ranks, here: Surroundings) -> list[str]:
     return [path, *pmi, "--no-kill", "--kill-on-bad-exit=0", f"--ntasks={ranks.num}", *per_node, *bound, *shared]
 
 
-def _mpirun(path: str, ranks: Ranks, here: Surroundings) -> list[str]:
+def _mpirun(path: str, ranks: Ranks, here: LaunchSite) -> list[str]:
     found = re.search(MARKS[OPEN_MPI], here.versions[path])
     version = int(found[1] or found[2]) if found else 0
     root = ["--allow-run-as-root"] if here.is_root else []
@@ -212,7 +212,7 @@ def _mpirun(path: str, ranks: Ranks, here: Surroundings) -> list[str]:
     return [path, *root, *survive, *hosts, *mapped, "--bind-to", bind, *shared, "-n", str(ranks.num)]
 
 
-def _hydra(path: str, ranks: Ranks, here: Surroundings) -> list[str]:
+def _hydra(path: str, ranks: Ranks, here: LaunchSite) -> list[str]:
     hosts = ["-f", here.nodefile] if here.nodefile else []
     per_node = [] if ranks.per_node is None else ["-ppn", str(ranks.per_node)]
     bound = [] if ranks.depth is None else ["-bind-to", f"hwthread:{ranks.depth}"]

@@ -13,7 +13,7 @@ MAX_EVALS = 1000
 
 
 @dataclass(frozen=True)
-class Job:
+class JobScript:
     """A script to be written; what is None is as the site or the search says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Job:
     chain: bool = False
 
 
-def render(job: Job) -> str:
+def render(job: JobScript) -> str:
     """Return a job script.
 
     Raises:
@@ -67,7 +67,7 @@ def render(job: Job) -> str:
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def name_of(job: Job) -> str:
+def name_of(job: JobScript) -> str:
     """Return how the file of a script is called."""
     return f"{job.site}_{SEARCH_JOBS[job.search].stem}.sh"
 
@@ -77,7 +77,7 @@ def write_all(directory: Path) -> list[Path]:
     paths = []
     for site, searches in PRINTED.items():
         for search in searches:
-            job = Job(site, search)
+            job = JobScript(site, search)
             path = directory / name_of(job)
             path.write_text(render(job))
             path.chmod(0o755)
@@ -85,7 +85,7 @@ def write_all(directory: Path) -> list[Path]:
     return paths
 
 
-def _directives(job: Job, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
+def _directives(job: JobScript, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
     minutes = job.minutes or site.minutes
     fields = {
         "name": search.stem,
@@ -100,7 +100,7 @@ def _directives(job: Job, site: Site, search: SearchJob, scheduler: Scheduler) -
     return ["#!/bin/bash -l", *(f"{scheduler.mark} {text}" for text in asked if text)]
 
 
-def _submit(job: Job, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
+def _submit(job: JobScript, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
     account = "" if job.account else " -A PROJECT"
     defaults = (
         job.problem or search.problem,

@@ -48,7 +48,7 @@ FLUSH_TIME = 0.5
 NUM_CONVERSATIONS = 2
 
 
-class Tag(IntEnum):
+class JobTag(IntEnum):
     """What a message of the job itself is."""
 
     LOST = LOST  # never sent; the news that a rank has died
@@ -146,7 +146,7 @@ class Job:
         self._dead: set[int] = set()
         self._ended: set[int] = set()
         self._stuck: set[int] = set()
-        self._word: Tag | None = None
+        self._word: JobTag | None = None
         self._has_servants = False
         self._calls: deque[bytes] = deque()
         self.status = 0
@@ -205,7 +205,7 @@ class Job:
             )
         if ranks is None:
             for rank in range(1, self.size) if self.rank == 0 else (0,):
-                self.send(rank, 0, Tag.BEGIN, self._campaign)
+                self.send(rank, 0, JobTag.BEGIN, self._campaign)
         conversation = Conversation(self, channel, range(self.size) if ranks is None else ranks)
         self._open[channel] = conversation
         early, self._early = self._early, []
@@ -241,18 +241,18 @@ class Job:
         self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)
-        elif tag == Tag.LOST:
+        elif tag == JobTag.LOST:
             self._dead.add(rank)
             self._note(rank, math.inf)
-        elif tag == Tag.END:
+        elif tag == JobTag.END:
             self._ended.add(rank)
             self._note(rank, math.inf)
-        elif tag == Tag.BEGIN:
+        elif tag == JobTag.BEGIN:
             self._note(rank, payload)
-        elif tag == Tag.CALL:
+        elif tag == JobTag.CALL:
             self._calls.append(payload)
         else:
-            self._word = Tag(tag)
+            self._word = JobTag(tag)
         return True
 
     def _deliver(self, message: Message) -> None:
@@ -298,7 +298,7 @@ class Job:
                 "let it come first, or define its functions at the top of a module"
             ) from error
         for rank in range(1, self.size):
-            self.send(rank, 0, Tag.CALL, payload)
+            self.send(rank, 0, JobTag.CALL, payload)
 
     def serve(self) -> NoReturn:
         """Do what rank 0 calls, until its program ends, and then end this one.
@@ -326,14 +326,14 @@ class Job:
         if self.comm.is_finalized:
             return
         word = self._dismiss_others() if self.rank == 0 else self._wait_for_word()
-        if word is Tag.LEAVE:
+        if word is JobTag.LEAVE:
             self.comm.flush(FLUSH_TIME)
             leave_at_once(self.status)
 
-    def _dismiss_others(self) -> Tag:
+    def _dismiss_others(self) -> JobTag:
         others = set(range(1, self.size))
         for rank in others - self._dead:
-            self.send(rank, 0, Tag.END, None)
+            self.send(rank, 0, JobTag.END, None)
         end, backoff = time.monotonic() + FAREWELL, Backoff()
         while (has_come := self.receive()) or (
             others - self._ended - self._dead - self._stuck and time.monotonic() < end
@@ -342,11 +342,11 @@ class Job:
                 backoff.wait()
         if missing := others - self._ended - self._dead:
             self._end_others(missing)
-        word = Tag.LEAVE if self._dead else Tag.FINALIZE
+        word = JobTag.LEAVE if self._dead else JobTag.FINALIZE
         for rank in others - self._dead:
             self.send(rank, 0, word, None)
         end = time.monotonic() + LAST_WAIT
-        while word is Tag.LEAVE and not others <= self._dead and time.monotonic() < end:
+        while word is JobTag.LEAVE and not others <= self._dead and time.monotonic() < end:
             if not self.receive():  # those that leave are noticed in the same way as those that die
                 backoff.wait()
         return word
@@ -356,8 +356,8 @@ class Job:
         print(f"{names} did not say farewell in time, and will be killed", file=sys.stderr)
         self.comm.abort(self.status)
 
-    def _wait_for_word(self) -> Tag:
-        self.send(0, 0, Tag.END, None)
+    def _wait_for_word(self) -> JobTag:
+        self.send(0, 0, JobTag.END, None)
         backoff = Backoff()
         while self._word is None:
             if self.receive():

@@ -13,7 +13,7 @@ from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event,
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.summary import best
-from dhmpi.results.table import Table
+from dhmpi.results.table import EvaluationTable
 
 PathLike = str | os.PathLike[str]
 
@@ -52,7 +52,7 @@ class Recovered(NamedTuple):
     """What a results file and its journal say, to be continued."""
 
     metadata: Metadata
-    table: Table
+    table: EvaluationTable
     campaign: str
     generation: int
     policy: PolicyLog
@@ -125,7 +125,7 @@ def recover(path: Path) -> Recovered:
     return Recovered(metadata, table, campaign, generation, policy, dropped)
 
 
-def _replayed(journal: Journal, name: Path, metadata: Metadata, table: Table, policy: PolicyLog) -> Metadata:
+def _replayed(journal: Journal, name: Path, metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
     try:
         return replay(journal.events, metadata, table, policy)
     except (ValueError, TypeError, LookupError, OverflowError) as error:
@@ -134,7 +134,7 @@ def _replayed(journal: Journal, name: Path, metadata: Metadata, table: Table, po
         ) from error
 
 
-def replay(events: list[Event], metadata: Metadata, table: Table, policy: PolicyLog) -> Metadata:
+def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
     """Apply the events of a journal to a table and a policy, and return the metadata they leave."""
     changes: dict[str, Any] = {}
     # A writer that was interrupted between writing and forgetting may have written a record twice.

@@ -10,7 +10,7 @@ from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results.ownership import Pause
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
 from dhmpi.results.store import ResultsStore
-from dhmpi.results.table import STATES, Table
+from dhmpi.results.table import STATES, EvaluationTable
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def redo(
     numbers: Collection[int] | None = None
     found: dict[int, State] = {}
 
-    def choose(table: Table) -> list[int]:
+    def choose(table: EvaluationTable) -> list[int]:
         nonlocal numbers
         if ids is not None:
             numbers = _there(ids if numbers is None else numbers, table, path)
@@ -76,7 +76,7 @@ def redo(
     return found
 
 
-def _there(ids: Iterable[int], table: Table, path: PathLike) -> set[int]:
+def _there(ids: Iterable[int], table: EvaluationTable, path: PathLike) -> set[int]:
     """Return ids, of which there may be more than fit in memory if they are not in the table."""
     numbers = set()
     for number in ids:

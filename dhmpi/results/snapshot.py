@@ -38,7 +38,7 @@ from dhmpi.results.schema import (
     documented,
 )
 from dhmpi.results.seal import is_intact, sealed
-from dhmpi.results.table import STATES, Table
+from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import clean, dumps
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -62,7 +62,7 @@ class Snapshot(NamedTuple):
     """
 
     metadata: Metadata
-    table: Table
+    table: EvaluationTable
     campaign: str
     generation: int
     policy: PolicyLog
@@ -117,12 +117,12 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
         raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
 
 
-def _order(table: Table) -> Any:
+def _order(table: EvaluationTable) -> Any:
     rows = np.array(table.rows_by_id(), dtype=np.int64)
     return slice(None) if np.array_equal(rows, np.arange(len(rows))) else rows
 
 
-def _values(table: Table, name: str) -> Any:
+def _values(table: EvaluationTable, name: str) -> Any:
     column = getattr(table, name)
     if isinstance(column, array):
         return np.array(column)
@@ -246,8 +246,8 @@ def _member(group: Any, name: str) -> Any:
     return found
 
 
-def _read_table(group: Any, metadata: Metadata, size: int) -> Table:
-    table = Table(list(metadata.space))
+def _read_table(group: Any, metadata: Metadata, size: int) -> EvaluationTable:
+    table = EvaluationTable(list(metadata.space))
     if _member(group, "id").size > size:
         raise ValueError("it must not have more rows than bytes")
     columns = {
@@ -273,7 +273,7 @@ def _read_table(group: Any, metadata: Metadata, size: int) -> Table:
     return table
 
 
-def _read_origin(group: Any, columns: dict[str, Any], table: Table) -> None:
+def _read_origin(group: Any, columns: dict[str, Any], table: EvaluationTable) -> None:
     """Read how points were chosen, and in which order results came; in an older file, that of their ends."""
     num = len(table.id)
     if _is_missing(group, ORIGIN):
@@ -297,7 +297,7 @@ def _read_origin(group: Any, columns: dict[str, Any], table: Table) -> None:
         getattr(table, name).frombytes(origin[name].astype("q").tobytes())
 
 
-def _check(table: Table) -> None:
+def _check(table: EvaluationTable) -> None:
     """Check what everybody takes for granted."""
     columns = (table.rows, table.points, table.state, table.objective, table.rank, table.host)
     times = (table.submitted, table.started, table.ended)

@@ -20,7 +20,7 @@ from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
-from dhmpi.results.table import STATES, Table
+from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import dumps, plain
 
 SYNC_INTERVAL = 1.0  # s
@@ -101,7 +101,9 @@ class ResultsStore:
         try:
             _require_absent(path, overwrite)
             # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
-            return cls(path, Recovered(metadata, Table(names), uuid.uuid4().hex, 0, PolicyLog(), ""), ownership)
+            return cls(
+                path, Recovered(metadata, EvaluationTable(names), uuid.uuid4().hex, 0, PolicyLog(), ""), ownership
+            )
         except BaseException:
             ownership.release()
             raise

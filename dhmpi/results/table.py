@@ -25,7 +25,7 @@ NUM_SUBMITTED = 6
 Finished = tuple[int, str, float | None, float | None, float | None, int, str, str, str]
 
 
-class Table:
+class EvaluationTable:
     """The columns of `/evaluations`, in order of submission.
 
     Errors and extras are rare, so only rows that have one hold one.

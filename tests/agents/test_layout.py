@@ -1,11 +1,11 @@
 import pytest
 
-from dhmpi.agents.layout import Layout
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.errors import OptionError
 
 
 def layout(size, agents=None, has_server=True, groups_allowed=True):
-    return Layout.of(size, agents, has_server, groups_allowed, lambda name: f"--{name}")
+    return AgentLayout.of(size, agents, has_server, groups_allowed, lambda name: f"--{name}")
 
 
 def test_by_default_all_ranks_but_the_server_are_agents():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.agents.ledger import Answer, Claim, Ledger, Verdict
+from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict, Ledger
 from dhmpi.evaluation import Evaluation, State
 
 
@@ -20,7 +20,7 @@ def evaluation(id, key, state=State.DONE, objective=None):
 def run(ledger, agent, number, key):
     """Let an agent evaluate something new; return the number of the evaluation."""
     answer = ledger.claim(claim(agent, number, key))
-    assert answer == Answer(agent, number, Verdict.RUN, answer.id)
+    assert answer == Answer(agent, number, ClaimVerdict.RUN, answer.id)
     return answer.id
 
 
@@ -47,7 +47,7 @@ def test_what_has_been_evaluated_is_known(objective):
     ledger.conclude(run(ledger, 1, 0, 5), objective)
     for agent in (1, 2):
         answer = ledger.claim(claim(agent, 7, 5))
-        assert answer == Answer(agent, 7, Verdict.KNOWN, objective=objective)
+        assert answer == Answer(agent, 7, ClaimVerdict.KNOWN, objective=objective)
     assert (ledger.num_hits, ledger.num_shared, ledger.num_episodes) == (2, 0, 3)
     assert ledger.num_running == 0
 
@@ -55,12 +55,12 @@ def test_what_has_been_evaluated_is_known(objective):
 def test_what_is_being_evaluated_is_waited_for():
     ledger = Ledger(None, None, None)
     id, other = run(ledger, 1, 0, 5), run(ledger, 1, 1, 6)
-    assert ledger.claim(claim(2, 3, 5)) == Answer(2, 3, Verdict.WAIT)
-    assert ledger.claim(claim(1, 2, 5)) == Answer(1, 2, Verdict.WAIT)  # also by the one that runs it
+    assert ledger.claim(claim(2, 3, 5)) == Answer(2, 3, ClaimVerdict.WAIT)
+    assert ledger.claim(claim(1, 2, 5)) == Answer(1, 2, ClaimVerdict.WAIT)  # also by the one that runs it
     assert ledger.conclude(other, 1.0) == []
     assert ledger.conclude(id, 2.0) == [
-        Answer(2, 3, Verdict.KNOWN, objective=2.0),
-        Answer(1, 2, Verdict.KNOWN, objective=2.0),
+        Answer(2, 3, ClaimVerdict.KNOWN, objective=2.0),
+        Answer(1, 2, ClaimVerdict.KNOWN, objective=2.0),
     ]
     assert (ledger.num_hits, ledger.num_shared, ledger.num_episodes, ledger.num_final) == (0, 2, 4, 2)
 
@@ -69,8 +69,8 @@ def test_evaluations_are_limited_exactly():
     ledger = Ledger(2, None, None)
     ids = [run(ledger, 1, 0, 5), run(ledger, 2, 0, 6)]
     assert ledger.why() == "2 evaluations are complete"
-    assert ledger.claim(claim(1, 1, 7)).verdict is Verdict.OVER
-    assert ledger.claim(claim(1, 2, 5)).verdict is Verdict.OVER  # not even what is running
+    assert ledger.claim(claim(1, 1, 7)).verdict is ClaimVerdict.OVER
+    assert ledger.claim(claim(1, 2, 5)).verdict is ClaimVerdict.OVER  # not even what is running
     assert ledger.num_episodes == 2
     assert not ledger.is_complete
     for id in ids:
@@ -82,13 +82,13 @@ def test_evaluations_are_limited_exactly():
 def test_episodes_are_limited_exactly():
     ledger = Ledger(None, 3, None)
     id = run(ledger, 1, 0, 5)
-    assert ledger.claim(claim(2, 0, 5)).verdict is Verdict.WAIT
+    assert ledger.claim(claim(2, 0, 5)).verdict is ClaimVerdict.WAIT
     ledger.conclude(id, 1.0)
     assert ledger.why() == ""
-    assert ledger.claim(claim(2, 1, 5)).verdict is Verdict.KNOWN
+    assert ledger.claim(claim(2, 1, 5)).verdict is ClaimVerdict.KNOWN
     assert ledger.why() == "3 episodes are complete"
-    assert ledger.claim(claim(2, 2, 5)).verdict is Verdict.OVER
-    assert ledger.claim(claim(2, 3, 6)).verdict is Verdict.OVER
+    assert ledger.claim(claim(2, 2, 5)).verdict is ClaimVerdict.OVER
+    assert ledger.claim(claim(2, 3, 6)).verdict is ClaimVerdict.OVER
     assert (ledger.num_episodes, ledger.num_final) == (3, 1)
     assert ledger.is_complete
 
@@ -97,10 +97,10 @@ def test_a_space_gets_exhausted():
     ledger = Ledger(None, None, 3)
     ids = [run(ledger, 1, number, key) for number, key in enumerate((5, 6))]
     ledger.conclude(ids[0], None)
-    assert ledger.claim(claim(1, 2, 5)).verdict is Verdict.KNOWN
+    assert ledger.claim(claim(1, 2, 5)).verdict is ClaimVerdict.KNOWN
     ids.append(run(ledger, 1, 3, 7))
     assert ledger.why() == "every architecture of the space has been evaluated"
-    assert ledger.claim(claim(1, 4, 5)).verdict is Verdict.OVER
+    assert ledger.claim(claim(1, 4, 5)).verdict is ClaimVerdict.OVER
     assert not ledger.is_complete
     ledger.lose(1)  # what it leaves does not make room
     assert ledger.why()
@@ -111,14 +111,14 @@ def test_it_ends_when_the_policy_has_converged():
     ledger = Ledger(None, None, None, patience=4)
     first = run(ledger, 1, 0, 5)
     for number in range(1, 4):
-        assert ledger.claim(claim(1, number, 5)).verdict is Verdict.WAIT
+        assert ledger.claim(claim(1, number, 5)).verdict is ClaimVerdict.WAIT
     second = run(ledger, 1, 4, 6)  # just in time
     ledger.conclude(first, 1.0)
-    for number, verdict in enumerate([Verdict.KNOWN, Verdict.KNOWN, Verdict.WAIT, Verdict.KNOWN]):
+    for number, verdict in enumerate([ClaimVerdict.KNOWN, ClaimVerdict.KNOWN, ClaimVerdict.WAIT, ClaimVerdict.KNOWN]):
         assert ledger.why() == ""
-        assert ledger.claim(claim(2, number, 6 if verdict is Verdict.WAIT else 5)).verdict is verdict
+        assert ledger.claim(claim(2, number, 6 if verdict is ClaimVerdict.WAIT else 5)).verdict is verdict
     assert ledger.why() == "the policy has converged: 4 episodes in a row have chosen what was known"
-    assert ledger.claim(claim(1, 9, 7)).verdict is Verdict.OVER
+    assert ledger.claim(claim(1, 9, 7)).verdict is ClaimVerdict.OVER
     assert not ledger.is_complete
     ledger.conclude(second, 1.0)
     assert ledger.is_complete
@@ -140,13 +140,13 @@ def test_once_closed_nothing_begins():
     ledger = Ledger(None, None, None)
     id = run(ledger, 1, 0, 5)
     run(ledger, 2, 0, 6)
-    assert ledger.claim(claim(3, 0, 5)).verdict is Verdict.WAIT
+    assert ledger.claim(claim(3, 0, 5)).verdict is ClaimVerdict.WAIT
     ledger.lose(2)
     ledger.close()
-    assert ledger.claim(claim(1, 1, 5)) == Answer(1, 1, Verdict.OVER)
-    assert ledger.claim(claim(1, 2, 9)) == Answer(1, 2, Verdict.OVER)
+    assert ledger.claim(claim(1, 1, 5)) == Answer(1, 1, ClaimVerdict.OVER)
+    assert ledger.claim(claim(1, 2, 9)) == Answer(1, 2, ClaimVerdict.OVER)
     assert ledger.redo(1) is None
-    assert ledger.conclude(id, 2.0) == [Answer(3, 0, Verdict.KNOWN, objective=2.0)]  # what ends still counts
+    assert ledger.conclude(id, 2.0) == [Answer(3, 0, ClaimVerdict.KNOWN, objective=2.0)]  # what ends still counts
     assert (ledger.num_episodes, ledger.num_final) == (3, 1)
     assert not ledger.is_complete
 
@@ -160,10 +160,10 @@ def test_the_first_that_waits_takes_over():
     id = run(ledger, 1, 0, 5)
     for agent, number in ((2, 4), (1, 1), (3, 6)):
         ledger.claim(claim(agent, number, 5))
-    assert ledger.lose(1) == ([id], [Answer(2, 4, Verdict.RUN, id)])
+    assert ledger.lose(1) == ([id], [Answer(2, 4, ClaimVerdict.RUN, id)])
     assert ledger.claim_of(id, 2) == claim(2, 4, 5)
     assert ledger.claim_of(id, 1) is None
-    assert ledger.conclude(id, 1.0) == [Answer(3, 6, Verdict.KNOWN, objective=1.0)]  # and nothing for the lost one
+    assert ledger.conclude(id, 1.0) == [Answer(3, 6, ClaimVerdict.KNOWN, objective=1.0)]  # and nothing for the lost one
 
 
 def test_those_who_take_over_may_be_lost_too():
@@ -172,7 +172,7 @@ def test_those_who_take_over_may_be_lost_too():
     ledger.claim(claim(2, 0, 5))
     ledger.claim(claim(3, 0, 5))
     ledger.lose(1)
-    assert ledger.lose(2) == ([id], [Answer(3, 0, Verdict.RUN, id)])
+    assert ledger.lose(2) == ([id], [Answer(3, 0, ClaimVerdict.RUN, id)])
     assert ledger.lose(3) == ([id], [])
     assert ledger.redo(4).id == id
 
@@ -183,9 +183,9 @@ def test_what_nobody_waits_for_is_done_again_by_whoever_claims_next():
     assert ledger.lose(1) == (ids[:2], [])
     assert ledger.num_running == 1
     assert not ledger.is_complete
-    assert ledger.claim(claim(2, 1, 9)) == Answer(2, 1, Verdict.REDO, ids[0], values=(5,))
-    assert ledger.claim(claim(3, 0, 7)) == Answer(3, 0, Verdict.REDO, ids[1], values=(6,))
-    assert ledger.claim(claim(3, 1, 9)).verdict is Verdict.OVER
+    assert ledger.claim(claim(2, 1, 9)) == Answer(2, 1, ClaimVerdict.REDO, ids[0], values=(5,))
+    assert ledger.claim(claim(3, 0, 7)) == Answer(3, 0, ClaimVerdict.REDO, ids[1], values=(6,))
+    assert ledger.claim(claim(3, 1, 9)).verdict is ClaimVerdict.OVER
     assert ledger.num_episodes == 3  # those that are forgotten do not count
     assert ledger.num_shared == 0
     for id in ids:
@@ -208,9 +208,9 @@ def test_others_may_wait_for_what_is_done_again():
     ledger = Ledger(None, None, None)
     id = run(ledger, 1, 0, 5)
     ledger.lose(1)
-    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, Verdict.REDO, id, values=(5,))  # the same, even
-    assert ledger.claim(claim(2, 1, 5)) == Answer(2, 1, Verdict.WAIT)
-    assert ledger.conclude(id, 1.0) == [Answer(2, 1, Verdict.KNOWN, objective=1.0)]
+    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, ClaimVerdict.REDO, id, values=(5,))  # the same, even
+    assert ledger.claim(claim(2, 1, 5)) == Answer(2, 1, ClaimVerdict.WAIT)
+    assert ledger.conclude(id, 1.0) == [Answer(2, 1, ClaimVerdict.KNOWN, objective=1.0)]
 
 
 def test_agents_without_wishes_do_again_what_is_left():
@@ -219,11 +219,11 @@ def test_agents_without_wishes_do_again_what_is_left():
     ids = [run(ledger, 1, 0, 5), run(ledger, 1, 1, 6)]
     ledger.lose(1)
     for id, key in zip(ids, (5, 6), strict=True):
-        assert ledger.redo(2) == Answer(2, -1, Verdict.REDO, id, values=(key,))
+        assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, id, values=(key,))
         assert ledger.claim_of(id, 2).values == (key,)
     assert ledger.redo(2) is None
     assert ledger.lose(2) == (ids, [])  # and it may be lost in turn
-    assert ledger.redo(3) == Answer(3, -1, Verdict.REDO, ids[0], values=(5,))
+    assert ledger.redo(3) == Answer(3, -1, ClaimVerdict.REDO, ids[0], values=(5,))
 
 
 def test_to_lose_one_that_only_waits_leaves_the_others_alone():
@@ -251,14 +251,14 @@ def test_a_campaign_is_continued():
     assert (ledger.num_final, ledger.num_running, ledger.num_episodes) == (3, 0, 9)
     assert ledger.progress == pytest.approx(0.5)
     assert not ledger.is_complete
-    assert ledger.claim(claim(1, 0, 5)) == Answer(1, 0, Verdict.REDO, 2, values=(7,))
-    assert ledger.redo(2) == Answer(2, -1, Verdict.REDO, 4, values=(9,))
-    assert ledger.claim(claim(1, 1, 5)) == Answer(1, 1, Verdict.KNOWN, objective=1.0)
-    assert ledger.claim(claim(1, 2, 6)) == Answer(1, 2, Verdict.KNOWN, objective=None)
-    assert ledger.claim(claim(1, 3, 8)) == Answer(1, 3, Verdict.KNOWN, objective=None)
-    assert ledger.claim(claim(1, 4, 7)).verdict is Verdict.WAIT
+    assert ledger.claim(claim(1, 0, 5)) == Answer(1, 0, ClaimVerdict.REDO, 2, values=(7,))
+    assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, 4, values=(9,))
+    assert ledger.claim(claim(1, 1, 5)) == Answer(1, 1, ClaimVerdict.KNOWN, objective=1.0)
+    assert ledger.claim(claim(1, 2, 6)) == Answer(1, 2, ClaimVerdict.KNOWN, objective=None)
+    assert ledger.claim(claim(1, 3, 8)) == Answer(1, 3, ClaimVerdict.KNOWN, objective=None)
+    assert ledger.claim(claim(1, 4, 7)).verdict is ClaimVerdict.WAIT
     assert run(ledger, 1, 5, 10) == 5  # the next number, and the last of six
-    assert ledger.claim(claim(1, 6, 11)).verdict is Verdict.OVER
+    assert ledger.claim(claim(1, 6, 11)).verdict is ClaimVerdict.OVER
     assert ledger.num_episodes == 9 + 5
 
 
@@ -272,7 +272,7 @@ def test_a_campaign_that_was_complete_is_complete():
     ledger = Ledger(2, None, None)
     ledger.restore([(evaluation(0, 5, objective=1.0), 5), (evaluation(1, 6, State.FAILED), 6)], num_episodes=2)
     assert ledger.is_complete
-    assert ledger.claim(claim(1, 0, 9)).verdict is Verdict.OVER
+    assert ledger.claim(claim(1, 0, 9)).verdict is ClaimVerdict.OVER
     assert ledger.redo(1) is None
 
 
@@ -281,8 +281,8 @@ def test_what_is_to_be_run_again_is_run_even_when_the_budget_is_spent():
     ledger.restore([(evaluation(0, 5, State.CANCELLED), 5), (evaluation(1, 6, State.FAILED), 6)], num_episodes=2)
     assert ledger.why() == "2 evaluations are complete"
     assert not ledger.is_complete
-    assert ledger.claim(claim(1, 0, 9)) == Answer(1, 0, Verdict.REDO, 0, values=(5,))
-    assert ledger.claim(claim(1, 1, 9)).verdict is Verdict.OVER
+    assert ledger.claim(claim(1, 0, 9)) == Answer(1, 0, ClaimVerdict.REDO, 0, values=(5,))
+    assert ledger.claim(claim(1, 1, 9)).verdict is ClaimVerdict.OVER
     ledger.conclude(0, 1.0)
     assert ledger.is_complete
 
@@ -312,15 +312,15 @@ def test_budgets_are_exact_and_everybody_is_answered_once(
     def take(answer, key=None):
         agent, verdict = answer.agent, answer.verdict
         assert agent in alive
-        if verdict in (Verdict.RUN, Verdict.REDO):
+        if verdict in (ClaimVerdict.RUN, ClaimVerdict.REDO):
             assert answer.id not in running
-            key = answer.values[0] if verdict is Verdict.REDO else key
+            key = answer.values[0] if verdict is ClaimVerdict.REDO else key
             assert key not in objectives
             assert key not in [other for _, other in running.values()]
             running[answer.id] = agent, key
-        elif verdict is Verdict.KNOWN:
+        elif verdict is ClaimVerdict.KNOWN:
             assert answer.objective == objectives[key]
-        elif verdict is Verdict.WAIT:
+        elif verdict is ClaimVerdict.WAIT:
             waiting.add((agent, answer.number, key))
         else:
             denied.add(agent)
@@ -345,7 +345,7 @@ def test_budgets_are_exact_and_everybody_is_answered_once(
                 key = rng.randrange(num_keys)
                 answer = ledger.claim(claim(agent, number, key))
                 number += 1
-                num_episodes += answer.verdict in (Verdict.RUN, Verdict.KNOWN, Verdict.WAIT)
+                num_episodes += answer.verdict in (ClaimVerdict.RUN, ClaimVerdict.KNOWN, ClaimVerdict.WAIT)
                 take(answer, key)
         elif action < 0.97 and running:
             id = rng.choice(sorted(running))

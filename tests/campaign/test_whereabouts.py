@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dhmpi import results, views, whereabouts
+from dhmpi import results
+from dhmpi.analysis import terminal
 from dhmpi.benchmark.nas.table import Problem as Table
+from dhmpi.campaign import whereabouts
 from dhmpi.cli import main
 from dhmpi.errors import LoadError, ResultsError
 from dhmpi.results import Metadata, Results
@@ -17,7 +19,7 @@ PROBLEM = """
 from dhmpi.benchmark import Problem
 
 Problem = Problem()
-Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.table.structure:create_structure"})
+Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.table.table_structure:create_structure"})
 Problem.add_dim("load_data", {"func": "my_data:load_data"})
 """
 REWARD = "dhmpi.benchmark.nas.table.run"
@@ -202,10 +204,10 @@ def test_a_changed_problem_is_told_of_when_a_campaign_is_continued(old, monkeypa
 
 
 def test_another_space_is_refused(old, capsys):
-    text = PROBLEM.replace("dhmpi.benchmark.nas.table.structure", "smaller")
+    text = PROBLEM.replace("dhmpi.benchmark.nas.table.table_structure", "smaller")
     (old / "my_problem.py").write_text(text)
     (old / "smaller.py").write_text(
-        "from dhmpi.benchmark.nas.table.structure import TableStructure\n"
+        "from dhmpi.benchmark.nas.table.table_structure import TableStructure\n"
         "def create_structure():\n    return TableStructure((2, 3))\n"
     )
     for words in (["train"], ["check"]):
@@ -265,6 +267,6 @@ def test_problems_of_hyperparameters_say_where_they_are_too(tmp_path, monkeypatc
     source = results.read("results.h5").metadata.source
     assert source["module"] == "dhmpi.benchmark.hps.rosen2"
     stream = io.StringIO()
-    views.show(results.read("results.h5"), stream, whereabouts.described(results.read("results.h5"), None))
+    terminal.show(results.read("results.h5"), stream, whereabouts.described(results.read("results.h5"), None))
     assert "its file    " in stream.getvalue()
     assert main(["check", "results.h5"]) == 0

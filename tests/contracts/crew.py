@@ -6,7 +6,7 @@ from contracts.nas import problem
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator
-from dhmpi.agents.layout import Layout
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.campaign.progress import Progress
@@ -91,7 +91,7 @@ class Crew:
         options = {"seed": 3, "episodes_per_batch": 4, **options}
         self.search = CLASSES[mode](target or problem(), agents=num_agents, num_episodes=num_episodes, **options)
         own = self.search.own_options
-        self.layout = Layout.of(num_agents + has_server, num_agents, has_server, True, str)
+        self.layout = AgentLayout.of(num_agents + has_server, num_agents, has_server, True, str)
         metadata = Metadata(self.search.name, "problem", self.search.space.specs(), maximises=True)
         if earlier is None:
             self.store = ResultsStore.create(path, metadata)

@@ -5,7 +5,7 @@ import pytest
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator, killed
-from dhmpi.evaluator.killed import MOMENT, Killed
+from dhmpi.evaluator.killed import MOMENT, KilledEvaluations
 from dhmpi.execution.supervisor import exit_message
 from dhmpi.support.environment import END_SIGNALS
 
@@ -24,7 +24,7 @@ def failed(signum, id=0, tail=""):
 @pytest.mark.parametrize("signum", [*END_SIGNALS, signal.SIGKILL])
 @pytest.mark.parametrize("tail", ["", "\n--- last output ---\nepoch 3"])
 def test_the_end_makes_them_cancelled(signum, tail):
-    kept = Killed(Clock())
+    kept = KilledEvaluations(Clock())
     assert kept.sift([failed(signum, 1, tail)]) == []
     assert len(kept) == 1
     done = Evaluation(3, {}, 1.0, State.DONE)
@@ -36,7 +36,7 @@ def test_the_end_makes_them_cancelled(signum, tail):
 @pytest.mark.parametrize("signum", [*END_SIGNALS, signal.SIGKILL])
 def test_without_an_end_there_is_a_verdict_after_a_moment(signum):
     clock = Clock()
-    kept = Killed(clock)
+    kept = KilledEvaluations(clock)
     assert kept.sift([failed(signum)]) == []
     clock.now += MOMENT - 0.1
     assert kept.sift([]) == []
@@ -50,13 +50,13 @@ def test_without_an_end_there_is_a_verdict_after_a_moment(signum):
 
 @pytest.mark.parametrize("signum", [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL])
 def test_crashes_are_failures_at_once(signum):
-    assert Killed().sift([failed(signum)]) == [failed(signum)]
+    assert KilledEvaluations().sift([failed(signum)]) == [failed(signum)]
 
 
 def test_other_failures_are_left_alone():
     raised = Evaluation(0, {}, None, State.FAILED, error="Traceback: the process was killed by signal 15 (SIGTERM)")
     other = Evaluation(1, {}, None, State.TIMEOUT, error="ran longer than 3 s")
-    assert Killed().sift([raised, other]) == [raised, other]
+    assert KilledEvaluations().sift([raised, other]) == [raised, other]
 
 
 def die(point):

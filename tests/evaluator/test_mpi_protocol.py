@@ -8,7 +8,7 @@ from dhmpi.errors import EvaluatorError, LoadError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import mpi_protocol as protocol
 from dhmpi.evaluator.mpi import MPIEvaluator
-from dhmpi.evaluator.mpi_protocol import SearchEnd, Tag, WorkerEnd
+from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerEnd, WorkerTag
 from dhmpi.mpi.comm import Message
 from dhmpi.mpi.job import Loss
 
@@ -34,7 +34,7 @@ class FakeCommunicator:
 
 def ready(comm, *ranks):
     for rank in ranks:
-        comm.inbox += [Message(rank, Tag.HELLO, f"node{rank}"), Message(rank, Tag.READY, None)]
+        comm.inbox += [Message(rank, WorkerTag.HELLO, f"node{rank}"), Message(rank, WorkerTag.READY, None)]
 
 
 def submit(evaluator, *ids):
@@ -55,12 +55,12 @@ def test_a_silent_rank_is_given_up(quick):
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
-    comm.inbox.append(Message(1, Tag.OUTCOMES, [(0, "DONE", 1.0, 5.0, 6.0, "", {})]))
+    comm.inbox.append(Message(1, WorkerTag.OUTCOMES, [(0, "DONE", 1.0, 5.0, 6.0, "", {})]))
     found = evaluator.gather(0.0)
     assert [(each.id, each.state, each.host) for each in found] == [(0, State.DONE, "node1")]
     found = []
     for _ in range(40):
-        comm.inbox.append(Message(1, Tag.ALIVE, None))
+        comm.inbox.append(Message(1, WorkerTag.ALIVE, None))
         found += evaluator.gather(0.01)
     assert [(each.id, each.state) for each in found] == [(1, State.LOST)]
     assert "rank 2 on node2 is gone" in found[0].error
@@ -83,9 +83,9 @@ def test_a_rank_that_was_given_up_is_not_heard_any_more(quick):
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
-    comm.inbox.append(Message(2, Tag.LOST, Loss.DEAD))
+    comm.inbox.append(Message(2, WorkerTag.LOST, Loss.DEAD))
     assert [each.state for each in evaluator.gather(0.0)] == [State.LOST]
-    comm.inbox.append(Message(2, Tag.OUTCOMES, [(1, "DONE", 1.0, 5.0, 6.0, "", {})]))
+    comm.inbox.append(Message(2, WorkerTag.OUTCOMES, [(1, "DONE", 1.0, 5.0, 6.0, "", {})]))
     assert evaluator.gather(0.0) == []
     assert evaluator.num_idle == 0
 
@@ -95,14 +95,17 @@ def test_without_ranks_there_is_nothing_to_go_on_with():
     evaluator = MPIEvaluator(comm, signs=False)
     ready(comm, 1)
     evaluator.start()
-    comm.inbox.append(Message(1, Tag.LOST, Loss.DEAD))
+    comm.inbox.append(Message(1, WorkerTag.LOST, Loss.DEAD))
     with pytest.raises(EvaluatorError, match="all are gone; continue with resume=True"):
         evaluator.gather(0.0)
 
 
 def test_the_first_rank_that_cannot_load_ends_it_before_it_has_begun():
     comm = FakeCommunicator()
-    comm.inbox += [Message(1, Tag.HELLO, "node1"), Message(1, Tag.UNLOADABLE, ("no such module", "Traceback ..."))]
+    comm.inbox += [
+        Message(1, WorkerTag.HELLO, "node1"),
+        Message(1, WorkerTag.UNLOADABLE, ("no such module", "Traceback ...")),
+    ]
     with pytest.raises(LoadError, match="no such module") as caught:
         MPIEvaluator(comm, signs=True).start()
     assert caught.value.details == "Traceback ..."
@@ -111,10 +114,10 @@ def test_the_first_rank_that_cannot_load_ends_it_before_it_has_begun():
 def test_a_campaign_ends_without_the_ranks_that_do_not_answer():
     comm = FakeCommunicator()
     end = SearchEnd(comm, signs=False)
-    comm.inbox.append(Message(1, Tag.BYE, None))
+    comm.inbox.append(Message(1, WorkerTag.BYE, None))
     assert end.stop(0.05) == [2]
     assert comm.given_up == {2}
-    assert [(destination, tag) for destination, tag, _ in comm.sent] == [(1, Tag.STOP), (2, Tag.STOP)]
+    assert [(destination, tag) for destination, tag, _ in comm.sent] == [(1, WorkerTag.STOP), (2, WorkerTag.STOP)]
 
 
 class BusyExecutor:
@@ -132,7 +135,7 @@ class BusyExecutor:
     def report(self, timeout):
         self.polls += 1
         if self.polls == 20:
-            self.comm.inbox.append(Message(0, Tag.STOP, None))
+            self.comm.inbox.append(Message(0, WorkerTag.STOP, None))
         protocol.time.sleep(0.005)
         return []
 
@@ -145,22 +148,22 @@ def test_a_busy_worker_gives_signs_of_life_and_stops_when_told(quick):
     executor = BusyExecutor(comm)
     WorkerEnd(comm, executor).serve()
     tags = [tag for _, tag, _ in comm.sent]
-    assert tags[:2] == [Tag.HELLO, Tag.READY]
-    assert tags[-1] is Tag.BYE
-    assert Tag.ALIVE in tags
+    assert tags[:2] == [WorkerTag.HELLO, WorkerTag.READY]
+    assert tags[-1] is WorkerTag.BYE
+    assert WorkerTag.ALIVE in tags
     assert executor.closed
 
 
 @pytest.mark.parametrize("loss", list(Loss))
 def test_a_worker_does_not_wait_for_a_search_rank_that_has_left_without_a_word(loss):
-    comm = FakeCommunicator(3, (0, Tag.LOST, loss))
+    comm = FakeCommunicator(3, (0, WorkerTag.LOST, loss))
     executor = BusyExecutor(comm)
     assert WorkerEnd(comm, executor).serve() is loss
     assert executor.closed
-    assert [tag for _, tag, _ in comm.sent] == [Tag.HELLO]
+    assert [tag for _, tag, _ in comm.sent] == [WorkerTag.HELLO]
 
 
 def test_a_worker_does_not_mind_that_another_one_is_lost():
-    comm = FakeCommunicator(3, (2, Tag.LOST, Loss.DEAD), (0, Tag.STOP, None))
+    comm = FakeCommunicator(3, (2, WorkerTag.LOST, Loss.DEAD), (0, WorkerTag.STOP, None))
     WorkerEnd(comm, BusyExecutor(comm)).serve()
-    assert comm.sent[-1][1] is Tag.BYE
+    assert comm.sent[-1][1] is WorkerTag.BYE

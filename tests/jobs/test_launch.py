@@ -11,7 +11,7 @@ from dhmpi import results
 from dhmpi.cli import main
 from dhmpi.errors import OptionError
 from dhmpi.jobs import launch
-from dhmpi.jobs.launch import Ranks, Surroundings, slurm_cpus
+from dhmpi.jobs.launch import LaunchSite, Ranks, slurm_cpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ COBALT = {"COBALT_JOBID": "7", "COBALT_JOBSIZE": "2"}
 
 
 def here(library, versions, env=None, num_cores=8, is_root=False):
-    return Surroundings(library, env or {}, versions, num_cores, is_root)
+    return LaunchSite(library, env or {}, versions, num_cores, is_root)
 
 
 MATRIX = {

@@ -14,7 +14,7 @@ from dhmpi.cli import main
 from dhmpi.errors import OptionError
 from dhmpi.jobs.job_options import minutes_of
 from dhmpi.jobs.schedulers import SCHEDULERS, VARIABLES
-from dhmpi.jobs.script import Job, _quoted, name_of, render
+from dhmpi.jobs.script import JobScript, _quoted, name_of, render
 from dhmpi.jobs.sites import BALSAM, PRINTED, SEARCH_JOBS, SITES
 from dhmpi.search.registry import SEARCHES
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
 SCRIPTS = sorted(JOBS.glob("*.sh"))
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:/usr/bin")
-ALL = [Job(site, search) for site in SITES for search in SEARCH_JOBS if search != BALSAM or site == "theta"]
+ALL = [JobScript(site, search) for site in SITES for search in SEARCH_JOBS if search != BALSAM or site == "theta"]
 HEADS = (
     "#!/bin/bash -l",
     "# --- submit",
@@ -48,7 +48,7 @@ def test_the_scripts_are_what_dhmpi_job_prints(capsys, tmp_path):
     assert {path.name: path.read_text() for path in SCRIPTS} == fresh
     for site, searches in PRINTED.items():
         for search in searches:
-            text = (JOBS / name_of(Job(site, search))).read_text()
+            text = (JOBS / name_of(JobScript(site, search))).read_text()
             assert printed(capsys, "--site", site, "--search", search) == text
 
 
@@ -69,7 +69,7 @@ def test_a_script_can_be_submitted(path):
 @pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck, which is in the extra [tests]")
 def test_shellcheck_has_nothing_to_say(tmp_path):
     odd = tmp_path / "odd.sh"
-    odd.write_text(render(Job("slurm", "ambs", problem="a b.py:x", run="it's", output="{}.h5", chain=True)))
+    odd.write_text(render(JobScript("slurm", "ambs", problem="a b.py:x", run="it's", output="{}.h5", chain=True)))
     done = subprocess.run([SHELLCHECK, *SCRIPTS, odd], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -117,7 +117,7 @@ def test_every_variable_has_a_default(job):
     [("ambs.h5", "ambs-7.h5"), ("a/b-c.h5", "a/b-c-7.h5"), ("plain", "plain-7.h5"), ("ambs-7.h5", "ambs-7.h5")],
 )
 def test_tasks_of_a_job_array_have_files_of_their_own(site, variables, output, own):
-    lines = render(Job(site, "ambs", output=output)).splitlines()
+    lines = render(JobScript(site, "ambs", output=output)).splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("TASK="))
     default = next(line for line in lines if line.startswith("OUTPUT="))
     code = "\n".join(["set -u", default, *lines[begin : begin + 5], 'echo "$OUTPUT"'])

@@ -17,7 +17,7 @@ TABLE = ["--problem", "dhmpi.benchmark.nas.table.Problem", "--run", "dhmpi.bench
 PROBLEM = """\
 import os, pathlib, signal, time
 from dhmpi.benchmark import Problem as _Problem
-from dhmpi.benchmark.nas.table.structure import TableStructure
+from dhmpi.benchmark.nas.table.table_structure import TableStructure
 
 here = pathlib.Path(__file__).parent
 rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")

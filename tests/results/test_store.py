@@ -23,7 +23,7 @@ from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
-from dhmpi.results.table import Table
+from dhmpi.results.table import EvaluationTable
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -617,13 +617,13 @@ def other_hdf5(path):
 
 
 def newer_schema(path):
-    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1, PolicyLog())))
+    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), EvaluationTable([]), "c", 1, PolicyLog())))
     with h5py.File(path, "r+") as file:
         file.attrs["schema"] = 99
 
 
 def truncated(path):
-    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), Table([]), "c", 1, PolicyLog()))[:-500])
+    path.write_bytes(dump(Snapshot(Metadata("s", "p", {}), EvaluationTable([]), "c", 1, PolicyLog()))[:-500])
 
 
 @pytest.mark.parametrize(

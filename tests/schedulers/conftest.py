@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dhmpi import results
-from dhmpi.jobs.script import Job, name_of, render
+from dhmpi.jobs.script import JobScript, name_of, render
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -149,7 +149,7 @@ class Site:
 
     def script(self, *arguments, **fields):
         """Write a script and return its path; a random search imports less than the others do."""
-        job = Job(*arguments, problem="problem.py", **fields)
+        job = JobScript(*arguments, problem="problem.py", **fields)
         path = self.home / name_of(job)
         path.write_text(render(job))
         path.chmod(0o755)

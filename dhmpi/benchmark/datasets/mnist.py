@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.benchmark.datasets import images
-from dhmpi.benchmark.datasets.files import data_directory, missing, reading
+from dhmpi.benchmark.datasets.data_files import data_directory, missing, reading
 from dhmpi.benchmark.datasets.images import Images
 
 SHAPE = (28, 28)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
+from dhmpi.search.blas_threads import use_one_thread
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
 from dhmpi.search.hps.surrogate.proposer import Proposer
@@ -24,7 +25,6 @@ from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
 from dhmpi.search.search import Search
-from dhmpi.search.threads import use_one_thread
 from dhmpi.support.options import choice, number, option
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")

@@ -47,7 +47,7 @@ class GAOptions:
     )
 
 
-class Member(NamedTuple):
+class Individual(NamedTuple):
     """An evaluation in the population."""
 
     objective: float
@@ -69,7 +69,7 @@ class GA(Search):
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
         self._sampler = Sampler(self.space, seed, spread)
-        self._population: list[Member] = []  # the best first
+        self._population: list[Individual] = []  # the best first
         named = zip(self.space.names, self.space.dimensions, strict=True)
         self._genes = [(name, dim) for name, dim in named if dim.size != 1]
         given = self.own_options.mutation_probability
@@ -82,7 +82,7 @@ class GA(Search):
             if evaluation.objective is not None:
                 # Of equal objectives the latest comes first, so that the population drifts over plateaus.
                 point = self.space.canonical(evaluation.point)  # it may be somebody's own
-                member = Member(evaluation.objective, evaluation.id, key, point)
+                member = Individual(evaluation.objective, evaluation.id, key, point)
                 insort(self._population, member, key=lambda each: (each.objective, -each.id))
                 del self._population[self.own_options.population_size :]
 

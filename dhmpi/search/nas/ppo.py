@@ -8,12 +8,12 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, Point, turned
 from dhmpi.search.nas.agent.exchange import PolicyState, TreeExchange
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.policy import Policy
-from dhmpi.search.nas.agent.ppo_learner import Episode, Learner
+from dhmpi.search.nas.agent.ppo_learner import Episode, PPOLearner
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.search import NasSearch
+from dhmpi.search.nas.nas_search import NasSearch
 from dhmpi.search.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -48,18 +48,18 @@ class PPOSearch(NasSearch):
         self._open: dict[Hashable, list[Episode]] = {}
         self._batch_size = options.episodes_per_batch or BATCH
         self._others = Sampler(self.space, seed)
-        self._learner: Learner | None = None  # not before it is needed: `main` has others
+        self._learner: PPOLearner | None = None  # not before it is needed: `main` has others
 
     def first_state(self) -> PolicyState:
         """Return the policy before it has learned anything; the same for the same seed."""
         return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
 
-    def _hand_driven(self) -> Learner:
+    def _hand_driven(self) -> PPOLearner:
         if self._learner is None:
             state, options = self.first_state(), self.own_options
             alone = TreeExchange([0], 0, lambda rank, kind, payload: None, state, options, Scale())
             rng = np.random.default_rng((self.seed, 0))
-            self._learner = Learner(self.policy, state.parameters, 0, alone, options, options.most_stale(1), rng)
+            self._learner = PPOLearner(self.policy, state.parameters, 0, alone, options, options.most_stale(1), rng)
         return self._learner
 
     def _propose(self) -> Point | None:

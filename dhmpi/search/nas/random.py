@@ -11,7 +11,7 @@ if __name__ == "__main__":
     sys.exit(main(["nas-random", *sys.argv[1:]]))
 
 from dhmpi.evaluation import Point
-from dhmpi.search.nas.search import NasSearch
+from dhmpi.search.nas.nas_search import NasSearch
 from dhmpi.search.sampling import Sampler
 
 

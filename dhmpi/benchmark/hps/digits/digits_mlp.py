@@ -20,7 +20,7 @@ SEED = 0
 MAX_PIXEL = 16.0
 
 
-class Part(NamedTuple):
+class DigitsPart(NamedTuple):
     """Images, shape (num, 64), in [0, 1], and their digits, shape (num,)."""
 
     images: npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 @cache
-def load_parts() -> tuple[Part, Part, Part]:
+def load_parts() -> tuple[DigitsPart, DigitsPart, DigitsPart]:
     """Return the parts for training (60 %), validation (20 %) and test (20 %), each with the same mix of digits."""
     images, digits = load_digits(return_X_y=True)
     images = images / MAX_PIXEL
@@ -38,7 +38,7 @@ def load_parts() -> tuple[Part, Part, Part]:
     valid, test, valid_digits, test_digits = train_test_split(
         rest, rest_digits, train_size=0.5, stratify=rest_digits, random_state=SEED
     )
-    return Part(train, train_digits), Part(valid, valid_digits), Part(test, test_digits)
+    return DigitsPart(train, train_digits), DigitsPart(valid, valid_digits), DigitsPart(test, test_digits)
 
 
 def build(point: Mapping[str, Any]) -> MLPClassifier:

@@ -1,5 +1,5 @@
 """Regression of minus Ackley's function; the reward, minus the mean squared error, is maximised."""
 
-from dhmpi.benchmark.nas.regression import regression_problem
+from dhmpi.benchmark.nas.regression_problem import regression_problem
 
 Problem = regression_problem("dhmpi.benchmark.nas.ackleyReg.load_data:load_data")

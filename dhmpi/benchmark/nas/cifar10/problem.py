@@ -1,6 +1,6 @@
 """CIFAR-10; the reward, the validation accuracy, is maximised."""
 
-from dhmpi.benchmark.nas.classification import GOOGLE_NAS_NET, classification_problem
+from dhmpi.benchmark.nas.classification_problem import GOOGLE_NAS_NET, classification_problem
 
 Problem = classification_problem(
     "dhmpi.benchmark.nas.cifar10.load_data:load_data",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dhmpi.benchmark.datasets.images import one_hot
-from dhmpi.benchmark.nas.classification import Part
+from dhmpi.benchmark.nas.classification_problem import Part
 
 
 def load_data(test: bool = False) -> tuple[Part, ...]:

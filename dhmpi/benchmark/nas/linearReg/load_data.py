@@ -1,7 +1,7 @@
 """Data of linearReg."""
 
 from dhmpi.benchmark.benchmark_functions_wrappers import linear_
-from dhmpi.benchmark.nas.regression import Part, draw
+from dhmpi.benchmark.nas.regression_problem import Part, draw
 
 
 def load_data(dim: int = 10, size: int = 100_000, seed: int = 2018, test: bool = False) -> tuple[Part, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dhmpi.benchmark.nas.table.structure import TableStructure
+from dhmpi.benchmark.nas.table.table_structure import TableStructure
 
 NUM_DECISIONS, NUM_OPTIONS, LARGEST, SEED = 10, 10, 50.0, 22
 BEST = -NUM_DECISIONS * (LARGEST / (NUM_OPTIONS - 1)) ** 2

@@ -1,9 +1,9 @@
 """Data of mnist2D."""
 
 from dhmpi.benchmark.datasets import mnist
-from dhmpi.benchmark.datasets.files import needs_files
+from dhmpi.benchmark.datasets.data_files import needs_files
 from dhmpi.benchmark.datasets.images import split
-from dhmpi.benchmark.nas.classification import Part
+from dhmpi.benchmark.nas.classification_problem import Part
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 

@@ -1,7 +1,7 @@
 """Data of saddleReg."""
 
 from dhmpi.benchmark.benchmark_functions_wrappers import saddle_
-from dhmpi.benchmark.nas.regression import Part, draw
+from dhmpi.benchmark.nas.regression_problem import Part, draw
 from dhmpi.errors import ProblemError
 
 

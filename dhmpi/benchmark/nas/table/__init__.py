@@ -3,6 +3,6 @@
 from dhmpi.benchmark.nas.table.evaluate import run
 from dhmpi.benchmark.nas.table.landscape import Table
 from dhmpi.benchmark.nas.table.problem import Problem
-from dhmpi.benchmark.nas.table.structure import create_structure
+from dhmpi.benchmark.nas.table.table_structure import create_structure
 
 __all__ = ["Problem", "Table", "create_structure", "run"]

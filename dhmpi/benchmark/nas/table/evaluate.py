@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from dhmpi.benchmark.nas.table.landscape import Table
-from dhmpi.benchmark.nas.table.structure import create_structure
+from dhmpi.benchmark.nas.table.table_structure import create_structure
 
 STRUCTURE = create_structure()
 table_of = cache(Table)

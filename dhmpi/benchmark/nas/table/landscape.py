@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.benchmark.nas.table.structure import NUM_OPTIONS
+from dhmpi.benchmark.nas.table.table_structure import NUM_OPTIONS
 
 Array = npt.NDArray[np.float64]
 Architecture = tuple[int, ...]
@@ -18,7 +18,7 @@ SINGLE, PAIRS, TRIPLES = 0.4, 0.4, 0.2
 SIZE_SHARE = 0.2  # of what single decisions contribute, the share that goes with the size of the option
 
 
-class Optimum(NamedTuple):
+class TableOptimum(NamedTuple):
     """The best architecture and its reward."""
 
     arch: Architecture
@@ -75,7 +75,7 @@ class Table:
         best = _best(self._terms)
         best_arch = tuple(best[self.order.index(decision)] for decision in range(len(best)))
         self.best_merit = self._merit(best_arch)
-        self.optimum = Optimum(best_arch, self.reward(best_arch))
+        self.optimum = TableOptimum(best_arch, self.reward(best_arch))
 
     def reward(self, arch: Architecture) -> float:
         """Return the reward of an architecture, given as an option for every decision; it is not checked."""

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, ParamSpec, TypeVar
 
-from dhmpi.search.threads import use_one_thread
+from dhmpi.search.blas_threads import use_one_thread
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -24,17 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhmpi.search.nas.agent.adam import Adam
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.parameters import Vector
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import NUM_SCALE_NUMBERS, Moments, Scale
-from dhmpi.search.nas.agent.update import Pool, Request, Share, Step, Stepped
+from dhmpi.search.nas.agent.update import Pool, Request, Share, Stepped, UpdateStep
 
 # Sends bytes to a rank: rank, kind, payload.
 Send = Callable[[int, int, bytes], None]
 NO_VECTOR = np.zeros(0, dtype=np.float32)
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a message of the exchange is; the numbers are tags of bytes (`mpi.comm.FIRST_RAW_TAG`)."""
 
     GRADIENT = 100
@@ -45,7 +45,7 @@ class Kind(IntEnum):
     DOWN = 105
 
 
-TO_SERVER = (Kind.GRADIENT, Kind.REWARDS)
+TO_SERVER = (MessageKind.GRADIENT, MessageKind.REWARDS)
 
 
 def pack(numbers: Sequence[float], vector: Vector = NO_VECTOR) -> bytes:
@@ -154,14 +154,16 @@ class ParameterServer:
 
     def serve(self, messages: Sequence[tuple[int, int, bytes]], send: Send) -> None:
         """Take in all messages (rank, kind, payload) that have come, then answer them: what is sent is the newest."""
-        norms = [self._push(payload) if kind == Kind.GRADIENT else self._add(payload) for _, kind, payload in messages]
+        norms = [
+            self._push(payload) if kind == MessageKind.GRADIENT else self._add(payload) for _, kind, payload in messages
+        ]
         parameters = self._adam.parameters.tobytes()
         scale = self.scale.numbers()
         for (rank, kind, _), norm in zip(messages, norms, strict=True):
-            if kind == Kind.GRADIENT:
-                send(rank, Kind.PARAMETERS, pack((self.version, norm, *scale)) + parameters)
+            if kind == MessageKind.GRADIENT:
+                send(rank, MessageKind.PARAMETERS, pack((self.version, norm, *scale)) + parameters)
             else:
-                send(rank, Kind.SCALE, pack(scale))
+                send(rank, MessageKind.SCALE, pack(scale))
 
     def _push(self, payload: bytes) -> float:
         (rate, version), gradient = unpack(payload, 2)
@@ -200,14 +202,14 @@ class ServerExchange(Exchange):
         if isinstance(request, Pool):
             self._answer = request.moments
         elif isinstance(request, Share):
-            self._send(self._server, Kind.REWARDS, pack(request.scale.numbers()))
+            self._send(self._server, MessageKind.REWARDS, pack(request.scale.numbers()))
         else:
             numbers = (request.learning_rate, self._version)
-            self._send(self._server, Kind.GRADIENT, pack(numbers, request.gradient))
+            self._send(self._server, MessageKind.GRADIENT, pack(numbers, request.gradient))
 
     def take(self, source: int, kind: int, payload: bytes) -> None:
         """Take the server's answer."""
-        if kind == Kind.SCALE:
+        if kind == MessageKind.SCALE:
             numbers, _ = unpack(payload, NUM_SCALE_NUMBERS)
             self.scale = self._answer = Scale.from_numbers(numbers)
             return
@@ -264,7 +266,7 @@ class TreeExchange(Exchange):
 
     def take(self, source: int, kind: int, payload: bytes) -> None:
         """Take the sum of a branch, or that of all."""
-        if kind == Kind.UP:
+        if kind == MessageKind.UP:
             self._sums[source].append(payload)
         else:
             self._all = payload
@@ -279,12 +281,12 @@ class TreeExchange(Exchange):
             if self._parent is None:
                 self._all = total
             else:
-                self._send(self._parent, Kind.UP, total)
+                self._send(self._parent, MessageKind.UP, total)
         if self._all is None:
             return None
         total, self._all = self._all, None
         for child in self._children:
-            self._send(child, Kind.DOWN, total)
+            self._send(child, MessageKind.DOWN, total)
         request, self._request = self._request, None
         return self._concluded(request, total)
 
@@ -292,7 +294,7 @@ class TreeExchange(Exchange):
         """Return the sum of this agent's part and those of the branches below it."""
         parts = [self._sums[child].popleft() for child in self._children]
         request = self._request
-        if isinstance(request, Step):
+        if isinstance(request, UpdateStep):
             gradient = request.gradient.astype(np.float32)
             for part in parts:
                 gradient += unpack(part, 0)[1]
@@ -307,7 +309,7 @@ class TreeExchange(Exchange):
         return pack((is_over, *Scale.merged(scales).numbers()))
 
     def _concluded(self, request: Request, total: bytes) -> Any:
-        if isinstance(request, Step):
+        if isinstance(request, UpdateStep):
             norm = self._adam.step(unpack(total, 0)[1], request.learning_rate)
             return Stepped(self._adam.parameters.copy(), self._adam.num_steps, norm)
         if isinstance(request, Pool):

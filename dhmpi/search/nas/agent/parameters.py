@@ -11,7 +11,7 @@ Vector = NDArray[Any]  # one-dimensional; float32 in a search, float64 where a t
 Views = dict[str, NDArray[Any]]
 
 
-class Layout:
+class ParameterLayout:
     """Where each array of parameters lies in the vector.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.parameters import Layout, Vector, normalised_columns
+from dhmpi.search.nas.agent.parameters import ParameterLayout, Vector, normalised_columns
 
 Actions = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -72,7 +72,7 @@ class Policy(ABC):
         num = self.num_decisions
         heads = {f"{head}_kernel": (num, units, widths[head]) for head in HEADS}
         heads |= {f"{head}_bias": (num, 1, widths[head]) for head in HEADS}
-        self.layout = Layout(bodies | heads)
+        self.layout = ParameterLayout(bodies | heads)
 
     @abstractmethod
     def _kernel_shape(self) -> tuple[int, int]:

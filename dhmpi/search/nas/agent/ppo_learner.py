@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dhmpi.search.nas.agent.exchange import Exchange
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.parameters import Vector
 from dhmpi.search.nas.agent.policy import Actions, Floats, Policy
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.update import Batch, Figures, Stepped, Update, update
 
 # Shares of a batch that had been evaluated before, above which the entropy's weight grows, and below which it shrinks.
@@ -63,7 +63,7 @@ class Learned(NamedTuple):
     figures: Figures | None
 
 
-class Learner:
+class PPOLearner:
     """Plays with the policy that it has, and improves it by batches.
 
     Args:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhmpi.search.nas.agent.advantage import advantages
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.parameters import Vector
 from dhmpi.search.nas.agent.policy import Actions, Floats, Pass, Policy, chosen
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import RULES, Moments, Scale
 
 # Keeps the normalised advantages of rewards that are all alike small; those of others have a deviation of about 1.
@@ -61,7 +61,7 @@ class Pool(NamedTuple):
     moments: Moments
 
 
-class Step(NamedTuple):
+class UpdateStep(NamedTuple):
     """Asks for a step of the policy; answered by `Stepped`.
 
     Attributes:
@@ -102,7 +102,7 @@ class Figures(NamedTuple):
     epochs: int
 
 
-Request = Share | Pool | Step
+Request = Share | Pool | UpdateStep
 Update = Generator[Request, Any, Figures]
 
 
@@ -150,7 +150,7 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
                 break
         by_logits, by_values = _derivatives(problem, now, options)
         gradient = policy.gradient(parameters, now.tape, by_logits, by_values)
-        stepped: Stepped = yield Step(gradient, learning_rate)
+        stepped: Stepped = yield UpdateStep(gradient, learning_rate)
         parameters = stepped.parameters
         norms.append(stepped.gradient_norm)
         now = policy.evaluate(parameters, batch.actions)

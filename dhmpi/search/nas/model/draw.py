@@ -4,20 +4,23 @@ import shutil
 from collections.abc import Collection, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydot
 
 from dhmpi.errors import OptionError
-from dhmpi.search.nas.model.space.architecture import Architecture
 from dhmpi.search.nas.model.space.network import OUTPUT
-from dhmpi.search.nas.model.space.plan import Place, Plan
+from dhmpi.search.nas.model.space.plan import Plan, PlanNode
+
+if TYPE_CHECKING:
+    from dhmpi.search.nas.model.space.architecture import Architecture
 
 TEXTS, IMAGES = (".dot", ".gv"), (".png", ".svg", ".pdf")
 # Colours of the frames of cells and of blocks.
 FRAMES = {"cell": "orange", "block": "blue"}
 
 
-def draw_architecture(architecture: Architecture, path: str | PathLike[str]) -> None:
+def draw_architecture(architecture: "Architecture", path: str | PathLike[str]) -> None:
     """Write a picture of an architecture; what its output does not depend on, and identities, have dashed lines.
 
     Args:
@@ -55,7 +58,7 @@ def draw_space(plan: Plan, path: str | PathLike[str]) -> None:
     _write(_picture(plan, labels, edges, ()), path)
 
 
-def _text(place: Place) -> str:
+def _text(place: PlanNode) -> str:
     return f"{place.node.name}({place.node.id})"
 
 

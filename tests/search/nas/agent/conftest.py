@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from dhmpi.search.nas.agent.update import Pool, Share, Step, Stepped
+from dhmpi.search.nas.agent.update import Pool, Share, Stepped, UpdateStep
 
 
 class Wires:
@@ -44,7 +44,7 @@ def drive(updating, after=None, scale=None):
 
     Args:
         updating: The update.
-        after: Returns the parameters after a step, or what a `Step` is answered with.
+        after: Returns the parameters after a step, or what a `UpdateStep` is answered with.
         scale: The rewards of all agents; those of the batch by default.
 
     Returns:
@@ -59,7 +59,7 @@ def drive(updating, after=None, scale=None):
             elif isinstance(request, Pool):
                 answer = request.moments
             else:
-                assert isinstance(request, Step)
+                assert isinstance(request, UpdateStep)
                 steps.append(request)
                 answer = after(request)
                 if isinstance(answer, np.ndarray):

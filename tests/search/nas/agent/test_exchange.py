@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dhmpi.search.nas.agent.adam import Adam
 from dhmpi.search.nas.agent.exchange import (
     TO_SERVER,
-    Kind,
+    MessageKind,
     ParameterServer,
     PolicyState,
     ServerExchange,
@@ -17,9 +17,9 @@ from dhmpi.search.nas.agent.exchange import (
     pack,
     unpack,
 )
-from dhmpi.search.nas.agent.options import PPOOptions
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import Moments, Scale
-from dhmpi.search.nas.agent.update import Pool, Share, Step
+from dhmpi.search.nas.agent.update import Pool, Share, UpdateStep
 
 OPTIONS = PPOOptions()
 SIZE = 9
@@ -50,13 +50,13 @@ def test_gradients_and_parameters_travel_flat():
     sent = []
     server = ParameterServer(PolicyState.new(START), OPTIONS, Scale(), 10)
     agent = ServerExchange(0, lambda *message: sent.append(message), Scale(), 0)
-    agent.begin(Step(gradient(0), 0.1))
+    agent.begin(UpdateStep(gradient(0), 0.1))
     [(rank, kind, payload)] = sent
-    assert (rank, kind) == (0, Kind.GRADIENT)
+    assert (rank, kind) == (0, MessageKind.GRADIENT)
     assert len(payload) == 2 * 8 + SIZE * 4
     server.serve([(3, kind, payload)], lambda *message: sent.append(message))
     rank, kind, payload = sent[-1]
-    assert (rank, kind) == (3, Kind.PARAMETERS)
+    assert (rank, kind) == (3, MessageKind.PARAMETERS)
     assert isinstance(payload, bytes)
     assert len(payload) == (2 + 5) * 8 + SIZE * 4
 
@@ -132,7 +132,7 @@ def test_gradients_are_applied_in_order_and_all_are_answered_with_the_newest():
         order = random.Random(round).sample([1, 2, 3], 3)
         norms = {}
         for rank in order:
-            office.agents[rank].begin(Step(gradient(10 * round + rank), 0.01 * rank))
+            office.agents[rank].begin(UpdateStep(gradient(10 * round + rank), 0.01 * rank))
             assert office.agents[rank].answer() is None
         for rank in order:
             norms[rank] = adam.step(gradient(10 * round + rank), 0.01 * rank)
@@ -149,10 +149,10 @@ def test_gradients_are_applied_in_order_and_all_are_answered_with_the_newest():
 
 def test_parameters_that_were_sent_do_not_change_any_more():
     office = Office(1)
-    office.agents[1].begin(Step(gradient(0), 0.1))
+    office.agents[1].begin(UpdateStep(gradient(0), 0.1))
     first = office.serve()[1].parameters
     kept = first.tolist()
-    office.agents[1].begin(Step(gradient(1), 0.1))
+    office.agents[1].begin(UpdateStep(gradient(1), 0.1))
     assert office.serve()[1].parameters.tolist() != kept
     assert first.tolist() == kept
 
@@ -160,32 +160,32 @@ def test_parameters_that_were_sent_do_not_change_any_more():
 def test_gradients_that_are_too_old_are_refused_and_answered_with_the_newest():
     office, adam = Office(2, max_staleness=2), Adam(START.copy())
     for seed, version in ((0, 1), (1, 2)):
-        office.agents[1].begin(Step(gradient(seed), 0.1))
+        office.agents[1].begin(UpdateStep(gradient(seed), 0.1))
         adam.step(gradient(seed), 0.1)
         assert office.serve()[1].version == version
-    office.agents[2].begin(Step(gradient(5), 0.1))  # of version 0: just young enough
+    office.agents[2].begin(UpdateStep(gradient(5), 0.1))  # of version 0: just young enough
     adam.step(gradient(5), 0.1)
     assert office.serve()[2].version == 3
     for seed in (6, 7):
-        office.agents[2].begin(Step(gradient(seed), 0.1))
+        office.agents[2].begin(UpdateStep(gradient(seed), 0.1))
         adam.step(gradient(seed), 0.1)
         office.serve()
     before = adam.parameters.tobytes()
-    office.agents[1].begin(Step(gradient(8), 0.1))  # of version 2, while there is 5
+    office.agents[1].begin(UpdateStep(gradient(8), 0.1))  # of version 2, while there is 5
     refused = office.serve()[1]
     assert refused.version == 5
     assert math.isnan(refused.gradient_norm)
     assert refused.parameters.tobytes() == before == office.server.state().parameters.tobytes()
     assert (office.server.num_applied, office.server.num_refused) == (5, 1)
     assert (office.server.sum_staleness, office.server.largest_staleness) == (0 + 0 + 2 + 0 + 0 + 3, 3)
-    office.agents[1].begin(Step(gradient(9), 0.1))  # with what it has now
+    office.agents[1].begin(UpdateStep(gradient(9), 0.1))  # with what it has now
     assert office.serve()[1].version == 6
 
 
 def test_staleness_is_counted_within_a_round_too():
     office = Office(3, max_staleness=1)
     for rank in (1, 2, 3):
-        office.agents[rank].begin(Step(gradient(rank), 0.1))
+        office.agents[rank].begin(UpdateStep(gradient(rank), 0.1))
     answers = office.serve()
     assert [math.isnan(answers[rank].gradient_norm) for rank in (1, 2, 3)] == [False, False, True]
     assert {each.version for each in answers.values()} == {2}
@@ -193,7 +193,7 @@ def test_staleness_is_counted_within_a_round_too():
 
 def test_a_gradient_that_is_not_finite_changes_nothing():
     office = Office(2)
-    office.agents[1].begin(Step(np.full(SIZE, np.nan, dtype=np.float32), 0.1))
+    office.agents[1].begin(UpdateStep(np.full(SIZE, np.nan, dtype=np.float32), 0.1))
     stepped = office.serve()[1]
     assert math.isnan(stepped.gradient_norm)
     assert (stepped.version, stepped.parameters.tolist()) == (0, START.tolist())
@@ -211,7 +211,7 @@ def test_rewards_of_all_agents_are_merged():
         assert scale.numbers() == pytest.approx(expected.numbers())
         assert office.agents[rank].scale == scale == office.server.scale
     office.agents[2].begin(Share(Scale.of([10.0])))
-    office.agents[1].begin(Step(gradient(0), 0.1))
+    office.agents[1].begin(UpdateStep(gradient(0), 0.1))
     scale = office.serve()[2]
     assert scale.moments.num == 6
     assert office.agents[1].scale == scale  # those who ask for a step get to know it too
@@ -230,11 +230,11 @@ def test_what_agents_that_update_together_ask_is_answered_without_the_server():
 def test_a_server_goes_on_where_an_earlier_one_has_stopped():
     first = Office(1)
     for seed in range(3):
-        first.agents[1].begin(Step(gradient(seed), 0.1))
+        first.agents[1].begin(UpdateStep(gradient(seed), 0.1))
         first.serve()
     second = Office(1, max_staleness=0, state=first.server.state())
     for office in (first, second):
-        office.agents[1].begin(Step(gradient(7), 0.1))
+        office.agents[1].begin(UpdateStep(gradient(7), 0.1))
     expected, found = first.serve()[1], second.serve()[1]
     assert found.version == expected.version == 4
     assert found.parameters.tobytes() == expected.parameters.tobytes()
@@ -288,10 +288,10 @@ def test_a_tree_adds_up_in_any_order_of_delivery(wires, num, seed):
         rank: [
             Share(Scale.of(rewards[rank])),
             Pool(Moments.of(rewards[rank])),
-            Step(steps[0][rank], 0.1),
+            UpdateStep(steps[0][rank], 0.1),
             Pool(Moments(1.0, float(rank), 0.0)),
-            Step(steps[1][rank], 0.05),
-            Step(steps[2][rank], 0.05),
+            UpdateStep(steps[1][rank], 0.05),
+            UpdateStep(steps[2][rank], 0.05),
         ]
         for rank in tree.ranks
     }
@@ -322,11 +322,11 @@ def test_a_child_may_be_ahead_of_its_parent(wires):
     root, left, right = tree.ends.values()
     for number in range(3):
         for each in (left, right):  # while the root still has its answer before it
-            each.begin(Step(gradient(number), 0.1))
+            each.begin(UpdateStep(gradient(number), 0.1))
             assert each.answer() is None
         while net.deliver(tree.ends):
             pass
-        root.begin(Step(gradient(number + 10), 0.1))
+        root.begin(UpdateStep(gradient(number + 10), 0.1))
         stepped = root.answer()
         while net.deliver(tree.ends):
             pass
@@ -407,8 +407,8 @@ def test_all_agents_know_the_rewards_and_the_progress_of_all(wires, num):
 
 def test_a_sum_that_is_not_finite_changes_nothing_on_any_agent(wires):
     tree = Tree(wires(), 3)
-    steps = {rank: [Step(gradient(rank), 0.1)] for rank in tree.ranks}
-    steps[tree.ranks[1]] = [Step(np.full(SIZE, np.inf, dtype=np.float32), 0.1)]
+    steps = {rank: [UpdateStep(gradient(rank), 0.1)] for rank in tree.ranks}
+    steps[tree.ranks[1]] = [UpdateStep(np.full(SIZE, np.inf, dtype=np.float32), 0.1)]
     for [stepped] in tree.ask(steps).values():
         assert stepped.version == 0
         assert not math.isfinite(stepped.gradient_norm)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from dhmpi.search.nas.agent.exchange import Exchange, PolicyState, TreeExchange
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.policy import chosen
-from dhmpi.search.nas.agent.ppo_learner import Learner
+from dhmpi.search.nas.agent.ppo_learner import PPOLearner
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.agent.update import Figures, Pool, Share, Step, Stepped
+from dhmpi.search.nas.agent.update import Figures, Pool, Share, Stepped, UpdateStep
 
 NUM_OPTIONS = (3, 2, 4)
 OPTIONS = PPOOptions(units=6, epochs=2)
@@ -40,14 +40,14 @@ def make_learner(exchange, version=0, max_staleness=10, kind="lstm", seed=0, **m
     policy = POLICIES[kind](NUM_OPTIONS, OPTIONS.units)
     parameters = policy.initial(np.random.default_rng(0))
     rng = np.random.default_rng(seed)
-    return policy, parameters, Learner(policy, parameters, version, exchange, OPTIONS, max_staleness, rng, **more)
+    return policy, parameters, PPOLearner(policy, parameters, version, exchange, OPTIONS, max_staleness, rng, **more)
 
 
 def reply(exchange, learner, parameters, version):
     """Answer everything that the learner asks for until its update ends."""
     while True:
         request = exchange.asked[-1]
-        if isinstance(request, Step):
+        if isinstance(request, UpdateStep):
             version += 1
             exchange.give(Stepped(parameters, version, 0.5))
         else:
@@ -125,7 +125,7 @@ def test_parameters_and_version_follow_the_answers():
     assert isinstance(exchange.asked[-1], Pool)
     exchange.give(exchange.asked[-1].moments)
     assert learner.advance() is None
-    assert isinstance(exchange.asked[-1], Step)
+    assert isinstance(exchange.asked[-1], UpdateStep)
     # The bias of the last option of the first decision is made so large that nothing else is chosen.
     moved = parameters.copy()
     policy.layout.views(moved)["options_bias"][:] = [0, 0, 50, 0]
@@ -180,7 +180,7 @@ def test_a_batch_that_is_too_old_as_a_whole_takes_no_step():
     learned = learner.advance()
     assert (learned.num_dropped, learned.episodes, learned.version) == (1, [], 20)
     assert learned.figures.epochs == 0
-    assert not any(isinstance(request, Step) for request in exchange.asked)
+    assert not any(isinstance(request, UpdateStep) for request in exchange.asked)
 
 
 def test_a_smaller_batch_is_all_that_there_is():
@@ -198,7 +198,7 @@ def test_it_learns_to_choose_what_is_rewarded(kind):
     state = PolicyState.new(policy.initial(np.random.default_rng(0)))
     options = PPOOptions(units=8, learning_rate=0.02, schedule="constant", entropy_floor=0.0)
     alone = TreeExchange([0], 0, lambda *message: None, state, options, Scale())
-    learner = Learner(policy, state.parameters, 0, alone, options, 100, np.random.default_rng(1))
+    learner = PPOLearner(policy, state.parameters, 0, alone, options, 100, np.random.default_rng(1))
     means = []
     for _ in range(40):
         rewards = []

@@ -7,11 +7,20 @@ import pytest
 from dhmpi.search.nas.agent.adam import Adam
 from dhmpi.search.nas.agent.advantage import advantages
 from dhmpi.search.nas.agent.exchange import PolicyState, TreeExchange
-from dhmpi.search.nas.agent.options import PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
 from dhmpi.search.nas.agent.policy import chosen
+from dhmpi.search.nas.agent.ppo_options import PPOOptions
 from dhmpi.search.nas.agent.rewards import RULES, Moments, Scale
-from dhmpi.search.nas.agent.update import ADVANTAGE_EPSILON, LARGEST_WEIGHT, Batch, Pool, Share, Step, Stepped, update
+from dhmpi.search.nas.agent.update import (
+    ADVANTAGE_EPSILON,
+    LARGEST_WEIGHT,
+    Batch,
+    Pool,
+    Share,
+    Stepped,
+    UpdateStep,
+    update,
+)
 
 NUM_OPTIONS = (3, 1, 4, 2)
 OPTIONS = PPOOptions(units=4, epochs=3, entropy_coefficient=0.3)
@@ -234,7 +243,7 @@ class Alone:
             while True:
                 self._exchange.begin(request)
                 answer = self._exchange.answer()
-                if isinstance(request, Step):
+                if isinstance(request, UpdateStep):
                     self.parameters = answer.parameters
                 request = asking.send(answer)
         except StopIteration as end:
@@ -372,7 +381,7 @@ def test_all_agents_end_their_epochs_together():
             with pytest.raises(StopIteration):
                 asking.send(Moments(10.0, mean, 0.0))
         else:
-            assert isinstance(asking.send(Moments(10.0, mean, 0.0)), Step)
+            assert isinstance(asking.send(Moments(10.0, mean, 0.0)), UpdateStep)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from dhmpi.support.loader import load
 MAX_HISTORY = 500
 
 
-class Context(Protocol):
+class TrainingContext(Protocol):
     """What is needed of an evaluation's context."""
 
     seed: int
@@ -63,7 +63,7 @@ class Trained(NamedTuple):
     data: Data
 
 
-def run(config: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:
+def run(config: Mapping[str, Any], context: TrainingContext | None = None) -> dict[str, Any]:
     """Train an architecture and return its reward, to be maximised.
 
     Args:
@@ -109,7 +109,7 @@ def load_raw(config: Mapping[str, Any]) -> Data:
     return Data(_source(config), keeps_raw=True)
 
 
-def train(config: Mapping[str, Any], context: Context, data: Data | None = None) -> Trained:
+def train(config: Mapping[str, Any], context: TrainingContext, data: Data | None = None) -> Trained:
     """Load, preprocess, build and train; to be called in a `session`.
 
     Args:

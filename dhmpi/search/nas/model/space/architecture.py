@@ -7,7 +7,7 @@ from typing import Any
 import networkx as nx
 
 from dhmpi.search.nas.model.space.key import canonical_key
-from dhmpi.search.nas.model.space.network import OUTPUT, Step, make_network
+from dhmpi.search.nas.model.space.network import OUTPUT, NetworkStep, make_network
 from dhmpi.search.nas.model.space.plan import Plan
 
 
@@ -24,7 +24,7 @@ class Architecture:
         self.choices = choices
 
     @cached_property
-    def network(self) -> list[Step]:
+    def network(self) -> list[NetworkStep]:
         """What the output depends on, identities left out; the last step gives the output."""
         return make_network(self.plan, self.choices)
 

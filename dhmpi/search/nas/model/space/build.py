@@ -7,12 +7,12 @@ from typing import Any
 
 from dhmpi.errors import ProblemError
 from dhmpi.search.nas.model.backend import keras
-from dhmpi.search.nas.model.space.network import Step
+from dhmpi.search.nas.model.space.network import NetworkStep
 from dhmpi.search.nas.model.space.op.tensors import KerasTensor, layer, shape_of
 from dhmpi.search.nas.model.space.plan import Plan
 
 
-def build(plan: Plan, network: Sequence[Step], activation: str | None) -> Any:
+def build(plan: Plan, network: Sequence[NetworkStep], activation: str | None) -> Any:
     """Return a new, untrained model.
 
     Args:
@@ -45,7 +45,7 @@ def build(plan: Plan, network: Sequence[Step], activation: str | None) -> Any:
     return keras.Model(inputs=starts if len(starts) > 1 else starts[0], outputs=output)
 
 
-def _shared(step: Step, inputs: Sequence[KerasTensor], shared: dict[int, Any]) -> Any:
+def _shared(step: NetworkStep, inputs: Sequence[KerasTensor], shared: dict[int, Any]) -> Any:
     """Return the model of an operation whose layers several nodes use, made by the first of them."""
     if step.weights not in shared:
         fresh = [keras.Input(shape=shape_of(tensor)) for tensor in inputs]

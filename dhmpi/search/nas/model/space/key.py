@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from dhmpi.search.nas.model.space.network import Step
+from dhmpi.search.nas.model.space.network import NetworkStep
 from dhmpi.search.nas.model.space.op.basic import Kind
 
 Colours = list[bytes]
 
 
-def canonical_key(steps: Sequence[Step]) -> str:
+def canonical_key(steps: Sequence[NetworkStep]) -> str:
     """Return the key of a network, 32 hexadecimal digits.
 
     Steps get colours, which tell them apart by what they are made of and what is made of them (Weisfeiler and Leman
@@ -36,7 +36,7 @@ def canonical_key(steps: Sequence[Step]) -> str:
     return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
-def _is_free(steps: Sequence[Step]) -> list[bool]:
+def _is_free(steps: Sequence[NetworkStep]) -> list[bool]:
     """Return of each step whether the order of its inputs does not matter."""
     uses = Counter(step.weights for step in steps)
     fixed = [False] * len(steps)  # whether the order of its features matters
@@ -52,7 +52,7 @@ def _is_free(steps: Sequence[Step]) -> list[bool]:
     return is_free
 
 
-def _colours(steps: Sequence[Step], is_free: Sequence[bool]) -> Colours:
+def _colours(steps: Sequence[NetworkStep], is_free: Sequence[bool]) -> Colours:
     """Return a colour of its own for each step."""
     colours = _from_inputs([step.label.encode() for step in steps], steps, is_free)
     num_colours = len(set(colours))
@@ -69,7 +69,7 @@ def _repeated(colours: Colours) -> set[bytes]:
     return {colour for colour, count in Counter(colours).items() if count > 1}
 
 
-def _from_inputs(colours: Colours, steps: Sequence[Step], is_free: Sequence[bool]) -> Colours:
+def _from_inputs(colours: Colours, steps: Sequence[NetworkStep], is_free: Sequence[bool]) -> Colours:
     """Return colours that tell what a step is made of, too."""
     finer: Colours = []
     for colour, step, free in zip(colours, steps, is_free, strict=True):
@@ -80,7 +80,7 @@ def _from_inputs(colours: Colours, steps: Sequence[Step], is_free: Sequence[bool
     return finer
 
 
-def _from_output(colours: Colours, steps: Sequence[Step], is_free: Sequence[bool]) -> Colours:
+def _from_output(colours: Colours, steps: Sequence[NetworkStep], is_free: Sequence[bool]) -> Colours:
     """Return colours that tell what is made of a step, too."""
     finer = list(colours)
     uses: list[list[bytes]] = [[] for _ in steps]

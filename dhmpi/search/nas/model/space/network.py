@@ -13,7 +13,7 @@ NOTHING = -1
 OUTPUT = "Structure_Output"
 
 
-class Step(NamedTuple):
+class NetworkStep(NamedTuple):
     """An operation that is carried out.
 
     Attributes:
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     weights: int
 
 
-def make_network(plan: Plan, choices: Sequence[int]) -> list[Step]:
+def make_network(plan: Plan, choices: Sequence[int]) -> list[NetworkStep]:
     """Return the steps; the last one gives the output, and there is none if nothing reaches it.
 
     Args:
@@ -77,18 +77,20 @@ def _reduced(options: Sequence[Option]) -> tuple[list[list[int]], int]:
     return inputs, gives[-1]
 
 
-def _steps(plan: Plan, options: Sequence[Option], inputs: Sequence[Sequence[int]], root: int) -> list[Step]:
+def _steps(plan: Plan, options: Sequence[Option], inputs: Sequence[Sequence[int]], root: int) -> list[NetworkStep]:
     """Return those places as steps that the root depends on."""
     live = {root} - {NOTHING}
     for place in range(root, -1, -1):
         if place in live:
             live.update(inputs[place])
-    steps: list[Step] = []
+    steps: list[NetworkStep] = []
     position: dict[int, int] = {}
     for place in sorted(live):
         op, label, kind, _ = options[place]
         position[place] = len(steps)
         is_output = place == len(plan.places)
         name, weights = (OUTPUT, place) if is_output else (plan.places[place].name, plan.places[place].original)
-        steps.append(Step(place, name, op, label, kind, tuple([position[each] for each in inputs[place]]), weights))
+        steps.append(
+            NetworkStep(place, name, op, label, kind, tuple([position[each] for each in inputs[place]]), weights)
+        )
     return steps

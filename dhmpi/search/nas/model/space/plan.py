@@ -28,7 +28,7 @@ class Option(NamedTuple):
     inputs: tuple[int, ...]
 
 
-class Place(NamedTuple):
+class PlanNode(NamedTuple):
     """A node of a structure.
 
     Attributes:
@@ -36,7 +36,7 @@ class Place(NamedTuple):
         node: The node.
         options: What it may do; one option if the operation is fixed.
         decision: Which choice decides, or -1 if none does.
-        original: Place whose weights it uses; its own unless it is a mirror.
+        original: PlanNode whose weights it uses; its own unless it is a mirror.
         block: Numbers of its cell and of its block in there, as far as it has them.
     """
 
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 
     Attributes:
         places: All nodes; none takes the output of one that comes later.
-        decisions: Place of each decision, in the order of the choices.
+        decisions: PlanNode of each decision, in the order of the choices.
         num_options: Number of options of each decision.
         decision_names: Name of each decision.
         inputs: Places of the structure's inputs.
@@ -62,7 +62,7 @@ class Plan(NamedTuple):
         output_shape: Shape of the structure's output, without the axis of the samples.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[PlanNode, ...]
     decisions: tuple[int, ...]
     num_options: tuple[int, ...]
     decision_names: tuple[str, ...]
@@ -93,14 +93,14 @@ def make_plan(
     decision_of = {node: number for number, node in enumerate(decisions)}
     names, blocks = _names(inputs, cells), _blocks(cells)
 
-    def place(node: Node) -> Place:
+    def place(node: Node) -> PlanNode:
         original = node.original if isinstance(node, MirrorNode) else node
         options = [
             Option(op, op.label, op.kind, tuple(place_of[each] for each in sources))
             for op, sources in zip(_operations(node), taken[node], strict=True)
         ]
         decision = decision_of.get(original, -1)
-        return Place(names[node], node, tuple(options), decision, place_of[original], blocks.get(node, ()))
+        return PlanNode(names[node], node, tuple(options), decision, place_of[original], blocks.get(node, ()))
 
     return Plan(
         places=tuple(place(node) for node in order),

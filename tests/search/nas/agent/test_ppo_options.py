@@ -1,8 +1,8 @@
 import pytest
 
 from dhmpi.errors import OptionError
-from dhmpi.search.nas.agent.options import STALENESS_PER_AGENT, PPOOptions
 from dhmpi.search.nas.agent.policies import POLICIES
+from dhmpi.search.nas.agent.ppo_options import STALENESS_PER_AGENT, PPOOptions
 from dhmpi.search.nas.agent.rewards import RULES
 from dhmpi.support.options import build
 
