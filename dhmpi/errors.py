@@ -29,7 +29,7 @@ EXIT_SEARCH_RANK_LOST = 70
 _BEGIN, _END = "\ufdd0", "\ufdd1"  # characters that stand in no text (Unicode, noncharacters)
 
 
-def option(name: str) -> str:
+def option_name(name: str) -> str:
     """Return how a sentence of an error names an option; whoever shows the error spells it.
 
     Args:

@@ -10,7 +10,7 @@ from dhmpi.errors import (
     LoadError,
     StorageError,
     did_you_mean,
-    option,
+    option_name,
     reason,
 )
 from dhmpi.support.options import as_flag
@@ -69,7 +69,8 @@ def test_the_remedy_for_a_misspelt_name(name, choices, remedy):
 
 def test_options_are_spelled_by_whoever_shows_the_error():
     error = StorageError(
-        f"cannot write {option('output')}", remedy=f"use {option('resume=True')} or {option('max_evals')}"
+        f"cannot write {option_name('output')}",
+        remedy=f"use {option_name('resume=True')} or {option_name('max_evals')}",
     )
     assert str(error) == "cannot write output; use resume=True or max_evals"
     assert error.spelled(as_flag) == "cannot write --output; use --resume or --max-evals"

@@ -188,7 +188,7 @@ def annotations_only(tree):
 
 
 def needed(path):
-    """Return the modules of dhmpi that a file imports, deferred ones too; not for annotations nor in `__main__` blocks."""
+    """Return the modules of dhmpi that a file imports, deferred ones too, but for annotations and `__main__` blocks."""
     here, found = name_of(path), set()
     for name, is_main in imported(path, without_annotations=True):
         while name and not is_module(name):

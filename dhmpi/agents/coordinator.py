@@ -12,7 +12,7 @@ from dhmpi.agents.protocol import AgentTag, Clock, Post, Start
 from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.walltime import Drain, LostTime
-from dhmpi.errors import DhmpiError, EvaluatorError, option
+from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
@@ -22,7 +22,7 @@ from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
 log = logging.getLogger(__name__)
 
 SILENCE_CHECK_INTERVAL = 0.5
-REMEDY = f"continue with {option('resume=True')}"
+REMEDY = f"continue with {option_name('resume=True')}"
 # How long agents get to say farewell; longer than they give their own evaluators [s].
 FAREWELL = 5.0
 # How often the file learns how things stand [s].

@@ -1,12 +1,9 @@
 """Layout of a search by agents: what each rank does."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-from dhmpi.errors import OptionError
-
-Label = Callable[[str], str]
+from dhmpi.errors import OptionError, option_name
 
 # So many groups are listed for people; of more, the first two and the last.
 MOST_SHOWN = 4
@@ -28,9 +25,7 @@ class AgentLayout(NamedTuple):
     has_server: bool
 
     @classmethod
-    def of(
-        cls, size: int, num_agents: int | None, has_server: bool, groups_allowed: bool, label: Label
-    ) -> "AgentLayout":
+    def of(cls, size: int, num_agents: int | None, has_server: bool, groups_allowed: bool) -> "AgentLayout":
         """Give every rank its role.
 
         Args:
@@ -38,7 +33,6 @@ class AgentLayout(NamedTuple):
             num_agents: Number of agents; by default as many as ranks can be.
             has_server: Whether rank 0 is a parameter server.
             groups_allowed: Whether ranks may evaluate for agents.
-            label: How an option is called in errors.
 
         Raises:
             OptionError: The ranks do not suffice, or some of them would have nothing to do.
@@ -51,17 +45,19 @@ class AgentLayout(NamedTuple):
             )
         num = room if num_agents is None else num_agents
         if num > room:
-            raise OptionError(f"{label('agents')} must be at most {room} on {size} ranks, got {num}; start more ranks")
+            raise OptionError(
+                f"{option_name('agents')} must be at most {room} on {size} ranks, got {num}; start more ranks"
+            )
         rest = list(range(has_server + num, size))
         if rest and not groups_allowed:
             raise OptionError(
-                f"{label('agents')} must be {room} on {size} ranks where agents do not evaluate on ranks, got {num}; "
-                f"leave it out, or leave out {label('evaluator')}"
+                f"{option_name('agents')} must be {room} on {size} ranks where agents do not evaluate on ranks, "
+                f"got {num}; leave it out, or leave out {option_name('evaluator')}"
             )
         if 0 < len(rest) < num:
             raise OptionError(
                 f"ranks that evaluate must be none, or at least one for each of the {num} agents, got {len(rest)}; "
-                f"give {label('agents')} {room} or at most {room // 2}, or start more ranks"
+                f"give {option_name('agents')} {room} or at most {room // 2}, or start more ranks"
             )
         # As equal as can be: with 7 ranks for 3 agents 3, 2 and 2, in consecutive ranks, which share nodes.
         ends = [len(rest) * index // num for index in range(num + 1)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from dhmpi.agents.agent import COORDINATOR, Agent
-from dhmpi.agents.layout import AgentLayout, Label
+from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.protocol import AgentTag, Post, drive
 from dhmpi.campaign.signals import leave_to_search_rank
 from dhmpi.errors import EXIT_FAILURE, LoadError
@@ -140,7 +140,6 @@ def take_place(
     isolation: str,
     given: Evaluator | None,
     num_workers: int | None,
-    label: Label,
 ) -> RankResources:
     """Join the campaign that has begun, and prepare what this rank needs; every rank of the job calls this.
 
@@ -151,7 +150,6 @@ def take_place(
         isolation: `process` or `inline`.
         given: An evaluator that somebody has made for the agent on this rank, or None.
         num_workers: Evaluations at the same time for each agent that does not evaluate on ranks.
-        label: How an option is called in errors.
 
     Raises:
         InputError: An option cannot be used.
@@ -167,7 +165,7 @@ def take_place(
     elif is_agent and not has_groups:
         if method not in ("serial", "balsam"):
             num_workers = num_workers or environment.threads_per_rank()
-        evaluator = given or make(method, setup, num_workers, None, isolation, label)
+        evaluator = given or make(method, setup, num_workers, None, isolation)
         try:
             evaluator.start()
         except LoadError as error:

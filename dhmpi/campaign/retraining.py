@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.benchmark import Problem
 from dhmpi.campaign import whereabouts
-from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option
+from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option_name
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.results import Results
 from dhmpi.search.registry import find
@@ -123,7 +123,7 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
     try:
         check_problem(search.problem)
     except DataError as error:
-        raise DataError(f"{error}, or give {option('data')}" if again.data is None else str(error)) from error
+        raise DataError(f"{error}, or give {option_name('data')}" if again.data is None else str(error)) from error
     candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})

@@ -17,7 +17,16 @@ from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.loop import Campaign
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest, leave_to_search_rank
-from dhmpi.errors import EXIT_FAILURE, EXIT_INPUT, CampaignError, InputError, OptionError, StorageError, reason
+from dhmpi.errors import (
+    EXIT_FAILURE,
+    EXIT_INPUT,
+    CampaignError,
+    InputError,
+    OptionError,
+    StorageError,
+    option_name,
+    reason,
+)
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
@@ -30,24 +39,22 @@ from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
-from dhmpi.support.options import as_flag, choice
+from dhmpi.support.options import choice
 from dhmpi.support.printing import tell
 
 log = logging.getLogger(__name__)
-
-Label = Callable[[str], str]
 
 
 def run_search(search: Search) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
     if not isinstance(search.evaluator_target, Evaluator):
         call_others(search)
-    return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
+    return run(lambda options: search, search.run_target, search.evaluator_target, search.options)
 
 
 def call_others(search: Search) -> None:
     """Let the other ranks take part in a search that they have not come across, if they wait for that."""
-    search.run_target = search.complete(search.problem_target, search.run_target, str).run
+    search.run_target = search.complete(search.problem_target, search.run_target).run
     targets = search.problem_target, search.run_target, search.evaluator_target
     job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
 
@@ -63,7 +70,6 @@ def run(
     run_target: object,
     evaluator: object,
     options: CampaignOptions,
-    label: Label = as_flag,
     begun: float | None = None,
 ) -> Results | None:
     """Run a campaign; every rank of the job calls this.
@@ -73,7 +79,6 @@ def run(
         run_target: The run function, or its name.
         evaluator: Name of a method, an Evaluator, or None for what fits the number of ranks.
         options: What every search has.
-        label: How an option is called in errors.
         begun: When a program began that does nothing else [monotonic s].
 
     Returns:
@@ -86,32 +91,32 @@ def run(
     if isinstance(evaluator, Evaluator):
         if launch.rank > 0:
             return None
-        return SearchRank(options, label, begun).run(make_search, evaluator)
-    method = choice(METHODS)(label("evaluator"), evaluator or _default_method(launch))
+        return SearchRank(options, begun).run(make_search, evaluator)
+    method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()
     elif launch.rank > 0:
         return None  # one rank is enough for the evaluators that need no MPI
-    isolation = resolve_isolation(method, options.isolation, label)
-    setup = make_setup(run_target, options, isolation, label)
+    isolation = resolve_isolation(method, options.isolation)
+    setup = make_setup(run_target, options, isolation)
     if method == "mpi":
-        return _run_on_ranks(make_search, setup, isolation, SearchRank(options, label, begun))
-    local = make(method, setup, options.num_workers, isolation=isolation, label=label)
-    return SearchRank(options, label, begun).run(make_search, local)
+        return _run_on_ranks(make_search, setup, isolation, SearchRank(options, begun))
+    local = make(method, setup, options.num_workers, isolation=isolation)
+    return SearchRank(options, begun).run(make_search, local)
 
 
 def _default_method(launch: environment.Launch) -> str:
     return "mpi" if launch.found and launch.size != 1 else "serial"
 
 
-def make_setup(run_target: object, options: CampaignOptions, isolation: str, label: Label) -> Setup:
+def make_setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
     resources = Resources(
         options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
     )
     files = _files(options)
     setup = Setup(run_target, options.timeout, files, resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
-    return setup.portable(label) if isolation == "process" else setup
+    return setup.portable() if isolation == "process" else setup
 
 
 def _files(options: CampaignOptions) -> str:
@@ -153,12 +158,11 @@ class SearchRank:
 
     Args:
         options: What every search has.
-        label: How an option is called in errors.
         begun: When a program began that does nothing else [monotonic s].
     """
 
-    def __init__(self, options: CampaignOptions, label: Label, begun: float | None = None) -> None:
-        self._options, self._label, self._begun = options, label, begun
+    def __init__(self, options: CampaignOptions, begun: float | None = None) -> None:
+        self._options, self._begun = options, begun
 
     def end(self) -> walltime.End | None:
         """Return when the time ends."""
@@ -202,14 +206,14 @@ class SearchRank:
         if wanted not in (None, there):
             remedy = "start another number of ranks, or leave it out"
             raise OptionError(
-                f"{self._label('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"
+                f"{option_name('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"
             )
         self.check_file()
 
     def check_file(self) -> None:
         """Check whether the results can be written, without touching what exists."""
         if self._options.resume and self._options.overwrite:
-            raise OptionError(f"{self._label('resume')} and {self._label('overwrite')} exclude each other; give one")
+            raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
         ResultsStore.check(self._options.output, self._options.overwrite, self._options.resume)
 
     def earlier(self, search: Search) -> Results | None:
@@ -223,7 +227,7 @@ class SearchRank:
             log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
-            raise OptionError(f"{self._label('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
+            raise OptionError(f"{option_name('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
         if earlier.dropped:
             log.warning("%s", earlier.dropped)
         search.seed = earlier.metadata.seed

@@ -13,7 +13,7 @@ from dhmpi.agents.ranks import RankResources, take_place
 from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest
-from dhmpi.campaign.start import Label, SearchRank, call_others, make_setup
+from dhmpi.campaign.start import SearchRank, call_others, make_setup
 from dhmpi.campaign.walltime import Drain
 from dhmpi.errors import (
     EXIT_FAILURE,
@@ -23,6 +23,7 @@ from dhmpi.errors import (
     OptionError,
     ResultsError,
     StorageError,
+    option_name,
     reason,
 )
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
@@ -38,7 +39,7 @@ from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
-from dhmpi.support.options import as_flag, choice
+from dhmpi.support.options import choice
 from dhmpi.support.printing import tell
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ MUSTER_WAIT = 30.0
 def run_search(search: PPOSearch) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
     call_others(search)
-    return run(lambda options: search, search.run_target, search.evaluator_target, search.options, str)
+    return run(lambda options: search, search.run_target, search.evaluator_target, search.options)
 
 
 def run(
@@ -58,7 +59,6 @@ def run(
     run_target: object,
     evaluator: object,
     options: CampaignOptions,
-    label: Label = as_flag,
     begun: float | None = None,
 ) -> Results | None:
     """Run a search by agents; every rank of the job calls this.
@@ -68,7 +68,6 @@ def run(
         run_target: The run function, or its name.
         evaluator: Name of the method by which agents evaluate, an Evaluator of this rank, or None for what fits.
         options: What every search has.
-        label: How an option is called in errors.
         begun: When a program began that does nothing else [monotonic s].
 
     Returns:
@@ -80,34 +79,34 @@ def run(
     launch = environment.launch()
     job.current().begin_campaign()
     given = evaluator if isinstance(evaluator, Evaluator) else None
-    opener = SearchRank(options, label, begun)
+    opener = SearchRank(options, begun)
     search = make_search(options)
     assert isinstance(search, PPOSearch)
-    layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1, label)
-    isolation = "inline" if given else resolve_isolation(method, options.isolation, label)
-    setup = make_setup(run_target, options, isolation, label)
+    layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1)
+    isolation = "inline" if given else resolve_isolation(method, options.isolation)
+    setup = make_setup(run_target, options, isolation)
     if launch.rank == 0 and layout.size == 1:
         opener.check_file()  # with several ranks, the others wait to be told
         check_problem(search.problem)
-    place = take_place(layout, setup, method, isolation, given, options.num_workers, label)
+    place = take_place(layout, setup, method, isolation, given, options.num_workers)
     if place.rank > 0:
         place.work(lambda: _make_agent(search, layout, place))
         return None
     # Where user code runs in an agent's own process, silence says nothing.
     has_signs = isolation == "process" or bool(layout.groups[0])
-    return _Rank0(search, layout, place, opener, has_signs, label).run()
+    return _Rank0(search, layout, place, opener, has_signs).run()
 
 
-def _roles(search: PPOSearch, evaluator: object, size: int, label: Label) -> tuple[AgentLayout, str]:
+def _roles(search: PPOSearch, evaluator: object, size: int) -> tuple[AgentLayout, str]:
     """Return who does what, and by which method agents evaluate."""
     is_given = isinstance(evaluator, Evaluator)
-    wanted = None if evaluator is None or is_given else choice(METHODS)(label("evaluator"), evaluator)
+    wanted = None if evaluator is None or is_given else choice(METHODS)(option_name("evaluator"), evaluator)
     may_have_groups = not is_given and wanted in (None, "mpi")
-    layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups, label)
+    layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups)
     if wanted == "mpi" and not layout.groups[0]:
         raise OptionError(
-            f"{label('evaluator')} mpi must have ranks that evaluate, got none ({layout}); "
-            f"give fewer {label('agents')}, or start more ranks"
+            f"{option_name('evaluator')} mpi must have ranks that evaluate, got none ({layout}); "
+            f"give fewer {option_name('agents')}, or start more ranks"
         )
     return layout, "mpi" if layout.groups[0] else wanted or "serial"
 
@@ -128,11 +127,10 @@ class _Rank0:
         place: RankResources,
         opener: SearchRank,
         has_signs: bool,
-        label: Label,
     ) -> None:
         self._search, self._layout, self._place, self._opener = search, layout, place, opener
         self._options, self._own, self._post = search.options, search.own_options, place.post
-        self._has_signs, self._label = has_signs, label
+        self._has_signs = has_signs
         self._agent: Agent | None = None
 
     def run(self) -> Results | None:
@@ -183,7 +181,7 @@ class _Rank0:
         policy, units = options.get("policy"), options.get("units")
         if (own.policy, own.units) != (policy, units):
             raise OptionError(
-                f"{self._label('policy')} and {self._label('units')} must be {policy} and {units} as in the file, "
+                f"{option_name('policy')} and {option_name('units')} must be {policy} and {units} as in the file, "
                 f"got {own.policy} and {own.units}"
             )
         if len(kept.parameters) != len(first.parameters):

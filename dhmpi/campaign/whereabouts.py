@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dhmpi.errors import LoadError, ResultsError, option
+from dhmpi.errors import LoadError, ResultsError, option_name
 from dhmpi.results import Metadata, Results
 from dhmpi.support.loader import PACKAGE, load_problem, locate, make_importable
 from dhmpi.support.targets import find_source
@@ -96,7 +96,7 @@ def recall(results: Results, given: str | None) -> tuple[Any, str]:
     except LoadError as error:
         if given is not None:
             raise
-        raise LoadError(f"{error}; or say with {option('problem')} where it is", error.details) from error
+        raise LoadError(f"{error}; or say with {option_name('problem')} where it is", error.details) from error
     return problem, difference(metadata.source, record(target, problem))
 
 
@@ -128,7 +128,7 @@ def _find(metadata: Metadata, path: Path | None) -> str:
     module, attribute = metadata.source.get("module", ""), metadata.source.get("attribute", "")
     if place is None:
         if places := find_places(metadata, path):
-            remedy = f"say with {option('problem')} where it is"
+            remedy = f"say with {option_name('problem')} where it is"
             raise ResultsError(f"the problem must be in one of the files {_listed(places)}, got none of them; {remedy}")
         return metadata.problem
     if not metadata.source:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import CampaignError, OutputError
 from dhmpi.support import environment
-from dhmpi.support.options import as_flag
 from dhmpi.support.printing import Printer, tell
 
 if TYPE_CHECKING:
@@ -46,9 +45,9 @@ def run_search(command: str, words: list[str]) -> int:
     add_arguments(parser, CampaignOptions)
     add_arguments(parser, search_class.Options)
     values = vars(parser.parse_args(words))
-    options = build(CampaignOptions, values, as_flag)
-    own_options: object = build(search_class.Options, values, as_flag)
-    problem, run = search_class.complete(values["problem"], values["run"], as_flag)
+    options = build(CampaignOptions, values)
+    own_options: object = build(search_class.Options, values)
+    problem, run = search_class.complete(values["problem"], values["run"])
     evaluator = values["evaluator"]
     if evaluator is not None:
         evaluator = choice(METHODS)("--evaluator", evaluator)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from dhmpi.errors import OptionError
+from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator.balsam import BalsamEvaluator
 from dhmpi.evaluator.cache import CacheKey, canonical_key
@@ -17,8 +17,6 @@ from dhmpi.execution.program import is_program
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
 from dhmpi.support.options import check_names, choice, integer, number
-
-Label = Callable[[str], str]
 
 CLASSES: dict[str, Callable[[Setup, CacheKey | None, int | None], Evaluator]] = {
     "threadPool": ThreadPoolEvaluator,
@@ -72,10 +70,17 @@ def create(
     check_names([Resources], resources)
     setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
     key = canonical_key if cache_key is None else cache_key
+    try:
+        return _create(method, setup, num_workers, key, isolation)
+    except OptionError as error:
+        raise OptionError(error.spelled(_argument)) from error.__cause__
+
+
+def _create(method: str, setup: Setup, num_workers: int | None, key: CacheKey, isolation: str | None) -> Evaluator:
     if method != "mpi":
-        return make(method, setup, num_workers, key, isolation, _label)
+        return make(method, setup, num_workers, key, isolation)
     isolation = resolve_isolation(method, isolation)
-    setup = setup.named(_label) if isolation == "process" else setup
+    setup = setup.named() if isolation == "process" else setup
     job.current().call(_join, setup, isolation)
     found = _join(setup, isolation, key)
     if found is None:
@@ -92,7 +97,7 @@ def _join(setup: Setup, isolation: str, cache_key: CacheKey | None = None) -> Ev
     return join(setup, isolation, cache_key)
 
 
-def _label(name: str) -> str:
+def _argument(name: str) -> str:
     """Return how `create` calls an option."""
     return {"run": "run_function", "evaluator": "method"}.get(name, name)
 
@@ -103,7 +108,6 @@ def make(
     num_workers: int | None,
     cache_key: CacheKey | None = None,
     isolation: str | None = None,
-    label: Label = str,
 ) -> Evaluator:
     """Make an evaluator of any method but mpi.
 
@@ -113,29 +117,28 @@ def make(
         num_workers: Evaluations at the same time; None for the method's own default.
         cache_key: See `Evaluator`.
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
-        label: How an option is called in errors.
     """
-    isolation = resolve_isolation(method, isolation, label)
+    isolation = resolve_isolation(method, isolation)
     if isolation == "process":
-        setup = setup.named(label) if method == "balsam" else setup.portable(label)
+        setup = setup.named() if method == "balsam" else setup.portable()
     if method == "serial":
         if num_workers not in (None, 1):
             raise OptionError(
-                f"{label('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
-                f"start more ranks, or give {label('evaluator')} processPool"
+                f"{option_name('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
+                f"start more ranks, or give {option_name('evaluator')} processPool"
             )
         return SerialEvaluator(local_executor(setup, isolation), cache_key)
     if method == "threadPool" and is_program(setup.run):
         raise OptionError(
-            f"{label('run')} must be a Python function with threadPool, got {setup.run!r}; "
-            f"give {label('evaluator')} subprocess"
+            f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "
+            f"give {option_name('evaluator')} subprocess"
         )
     return CLASSES[method](setup, cache_key, num_workers)
 
 
-def resolve_isolation(method: str, isolation: str | None, label: Label = str) -> str:
+def resolve_isolation(method: str, isolation: str | None) -> str:
     """Return `process` or `inline`, checking that the method can do that."""
     wanted = isolation or ISOLATION.get(method, "process")
     if wanted != ISOLATION.get(method, wanted):
-        raise OptionError(f"{label('isolation')} must be {ISOLATION[method]} with {method}, got {isolation}")
+        raise OptionError(f"{option_name('isolation')} must be {ISOLATION[method]} with {method}, got {isolation}")
     return wanted

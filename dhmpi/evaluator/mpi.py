@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 from typing import Any
 
-from dhmpi.errors import EvaluatorError, LoadError, option
+from dhmpi.errors import EvaluatorError, LoadError, option_name
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
@@ -135,7 +135,7 @@ class MPIEvaluator(Evaluator):
         if not self._usable:
             raise EvaluatorError(
                 "at least one worker rank must be left, but all are gone",
-                remedy=f"continue with {option('resume=True')}",
+                remedy=f"continue with {option_name('resume=True')}",
             )
         return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 
-from dhmpi.errors import OptionError
+from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import State
 from dhmpi.execution.fresh_main import LOADING
 from dhmpi.execution.output import Output
@@ -75,11 +75,8 @@ class Setup:
         """Return a run function's setup; a setup is its own."""
         return run if isinstance(run, Setup) else cls(run)
 
-    def named(self, label: Callable[[str], str] = str) -> "Setup":
+    def named(self) -> "Setup":
         """Return the setup with the run function's name, by which any interpreter finds it.
-
-        Args:
-            label: How an option is called in errors.
 
         Raises:
             OptionError: It has none; or such an interpreter has just imported the script that calls this.
@@ -88,16 +85,13 @@ class Setup:
         name = self._name()
         if name is None:
             raise OptionError(
-                f"{label('run')} must be a function that another interpreter can import, got {self.run!r}; "
-                + self._remedy(label)
+                f"{option_name('run')} must be a function that another interpreter can import, got {self.run!r}; "
+                + self._remedy()
             )
         return replace(self, run=name)
 
-    def portable(self, label: Callable[[str], str] = str) -> "Setup":
+    def portable(self) -> "Setup":
         """Return the setup with the run function's name or, if it has none, its pickle.
-
-        Args:
-            label: How an option is called in errors.
 
         Raises:
             OptionError: It cannot be pickled; or such an interpreter has just imported the script that calls this.
@@ -109,15 +103,15 @@ class Setup:
         if name is not None:
             return replace(self, run=name)
         assert not isinstance(self.run, str)
-        return replace(self, run=PickledRun.of(self.run, label("run"), self._remedy(label)))
+        return replace(self, run=PickledRun.of(self.run, option_name("run"), self._remedy()))
 
     def _name(self) -> str | None:
         return self.run if isinstance(self.run, str) else run_name(self.run)
 
-    def _remedy(self, label: Callable[[str], str]) -> str:
+    def _remedy(self) -> str:
         return (
-            f"define it at the top of a module, or set {label('isolation')} to 'inline' or {label('evaluator')} to "
-            "threadPool"
+            f"define it at the top of a module, or set {option_name('isolation')} to 'inline' or "
+            f"{option_name('evaluator')} to threadPool"
         )
 
 

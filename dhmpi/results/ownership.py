@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dhmpi.errors import DhmpiError, ResultsError, StorageError, option
+from dhmpi.errors import DhmpiError, ResultsError, StorageError, option_name
 from dhmpi.results.files import journal_path, sync_directory
 from dhmpi.results.journal import read_owner
 from dhmpi.results.owner import Owner
@@ -219,16 +219,16 @@ def unwritable(path: Path, error: OSError) -> DhmpiError:
     """Return the error that a results file cannot be made where it is to be."""
     if error.errno in FULL:
         return StorageError(
-            f"cannot write {path}: {error.strerror}; make room, or use {option('output')} for another file"
+            f"cannot write {path}: {error.strerror}; make room, or use {option_name('output')} for another file"
         )
     message = f"directory of the results file must be writable, got {path.parent} ({error.strerror})"
-    return ResultsError(f"{message}; use {option('output')} for another file")
+    return ResultsError(f"{message}; use {option_name('output')} for another file")
 
 
 def _occupied(path: Path, owner: Owner | None) -> ResultsError:
     return ResultsError(
         f"{path} must have one writer, and {_named(owner)} is writing it; "
-        f"wait for its end, or use {option('output')} for another file"
+        f"wait for its end, or use {option_name('output')} for another file"
     )
 
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from dhmpi.errors import ResultsError, StorageError, option
+from dhmpi.errors import ResultsError, StorageError, option_name
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
@@ -337,7 +337,7 @@ class ResultsStore:
         with contextlib.suppress(OSError):
             self._ownership.check()  # a successor removes temporary files
         reason = error.strerror or error
-        return StorageError(f"cannot write {self.path}: {reason}; make room, then use {option('resume=True')}")
+        return StorageError(f"cannot write {self.path}: {reason}; make room, then use {option_name('resume=True')}")
 
 
 def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
@@ -366,14 +366,14 @@ def _require_absent(path: Path, overwrite: bool) -> None:
     found = [each for each in (path, journal_path(path)) if each.exists()]
     if found and not overwrite:
         raise ResultsError(
-            f"{found[0].name} exists; use {option('resume=True')} to continue it, "
-            f"{option('overwrite=True')} to replace it, or {option('output')} for another file"
+            f"{found[0].name} exists; use {option_name('resume=True')} to continue it, "
+            f"{option_name('overwrite=True')} to replace it, or {option_name('output')} for another file"
         )
 
 
 def _require_present(path: Path) -> None:
     if not path.exists():
-        remedy = f"check the name, or start a new campaign without {option('resume=True')}"
+        remedy = f"check the name, or start a new campaign without {option_name('resume=True')}"
         raise ResultsError(f"{path} does not exist; {remedy}")
 
 

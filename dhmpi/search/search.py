@@ -4,16 +4,16 @@ import dataclasses
 import reprlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.errors import EvaluationError, InputError, OptionError, did_you_mean
+from dhmpi.errors import EvaluationError, InputError, OptionError, did_you_mean, option_name
 from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
 from dhmpi.support.loader import guarded, load_problem
-from dhmpi.support.options import as_flag, build, check_names, choice, integer
+from dhmpi.support.options import build, check_names, choice, integer
 from dhmpi.support.targets import Pair, complete
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Search(ABC):
 
     def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
         check_names((CampaignOptions, self.Options), options)
-        self._setup(problem, run, evaluator, build(CampaignOptions, options), build(self.Options, options), str)
+        self._setup(problem, run, evaluator, build(CampaignOptions, options), build(self.Options, options))
 
     @classmethod
     def from_options(
@@ -68,7 +68,7 @@ class Search(ABC):
     ) -> "Search":
         """Make a search from options that have been checked; its errors call them by their command-line names."""
         search = cls.__new__(cls)
-        search._setup(problem, run, evaluator, options, own_options, as_flag)
+        search._setup(problem, run, evaluator, options, own_options)
         return search
 
     def _setup(
@@ -78,10 +78,9 @@ class Search(ABC):
         evaluator: object,
         options: CampaignOptions,
         own_options: Any,
-        label: Callable[[str], str],
     ) -> None:
         if isinstance(evaluator, str):
-            evaluator = choice(METHODS)(label("evaluator"), evaluator)
+            evaluator = choice(METHODS)(option_name("evaluator"), evaluator)
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
         self.options, self.own_options = options, own_options
         self.problem = loaded = load_problem(problem)
@@ -91,7 +90,7 @@ class Search(ABC):
         size = self.space.size
         if size is not None and options.max_evals is not None and options.max_evals > size:
             raise OptionError(
-                f"{label('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
+                f"{option_name('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
             )
         self._start = start
         self._first = deque([] if start is None else [start])
@@ -103,10 +102,10 @@ class Search(ABC):
         self._begin(DEFAULT_SEED if options.seed is None else options.seed)
 
     @classmethod
-    def complete(cls, problem: object, run: object, label: Callable[[str], str]) -> Pair:
+    def complete(cls, problem: object, run: object) -> Pair:
         """Return which problem is searched, and by which run function, if one or both of them are not given."""
         defaults = Pair(cls.default_problem, cls.default_run)
-        return complete(problem, run, defaults, label, any_run=cls.default_run_fits_all)
+        return complete(problem, run, defaults, any_run=cls.default_run_fits_all)
 
     def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
         """Return the space of a problem, and its starting point if it has one."""

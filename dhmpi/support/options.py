@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from dhmpi.errors import OptionError, did_you_mean
+from dhmpi.errors import OptionError, did_you_mean, option_name
 
 Parse = Callable[[str, object], Any]
 Options = TypeVar("Options")
@@ -129,13 +129,12 @@ def add_arguments(parser: argparse.ArgumentParser, options_class: type) -> None:
         parser.add_argument(name, default=field.default, metavar=field.name.upper(), help=description + shown)
 
 
-def build(options_class: type[Options], values: Mapping[str, Any], label: Callable[[str], str] = str) -> Options:
+def build(options_class: type[Options], values: Mapping[str, Any]) -> Options:
     """Make an options object, checking every value that is not the default.
 
     Args:
         options_class: The dataclass.
         values: Values by field name; other names are left to the caller.
-        label: How an option is called in errors: its field name, or its flag on the command line.
 
     Raises:
         OptionError: A value is not allowed.
@@ -144,7 +143,7 @@ def build(options_class: type[Options], values: Mapping[str, Any], label: Callab
     for field in dataclasses.fields(options_class):  # type: ignore[arg-type]  # a dataclass, which typing cannot say
         value = values.get(field.name, field.default)
         if value is not field.default:
-            value = field.metadata["parse"](label(field.name), value)
+            value = field.metadata["parse"](option_name(field.name), value)
         parsed[field.name] = value
     return options_class(**parsed)
 

@@ -3,15 +3,12 @@
 import ast
 import importlib.util
 import os
-from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from dhmpi.errors import OptionError
+from dhmpi.errors import OptionError, option_name
 from dhmpi.support.loader import make_importable
-
-Label = Callable[[str], str]
 
 
 class Pair(NamedTuple):
@@ -26,7 +23,7 @@ class Pair(NamedTuple):
     run: object
 
 
-def complete(problem: object, run: object, defaults: Pair, label: Label, *, any_run: bool = False) -> Pair:
+def complete(problem: object, run: object, defaults: Pair, *, any_run: bool = False) -> Pair:
     """Return what is searched, and by which run function; what is not named is in the file of the other.
 
     Nothing is imported, so that every rank comes to the same answer at once.
@@ -35,7 +32,6 @@ def complete(problem: object, run: object, defaults: Pair, label: Label, *, any_
         problem: The problem or its name, or None.
         run: The run function or its name, or None.
         defaults: What applies if neither is given.
-        label: How an option is called in errors.
         any_run: Whether the default run function evaluates points of any problem, and is thus the last resort.
 
     Raises:
@@ -46,16 +42,16 @@ def complete(problem: object, run: object, defaults: Pair, label: Label, *, any_
     if run is None and isinstance(problem, str):
         beside = _beside(problem, "run")
         if beside is None and not any_run:
-            raise OptionError(_must_be_given(label("run"), label("problem"), problem, "run"))
+            raise OptionError(_must_be_given(option_name("run"), option_name("problem"), problem, "run"))
         return Pair(problem, beside or defaults.run)
     if run is None and any_run:
         return Pair(problem, defaults.run)
     if run is None:
-        raise OptionError(f"{label('run')} must be given with a problem that is an object, got none")
+        raise OptionError(f"{option_name('run')} must be given with a problem that is an object, got none")
     if problem is None:
         beside = _beside(run, "Problem") if isinstance(run, str) else None
         if beside is None:
-            raise OptionError(_must_be_given(label("problem"), label("run"), run, "Problem"))
+            raise OptionError(_must_be_given(option_name("problem"), option_name("run"), run, "Problem"))
         return Pair(beside, run)
     return Pair(problem, run)
 

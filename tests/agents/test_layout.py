@@ -5,7 +5,7 @@ from dhmpi.errors import OptionError
 
 
 def layout(size, agents=None, has_server=True, groups_allowed=True):
-    return AgentLayout.of(size, agents, has_server, groups_allowed, lambda name: f"--{name}")
+    return AgentLayout.of(size, agents, has_server, groups_allowed)
 
 
 def test_by_default_all_ranks_but_the_server_are_agents():
@@ -44,9 +44,9 @@ def test_every_rank_knows_its_group_with_the_agent_first():
     ("arguments", "sentence"),
     [
         ((1,), "must have at least 2 ranks, got 1; start more with mpirun, or use ppo-sync"),
-        ((4, 4), "--agents must be at most 3 on 4 ranks, got 4; start more ranks"),
-        ((6, 4), "none, or at least one for each of the 4 agents, got 1; give --agents 5 or at most 2"),
-        ((6, 2, True, False), "--agents must be 5 on 6 ranks where agents do not evaluate on ranks, got 2"),
+        ((4, 4), "agents must be at most 3 on 4 ranks, got 4; start more ranks"),
+        ((6, 4), "none, or at least one for each of the 4 agents, got 1; give agents 5 or at most 2"),
+        ((6, 2, True, False), "agents must be 5 on 6 ranks where agents do not evaluate on ranks, got 2"),
     ],
 )
 def test_ranks_without_work_are_refused(arguments, sentence):

@@ -84,15 +84,16 @@ def refused(error, act):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("label", "dashes"), [(str, ""), (as_flag, "--")])
-def test_options_are_called_as_they_were_given(label, dashes):
+@pytest.mark.parametrize(("spell", "dashes"), [(str, ""), (as_flag, "--")])
+def test_options_are_called_as_they_were_given(spell, dashes):
     lock = threading.Lock()
 
     def hidden(point):
         return lock
 
-    sentence = refused(OptionError, lambda: start.run(search, hidden, None, CampaignOptions(), label))
-    assert sentence == (
+    with pytest.raises(OptionError) as error:
+        start.run(search, hidden, None, CampaignOptions())
+    assert error.value.spelled(spell) == (
         f"{dashes}run must be importable or picklable, got {hidden!r}: cannot pickle '_thread.lock' "
         f"object; define it at the top of a module, or set {dashes}isolation to 'inline' or {dashes}evaluator to "
         "threadPool"

@@ -29,7 +29,7 @@ def files(tmp_path, monkeypatch):
 
 
 def completed(problem=None, run=None, any_run=False):
-    return complete(problem, run, DEFAULTS, as_flag, any_run=any_run)
+    return complete(problem, run, DEFAULTS, any_run=any_run)
 
 
 def test_the_defaults_apply_when_neither_is_given():
@@ -76,14 +76,14 @@ def test_a_problem_without_run_is_refused(problem):
     with pytest.raises(OptionError) as error:
         completed(problem)
     assert (
-        str(error.value)
+        error.value.spelled(as_flag)
         == f"--run must be given unless it is in the same file, got --problem {problem} without 'run' beside it"
     )
 
 
 @pytest.mark.parametrize("run", ["run_only.py", "run_only.run", "exec:./train.sh {x}"])
 def test_a_run_function_without_problem_is_refused(run):
-    with pytest.raises(OptionError, match="--problem must be given unless it is in the same file, got --run"):
+    with pytest.raises(OptionError, match="problem must be given unless it is in the same file, got run"):
         completed(run=run)
 
 
@@ -96,9 +96,9 @@ def test_a_run_function_for_all_problems_is_the_last_resort():
 def test_objects():
     problem = object()
     assert completed(problem, len) == (problem, len)
-    with pytest.raises(OptionError, match="--run must be given with a problem that is an object"):
+    with pytest.raises(OptionError, match="run must be given with a problem that is an object"):
         completed(problem)
-    with pytest.raises(OptionError, match="--problem must be given"):
+    with pytest.raises(OptionError, match="problem must be given"):
         completed(run=len)
 
 
@@ -109,4 +109,4 @@ def test_searches_in_python():
     with pytest.raises(LoadError, match="must exist"):
         RandomSearch("missing.py")
     assert RandomSearch("problem_only.py").ask(1), "by hand, no run function is needed"
-    assert NasRandom.complete("problem_only.py", None, str).run == NasRandom.default_run
+    assert NasRandom.complete("problem_only.py", None).run == NasRandom.default_run
