@@ -192,7 +192,7 @@ def test_all_options_are_completed(complete, completion, capsys):
             cli.main([name, "--help"])
         told = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)
         assert set(complete(f"dhmpi {name} --")) == set(told)
-    assert complete("dhmpi ambs --max-") == ["--max-evals", "--max-minutes"]
+    assert complete("dhmpi ambs --max-") == ["--max-evals", "--max-minutes", "--max-failures"]
 
 
 def test_files_are_completed(complete):
