@@ -123,7 +123,9 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
     try:
         check_problem(search.problem)
     except DataError as error:
-        raise DataError(f"{error}, or give {option_name('data')}" if again.data is None else str(error)) from error
+        if again.data is not None or not _takes_directory(_parameters(search.problem)):
+            raise
+        raise DataError(f"{error}, or give {option_name('data')}") from error
     candidates = []
     for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
         config = dict(search.config(evaluation.point) or {})
@@ -156,15 +158,25 @@ def _with_data(problem: Any, directory: str) -> Any:
     path = Path(directory).expanduser().absolute()
     if not path.is_dir():
         raise OptionError(f"--data must be a directory that exists, got {directory!r}")
-    entry = problem.space.get("load_data")
-    if entry is None or not isinstance(problem, Problem):
-        raise OptionError(f"--data must come with a Problem that has load_data, got a {type(problem).__name__} without")
-    load_data: Any = load(entry["func"], "load_data") if isinstance(entry["func"], str) else entry["func"]
-    parameters = inspect.signature(load_data).parameters.values()
-    if not any(each.name == "data_dir" or each.kind is each.VAR_KEYWORD for each in parameters):
-        got = ", ".join(each.name for each in parameters) or "none at all"
+    parameters = _parameters(problem)
+    if not _takes_directory(parameters) or not isinstance(problem, Problem):
+        got = ", ".join(parameters) or "none at all"
         raise OptionError(f"--data must come with a load_data that has a parameter data_dir, got {got}; leave it out")
+    entry = problem.space["load_data"]
     return problem.with_dim("load_data", {**entry, "kwargs": {**(entry.get("kwargs") or {}), "data_dir": str(path)}})
+
+
+def _parameters(problem: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the function that loads a problem's data; none if there is no such function."""
+    entry = problem.space.get("load_data")
+    if entry is None:
+        return {}
+    load_data: Any = load(entry["func"], "load_data") if isinstance(entry["func"], str) else entry["func"]
+    return inspect.signature(load_data).parameters
+
+
+def _takes_directory(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(name == "data_dir" or each.kind is each.VAR_KEYWORD for name, each in parameters.items())
 
 
 def report(results: Results, top: int, again: Again, stream: Stream) -> None:
