@@ -1,8 +1,8 @@
 """Resources of each rank of a search by agents, and how the ranks other than 0 serve."""
 
-import contextlib
 import traceback
 from collections.abc import Callable
+from itertools import chain
 from typing import TextIO
 
 from dhmpi.agents.agent import COORDINATOR, Agent
@@ -13,7 +13,8 @@ from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluator import Evaluator, MPIEvaluator
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
-from dhmpi.evaluator.mpi_ranks import own_output, serve
+from dhmpi.evaluator.mpi_ranks import limit_threads, own_output, serve
+from dhmpi.evaluator.pool import PoolEvaluator
 from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
 from dhmpi.mpi import job
@@ -156,25 +157,38 @@ def take_place(
     """
     rank, evaluator, executor, unloadable = environment.launch().rank, None, None, None
     has_groups, is_agent = bool(layout.groups[0]), rank in layout.agents
-    # What starts children does so before MPI starts, since a later child could inherit parts of it.
     if any(rank in group for group in layout.groups):
         executor = local_executor(setup, isolation, redirect=True)
-        if isolation == "process":
-            with contextlib.suppress(LoadError):  # it loads again when it serves, and can tell its agent
-                executor.load()
-    elif is_agent and not has_groups:
-        if method not in ("serial", "balsam"):
-            num_workers = num_workers or environment.threads_per_rank()
+        executor.open()
+    elif is_agent and not has_groups and (given or num_workers or method in ("serial", "balsam")):
         evaluator = given or make(method, setup, num_workers, None, isolation)
-        try:
-            evaluator.start()
-        except LoadError as error:
-            unloadable = error
+        if isinstance(evaluator, PoolEvaluator):
+            evaluator.open()
     comm = group = None
+    threads = None
     if layout.size > 1:
         comm = job.current().converse()
         members = layout.group_with(rank)
         group = job.current().converse(members) if has_groups and members else None
-    if is_agent and group is not None:
+        threads = job.current().num_threads([*chain(*layout.groups)] if has_groups else layout.agents)
+    if executor is not None and threads is not None:
+        limit_threads(executor, isolation, threads)
+    elif is_agent and group is not None:
         evaluator = MPIEvaluator(group, signs=isolation == "process")
+    elif is_agent:
+        evaluator = evaluator or make(method, setup, threads or environment.num_cores(), None, isolation)
+        unloadable = _start(evaluator, isolation, threads)
     return RankResources(layout, rank, comm, group, evaluator, executor, unloadable)
+
+
+def _start(evaluator: Evaluator, isolation: str, threads: int | None) -> LoadError | None:
+    """Start an agent's own evaluator, with its share of the cores if there is one; return why it cannot load, if so."""
+    if threads is not None and isinstance(evaluator, PoolEvaluator):
+        evaluator.divide(threads)
+    if threads is not None and isolation == "inline":
+        environment.limit_threads(max(1, threads // max(1, evaluator.num_workers)))
+    try:
+        evaluator.start()
+    except LoadError as error:
+        return error
+    return None

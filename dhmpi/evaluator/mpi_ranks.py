@@ -7,14 +7,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from dhmpi.errors import EXIT_FAILURE, LoadError
+from dhmpi.errors import EXIT_FAILURE
 from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.execution.choice import local_executor
-from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor import Executor, Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.mpi.job import Loss
@@ -41,18 +41,24 @@ def join(
     executor = None
     if environment.launch().rank > 0:
         executor = local_executor(setup, isolation, redirect=True)
-        if isolation == "process":
-            with contextlib.suppress(LoadError):  # `serve` loads again, and can tell rank 0
-                executor.load()  # before MPI starts, since a later child could inherit parts of it
+        executor.open()
     comm = job.current().converse()
     if comm.rank == 0:
         if comm.size == 1:
             return SerialEvaluator(local_executor(setup, isolation), cache_key)
         return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
     executor = executor or local_executor(setup, isolation, redirect=True)
+    limit_threads(executor, isolation, job.current().num_threads(range(1, comm.size)))
     prepare(executor.interrupt)
     job.follow(serve(WorkerEnd(comm, executor)))
     return None
+
+
+def limit_threads(executor: Executor, isolation: str, threads: int) -> None:
+    """Let the user code of an executor have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    executor.threads = threads
+    if isolation == "inline":
+        environment.limit_threads(threads)
 
 
 def serve(end: WorkerEnd) -> Loss | None:

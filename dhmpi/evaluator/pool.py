@@ -27,6 +27,17 @@ class PoolEvaluator(Evaluator):
         super().__init__(cache_key)
         self._executors = executors
         self._host = environment.hostname()
+        self.divide(environment.num_cores())
+
+    def divide(self, num_cores: int) -> None:
+        """Let each executor have its part of so many cores; to be called before they load."""
+        for executor in self._executors:
+            executor.threads = max(1, num_cores // len(self._executors))
+
+    def open(self) -> None:
+        """Start what must be there before MPI starts; see `Executor.open`."""
+        for executor in self._executors:
+            executor.open()
 
     @property
     def num_workers(self) -> int:

@@ -1,9 +1,9 @@
 """A supervised child interpreter: whatever user code does to it costs one evaluation.
 
-The child is a fresh interpreter, started before MPI and without the launcher's variables: a forked one would share
-MPI's and TensorFlow's state, and one that the launcher's variables describe as a rank would wait for MPI_Init for ever.
-It stays between evaluations, so that the user's imports are paid once; what they have started may stay with it. Orders
-and answers go as JSON lines over two pipes, so that nothing the user's code prints can be taken for a result:
+The child is a fresh interpreter, started by a supervisor from before MPI and without the variables of a rank: a forked
+one would share MPI's and TensorFlow's state, and one that they describe as a rank would wait for MPI_Init for ever. It
+stays between evaluations, so that the user's imports are paid once; what they have started may stay with it. Orders and
+answers go as JSON lines over two pipes, so that nothing the user's code prints can be taken for a result:
 
     worker                                            child (`dhmpi.execution.child_main`)
     {"run", "timeout", "files", "path"}           ->
@@ -12,6 +12,7 @@ and answers go as JSON lines over two pipes, so that nothing the user's code pri
                                                   <-  [id, state, ..., how much has been printed], one by one
 """
 
+import contextlib
 import math
 import os
 import select
@@ -66,6 +67,11 @@ class ChildExecutor(Executor):
             return 0.0
         return min(LOOK_INTERVAL, max(0.0, self._deadline - time.monotonic()))
 
+    def open(self) -> None:
+        """Start the supervisor of what runs user code."""
+        with contextlib.suppress(OSError):  # whatever starts a process tries again, and says why
+            self._supervisor.open()
+
     def load(self) -> None:
         """Start the child, unless there is one; whether it can load turns out at a later `poll`."""
         if self._pipes is not None:
@@ -77,7 +83,9 @@ class ChildExecutor(Executor):
         try:
             commands, answers = self._pipes.child_ends
             words = interpreter("dhmpi.execution.child_main", 3, 4)
-            self._supervisor.start(words, None, environment.child_environment(), (commands, answers))
+            self._supervisor.start(
+                words, None, environment.child_environment(threads=self.threads), (commands, answers)
+            )
             self._pipes.watch(self._supervisor.descriptor)
         except OSError as error:
             self._verdict = ExitVerdict(State.FAILED, f"a process must start, got {error}", time.monotonic())

@@ -129,9 +129,14 @@ class Executor(ABC):
     Calls come in this order: `load` once, then `poll` until it is `ready`; then `submit` and `poll` until no task is
     left, again and again; `cancel` in between; `close` at the end. Tasks come in lists, since a list of many short ones
     travels at the cost of one.
+
+    Attributes:
+        ready: Whether the run function is loaded.
+        threads: How many threads user code may have in a process of its own; None: as many as there are cores.
     """
 
     ready = False
+    threads: int | None = None
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
@@ -150,6 +155,9 @@ class Executor(ABC):
     def seconds_left(self) -> float:
         """Return after how long `poll` has something to do although nothing is readable."""
         return math.inf
+
+    def open(self) -> None:  # noqa: B027  # not all start processes
+        """Start what must be there before MPI starts, since a later process could inherit parts of it."""
 
     @abstractmethod
     def load(self) -> None:

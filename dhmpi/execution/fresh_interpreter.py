@@ -76,7 +76,9 @@ class InterpreterExecutor(ProcessExecutor):
         order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path, "task": task}
         self._mailbox = Mailbox(order)
         words = interpreter("dhmpi.execution.fresh_main", 3)
-        self._supervisor.start(words, None, environment.child_environment(), [self._mailbox.descriptor])
+        self._supervisor.start(
+            words, None, environment.child_environment(threads=self.threads), [self._mailbox.descriptor]
+        )
 
     def _deadline(self) -> float:
         answers = self._mailbox.answers()

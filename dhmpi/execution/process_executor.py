@@ -1,5 +1,6 @@
 """One process per evaluation: what fresh interpreters and foreign programs have in common."""
 
+import contextlib
 import math
 import time
 from abc import abstractmethod
@@ -76,6 +77,11 @@ class ProcessExecutor(Executor):
         self._verdict: ExitVerdict | None = None
         self._is_stopping = False
         self._begin_of_task = Begin.now()
+
+    def open(self) -> None:
+        """Start the supervisor of what runs user code."""
+        with contextlib.suppress(OSError):  # whatever starts a process tries again, and says why
+            self._supervisor.open()
 
     @abstractmethod
     def _launch(self, task: Task) -> None:

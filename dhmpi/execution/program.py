@@ -165,8 +165,7 @@ class ProgramExecutor(ProcessExecutor):
         assert isinstance(self._setup.run, str)
         self._program = Program.parse(self._setup.run)
         self._program.check()
-        with contextlib.suppress(OSError):  # the first evaluation tries again, and says why
-            self._supervisor.open()
+        self.open()
         self._files = os.path.abspath(self._setup.files)
         self._directory: Path | None = None
         self.ready = True
@@ -176,7 +175,8 @@ class ProgramExecutor(ProcessExecutor):
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
-        of_child = environment.child_environment() | {name: str(value) for name, value in variables.items()}
+        of_child = environment.child_environment(threads=self.threads)
+        of_child |= {name: str(value) for name, value in variables.items()}
         with tempfile.TemporaryFile() as stdin:
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)

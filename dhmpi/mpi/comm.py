@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
@@ -46,9 +47,10 @@ class Communicator:
     Args:
         mpi: The module mpi4py.MPI.
         comm: An intracommunicator.
+        masks: The cores that each rank on this node may run on, by rank.
     """
 
-    def __init__(self, mpi: Any, comm: Any) -> None:
+    def __init__(self, mpi: Any, comm: Any, masks: Mapping[int, frozenset[int]] | None = None) -> None:
         self._mpi = mpi
         self._comm = comm
         self._status = mpi.Status()
@@ -57,6 +59,7 @@ class Communicator:
         self._news: list[Message] = []
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
+        self.masks = masks or {}
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send without waiting for the receiver.
@@ -172,7 +175,16 @@ def connect() -> Communicator:
             "use the launcher of the MPI that mpi4py was built for "
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
-    return Communicator(MPI, MPI.COMM_WORLD.Dup())
+    comm = MPI.COMM_WORLD.Dup()
+    return Communicator(MPI, comm, _masks(MPI, comm))
+
+
+def _masks(mpi: Any, comm: Any) -> dict[int, frozenset[int]]:
+    rank = comm.Get_rank()
+    node = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
+    masks = dict(node.allgather((rank, environment.cores())))
+    node.Free()
+    return masks
 
 
 def library() -> str:

@@ -30,13 +30,14 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any, NoReturn
 
 from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, ProtocolError
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
+from dhmpi.support import environment
 
 # How long rank 0 waits for the farewells of the others when its own process ends [s].
 FAREWELL = 8.0
@@ -178,6 +179,15 @@ class Job:
     def library(self) -> str:
         """Return the name and version of the MPI library."""
         return self.comm.library()
+
+    def num_threads(self, ranks: Collection[int]) -> int:
+        """Return how many threads user code of this rank may have, where some ranks run such code.
+
+        Args:
+            ranks: Those that do; the cores of the others count as free.
+        """
+        masks = self.comm.masks
+        return environment.share(masks[self.rank], [mask for rank, mask in masks.items() if rank in ranks])
 
     # --- campaigns
 

@@ -6,7 +6,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Set
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -21,7 +22,6 @@ LAUNCHER_VARIABLES = (
     ("PMIX_RANK", ""),  # srun --mpi=pmix; the size follows from Slurm's variables
 )
 SLURM_STEP_VARIABLES = ("SLURM_STEP_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
-LOCAL_SIZE_VARIABLES = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "PALS_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE")
 
 # What launchers set for one process: its rank, its step; an asterisk stands for any end. A child that inherits these
 # would take itself for that rank when it imports an MPI library or starts a launcher. What describes the job stays, and
@@ -184,11 +184,15 @@ def open_standard_streams() -> None:
                 setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115  # stays
 
 
-def child_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of a child that runs user code: in the job but not a rank, with its share of the cores."""
+def child_environment(env: Mapping[str, str] = os.environ, threads: int | None = None) -> dict[str, str]:
+    """Return the environment of a child that runs user code: in the job but not a rank, with its share of the cores.
+
+    Args:
+        env: That of this process.
+        threads: How many it may have, unless somebody has set OMP_NUM_THREADS; None: as many as there are cores.
+    """
     child = {name: value for name, value in env.items() if not _is_of_rank(name)}
-    # Otherwise every worker of a node starts as many threads as the node has cores.
-    child.setdefault("OMP_NUM_THREADS", str(threads_per_rank(env)))
+    _limit_threads(child, threads or num_cores())
     return (LOCAL_LAUNCHERS if "SLURM_JOB_ID" in env else {}) | child
 
 
@@ -202,12 +206,36 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in patterns)
 
 
+# --- cores
+
+
+def cores() -> frozenset[int]:
+    """Return the cores that this process may run on."""
+    return frozenset(os.sched_getaffinity(0))
+
+
 def num_cores() -> int:
     """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0))
+    return len(cores())
 
 
-def threads_per_rank(env: Mapping[str, str] = os.environ) -> int:
-    """Return this rank's share of the cores that it may run on, at least 1."""
-    local_size = next((int(env[name]) for name in LOCAL_SIZE_VARIABLES if env.get(name, "").isdigit()), 1)
-    return max(1, num_cores() // max(1, local_size))
+def share(mine: Set[int], masks: Iterable[Set[int]]) -> int:
+    """Return how many threads one of several processes may have: its part of each core that it may run on, at least 1.
+
+    Args:
+        mine: The cores that it may run on.
+        masks: Those of all that work on this node, its own among them.
+    """
+    num_users = Counter(core for mask in masks for core in mask)
+    return max(1, int(sum(1 / max(1, num_users[core]) for core in mine) + 1e-9))  # thirds do not add up exactly
+
+
+def limit_threads(threads: int) -> None:
+    """Let user code in this very process have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    _limit_threads(os.environ, threads)
+
+
+def _limit_threads(env: MutableMapping[str, str], threads: int) -> None:
+    # Otherwise every worker of a node starts as many threads as the node has cores.
+    if not env.get("OMP_NUM_THREADS"):
+        env["OMP_NUM_THREADS"] = str(threads)

@@ -17,7 +17,7 @@ from contracts.evaluator import (
 
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import ProcessPoolEvaluator, SerialEvaluator, create
+from dhmpi.evaluator import ProcessPoolEvaluator, SerialEvaluator, SubprocessEvaluator, create
 from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.execution.runner import Task
@@ -165,6 +165,17 @@ class TestChild:
         names = evaluate(evaluator, x=1).extra["env"]
         assert not [name for name in names if name.startswith(("OMPI_COMM", "PMI_"))]
         assert "OMP_NUM_THREADS" in names
+
+    @pytest.mark.parametrize(("num_workers", "threads"), [(1, "16"), (3, "5")])
+    def test_evaluations_at_the_same_time_share_the_cores(self, num_workers, threads, monkeypatch, tmp_path):
+        monkeypatch.setattr("dhmpi.support.environment.num_cores", lambda: 16)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        text = "import os\ndef run(point):\n    return float(os.environ['OMP_NUM_THREADS'])\n"
+        run = str(script(tmp_path, "threads.py", text))
+        for make in (ProcessPoolEvaluator, SubprocessEvaluator):
+            with make(Setup(run, files=str(tmp_path)), num_workers=num_workers) as evaluator:
+                evaluator.start()
+                assert evaluate(evaluator, x=1).objective == float(threads)
 
     def test_siblings_of_the_run_function_are_importable(self, serial, tmp_path):
         script(tmp_path, "a_sibling.py", "VALUE = 4.0\n")

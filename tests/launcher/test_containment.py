@@ -198,3 +198,28 @@ def test_hostile_evaluations_cost_nothing_but_themselves(hostile, tmp_path):
     report = hostile.campaign("mpi", 2 * len(hostile.DEEDS), tmp_path, hostile.DEEDS)
     assert report.wrong == []
     assert report.left == []
+
+
+# Ranks of a node with more cores than there are here: 1 has eight of its own; 2 shares eight with 3, which has 8 more.
+MASKS = """\
+import os
+masks = {"0": range(64), "1": range(8), "2": range(8, 16), "3": range(8, 24)}
+mask = set(masks.get(os.environ.get("OMPI_COMM_WORLD_RANK"), range(1)))
+os.sched_getaffinity = lambda pid: mask
+"""
+
+
+@pytest.mark.parametrize("isolation", ["process", "inline"])
+def test_user_code_may_have_the_threads_that_are_its_ranks(isolation, campaign, evaluations, tmp_path):
+    """Rank 0 does not evaluate, and so does not count."""
+    (tmp_path / "sitecustomize.py").write_text(MASKS)
+    body = """\
+def run(point):
+    time.sleep(0.05)
+    return {"objective": 1.0, "threads": os.environ["OMP_NUM_THREADS"]}
+"""
+    words = ["--max-evals", "30", "--isolation", isolation]
+    job = campaign(body, *words, ranks=4, PYTHONPATH=str(tmp_path), OMP_NUM_THREADS="")
+    assert job.wait(40) == 0, job.stderr
+    found = {(each.rank, each.extra["threads"]) for each in evaluations().values()}
+    assert found == {(1, "8"), (2, "4"), (3, "12")}

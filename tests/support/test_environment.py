@@ -71,11 +71,28 @@ def test_threads_that_somebody_has_set_stay():
     assert environment.child_environment({"OMP_NUM_THREADS": "7"})["OMP_NUM_THREADS"] == "7"
 
 
-def test_ranks_of_one_node_share_its_cores(monkeypatch):
-    monkeypatch.setattr(environment.os, "sched_getaffinity", lambda pid: set(range(64)))
-    assert environment.threads_per_rank({}) == 64
-    assert environment.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "16"}) == 4
-    assert environment.threads_per_rank({"OMPI_COMM_WORLD_LOCAL_SIZE": "100"}) == 1
+def test_without_others_a_child_has_all_cores(monkeypatch):
+    monkeypatch.setattr(environment, "num_cores", lambda: 64)
+    assert environment.child_environment({})["OMP_NUM_THREADS"] == "64"
+    assert environment.child_environment({"OMP_NUM_THREADS": ""}, 3)["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("masks", "threads"),
+    [
+        ([range(8)], 8),
+        ([range(8 * rank, 8 * rank + 8) for rank in range(8)], 8),
+        ([range(8)] * 8, 1),
+        ([range(8)] * 9, 1),
+        ([range(9)] * 3, 3),
+        ([range(64)] * 16, 4),
+        ([range(8), range(4, 12), range(8, 16)], 6),  # four of its own, and half of four
+        ([range(2), range(1), range(1), range(1)], 1),
+    ],
+)
+def test_ranks_of_one_node_share_its_cores(masks, threads):
+    masks = [set(mask) for mask in masks]
+    assert environment.share(masks[0], masks) == threads
 
 
 def test_a_process_knows_its_age():

@@ -359,12 +359,11 @@ def test_tensorflow_gets_the_threads_of_openmp(monkeypatch, variable, threads):
     assert num_threads() == threads
 
 
-def test_without_openmp_tensorflow_gets_the_share_of_the_rank(monkeypatch):
+def test_without_openmp_tensorflow_gets_all_cores(monkeypatch):
     monkeypatch.setattr("dhmpi.support.environment.num_cores", lambda: 8)
-    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "4")
     for absent in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", absent)
-        assert num_threads() == 2
+        assert num_threads() == 8
 
 
 # --- cost

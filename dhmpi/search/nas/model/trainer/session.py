@@ -65,6 +65,6 @@ def prepare_process() -> None:
 
 
 def num_threads() -> int:
-    """Return how many threads TensorFlow may use: the first number of OMP_NUM_THREADS, or else the share of a rank."""
+    """Return how many threads TensorFlow may use: the first number of OMP_NUM_THREADS, or else that of cores."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdigit() and int(first) else environment.threads_per_rank()
+    return int(first) if first.isdigit() and int(first) else environment.num_cores()
