@@ -81,7 +81,7 @@ class LocalJobs(Jobs):
 
         try:
             reply = balsam_worker.supervise(request, begin, lambda: request.task.id not in self.killed)
-        except balsam_worker.Killed:
+        except balsam_worker.JobKilled:
             return
         reply = balsam_jobs.decode_reply(dumps(reply))
         self.statuses[key] = Status("RUNNING", None, reply, True)
@@ -431,7 +431,7 @@ def test_a_history_is_read():
 def test_a_job_that_is_killed_before_it_begins_runs_nothing(tmp_path):
     (tmp_path / "mark.py").write_text("open(__file__ + '.loaded', 'w')\ndef run(point):\n    return 1.0\n")
     request = REQUEST._replace(setup=Setup(str(tmp_path / "mark.py"), None, str(tmp_path)))
-    with pytest.raises(balsam_worker.Killed):
+    with pytest.raises(balsam_worker.JobKilled):
         balsam_worker.supervise(request, lambda begun: None, lambda: False)
     assert not (tmp_path / "mark.py.loaded").exists()
 
