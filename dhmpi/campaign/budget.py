@@ -8,6 +8,9 @@ from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.walltime import Drain, LostTime
 from dhmpi.evaluation import Evaluation, State
 
+# How long running evaluations get to end when a campaign stops early [s].
+CANCEL_WAIT = 1.5
+
 
 class Limits(NamedTuple):
     """Limits of a campaign.

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dhmpi.campaign.budget import Budget
+from dhmpi.campaign.budget import CANCEL_WAIT, Budget
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation
@@ -18,8 +18,6 @@ from dhmpi.search import Search
 GATHER_WAIT = 0.2
 # And while the search waits for a model that the next points come from [s].
 MODEL_WAIT = 0.002
-# How long running evaluations get to end when the campaign stops early [s].
-CANCEL_WAIT = 1.5
 
 
 class Campaign:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import METHODS
+from dhmpi.evaluation import ISOLATIONS, METHODS
 from dhmpi.evaluator.balsam import BalsamEvaluator
 from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
@@ -24,7 +24,6 @@ CLASSES: dict[str, Callable[[Setup, CacheKey | None, int | None], Evaluator]] = 
     "subprocess": SubprocessEvaluator,
     "balsam": BalsamEvaluator,
 }
-ISOLATIONS = ("process", "inline")
 # Whether user code runs in a process of its own, where the method leaves no choice.
 ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
 
