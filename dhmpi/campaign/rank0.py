@@ -205,8 +205,10 @@ class Rank0(ABC):
         store.close(why, ending.is_complete)
         found = Results(store.metadata, store.evaluations, policy=store.policy)
         if is_vain:
-            remedy = f"mend that, then dhmpi redo {self._options.output} and the same command with --resume"
-            raise CampaignError(f"{why}; {remedy}", found)
+            remedy = (
+                f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
+            )
+            raise CampaignError(why, found, remedy=remedy)
         return found
 
 

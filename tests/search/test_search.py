@@ -111,6 +111,11 @@ def test_a_problem_that_raises_is_one_sentence():
         Scripted(made)
 
 
+def test_a_problem_for_architectures_is_one_sentence():
+    with pytest.raises(LoadError, match="must have dimensions, got one for architectures; use nas-random"):
+        RandomSearch("dhmpi.benchmark.nas.table.Problem")
+
+
 class TestTelling:
     def test_only_what_has_ended_for_good_is_learnt(self):
         search = scripted(1, 2)
