@@ -55,7 +55,7 @@ def test_any_cobalt_chains(theta, until):
     while job:
         jobs.append(job)
         assert theta.wait(job) == 0, theta.output(job)
-        lines = [line for line in (theta.home / f"hps_random-{job}.output").read_text().splitlines() if line.isdigit()]
+        lines = [line for line in (theta.home / f"dhmpi-{job}.output").read_text().splitlines() if line.isdigit()]
         job = lines[0] if lines else None
     found = theta.read("chain.h5")
     assert found.metadata.complete
