@@ -36,8 +36,9 @@ def test_aurora(pbs):
 
 def test_any_pbs_chains(pbs):
     """The successor has the account, the variables and the directory, though nothing is exported."""
-    script = pbs.script("pbs", "hps-random", nodes=1, ranks_per_node=3, run="problem.py:tenth")
-    settings = "MAX_EVALS=40,OUTPUT=chain.h5,CHAIN=1,MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.03"
+    script = pbs.script("pbs", "ambs", nodes=1, ranks_per_node=3, run="problem.py:tenth")
+    settings = "SEARCH=hps-random,MAX_EVALS=40,OUTPUT=chain.h5,CHAIN=1"
+    settings += ",MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.03"
     job = pbs.submit(script, "-A", "me", "-v", settings)
     num_jobs = 0
     while job:
