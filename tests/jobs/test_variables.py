@@ -92,9 +92,9 @@ def test_the_search_decides_on_the_problem_and_the_results_file(search, searched
 def test_what_is_said_is_taken(searched, tmp_path):
     words = searched(JOBS / "slurm.sh", SEARCH="ga", PROBLEM="a b.py", RUN="my.run", OUTPUT="mine.h5", MAX_EVALS="7")
     assert words.endswith(" ga --problem a b.py --run my.run --max-evals 7 --output mine.h5")
-    (tmp_path / "mine.sh").write_text(render(JobScript("slurm", "ambs", problem="mine.py", output="mine-too.h5")))
+    (tmp_path / "mine.sh").write_text(render(JobScript("slurm", "ambs", problem="@RUN@.py", output="mine-too.h5")))
     words = searched(tmp_path / "mine.sh", SEARCH="ppo-sync", ARGUMENTS="--seed 3")
-    assert words.endswith(" ppo-sync --problem mine.py --max-evals 1000 --output mine-too.h5 --seed 3")
+    assert words.endswith(" ppo-sync --problem @RUN@.py --max-evals 1000 --output mine-too.h5 --seed 3")
 
 
 def test_theta_has_a_script_for_each_search(searched):
