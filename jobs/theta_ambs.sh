@@ -12,14 +12,21 @@
 # Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an
 # hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
 # same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
-PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
-OUTPUT=${OUTPUT:-ambs.h5}
+OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-}
 MODULE=${MODULE-deephyper}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
 module unload trackdeps darshan xalt
@@ -30,37 +37,40 @@ NODES=$COBALT_JOBSIZE
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 export KMP_BLOCKTIME=0 # threads that wait give their core away
 export KMP_AFFINITY=granularity=fine,compact,1,0 # ALCF user guides, docs/theta: TensorFlow on KNL
 export PMI_NO_FORK=1 # else mpi4py with signal handlers does not notice SIGTERM (Balsam's template for Theta)
 export MPICH_GNI_FORK_MODE=FULLCOPY # ranks start children (libEnsemble, docs/platforms/theta)
-export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
-export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 
 # --- launch line
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
 aprun -n "$RANKS" -N "$RANKS_PER_NODE" \
     -d "$DEPTH" -j 2 -cc depth \
-    dhmpi ambs --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same project, queue, nodes and variables; Cobalt exports those that are named
+    local name settings=
+    for name in SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
+        # a value with a colon is the default, since --env could not have brought it
+        [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
+    done
+    qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0"
+}
 dhmpi show "$OUTPUT" --is-complete --since "$began"
 case $? in
     0) exit 0 ;; # complete
     3) # not complete, but evaluations have ended in this job
-        if [ "$CHAIN" = 1 ]; then
-            settings=
-            for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
-                # a value with a colon is the default, since --env could not have brought it
-                [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
-            done
-            qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0" && exit 0
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
         fi
         ;;
     4)

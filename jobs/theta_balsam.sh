@@ -30,19 +30,19 @@ NODES=$COBALT_JOBSIZE
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 export KMP_BLOCKTIME=0 # threads that wait give their core away
 export KMP_AFFINITY=granularity=fine,compact,1,0 # ALCF user guides, docs/theta: TensorFlow on KNL
 export PMI_NO_FORK=1 # else mpi4py with signal handlers does not notice SIGTERM (Balsam's template for Theta)
 export MPICH_GNI_FORK_MODE=FULLCOPY # ranks start children (libEnsemble, docs/platforms/theta)
-export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
-export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 
 # --- launch line
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
 DATABASE=${DATABASE:-testdb}
 WORKFLOW=${WORKFLOW:-AMBS}
 [ -d "$DATABASE" ] || balsam init "$DATABASE"
@@ -63,17 +63,20 @@ status=$?
 source balsamdeactivate
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same project, queue, nodes and variables; Cobalt exports those that are named
+    local name settings=
+    for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
+        # a value with a colon is the default, since --env could not have brought it
+        [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
+    done
+    qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0"
+}
 dhmpi show "$OUTPUT" --is-complete --since "$began"
 case $? in
     0) exit 0 ;; # complete
     3) # not complete, but evaluations have ended in this job
-        if [ "$CHAIN" = 1 ]; then
-            settings=
-            for name in PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
-                # a value with a colon is the default, since --env could not have brought it
-                [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
-            done
-            qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0" && exit 0
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
         fi
         ;;
     4)

@@ -40,11 +40,16 @@ def _launch(command: str, words: list[str]) -> int:
 
 
 def _job(command: str, words: list[str]) -> int:
-    from dhmpi.jobs.sites import SEARCH_JOBS, SITES
+    from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES
 
     parser = Parser(f"dhmpi {command}", description="Print a job script for a site and a search.")
     parser.add_argument("--site", help=", ".join(f"{name} ({site.title})" for name, site in SITES.items()))
-    parser.add_argument("--search", default="ambs", help=f"{', '.join(SEARCH_JOBS)} (default: %(default)s)")
+    parser.add_argument(
+        "--search",
+        default="ambs",
+        help=f"default of the variable SEARCH, or {BALSAM} for Theta's workflow with Balsam: {', '.join(SEARCH_JOBS)} "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
     parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
     parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")

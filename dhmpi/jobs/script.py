@@ -1,15 +1,31 @@
-"""Job scripts: six blocks in one order, for a site and a search."""
+"""Job scripts: the templates of shell in templates/, filled in for a site and a search.
 
+There is a template for each scheduler, of six blocks in one order, and one for each part that they share. A placeholder
+is a name in capitals between two @.
+"""
+
+import itertools
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from dhmpi.errors import EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError
-from dhmpi.jobs.schedulers import SCHEDULERS, VARIABLES, Scheduler
-from dhmpi.jobs.sites import BALSAM, BALSAM_SITE, PRINTED, SEARCH_JOBS, SITES, SearchJob, Site
+from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES, THETA, THETA_SCRIPTS, Site
 
 MAX_EVALS = 1000
+PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
+
+# What a person may set when a script is submitted, and what a script hands on to its successor.
+VARIABLES = ("SEARCH", "PROBLEM", "RUN", "MAX_EVALS", "OUTPUT", "RANKS_PER_NODE", "CHAIN", "ARGUMENTS", "MODULE")
+# The workflow with Balsam has one search, and other defaults.
+BALSAM_VARIABLES = VARIABLES[1:]
+BALSAM_PROBLEM, BALSAM_OUTPUT = "dhmpi.benchmark.hps.polynome2.Problem", "$PWD/balsam.h5"
+
+# What stands for a placeholder: a text, or lines.
+Facts = dict[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -18,7 +34,7 @@ class JobScript:
 
     Attributes:
         site: Name of the site.
-        search: Name of the search, or balsam.
+        search: Name of the search that is the default, or balsam.
         nodes: How many it gets.
         minutes: How long it lasts.
         ranks_per_node: Ranks on each node.
@@ -51,32 +67,23 @@ def render(job: JobScript) -> str:
     Raises:
         OptionError: The site cannot have it.
     """
-    if job.search == BALSAM and job.site != BALSAM_SITE:
-        raise OptionError(f"--search {BALSAM} must come with --site {BALSAM_SITE}, got --site {job.site}")
-    site, search = SITES[job.site], SEARCH_JOBS[job.search]
-    scheduler = SCHEDULERS[site.scheduler]
-    launch = _launch_balsam() if job.search == BALSAM else _launch(job.search, site)
-    blocks = (
-        _directives(job, site, search, scheduler),
-        _submit(job, site, search, scheduler),
-        ["# --- modules", *site.modules, '[ -z "$MODULE" ] || module load "$MODULE"'],
-        _environment(site, scheduler),
-        ["# --- launch line", *launch],
-        _exit(scheduler),
-    )
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    if job.search == BALSAM and job.site != THETA:
+        raise OptionError(f"--search {BALSAM} must come with --site {THETA}, got --site {job.site}")
+    site = SITES[job.site]
+    facts = _of_site(site) | _of_job(job, site) | _of_search(job)
+    return "\n".join(_fill(site.scheduler, facts)) + "\n"
 
 
 def name_of(job: JobScript) -> str:
     """Return how the file of a script is called."""
-    return f"{job.site}_{SEARCH_JOBS[job.search].stem}.sh"
+    return f"{THETA}_{_stem(job)}.sh" if job.site == THETA else f"{job.site}.sh"
 
 
 def write_all(directory: Path) -> list[Path]:
     """Write the scripts of jobs/ and return their paths; executable, since Cobalt refuses others."""
     paths = []
-    for site, searches in PRINTED.items():
-        for search in searches:
+    for site in SITES:
+        for search in THETA_SCRIPTS if site == THETA else ("ambs",):
             job = JobScript(site, search)
             path = directory / name_of(job)
             path.write_text(render(job))
@@ -85,40 +92,66 @@ def write_all(directory: Path) -> list[Path]:
     return paths
 
 
-def _directives(job: JobScript, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
-    minutes = job.minutes or site.minutes
-    fields = {
-        "name": search.stem,
-        "nodes": job.nodes or site.nodes,
-        "chunk": site.chunk,
-        "minutes": minutes,
-        "time": f"{minutes // 60:02}:{minutes % 60:02}:00",
+def _stem(job: JobScript) -> str:
+    return SEARCH_JOBS[job.search]
+
+
+def _of_site(site: Site) -> Facts:
+    has_depth = "$DEPTH" in " ".join(site.launcher)
+    for_ranks = any("'" in line for line in site.launcher)
+    return {
+        "TITLE": site.title,
+        "FACTS": site.facts,
+        "CHUNK": site.chunk,
+        "MODULE": site.module,
+        "MODULES": site.modules,
+        "EXPORTS": site.exports,
+        "THREADS_PER_NODE": (str(site.threads_per_node),) if has_depth else (),
+        "THREADS": "$DEPTH" if has_depth else "1",
+        "LAUNCHER": " \\\n    ".join(site.launcher),
+        "NOTES": ("# shellcheck disable=SC2016  # expanded by each rank",) if for_ranks else (),
     }
-    queue = re.sub(r"[^ =]*$", job.queue, site.queue or scheduler.queue, count=1) if job.queue else site.queue
-    asked = [*(text.format(**fields) for text in scheduler.asked), queue, *site.directives]
-    asked.append(f"-A {job.account}" if job.account else "")
-    return ["#!/bin/bash -l", *(f"{scheduler.mark} {text}" for text in asked if text)]
 
 
-def _submit(job: JobScript, site: Site, search: SearchJob, scheduler: Scheduler) -> list[str]:
-    account = "" if job.account else " -A PROJECT"
-    defaults = (
-        job.problem or search.problem,
-        job.run,
-        str(job.max_evals),
-        job.output or search.output,
-        str(job.ranks_per_node or site.ranks_per_node),
-        "1" if job.chain else "0",
-        "",
-    )
-    return [
-        f"# --- submit: {scheduler.submit}{account} jobs/{name_of(job)}",
-        f"#     or, for example: {scheduler.submit}{account} {scheduler.settings} jobs/{name_of(job)}",
-        f"# {site.title}.",
-        *(f"# {fact}" for fact in site.facts),
-        *(f"{name}=${{{name}:-{_quoted(value)}}}" for name, value in zip(VARIABLES, defaults, strict=False)),
-        f"MODULE=${{MODULE-{site.module}}}",
-    ]
+def _of_job(job: JobScript, site: Site) -> Facts:
+    minutes = job.minutes or site.minutes
+    queue = job.queue or site.queue
+    directives = (f"{site.queue_option}{queue}" if queue else "", *site.directives, job.account and f"-A {job.account}")
+    return {
+        "NAME": _stem(job) if job.site == THETA else "dhmpi",
+        "FILE": name_of(job),
+        "PAYS": "" if job.account else "-A PROJECT ",
+        "DIRECTIVES": tuple(text for text in directives if text),
+        "NODES": str(job.nodes or site.nodes),
+        "MINUTES": str(minutes),
+        "TIME": f"{minutes // 60:02}:{minutes % 60:02}:00",
+        "RUN": _quoted(job.run),
+        "MAX_EVALS": str(job.max_evals),
+        "RANKS_PER_NODE": str(job.ranks_per_node or site.ranks_per_node),
+        "CHAIN": "1" if job.chain else "0",
+        "INCOMPLETE": str(EXIT_INCOMPLETE),
+        "NO_PROGRESS": str(EXIT_NO_PROGRESS),
+    }
+
+
+def _of_search(job: JobScript) -> Facts:
+    if job.search == BALSAM:
+        return {
+            "VARIABLES": " ".join(BALSAM_VARIABLES),
+            "PROBLEM": _quoted(job.problem or BALSAM_PROBLEM),
+            "OUTPUT": _quoted(job.output or BALSAM_OUTPUT),
+            "SEARCH": (),
+            "SEARCHES": "",
+            "SEARCH_DEFAULTS": (),
+            "LAUNCH": tuple(_fill("balsam", {})),
+        }
+    return {
+        "VARIABLES": " ".join(VARIABLES),
+        "PROBLEM": _quoted(job.problem),
+        "OUTPUT": _quoted(job.output),
+        "SEARCH": job.search,
+        "SEARCHES": ", ".join(name for name in SEARCH_JOBS if name != BALSAM),
+    }
 
 
 def _quoted(value: str) -> str:
@@ -126,92 +159,19 @@ def _quoted(value: str) -> str:
     return value if not value or re.fullmatch(r"\$PWD/[\w.-]+", value) else shlex.quote(value)
 
 
-def _environment(site: Site, scheduler: Scheduler) -> list[str]:
-    depth = f"DEPTH=$(({site.threads_per_node} / RANKS_PER_NODE)) # hardware threads of each rank"
-    return [
-        "# --- environment",
-        *scheduler.enter,
-        f"NODES={scheduler.num_nodes}",
-        "RANKS=$((NODES * RANKS_PER_NODE))",
-        *([f"TASK={scheduler.task}", *_OWN_OUTPUT] if scheduler.task else ()),
-        *([depth] if "$DEPTH" in " ".join(site.launcher) else []),
-        *(f"export {name}={value} # {why}" for name, value, why in site.environment),
-    ]
+def _fill(template: str, facts: Facts) -> Iterator[str]:
+    """Yield the lines of a template.
+
+    Where a fact has several lines, the whole line is repeated for each, and left out if there are none. What is no fact
+    is the name of another template.
+    """
+    text = resources.files("dhmpi.jobs").joinpath("templates", f"{template}.sh").read_text()
+    for line in text.splitlines():
+        pieces = PLACEHOLDER.split(line)  # what is around the names, and the names
+        values = [_value(piece, facts) if number % 2 else (piece,) for number, piece in enumerate(pieces)]
+        yield from map("".join, itertools.product(*values))
 
 
-# Once, also in a successor, which gets the name that its predecessor has made.
-_OWN_OUTPUT = (
-    'if [ -n "$TASK" ]; then # each task of a job array has a results file of its own',
-    "    OUTPUT=${OUTPUT%.h5}",
-    '    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5',
-    "fi",
-)
-# A job that is ended from outside has no successor: somebody wants the chain to end. When the search has ended, bash
-# runs the rest of the script nevertheless.
-_BEFORE = (
-    "began=$(date +%s)",
-    "resume=()",
-    '[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on',
-    'read -ra arguments <<< "$ARGUMENTS"',
-    "trap CHAIN=0 TERM # somebody ends this job",
-)
-
-
-def _launch(search: str, site: Site) -> list[str]:
-    *launcher, last = site.launcher
-    words = [
-        *launcher,
-        f'{last} {search} --problem "$PROBLEM" ${{RUN:+--run "$RUN"}}',
-        '--max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"',
-    ]
-    quoted = any("'" in word for word in launcher)
-    note = ["# shellcheck disable=SC2016  # expanded by each rank"] if quoted else []
-    return [*_BEFORE, *note, " \\\n    ".join(words), "status=$?"]
-
-
-def _launch_balsam() -> list[str]:
-    """Return the workflow that was documented for Theta: the search is a job, and so is each of its evaluations."""
-    return [
-        *_BEFORE,
-        "DATABASE=${DATABASE:-testdb}",
-        "WORKFLOW=${WORKFLOW:-AMBS}",
-        '[ -d "$DATABASE" ] || balsam init "$DATABASE"',
-        "# shellcheck source=/dev/null",
-        'source balsamactivate "$DATABASE"',
-        'balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"',
-        "# else the search of an earlier job, which Balsam has noted as timed out, would run too",
-        'balsam rm jobs --force --wf-filter "$WORKFLOW" --name search',
-        'balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \\',
-        '    --node-packing-count "$RANKS_PER_NODE" \\',
-        '    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \\',
-        "    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \\",
-        '    --output $OUTPUT ${resume[*]} ${arguments[*]}"',
-        'balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \\',
-        "    --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))",
-        "status=$?",
-        "# shellcheck source=/dev/null",
-        "source balsamdeactivate",
-    ]
-
-
-def _exit(scheduler: Scheduler) -> list[str]:
-    *prepare, submit = scheduler.successor
-    return [
-        "# --- exit status: success is proved by the mark in the results file, not by what a launcher returns",
-        'dhmpi show "$OUTPUT" --is-complete --since "$began"',
-        "case $? in",
-        "    0) exit 0 ;; # complete",
-        f"    {EXIT_INCOMPLETE}) # not complete, but evaluations have ended in this job",
-        '        if [ "$CHAIN" = 1 ]; then',
-        *(f"            {line}" for line in prepare),
-        f"            {submit} && exit 0",
-        "        fi",
-        "        ;;",
-        f"    {EXIT_NO_PROGRESS})",
-        '        [ "$CHAIN" != 1 ] ||',
-        '            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2',
-        "        ;;",
-        "esac",
-        f'[ "$status" != 0 ] || status={EXIT_INCOMPLETE} # submit this script again to continue',
-        'exit "$status"',
-    ]
+def _value(name: str, facts: Facts) -> tuple[str, ...]:
+    value = facts[name] if name in facts else tuple(_fill(name.lower(), facts))
+    return (value,) if isinstance(value, str) else value

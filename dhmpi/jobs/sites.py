@@ -1,6 +1,6 @@
 """The sites, one entry each; and the searches that job scripts are written for.
 
-A new site is a new entry of `SITES`: `dhmpi job --site NAME` prints its scripts, and those of `PRINTED` are in jobs/.
+A new site is a new entry of `SITES`: `dhmpi job --site NAME` prints its script, and jobs/ has it.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ class Site:
 
     Attributes:
         title: What it is, in a line.
-        scheduler: cobalt, pbs or slurm.
+        scheduler: cobalt, pbs or slurm: the template of its scripts.
         nodes: How many a job gets if nothing else is said.
         minutes: How long a job lasts if nothing else is said.
         ranks_per_node: Ranks on each node, one per accelerator if there are some.
         threads_per_node: Hardware threads that the ranks of a node share.
-        launcher: Words of the launcher's line, the program excepted; shell variables RANKS, RANKS_PER_NODE and DEPTH.
-        queue: The queue, partition or quality of service, as a directive without the scheduler's mark; or nothing.
+        launcher: The lines that start a search, up to its name; shell variables RANKS, RANKS_PER_NODE and DEPTH.
+        queue: The queue, partition or quality of service; or nothing.
+        queue_option: What the scheduler is told it with.
         chunk: What PBS is told of each node.
         directives: Further directives.
         module: The module that brings dhmpi, or nothing.
         modules: Further lines of shell about modules, before it is loaded.
-        environment: Variables to export, with their values as shell words, and why.
+        exports: Further variables to export, with their values as shell words, and why.
         facts: What is particular here, with the source.
     """
 
@@ -35,18 +36,15 @@ class Site:
     threads_per_node: int
     launcher: tuple[str, ...]
     queue: str = ""
+    queue_option: str = "-q "
     chunk: str = ""
     directives: tuple[str, ...] = ()
     module: str = "deephyper"
     modules: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str, str], ...] = ()
+    exports: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
 
 
-THREADS = ("OMP_NUM_THREADS", "${OMP_NUM_THREADS:-$DEPTH}", "of each rank")
-NO_USER_SITE = ("PYTHONNOUSERSITE", "1", "packages in a home directory hide those of the module")
-# Lustre and GPFS refuse some locks; only one process ever writes the results file, and none opens it for update.
-NO_LOCKS = ("HDF5_USE_FILE_LOCKING", "FALSE", "parallel file systems may refuse locks; the results file needs none")
 ANY_LAUNCHER = (
     'dhmpi launch -n "$RANKS"',
     '--ranks-per-node "$RANKS_PER_NODE" --',
@@ -61,21 +59,14 @@ SITES = {
         ranks_per_node=4,
         threads_per_node=128,
         launcher=('aprun -n "$RANKS" -N "$RANKS_PER_NODE"', '-d "$DEPTH" -j 2 -cc depth', "dhmpi"),
-        queue="-q default",
+        queue="default",
         directives=("--attrs mcdram=cache:numa=quad:ssds=required:ssd_size=128",),
         modules=("module unload trackdeps darshan xalt",),
-        environment=(
-            THREADS,
-            ("KMP_BLOCKTIME", "0", "threads that wait give their core away"),
-            ("KMP_AFFINITY", "granularity=fine,compact,1,0", "ALCF user guides, docs/theta: TensorFlow on KNL"),
-            (
-                "PMI_NO_FORK",
-                "1",
-                "else mpi4py with signal handlers does not notice SIGTERM (Balsam's template for Theta)",
-            ),
-            ("MPICH_GNI_FORK_MODE", "FULLCOPY", "ranks start children (libEnsemble, docs/platforms/theta)"),
-            NO_USER_SITE,
-            NO_LOCKS,
+        exports=(
+            "KMP_BLOCKTIME=0 # threads that wait give their core away",
+            "KMP_AFFINITY=granularity=fine,compact,1,0 # ALCF user guides, docs/theta: TensorFlow on KNL",
+            "PMI_NO_FORK=1 # else mpi4py with signal handlers does not notice SIGTERM (Balsam's template for Theta)",
+            "MPICH_GNI_FORK_MODE=FULLCOPY # ranks start children (libEnsemble, docs/platforms/theta)",
         ),
         facts=(
             "Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an",
@@ -96,10 +87,9 @@ SITES = {
             "bash -c 'export CUDA_VISIBLE_DEVICES=$((3 - PMI_LOCAL_RANK % 4)); exec \"$@\"' --",
             "dhmpi",
         ),
-        queue="-q prod",
+        queue="prod",
         chunk=":system=polaris",
         directives=("-l place=scatter", "-l filesystems=home:eagle"),
-        environment=(THREADS, NO_USER_SITE, NO_LOCKS),
         facts=(
             "Queue prod: 10 nodes at least; for a trial -q debug, up to 2 nodes and an hour. A GPU for each rank, in",
             "reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs).",
@@ -118,9 +108,8 @@ SITES = {
             "gpu_tile_compact.sh",
             "dhmpi",
         ),
-        queue="-q debug-scaling",
+        queue="debug-scaling",
         directives=("-l place=scatter", "-l filesystems=home:flare"),
-        environment=(THREADS, NO_USER_SITE, NO_LOCKS),
         facts=(
             "Queue debug-scaling: 2 to 31 nodes and an hour; larger jobs -q prod. Cores 0 and 52 are the system's",
             "(ALCF user guides, docs/aurora/running-jobs-aurora). The site has gpu_tile_compact.sh: a tile per rank.",
@@ -139,9 +128,9 @@ SITES = {
             "--no-kill --kill-on-bad-exit=0",
             "dhmpi",
         ),
-        queue="--qos=regular",
+        queue_option="--qos=",
+        queue="regular",
         directives=("--constraint=gpu", "--exclusive", "--gpus-per-node=4"),
-        environment=(THREADS, NO_USER_SITE, NO_LOCKS),
         facts=(
             "Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and",
             "says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).",
@@ -161,9 +150,9 @@ SITES = {
             "--no-kill --kill-on-bad-exit=0",
             "dhmpi",
         ),
-        queue="--partition=batch",
+        queue_option="--partition=",
+        queue="batch",
         directives=("--exclusive", "--gpus-per-node=8"),
-        environment=(THREADS, NO_USER_SITE, NO_LOCKS),
         facts=(
             "Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user",
             "guide; WarpX, Tools/machines/frontier-olcf). A step outlives the loss of a rank or a node.",
@@ -172,6 +161,7 @@ SITES = {
     "slurm": Site(
         title="Any cluster with Slurm",
         scheduler="slurm",
+        queue_option="--partition=",
         nodes=2,
         minutes=60,
         ranks_per_node=4,
@@ -179,7 +169,6 @@ SITES = {
         launcher=ANY_LAUNCHER,
         directives=("--exclusive",),
         module="",
-        environment=(("OMP_NUM_THREADS", "${OMP_NUM_THREADS:-1}", "of each rank"), NO_USER_SITE, NO_LOCKS),
     ),
     "pbs": Site(
         title="Any cluster with PBS",
@@ -191,7 +180,6 @@ SITES = {
         launcher=ANY_LAUNCHER,
         directives=("-l place=scatter",),
         module="",
-        environment=(("OMP_NUM_THREADS", "${OMP_NUM_THREADS:-1}", "of each rank"), NO_USER_SITE, NO_LOCKS),
     ),
     "cobalt": Site(
         title="Any machine with Cobalt",
@@ -202,51 +190,22 @@ SITES = {
         threads_per_node=4,
         launcher=ANY_LAUNCHER,
         module="",
-        environment=(("OMP_NUM_THREADS", "${OMP_NUM_THREADS:-1}", "of each rank"), NO_USER_SITE, NO_LOCKS),
     ),
 }
 
 
-@dataclass(frozen=True)
-class SearchJob:
-    """What a job script has to know of a search.
+# Theta has a script for each search, as was documented, and one for AMBS as a job of Balsam, whose evaluations are jobs
+# of Balsam too. Other sites have one for all searches.
+THETA, BALSAM = "theta", "balsam"
+THETA_SCRIPTS = ("ambs", "ga", "nas-random", "ppo-async", "ppo-sync", BALSAM)
 
-    Attributes:
-        stem: How its scripts are called, after the site's name.
-        problem: The problem it searches if nothing else is said.
-        output: The results file if nothing else is said.
-    """
-
-    stem: str
-    problem: str
-    output: str
-
-
-HPS = "dhmpi.benchmark.hps.polynome2.Problem"
-NAS = "dhmpi.benchmark.nas.linearReg.problem.Problem"
-
-# AMBS as it was documented for Theta: a job of Balsam, whose evaluations are jobs of Balsam too.
-BALSAM, BALSAM_SITE = "balsam", "theta"
-
+# What may be submitted, and what its script for Theta is called.
 SEARCH_JOBS = {
-    "ambs": SearchJob("ambs", HPS, "ambs.h5"),
-    "ga": SearchJob("ga", HPS, "ga.h5"),
-    "hps-random": SearchJob("hps_random", HPS, "hps_random.h5"),
-    "nas-random": SearchJob("nas_random", NAS, "nas_random.h5"),
-    "ppo-async": SearchJob("nas_ppo_async", NAS, "nas_ppo_async.h5"),
-    "ppo-sync": SearchJob("nas_ppo_sync", NAS, "nas_ppo_sync.h5"),
-    BALSAM: SearchJob("balsam", HPS, "$PWD/balsam.h5"),
-}
-
-# The scripts in jobs/: sites and searches.
-COMMON = ("ambs", "ga", "nas-random", "ppo-async", "ppo-sync")
-PRINTED = {
-    "theta": (*COMMON, BALSAM),
-    "polaris": COMMON,
-    "aurora": COMMON,
-    "perlmutter": COMMON,
-    "frontier": COMMON,
-    "slurm": ("ambs",),
-    "pbs": ("ambs",),
-    "cobalt": ("ambs",),
+    "ambs": "ambs",
+    "ga": "ga",
+    "hps-random": "hps_random",
+    "nas-random": "nas_random",
+    "ppo-async": "nas_ppo_async",
+    "ppo-sync": "nas_ppo_sync",
+    BALSAM: "balsam",
 }

@@ -5,6 +5,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,22 @@ def test_a_wheelhouse_is_used_instead_of_the_network(run, tmp_path):
     assert configure(tmp_path / "build", f"-DDHMPI_WHEELHOUSE={tmp_path}/wheels").returncode == 0
     printed = run(cmake(), "--build", tmp_path / "build", status=2, env={"PIP_CONFIG_FILE": "/dev/null"})
     assert "No matching distribution found for mpi4py" in printed
+
+
+def test_all_files_of_the_package_are_installed():
+    """Those that are not Python are named in pyproject.toml, and CMake knows what it has to build again for."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    named = {
+        path
+        for package, names in declared.items()
+        for name in names
+        for path in ROOT.glob(f"{package.replace('.', '/')}/{name}")
+    }
+    found = {path for path in ROOT.glob("dhmpi/**/*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert named == found
+    [globs] = re.findall(r"GLOB_RECURSE sources CONFIGURE_DEPENDS (.*)\)", (ROOT / "CMakeLists.txt").read_text())
+    watched = {path for pattern in globs.split() for path in ROOT.glob(pattern.replace("/*", "/**/*"))}
+    assert found <= watched
 
 
 # ----------------------------------------------------------------------------------------------------- completion

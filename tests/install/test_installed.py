@@ -93,3 +93,8 @@ def test_all_files_are_there(prefix):
     installed = prefix / "share" / "dhmpi" / "jobs"
     for script in ROOT.glob("jobs/*.sh"):
         assert os.access(installed / script.name, os.X_OK), f"{script} must be installed as a program"
+
+
+def test_job_scripts_are_printed(run, prefix):
+    """Their templates are files of the package."""
+    assert run(prefix / "bin" / "dhmpi", "job", "--site", "polaris") == (ROOT / "jobs" / "polaris.sh").read_text()

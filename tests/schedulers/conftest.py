@@ -334,7 +334,7 @@ def minute(slurm):
     """
     variables = {"PROBLEM": "problem.py", "RUN": "problem.py:second", "MAX_EVALS": str(TOO_MANY)}
     variables |= {"OUTPUT": "minute.h5", "CHAIN": "1", "MODULE": "deephyper", "ARGUMENTS": "--isolation inline"}
-    return slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", "--time=1", **variables), TOO_MANY
+    return slurm.submit(JOBS / "slurm.sh", "--nodes=1", "--time=1", **variables), TOO_MANY
 
 
 @pytest.fixture(scope="session")

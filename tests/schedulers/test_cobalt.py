@@ -48,14 +48,15 @@ def test_the_other_searches_on_theta(theta, name, settings):
 
 def test_any_cobalt_chains(theta, until):
     """The successor gets the project, the nodes and the variables; all of the environment else is fresh."""
-    script = theta.script("cobalt", "hps-random", nodes=1, minutes=10, ranks_per_node=3, run="problem.py:tenth")
-    settings = "MAX_EVALS=40:OUTPUT=chain.h5:CHAIN=1:MODULE=deephyper:ARGUMENTS=--isolation inline --max-minutes 0.03"
+    script = theta.script("cobalt", "ambs", nodes=1, minutes=10, ranks_per_node=3, run="problem.py:tenth")
+    settings = "SEARCH=hps-random:MAX_EVALS=40:OUTPUT=chain.h5:CHAIN=1"
+    settings += ":MODULE=deephyper:ARGUMENTS=--isolation inline --max-minutes 0.03"
     job = submit(theta, script, "-A", "me", "-q", "debug-cache-quad", "--env", settings)
     jobs = []
     while job:
         jobs.append(job)
         assert theta.wait(job) == 0, theta.output(job)
-        lines = [line for line in (theta.home / f"hps_random-{job}.output").read_text().splitlines() if line.isdigit()]
+        lines = [line for line in (theta.home / f"dhmpi-{job}.output").read_text().splitlines() if line.isdigit()]
         job = lines[0] if lines else None
     found = theta.read("chain.h5")
     assert found.metadata.complete

@@ -15,7 +15,7 @@ QUICK = "PROBLEM=problem.py,RUN=problem.py,RANKS_PER_NODE=2,ARGUMENTS=--isolatio
 
 def test_polaris(pbs):
     settings = f"{QUICK},MAX_EVALS=10,RUN=problem.py:gpu"
-    job = pbs.submit(JOBS / "polaris_ambs.sh", "-A", "me", "-l", "select=2:system=polaris", "-v", settings)
+    job = pbs.submit(JOBS / "polaris.sh", "-A", "me", "-l", "select=2:system=polaris", "-v", settings)
     assert pbs.wait(job) == 0, pbs.output(job)
     assert f"(PBS job {job}.polaris-pbs-01)" in pbs.output(job)
     found = pbs.read("ambs.h5")
@@ -28,16 +28,17 @@ def test_polaris(pbs):
 def test_aurora(pbs):
     table = "dhmpi.benchmark.nas.table"
     settings = f"PROBLEM={table}.problem.Problem,RUN={table}.evaluate.run,RANKS_PER_NODE=2,MAX_EVALS=6"
-    settings += ",ARGUMENTS=--isolation inline"
-    job = pbs.submit(JOBS / "aurora_nas_random.sh", "-A", "me", "-l", "select=1", "-v", settings)
+    settings += ",SEARCH=nas-random,ARGUMENTS=--isolation inline"
+    job = pbs.submit(JOBS / "aurora.sh", "-A", "me", "-l", "select=1", "-v", settings)
     assert pbs.wait(job) == 0, pbs.output(job)
     assert len(pbs.read("nas_random.h5").evaluations) == 6
 
 
 def test_any_pbs_chains(pbs):
     """The successor has the account, the variables and the directory, though nothing is exported."""
-    script = pbs.script("pbs", "hps-random", nodes=1, ranks_per_node=3, run="problem.py:tenth")
-    settings = "MAX_EVALS=40,OUTPUT=chain.h5,CHAIN=1,MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.03"
+    script = pbs.script("pbs", "ambs", nodes=1, ranks_per_node=3, run="problem.py:tenth")
+    settings = "SEARCH=hps-random,MAX_EVALS=40,OUTPUT=chain.h5,CHAIN=1"
+    settings += ",MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.03"
     job = pbs.submit(script, "-A", "me", "-v", settings)
     num_jobs = 0
     while job:

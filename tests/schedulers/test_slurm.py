@@ -40,7 +40,7 @@ if MPI.COMM_WORLD.allreduce(1) == 2:
 
 
 def test_perlmutter(minute, slurm):
-    job = slurm.submit(JOBS / "perlmutter_ambs.sh", "-A", "me", "--nodes=2", **MINE, MAX_EVALS="30", OUTPUT="pm.h5")
+    job = slurm.submit(JOBS / "perlmutter.sh", "-A", "me", "--nodes=2", **MINE, MAX_EVALS="30", OUTPUT="pm.h5")
     assert slurm.wait(job) == 0, slurm.output(job)
     found = slurm.read("pm.h5")
     assert found.metadata.complete
@@ -50,8 +50,8 @@ def test_perlmutter(minute, slurm):
 
 
 def test_frontier(minute, slurm):
-    variables = {**MINE, **NAS_TABLE, "MAX_EVALS": "8", "OUTPUT": "frontier.h5"}
-    job = slurm.submit(JOBS / "frontier_nas_random.sh", "-A", "me", "--nodes=1", **variables)
+    variables = {**MINE, **NAS_TABLE, "SEARCH": "nas-random", "MAX_EVALS": "8", "OUTPUT": "frontier.h5"}
+    job = slurm.submit(JOBS / "frontier.sh", "-A", "me", "--nodes=1", **variables)
     assert slurm.wait(job) == 0, slurm.output(job)
     assert len(slurm.read("frontier.h5").evaluations) == 8
 
@@ -59,7 +59,7 @@ def test_frontier(minute, slurm):
 def test_any_cluster_with_open_mpi(minute, slurm):
     """By mpirun; the job of a minute is started by srun, for MPICH."""
     variables = MINE | {"MODULE": "deephyper/openmpi", "MAX_EVALS": "12", "OUTPUT": "openmpi.h5"}
-    job = slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=2", **variables)
+    job = slurm.submit(JOBS / "slurm.sh", "--nodes=2", **variables)
     assert slurm.wait(job) == 0, slurm.output(job)
     assert "mpirun --allow-run-as-root --with-ft ulfm" in slurm.output(job)
     found = slurm.read("openmpi.h5")
@@ -86,7 +86,7 @@ def test_evaluations_start_steps_and_mpi_programs_in_the_job(minute, slurm, mpic
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
-    job = slurm.submit(JOBS / "slurm_ambs.sh", "--nodes=1", **variables)
+    job = slurm.submit(JOBS / "slurm.sh", "--nodes=1", **variables)
     assert slurm.wait(job) == 0, slurm.output(job)
     found = slurm.read(output).evaluations
     assert [(each.state, each.objective) for each in found] == [(State.DONE, float(job))] * NUM_STEPS, found

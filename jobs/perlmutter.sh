@@ -1,5 +1,5 @@
 #!/bin/bash -l
-#SBATCH --job-name=nas_random
+#SBATCH --job-name=dhmpi
 #SBATCH --nodes=4
 #SBATCH --time=03:00:00
 #SBATCH --output=%x-%j.out
@@ -8,32 +8,39 @@
 #SBATCH --exclusive
 #SBATCH --gpus-per-node=4
 
-# --- submit: sbatch -A PROJECT jobs/perlmutter_nas_random.sh
-#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter_nas_random.sh
+# --- submit: sbatch -A PROJECT jobs/perlmutter.sh
+#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter.sh
 # Perlmutter, NERSC: one 64-core EPYC Milan and four A100 per GPU node.
 # Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and
 # says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).
 # For a trial --qos=debug. A step outlives the loss of a rank or a node.
-PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
-OUTPUT=${OUTPUT:-nas_random.h5}
+OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-}
 MODULE=${MODULE-deephyper}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
 [ -z "$MODULE" ] || module load "$MODULE"
 
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
-RANKS=$((NODES * RANKS_PER_NODE))
 TASK=${SLURM_ARRAY_TASK_ID:-}
 if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
-    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
@@ -44,22 +51,25 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 \
     --no-kill --kill-on-bad-exit=0 \
-    dhmpi nas-random --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; Slurm exports what is in the environment
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0"
+}
 dhmpi show "$OUTPUT" --is-complete --since "$began"
 case $? in
     0) exit 0 ;; # complete
     3) # not complete, but evaluations have ended in this job
-        if [ "$CHAIN" = 1 ]; then
-            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
-            sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0" && exit 0
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
         fi
         ;;
     4)

@@ -1,33 +1,40 @@
 #!/bin/bash -l
-#SBATCH --job-name=ambs
+#SBATCH --job-name=dhmpi
 #SBATCH --nodes=2
 #SBATCH --time=01:00:00
 #SBATCH --output=%x-%j.out
 #SBATCH --exclusive
 
-# --- submit: sbatch -A PROJECT jobs/slurm_ambs.sh
-#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/slurm_ambs.sh
+# --- submit: sbatch -A PROJECT jobs/slurm.sh
+#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/slurm.sh
 # Any cluster with Slurm.
-PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
-OUTPUT=${OUTPUT:-ambs.h5}
+OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-}
 MODULE=${MODULE-}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
 [ -z "$MODULE" ] || module load "$MODULE"
 
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
-RANKS=$((NODES * RANKS_PER_NODE))
 TASK=${SLURM_ARRAY_TASK_ID:-}
 if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
-    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+RANKS=$((NODES * RANKS_PER_NODE))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
@@ -37,20 +44,23 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
 dhmpi launch -n "$RANKS" \
-    --ranks-per-node "$RANKS_PER_NODE" -- ambs --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --ranks-per-node "$RANKS_PER_NODE" -- "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; Slurm exports what is in the environment
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0"
+}
 dhmpi show "$OUTPUT" --is-complete --since "$began"
 case $? in
     0) exit 0 ;; # complete
     3) # not complete, but evaluations have ended in this job
-        if [ "$CHAIN" = 1 ]; then
-            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
-            sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0" && exit 0
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
         fi
         ;;
     4)

@@ -1,5 +1,5 @@
 #!/bin/bash -l
-#PBS -N nas_random
+#PBS -N dhmpi
 #PBS -l select=10:system=polaris
 #PBS -l walltime=03:00:00
 #PBS -j oe
@@ -7,32 +7,39 @@
 #PBS -l place=scatter
 #PBS -l filesystems=home:eagle
 
-# --- submit: qsub -A PROJECT jobs/polaris_nas_random.sh
-#     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/polaris_nas_random.sh
+# --- submit: qsub -A PROJECT jobs/polaris.sh
+#     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/polaris.sh
 # Polaris, ALCF: one 32-core EPYC Milan and four A100 per node.
 # Queue prod: 10 nodes at least; for a trial -q debug, up to 2 nodes and an hour. A GPU for each rank, in
 # reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs).
-PROBLEM=${PROBLEM:-dhmpi.benchmark.nas.linearReg.problem.Problem}
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
-OUTPUT=${OUTPUT:-nas_random.h5}
+OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-}
 MODULE=${MODULE-deephyper}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
 [ -z "$MODULE" ] || module load "$MODULE"
 
 # --- environment
-cd "$PBS_O_WORKDIR" || exit
+cd "$PBS_O_WORKDIR" || exit # jobs begin in the home directory
 NODES=$(sort -u "$PBS_NODEFILE" | wc -l)
-RANKS=$((NODES * RANKS_PER_NODE))
-TASK=${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-}}
+TASK=${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-}} # of PBS Pro, and of Torque
 if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
-    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((32 / RANKS_PER_NODE)) # hardware threads of each rank
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
@@ -43,25 +50,28 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
 # shellcheck disable=SC2016  # expanded by each rank
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
     --depth="$DEPTH" --cpu-bind depth \
     bash -c 'export CUDA_VISIBLE_DEVICES=$((3 - PMI_LOCAL_RANK % 4)); exec "$@"' -- \
-    dhmpi nas-random --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; PBS exports those that are named
+    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE"
+    account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    qsub ${account:+-A "$account"} -v "${names// /,}" "$0"
+}
 dhmpi show "$OUTPUT" --is-complete --since "$began"
 case $? in
     0) exit 0 ;; # complete
     3) # not complete, but evaluations have ended in this job
-        if [ "$CHAIN" = 1 ]; then
-            account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
-            export PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
-            names=PROBLEM,RUN,MAX_EVALS,OUTPUT,RANKS_PER_NODE,CHAIN,ARGUMENTS,MODULE
-            qsub ${account:+-A "$account"} -v "$names" "$0" && exit 0
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
         fi
         ;;
     4)

@@ -1,0 +1,18 @@
+DATABASE=${DATABASE:-testdb}
+WORKFLOW=${WORKFLOW:-AMBS}
+[ -d "$DATABASE" ] || balsam init "$DATABASE"
+# shellcheck source=/dev/null
+source balsamactivate "$DATABASE"
+balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"
+# else the search of an earlier job, which Balsam has noted as timed out, would run too
+balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
+balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
+    --node-packing-count "$RANKS_PER_NODE" \
+    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \
+    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
+    --output $OUTPUT ${resume[*]} ${arguments[*]}"
+balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
+    --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
+status=$?
+# shellcheck source=/dev/null
+source balsamdeactivate

@@ -1,0 +1,4 @@
+@NOTES@
+@LAUNCHER@ "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?

@@ -1,0 +1,70 @@
+#!/bin/bash -l
+#COBALT -n 2
+#COBALT -t 60
+#COBALT --jobname dhmpi
+#COBALT -O dhmpi-$jobid
+
+# --- submit: qsub -A PROJECT jobs/cobalt.sh
+#     or, for example: qsub -A PROJECT --env MAX_EVALS=2000:OUTPUT=mine.h5 jobs/cobalt.sh
+# Any machine with Cobalt.
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
+RUN=${RUN:-}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-}
+RANKS_PER_NODE=${RANKS_PER_NODE:-4}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-}
+MODULE=${MODULE-}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
+
+# --- modules
+[ -z "$MODULE" ] || module load "$MODULE"
+
+# --- environment
+NODES=$COBALT_JOBSIZE
+RANKS=$((NODES * RANKS_PER_NODE))
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+read -ra arguments <<< "$ARGUMENTS"
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
+dhmpi launch -n "$RANKS" \
+    --ranks-per-node "$RANKS_PER_NODE" -- "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same project, queue, nodes and variables; Cobalt exports those that are named
+    local name settings=
+    for name in SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE; do
+        # a value with a colon is the default, since --env could not have brought it
+        [[ ${!name} == *:* ]] || settings+=${settings:+:}$name=${!name}
+    done
+    qsub -A "$COBALT_PROJECT" -q "$COBALT_QUEUE" -n "$NODES" --env "$settings" "$0"
+}
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"

@@ -1,0 +1,75 @@
+#!/bin/bash -l
+#PBS -N dhmpi
+#PBS -l select=2
+#PBS -l walltime=01:00:00
+#PBS -j oe
+#PBS -l place=scatter
+
+# --- submit: qsub -A PROJECT jobs/pbs.sh
+#     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/pbs.sh
+# Any cluster with PBS.
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
+RUN=${RUN:-}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-}
+RANKS_PER_NODE=${RANKS_PER_NODE:-4}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-}
+MODULE=${MODULE-}
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
+
+# --- modules
+[ -z "$MODULE" ] || module load "$MODULE"
+
+# --- environment
+cd "$PBS_O_WORKDIR" || exit # jobs begin in the home directory
+NODES=$(sort -u "$PBS_NODEFILE" | wc -l)
+TASK=${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-}} # of PBS Pro, and of Torque
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
+fi
+RANKS=$((NODES * RANKS_PER_NODE))
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+read -ra arguments <<< "$ARGUMENTS"
+trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
+dhmpi launch -n "$RANKS" \
+    --ranks-per-node "$RANKS_PER_NODE" -- "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; PBS exports those that are named
+    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE"
+    account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    qsub ${account:+-A "$account"} -v "${names// /,}" "$0"
+}
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"
