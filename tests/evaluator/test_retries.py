@@ -19,4 +19,4 @@ def test_evaluations_are_counted_one_by_one():
 
 def test_other_ends_are_left_alone():
     done = Evaluation(1, {}, 1.0, State.DONE)
-    assert Retries(0).judge(done) is done
+    assert Retries(0).decide(done) is done
