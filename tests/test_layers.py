@@ -34,8 +34,9 @@ UPWARD = {
     ("dhmpi.search.search", "dhmpi.results"),
     ("dhmpi.search.nas.ppo", "dhmpi.campaign.start_agents"),
     ("dhmpi.search.nas.ppo", "dhmpi.results"),
-    # The documented way to make an evaluator is a method of the contract.
+    # The documented ways to make an evaluator: a method of the contract, and classes that are imported by scripts.
     ("dhmpi.evaluator.evaluator", "dhmpi.evaluator.factory"),
+    ("dhmpi.evaluator.by_hand", "dhmpi.evaluator.factory"),
 }
 MAIN_BLOCK = "dhmpi.cli.main"
 

@@ -28,7 +28,7 @@ from dhmpi.errors import (
     reason,
 )
 from dhmpi.evaluation import METHODS
-from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator import Evaluator, HandDrivenEvaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Resources, Setup
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 def run_search(search: Search) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
-    if not isinstance(search.evaluator_target, Evaluator):
+    if given_evaluator(search.evaluator_target) is None:
         call_others(search)
     return run(lambda options: search, search.run_target, search.evaluator_target, search.options)
 
@@ -77,7 +77,7 @@ def run(
     Args:
         make_search: Makes the search; called on rank 0 only.
         run_target: The run function, or its name.
-        evaluator: Name of a method, an Evaluator, or None for what fits the number of ranks.
+        evaluator: Name of a method, an evaluator, or None for what fits the number of ranks.
         options: What every search has.
         begun: When a program began that does nothing else [monotonic s].
 
@@ -88,10 +88,11 @@ def run(
         DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
     launch = environment.launch()
-    if isinstance(evaluator, Evaluator):
+    given = given_evaluator(evaluator)
+    if given is not None:
         if launch.rank > 0:
             return None
-        return SearchRank(options, begun).run(make_search, evaluator)
+        return SearchRank(options, begun).run(make_search, given)
     method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()
@@ -103,6 +104,13 @@ def run(
         return _run_on_ranks(make_search, setup, isolation, SearchRank(options, begun))
     local = make(method, setup, options.num_workers, isolation=isolation)
     return SearchRank(options, begun).run(make_search, local)
+
+
+def given_evaluator(evaluator: object) -> Evaluator | None:
+    """Return the evaluator that somebody has made, by hand or not; None if there is only a name, or nothing."""
+    if isinstance(evaluator, HandDrivenEvaluator):
+        return evaluator.evaluator
+    return evaluator if isinstance(evaluator, Evaluator) else None
 
 
 def _default_method(launch: environment.Launch) -> str:

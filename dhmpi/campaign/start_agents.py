@@ -13,7 +13,7 @@ from dhmpi.agents.ranks import RankResources, take_place
 from dhmpi.campaign.failures import Failures
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest
-from dhmpi.campaign.start import SearchRank, call_others, make_setup
+from dhmpi.campaign.start import SearchRank, call_others, given_evaluator, make_setup
 from dhmpi.campaign.walltime import Drain
 from dhmpi.errors import (
     EXIT_FAILURE,
@@ -27,7 +27,6 @@ from dhmpi.errors import (
     reason,
 )
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
-from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
@@ -66,7 +65,7 @@ def run(
     Args:
         make_search: Makes the search; called on every rank.
         run_target: The run function, or its name.
-        evaluator: Name of the method by which agents evaluate, an Evaluator of this rank, or None for what fits.
+        evaluator: Name of the method by which agents evaluate, an evaluator of this rank, or None for what fits.
         options: What every search has.
         begun: When a program began that does nothing else [monotonic s].
 
@@ -78,7 +77,7 @@ def run(
     """
     launch = environment.launch()
     job.current().begin_campaign()
-    given = evaluator if isinstance(evaluator, Evaluator) else None
+    given = given_evaluator(evaluator)
     opener = SearchRank(options, begun)
     search = make_search(options)
     assert isinstance(search, PPOSearch)
@@ -99,7 +98,7 @@ def run(
 
 def _roles(search: PPOSearch, evaluator: object, size: int) -> tuple[AgentLayout, str]:
     """Return who does what, and by which method agents evaluate."""
-    is_given = isinstance(evaluator, Evaluator)
+    is_given = given_evaluator(evaluator) is not None
     wanted = None if evaluator is None or is_given else choice(METHODS)(option_name("evaluator"), evaluator)
     may_have_groups = not is_given and wanted in (None, "mpi")
     layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups)

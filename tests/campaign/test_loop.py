@@ -13,7 +13,8 @@ from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import StopRequest
 from dhmpi.campaign.walltime import Drain, LostTime
 from dhmpi.evaluation import State, Worker
-from dhmpi.evaluator import Evaluator, SerialEvaluator
+from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.hps.random import RandomSearch
@@ -43,10 +44,6 @@ class FakeEvaluator(Evaluator):
         self.most_pending = 0
 
     num_workers = property(lambda self: self._num_workers)
-    num_idle = property(lambda self: self._num_workers - self.num_pending)
-
-    def start(self):
-        pass
 
     def _submit(self, task):
         self._tasks.append(task)
@@ -64,9 +61,6 @@ class FakeEvaluator(Evaluator):
 
     def _cancel(self, timeout):
         return self._give_up(self._pending, State.CANCELLED)
-
-    def shutdown(self):
-        pass
 
 
 def campaign(

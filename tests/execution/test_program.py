@@ -11,8 +11,7 @@ from contracts.evaluator import LIMIT, collect, evaluate
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import SubprocessEvaluator
-from dhmpi.evaluator.pool import PoolEvaluator
+from dhmpi.evaluator.pool import PoolEvaluator, subprocess_pool
 from dhmpi.execution import supervisor
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.program import ProgramExecutor, check_placeholders, is_program
@@ -58,7 +57,7 @@ def started(files):
     evaluators = []
 
     def start(run, timeout=None, num_workers=1):
-        evaluators.append(SubprocessEvaluator(Setup(run, timeout, str(files)), None, num_workers))
+        evaluators.append(subprocess_pool(Setup(run, timeout, str(files)), num_workers))
         evaluators[-1].start()
         return evaluators[-1]
 
