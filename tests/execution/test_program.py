@@ -15,6 +15,7 @@ from dhmpi.evaluator.pool import PoolEvaluator, subprocess_pool
 from dhmpi.execution import supervisor
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.program import ProgramExecutor, check_placeholders, is_program
+from dhmpi.execution.runner import Task
 
 STRANGE = [
     "a blank",
@@ -384,13 +385,13 @@ class TestProcess:
                 worker.kill()
         wait_for_end(pid)
 
-    def test_tasks_and_outcomes_travel(self, write, files):
+    def test_tasks_may_come_as_a_list(self, write, files):
         executor = ProgramExecutor(Setup(f"exec:{write('echo DH-OUTPUT: $1')} {{x}}", None, str(files)))
         executor.load()
-        executor.receive([(0, {"x": 1.5}, 0), (1, {"x": 2.5}, 0)])
+        executor.submit([Task(0, {"x": 1.5}, 0), Task(1, {"x": 2.5}, 0)])
         found, end = [], time.monotonic() + LIMIT
         while len(found) < 2:
             assert time.monotonic() < end
-            found += executor.report(0.5)
+            found += executor.poll(0.5)
         executor.close()
         assert [(id, state, objective) for id, state, objective, *_ in found] == [(0, "DONE", 1.5), (1, "DONE", 2.5)]
