@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
-from dhmpi.agents.coordinator import Coordinator
+from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
+from dhmpi.campaign.budget import Budget, Limits
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
@@ -171,7 +172,7 @@ class Fleet:
         self._network, self._horizon, self._slowdown = Network(), horizon, slowdown
         self.search = CLASSES[mode](problem, seed=seed, agents=num_agents, **options)
         own = self.search.own_options
-        self.layout = AgentLayout.of(num_agents + (mode == "async"), num_agents, mode == "async", True, str)
+        self.layout = AgentLayout.of(num_agents + (mode == "async"), num_agents, mode == "async", True)
         self.ended: list[Ended] = []
         self._directory = TemporaryDirectory()
         metadata = Metadata(self.search.name, problem, self.search.space.specs())
@@ -194,20 +195,15 @@ class Fleet:
             now, scale = (state, Scale()) if server is None else (server.state(), server.scale)
             return Start(now, scale, stale, 0, 0)
 
+        budget = Budget(Limits(), clock=self.clock)
+        budget.drain = NoDrain(None if horizon == float("inf") else horizon, clock=self.clock)
         self.coordinator = Coordinator(
-            self.layout,
-            VirtualPost(self._network, 0),
-            self.search.space.names,
-            num_workers,
+            Team(self.layout, VirtualPost(self._network, 0), num_workers),
             self.store,
             Ledger(max_evals, None, self.search.space.size, patience),
-            start,
-            server,
-            NoDrain(None if horizon == float("inf") else horizon, clock=self.clock),
-            lambda: "",
+            Teaching(start, server),
+            budget,
             Progress(1, None, None, None, quiet=True),
-            None,
-            self.clock,
         )
         self._ranks.setdefault(0, []).insert(0, self.coordinator)
         self.computing = dict.fromkeys(self._ranks, 0.0)

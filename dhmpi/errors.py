@@ -118,12 +118,13 @@ class CampaignError(DhmpiError):
     """A campaign has come to its end, or was given up, and nothing in it is DONE.
 
     Args:
-        message: One sentence with the most frequent error and the remedy.
+        message: One sentence with the most frequent error.
         results: What is in its file, a `dhmpi.results.Results`.
+        remedy: What to do about it.
     """
 
-    def __init__(self, message: str, results: Any) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, results: Any, *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.results = results
 
 

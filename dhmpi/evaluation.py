@@ -8,6 +8,8 @@ Point = dict[str, Any]
 
 # Where evaluations can run.
 METHODS = ("mpi", "serial", "threadPool", "processPool", "subprocess", "balsam")
+# In a process of its own, or in that of the worker.
+ISOLATIONS = ("process", "inline")
 
 
 def turned(value: float | None, maximises: bool) -> float | None:

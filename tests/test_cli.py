@@ -306,7 +306,7 @@ def test_a_campaign_without_anything_done_is_not_complete(completeness, capsys):
         "at least one evaluation must be DONE, got 3 failures, 3 of them: TypeError: must be real number, not dict"
     )
     assert captured.out.startswith(sentence)
-    remedy = "mend that, then dhmpi redo results.h5 and the same command with --resume"
+    remedy = "mend that, then dhmpi redo results.h5, and continue with --resume"
     assert f"dhmpi hps-random: error: {sentence}; {remedy}\n" in captured.err
     assert completeness() == (4, "not complete: 3 evaluations, 3 of them ended in this run; none is DONE\n")
     assert main([*words, "--max-evals", "400", "--max-failures", "20", "--resume"]) == 1

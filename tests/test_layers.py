@@ -20,6 +20,7 @@ LAYERS = (
     ("dhmpi.campaign.progress", "dhmpi.campaign.signals"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
     ("dhmpi.search.nas.model", "dhmpi.execution", "dhmpi.support.targets"),
+    ("dhmpi.campaign.budget",),
     ("dhmpi.support", "dhmpi.mpi", "dhmpi.campaign.walltime", "dhmpi.campaign.failures"),
     ("dhmpi.benchmark",),
     ("dhmpi.space", "dhmpi.support.environment"),
@@ -32,8 +33,6 @@ LAYERS = (
 UPWARD = {
     ("dhmpi.search.search", "dhmpi.campaign.start"),
     ("dhmpi.search.search", "dhmpi.results"),
-    ("dhmpi.search.nas.ppo", "dhmpi.campaign.start_agents"),
-    ("dhmpi.search.nas.ppo", "dhmpi.results"),
     # The documented ways to make an evaluator: a method of the contract, and classes that are imported by scripts.
     ("dhmpi.evaluator.evaluator", "dhmpi.evaluator.factory"),
     ("dhmpi.evaluator.by_hand", "dhmpi.evaluator.factory"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
+from dhmpi.campaign.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
@@ -21,8 +22,6 @@ from dhmpi.search.nas.ppo import PPOSearch
 
 # Rank 0 coordinates.
 COORDINATOR = 0
-# How long running evaluations get to end when the agent is told to leave [s].
-CANCEL_WAIT = 1.5
 # Episodes of a batch, at least, if nobody says how many.
 SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.

@@ -3,15 +3,14 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Answer, Claim, Ledger
-from dhmpi.agents.protocol import AgentTag, Clock, Post, Start
-from dhmpi.campaign.failures import Failures
+from dhmpi.agents.protocol import AgentTag, Post, Start
+from dhmpi.campaign.budget import Budget
 from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.walltime import Drain, LostTime
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
@@ -31,60 +30,70 @@ STATISTICS_INTERVAL = 5.0
 COMMIT_INTERVAL = 0.5
 
 
+class Team(NamedTuple):
+    """The agents of a campaign, as rank 0 knows them.
+
+    Attributes:
+        layout: What each rank does.
+        post: Delivers messages.
+        num_workers: Evaluations that can run at the same time.
+        timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
+    """
+
+    layout: AgentLayout
+    post: Post
+    num_workers: int
+    timeout: float | None = None
+
+
+class Teaching(NamedTuple):
+    """The policy, as far as rank 0 deals with it.
+
+    Attributes:
+        start: Returns what an agent begins with, by its rank.
+        server: The parameter server; None where agents add up their gradients themselves.
+    """
+
+    start: Callable[[int], Start]
+    server: ParameterServer | None = None
+
+
 class Coordinator:
     """The books of a search by agents, and the parameter server if there is one.
 
     Args:
-        layout: Who does what.
-        post: Delivers messages.
-        names: Names of the decisions.
-        num_workers: Evaluations that can run at the same time.
+        team: The agents.
         store: Where the results go; the run has begun.
         ledger: What may be evaluated.
-        start: Returns what an agent begins with, by its rank.
-        server: The parameter server; None where agents add up their gradients themselves.
-        drain: When the time ends, and whether an evaluation may begin before that.
-        stop_signal: Returns the name of the signal that has asked for an end, or nothing.
+        teaching: What agents begin with, and who keeps the policy.
+        budget: What may be used; the number of evaluations is the ledger's.
         progress: What is shown meanwhile.
-        agent_timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
-        clock: Tells the time [s].
-        failures: When the campaign is given up. Default: as it is by default.
 
     Attributes:
         is_over: Whether all agents have left, or have been given up.
         error: What ended the campaign before its time, or None.
         why: Why it ended, for people.
         lost: Why agents were given up, by rank.
-        lost_time: Worker-seconds at the end of which nothing came.
-        busy: Time that workers have evaluated [s].
     """
 
     def __init__(
         self,
-        layout: AgentLayout,
-        post: Post,
-        names: Sequence[str],
-        num_workers: int,
+        team: Team,
         store: ResultsStore,
         ledger: Ledger,
-        start: Callable[[int], Start],
-        server: ParameterServer | None,
-        drain: Drain,
-        stop_signal: Callable[[], str],
+        teaching: Teaching,
+        budget: Budget,
         progress: Progress,
-        agent_timeout: float | None,
-        clock: Clock = time.monotonic,
-        failures: Failures | None = None,
     ) -> None:
         self.is_over, self.why = False, ""
-        self._layout, self._post, self._names, self._num_workers = layout, post, names, num_workers
-        self._store, self._ledger = store, ledger
-        self._start, self._server, self._drain, self._stop_signal = start, server, drain, stop_signal
-        self._progress, self._agent_timeout, self._clock = progress, agent_timeout, clock
+        layout, self._post, self._num_workers, self._agent_timeout = team
+        self._layout = layout
+        self._names = tuple(store.metadata.space)
+        self._store, self._ledger, self._budget, self._progress = store, ledger, budget, progress
+        self._start, self._server = teaching
+        self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
-        self.failures = failures or Failures(None, store.evaluations)
         self.lost: dict[int, str] = {}
-        self.lost_time = LostTime()
         self._at_work = set(layout.agents)
         self._present = set(layout.agents)  # those that are to say farewell
         self._started: set[int] = set()
@@ -93,11 +102,10 @@ class Coordinator:
         self._claims: list[Claim] = []
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
-        self._best = min((each for each in store.evaluations if each.state is State.DONE), key=_objective, default=None)
         self._workers: dict[int, Worker] = {}  # of agents that have only one
         self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
         self._clock_offset = time.time() - clock()  # so that none of these is later than now
-        self._begun, self.busy = clock(), 0.0
+        self._begun = clock()
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
@@ -143,7 +151,7 @@ class Coordinator:
         self._lose(rank, payload[0])
 
     def _take_claims(self, rank: int, claims: list[tuple[Any, ...]]) -> None:
-        if not self._drain.may_begin():
+        if not self._budget.drain.may_begin():
             self._is_drained = True  # for good, even if evaluations should get shorter: agents have been told
             self._ledger.close()
         self._claims += [Claim(*claim) for claim in claims]
@@ -151,8 +159,9 @@ class Coordinator:
 
     def _answer_claims(self) -> None:
         """Answer what agents have asked for, unless so much has failed that what runs must be DONE first."""
-        longest = self._now() - min(self._submitted.values(), default=math.inf) if self.failures.are_many else 0.0
-        if not self.failures.are_many or self.failures.are_outlived(longest) or self.why:
+        failures = self._budget.failures
+        longest = self._now() - min(self._submitted.values(), default=math.inf) if failures.are_many else 0.0
+        if not failures.are_many or failures.are_outlived(longest) or self.why:
             claims, self._claims = self._claims, []
             for claim in claims:
                 if claim.agent not in self.lost:
@@ -188,17 +197,11 @@ class Coordinator:
             self._is_dirty = True
             submitted = self._submitted.pop(evaluation.id)
             if not evaluation.state.is_final:
-                self.lost_time.cancel(evaluation._replace(submitted=submitted))
+                self._budget.lost.cancel(evaluation._replace(submitted=submitted))
             else:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
-                self.busy += evaluation.duration
-                self.failures.note(evaluation)
-                self._drain.note(evaluation)
-                if evaluation.state is State.DONE and (
-                    self._best is None or _objective(evaluation) < _objective(self._best)
-                ):
-                    self._best = evaluation
+                self._budget.note(evaluation)
 
     def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
         """Return the extras of an evaluation with what is known of its choice."""
@@ -293,23 +296,19 @@ class Coordinator:
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
-        return max(self._ledger.progress, self._drain.spent(self._begun))
+        return max(self._ledger.progress, self._budget.drain.spent(self._begun))
 
     def _look_around(self, now: float) -> None:
         """End the campaign if it is time, and give up agents that are silent."""
         num_running = self._ledger.num_running
-        self.lost_time.update(0 if self._ledger.may_begin else self._num_workers - num_running)
-        if self._stop_signal():
-            self.end(f"stopped by {self._stop_signal()}", AgentTag.ABORT)
-        elif self.failures.must_end(num_running):
-            self.end(self.failures.sentence(), AgentTag.ABORT)
-        elif self._drain.is_over():
-            self.end("the time is over", AgentTag.ABORT)
+        self._budget.lost.update(0 if self._ledger.may_begin else self._num_workers - num_running)
+        if why := self._budget.must_end(num_running):
+            self.end(why, AgentTag.ABORT)
         elif not num_running and self._finished >= self._at_work & self._started:
             if self._ledger.is_complete:
                 self.end(self._ledger.why(), AgentTag.DONE)
             elif self._is_drained:
-                self.end(f"the time is over for evaluations that take {self._drain.expected:.3g} s", AgentTag.DONE)
+                self.end(self._budget.too_late(), AgentTag.DONE)
         elif now >= self._next_check:
             self._next_check = now + SILENCE_CHECK_INTERVAL
             self._give_up_silent_ones(now)
@@ -319,8 +318,8 @@ class Coordinator:
                 self._store.set_statistics(self.statistics())
             if self._progress.is_due():
                 running = [self._now() - moment for moment in self._submitted.values()]
-                counts = self._store.counts
-                self._progress.update(counts, self._ledger.num_running, self._best, self.busy + sum(running))
+                counts, budget = self._store.counts, self._budget
+                self._progress.update(counts, self._ledger.num_running, budget.best, budget.busy + sum(running))
 
     def _give_up_silent_ones(self, now: float) -> None:
         if self._agent_timeout is None:
@@ -354,7 +353,7 @@ class Coordinator:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to resume; nor is it done if nothing is DONE."""
-        return self.error is None and self._ledger.is_complete and not self.failures.are_all
+        return self.error is None and self._ledger.is_complete and not self._budget.failures.are_all
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
@@ -362,8 +361,8 @@ class Coordinator:
         self._store.finished(left)
         now = self._now()
         for each in left:
-            self.lost_time.cancel(each._replace(ended=now))
-        self.lost_time.update(0)
+            self._budget.lost.cancel(each._replace(ended=now))
+        self._budget.lost.update(0)
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -379,8 +378,8 @@ class Coordinator:
             "hits": ledger.num_hits,
             "shared": ledger.num_shared,
             "updates": len(self._store.policy),
-            "lost_idle_seconds": self.lost_time.idle,
-            "lost_cancelled_seconds": self.lost_time.cancelled,
+            "lost_idle_seconds": self._budget.lost.idle,
+            "lost_cancelled_seconds": self._budget.lost.cancelled,
         }
         if server is not None:
             num = server.num_applied + server.num_refused
@@ -391,8 +390,3 @@ class Coordinator:
                 "gradient_staleness_max": server.largest_staleness,
             }
         return found
-
-
-def _objective(evaluation: Evaluation) -> float:
-    assert evaluation.objective is not None
-    return evaluation.objective

@@ -17,7 +17,12 @@ LONGEST = 200
 
 _TRACEBACK = "Traceback (most recent call last):\n"
 _STATUS = re.compile(r"exit status \d+$")
-_VALUE = re.compile(r"\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|\d{4,}")  # short integers may be statuses, signals or the like
+# Addresses, identifiers, numbers; but short integers may be statuses, signals or the like.
+_VALUE = re.compile(
+    r"0x[0-9a-f]+|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b"
+    r"|\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|\d{4,}",
+    re.IGNORECASE,
+)
 _NO_FILE = "No such file or directory"
 # 126 and 127 are what a shell says of a program that it cannot execute, or does not find.
 _HOPELESS = re.compile(
@@ -41,10 +46,17 @@ def error_line(error: str) -> str:
 
 
 def _exception(text: str) -> str:
-    """Return the first line behind the frames of the last traceback; nothing without one."""
+    """Return the first line behind the frames of the last traceback; nothing without one.
+
+    If it only announces what follows, as Keras does (`ValueError: in user code:`), the last line is added.
+    """
     _, mark, rest = text.rpartition(_TRACEBACK)
-    lines = rest.splitlines() if mark else []
-    return next((line.rstrip() for line in lines if line.strip() and not line.startswith(" ")), "")
+    lines = [line.rstrip() for line in rest.splitlines() if line.strip()] if mark else []
+    first = next((number for number, line in enumerate(lines) if not line.startswith(" ")), None)
+    if first is None:
+        return ""
+    line = lines[first]
+    return f"{line} {lines[-1].strip()}" if line.endswith(":") and lines[first + 1 :] else line
 
 
 def _last(text: str) -> str:
@@ -58,7 +70,10 @@ def error_kind(line: str) -> str:
 
 def is_hopeless(error: str) -> bool:
     """Return whether no point is to blame for an error: something is missing, or the code is wrong everywhere."""
-    return _HOPELESS.search(error_line(error)) is not None
+    line = error_line(error)
+    if "SyntaxError" in line and 'File "<' in error:
+        return False  # of an expression that has been made from a point, perhaps
+    return _HOPELESS.search(line) is not None
 
 
 class Failures:
@@ -68,7 +83,8 @@ class Failures:
 
     Args:
         limit: Failures of any kind after which the campaign is given up; 0 for never. None: HOPELESS_LIMIT of those
-            that no point causes, or LIMIT of any kind, if nothing is left that runs.
+            that no point causes, and that say the very same (a file that is missing may be each evaluation's own); or
+            LIMIT of any kind, if nothing is left that runs.
         earlier: Evaluations of earlier runs.
 
     Attributes:
@@ -80,7 +96,8 @@ class Failures:
         earlier = [each for each in earlier if each.state.is_final]
         self._has_done = any(each.state is State.DONE for each in earlier)
         self._earlier = [] if self._has_done else earlier
-        self.num = self._num_hopeless = 0
+        self.num = 0
+        self._hopeless: Counter[str] = Counter()  # by what they say
         self._longest = 0.0  # that one of them took, from its submission until this was heard of [s]
         self._kinds: Counter[str] = Counter()
         self._lines: dict[str, str] = {}  # the first of each kind
@@ -93,7 +110,8 @@ class Failures:
             self._has_done = True
             return
         self.num += 1
-        self._num_hopeless += is_hopeless(evaluation.error)
+        if is_hopeless(evaluation.error):
+            self._hopeless[error_line(evaluation.error)] += 1
         if evaluation.submitted is not None:
             self._longest = max(self._longest, time.time() - evaluation.submitted)
         self._count(evaluation)
@@ -123,7 +141,7 @@ class Failures:
             return False
         if self._limit is not None:
             return 0 < self._limit <= self.num
-        return self._num_hopeless >= HOPELESS_LIMIT or (self.are_many and not num_running)
+        return max(self._hopeless.values(), default=0) >= HOPELESS_LIMIT or (self.are_many and not num_running)
 
     @property
     def are_all(self) -> bool:

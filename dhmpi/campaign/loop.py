@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dhmpi.campaign.failures import Failures
+from dhmpi.campaign.budget import CANCEL_WAIT, Budget
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import Stopped, StopRequest
-from dhmpi.campaign.walltime import Drain, LostTime
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
@@ -19,8 +18,6 @@ from dhmpi.search import Search
 GATHER_WAIT = 0.2
 # And while the search waits for a model that the next points come from [s].
 MODEL_WAIT = 0.002
-# How long running evaluations get to end when the campaign stops early [s].
-CANCEL_WAIT = 1.5
 
 
 class Campaign:
@@ -30,19 +27,13 @@ class Campaign:
         search: What proposes points.
         evaluator: Where they are evaluated; it has been started.
         store: Where the results go; what it holds already is continued.
-        eval_limit: Number of evaluations at which the campaign is complete, or None.
-        deadline: When it stops [monotonic s], or None.
-        stop: Whether a signal has asked it to stop.
+        budget: What may be used.
+        stop: What a signal may interrupt.
         progress: What is shown meanwhile.
-        retries: How often an evaluation is begun again whose worker is lost.
-        drain_seconds: What an evaluation is thought to take at least: none begins later than that before the deadline.
-        max_failures: How many failures there may be while nothing is DONE; see `Failures`.
 
     Attributes:
-        failures: Whether anything is DONE, or why nothing is.
         seconds: Time spent in the search and in the store.
         busy_share: Share of the time of `run` that this thread was computing instead of waiting for workers.
-        lost: Worker-seconds at the end of which nothing came.
     """
 
     def __init__(
@@ -50,30 +41,18 @@ class Campaign:
         search: Search,
         evaluator: Evaluator,
         store: ResultsStore,
-        eval_limit: int | None,
-        deadline: float | None,
+        budget: Budget,
         stop: StopRequest,
         progress: Progress,
-        retries: int = 2,
-        drain_seconds: float = 0.0,
-        max_failures: int | None = None,
     ) -> None:
-        self._search, self._evaluator, self._store = search, evaluator, store
-        self._eval_limit = eval_limit
-        self._drain, self.lost = Drain(deadline, drain_seconds), LostTime()
+        self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
-        self._num_final = sum(evaluation.state.is_final for evaluation in earlier)
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
+        self._retries = Retries(budget.limits.retries)
         self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0}
         self.busy_share = 0.0
-        self._busy = 0.0  # seconds of all workers, in evaluations that have ended
-        self._best: Evaluation | None = None
-        self._retries = Retries(retries)
-        self.failures = Failures(max_failures, earlier)
-        for evaluation in earlier:
-            self._note(evaluation)
 
     def run(self) -> str:
         """Run the campaign.
@@ -92,7 +71,7 @@ class Campaign:
             while not (why := self._reason_to_stop()):
                 timeout = self._fill()
                 is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
-                if is_idle and self._drain.may_begin() and not self._search.is_waiting:
+                if is_idle and self._budget.drain.may_begin() and not self._search.is_waiting:
                     return "every point of the space has been evaluated"
                 self._collect(timeout)
         except Stopped:
@@ -105,36 +84,24 @@ class Campaign:
                 self._store.commit()
             for evaluation in ended:
                 if not evaluation.state.is_final:
-                    self.lost.cancel(evaluation)
-        self.lost.update(0)
+                    self._budget.lost.cancel(evaluation)
+        self._budget.lost.update(0)
         return why
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to resume; nor is it done if nothing is DONE."""
-        if self.failures.are_all:
+        if self._budget.failures.are_all:
             return False
-        if self._eval_limit is not None and self._num_final >= self._eval_limit:
+        if self._budget.is_spent:
             return True
         return self._search.is_exhausted and not self._again and not self._evaluator.num_pending
 
-    @property
-    def best(self) -> Evaluation | None:
-        """The evaluation with the smallest objective."""
-        return self._best
-
     def _reason_to_stop(self) -> str:
-        if self._stop.signal_name:
-            return f"stopped by {self._stop.signal_name}"
-        if self.failures.must_end(self._evaluator.num_pending):
-            return self.failures.sentence()
-        if self._eval_limit is not None and self._num_final >= self._eval_limit:
-            return f"{self._num_final} evaluations are complete"
-        if self._drain.is_over():
-            return "the time is over"
-        if not self._evaluator.num_pending and not self._drain.may_begin():
-            return f"the time is over for evaluations that take {self._drain.expected:.3g} s"
-        return ""
+        num_running = self._evaluator.num_pending
+        if why := self._budget.must_end(num_running):
+            return why
+        return "" if num_running or self._budget.drain.may_begin() else self._budget.too_late()
 
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
@@ -149,14 +116,14 @@ class Campaign:
 
         Where nothing is running, the wait for a model is here; else results come meanwhile.
         """
-        evaluator = self._evaluator
+        evaluator, budget = self._evaluator, self._budget
         idle = evaluator.num_idle
-        room = idle if self._drain.may_begin() and self._is_promising() else 0
+        room = idle if budget.drain.may_begin() and self._is_promising() else 0
         if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
             room = min(room, evaluator.num_workers - evaluator.num_pending)
-        if self._eval_limit is not None:
-            room = min(room, self._eval_limit - self._num_final - evaluator.num_pending)
-        self.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
+        if budget.limits.evals is not None:
+            room = min(room, budget.limits.evals - budget.num_final - evaluator.num_pending)
+        budget.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
         again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
         self._submit(again)
         room -= len(again)
@@ -175,7 +142,8 @@ class Campaign:
 
     def _is_promising(self) -> bool:
         """Whether it makes sense to begin more, although perhaps many have failed and none is DONE."""
-        return not self.failures.are_many or self.failures.are_outlived(self._evaluator.longest_running_seconds())
+        failures = self._budget.failures
+        return not failures.are_many or failures.are_outlived(self._evaluator.longest_running_seconds())
 
     def _submit(self, evaluations: list[Evaluation]) -> None:
         if evaluations:
@@ -186,7 +154,7 @@ class Campaign:
 
     def _collect(self, timeout: float) -> None:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
-        busy = self._busy + (self._evaluator.running_seconds() if is_due else 0.0)
+        busy = self._budget.busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
             evaluations = [self._retries.decide(each) for each in self._evaluator.gather(timeout)]
             with self._clock("store"):
@@ -194,21 +162,11 @@ class Campaign:
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe
         for evaluation in evaluations:
             if evaluation.state.is_final:
-                self._num_final += 1
-                self._busy += evaluation.duration
-                self.failures.note(evaluation)
-                self._note(evaluation)
+                self._budget.note(evaluation)
             else:
                 self._again.append(evaluation)
         if evaluations:
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
         if is_due:
-            self._progress.update(self._store.counts, num_running, self._best, busy)
-
-    def _note(self, evaluation: Evaluation) -> None:
-        self._drain.note(evaluation)
-        if evaluation.state is State.DONE and (
-            self._best is None or evaluation.objective < self._best.objective  # type: ignore[operator]  # DONE has one
-        ):
-            self._best = evaluation
+            self._progress.update(self._store.counts, num_running, self._budget.best, busy)

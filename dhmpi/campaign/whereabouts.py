@@ -205,7 +205,12 @@ def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if not then or not now:
         return ""
     checksums = {checksum for _, checksum in now["files"]}
-    changed = [Path(path).name for path, checksum in then["files"] if checksum not in checksums]
+    missing = [(Path(path).name, path) for path, checksum in then["files"] if checksum not in checksums]
+    found = {Path(path).name for path, _ in now["files"]}
+    changed = [name for name, _ in missing if name in found]
+    if not changed and missing:
+        gone = ", ".join(path for _, path in missing)
+        return f"the problem {now['files'][0][0]} does without a file that it had in the campaign: {gone}"
     if not changed:
         return ""
     what = "another content" if len(changed) == 1 else "other contents"

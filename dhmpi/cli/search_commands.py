@@ -53,11 +53,10 @@ def run_search(command: str, words: list[str]) -> int:
         evaluator = choice(METHODS)("--evaluator", evaluator)
 
     from dhmpi.analysis import terminal
-    from dhmpi.campaign import start, start_agents
+    from dhmpi.campaign import start
     from dhmpi.support import logs
 
     logs.configure(options.log_level, environment.launch().rank)
-    run_on_ranks = start_agents.run if search_class.has_agents else start.run
 
     def report(found: "Results") -> None:
         try:
@@ -66,9 +65,9 @@ def run_search(command: str, words: list[str]) -> int:
             tell(f"dhmpi {command}: warning: {error}")
 
     try:
-        found = run_on_ranks(
-            lambda given: search_class.from_options(problem, run, evaluator, given, own_options),
-            *(run, evaluator, options),
+        found = start.run(
+            lambda: search_class.from_options(problem, run, evaluator, options, own_options),
+            *(run, evaluator, options, search_class.has_agents),
             begun=time.monotonic() - environment.process_age(),
         )
     except CampaignError as error:

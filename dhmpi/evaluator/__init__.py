@@ -9,6 +9,7 @@ from dhmpi.evaluator.by_hand import (
     ProcessPoolEvaluator,
     SubprocessEvaluator,
     ThreadPoolEvaluator,
+    given_evaluator,
 )
 from dhmpi.evaluator.evaluator import Evaluator
 
@@ -22,4 +23,5 @@ __all__ = [
     "SubprocessEvaluator",
     "ThreadPoolEvaluator",
     "create",
+    "given_evaluator",
 ]

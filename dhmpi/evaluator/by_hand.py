@@ -172,6 +172,13 @@ class HandDrivenEvaluator:
         return ended
 
 
+def given_evaluator(evaluator: object) -> Evaluator | None:
+    """Return the evaluator that somebody has given, or drives by hand; None if there is only a name, or nothing."""
+    if isinstance(evaluator, HandDrivenEvaluator):
+        return evaluator.evaluator
+    return evaluator if isinstance(evaluator, Evaluator) else None
+
+
 class MethodEvaluator(HandDrivenEvaluator):
     """Drives an evaluator of one method; by default everything is evaluated, also what is equal.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import METHODS
+from dhmpi.evaluation import ISOLATIONS, METHODS
 from dhmpi.evaluator.balsam import JobEvaluator
 from dhmpi.evaluator.by_hand import (
     BalsamEvaluator,
@@ -37,7 +37,6 @@ MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
 DRIVEN: dict[str, type[MethodEvaluator]] = {
     each.method: each for each in (ThreadPoolEvaluator, ProcessPoolEvaluator, SubprocessEvaluator, BalsamEvaluator)
 }
-ISOLATIONS = ("process", "inline")
 # Whether user code runs in a process of its own, where the method leaves no choice.
 ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
 

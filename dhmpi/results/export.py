@@ -53,8 +53,8 @@ def rows(results: Results) -> Iterator[list[Any]]:
 def export_csv(results: Results, stream: Stream) -> None:
     """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
 
-    The value None of a dimension is the word None. Where large values are looked for, the column reward holds what was
-    returned, and objective minus that.
+    The value None of a dimension is the word None, or null if None is one of its texts. Where large values are looked
+    for, the column reward holds what was returned, and objective minus that.
 
     Args:
         results: What to write.
@@ -62,12 +62,17 @@ def export_csv(results: Results, stream: Stream) -> None:
     """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(results))
-    num_dimensions = len(results.metadata.space)
+    words = [_word_of_none(spec) for spec in results.metadata.space.values()]
     for id, *row in rows(results):
-        point, rest = row[:num_dimensions], row[num_dimensions:]
-        writer.writerow(
-            [id, *map(str, point), *(dumps(each) if isinstance(each, list | dict) else each for each in rest)]
-        )
+        point = [word if value is None else value for word, value in zip(words, row, strict=False)]
+        rest = [dumps(each) if isinstance(each, list | dict) else each for each in row[len(words) :]]
+        writer.writerow([id, *point, *rest])
+
+
+def _word_of_none(spec: Any) -> str:
+    """Return how the value None of a dimension is written: as no other of its values is."""
+    taken = spec if isinstance(spec, list | tuple) else ()
+    return next(word for word in ("None", "null", "<None>", "(None)") if word not in taken)
 
 
 def export_json(results: Results, stream: Stream) -> None:

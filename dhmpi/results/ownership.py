@@ -227,8 +227,8 @@ def unwritable(path: Path, error: OSError) -> DhmpiError:
 
 def _occupied(path: Path, owner: Owner | None) -> ResultsError:
     return ResultsError(
-        f"{path} must have one writer, and {_named(owner)} is writing it; "
-        f"wait for its end, or use {option_name('output')} for another file"
+        f"{path} must have one writer, and {_named(owner)} is writing it",
+        remedy=f"wait for its end, or use {option_name('output')} for another file",
     )
 
 

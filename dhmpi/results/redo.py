@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from dhmpi.errors import ResultsError, did_you_mean
+from dhmpi.errors import ResultsError, did_you_mean, reason
 from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results.ownership import Pause
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
@@ -64,10 +64,17 @@ def redo(
     def change(state: Recovered) -> Recovered:
         state.table.take_back(choose(state.table))
         redone = state.metadata.redone + len(found)
-        return state._replace(metadata=replace(state.metadata, complete=False, redone=redone))
+        metadata = replace(state.metadata, complete=False, redone=redone)
+        if metadata.runs:  # why the last one ended is no longer the truth
+            why = f"{len(found)} {'result was' if len(found) == 1 else 'results were'} taken back"
+            metadata = replace(metadata, runs=[*metadata.runs[:-1], {**metadata.runs[-1], "why": why}])
+        return state._replace(metadata=metadata)
 
     path = resolve(path)
-    ResultsStore.check(path, resume=True)
+    try:
+        ResultsStore.check(path, resume=True)
+    except ResultsError as error:
+        raise ResultsError(reason(error)) from error  # its remedies are those of a campaign
     earlier = recover(path)
     if earlier.dropped:
         log.warning("%s", earlier.dropped)

@@ -374,7 +374,7 @@ def _require_absent(path: Path, overwrite: bool) -> None:
 def _require_present(path: Path) -> None:
     if not path.exists():
         remedy = f"check the name, or start a new campaign without {option_name('resume=True')}"
-        raise ResultsError(f"{path} does not exist; {remedy}")
+        raise ResultsError(f"{path} does not exist", remedy=remedy)
 
 
 def _require_writable(path: Path) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from dhmpi.campaign.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.campaign.walltime import end_time
+from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
 
-ISOLATIONS = ("process", "inline")
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_MAX_EVALS = 100

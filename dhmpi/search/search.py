@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.errors import EvaluationError, InputError, OptionError, did_you_mean, option_name
+from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
 from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
@@ -109,6 +109,11 @@ class Search(ABC):
 
     def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
         """Return the space of a problem, and its starting point if it has one."""
+        if not hasattr(problem, "dimensions") and "create_structure" in problem.space:
+            raise LoadError(
+                "a problem for a search for hyperparameters must have dimensions, got one for architectures; "
+                "use nas-random, ppo-async or ppo-sync"
+            )
         return problem.dimensions, problem.starting_point_asdict if problem.has_starting_point else None
 
     def config(self, point: Point) -> Point | None:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from dhmpi.errors import OptionError, option_name
 from dhmpi.support.loader import make_importable
 
+# What the name of a program begins with.
+PROGRAMS = ("exec", "template")
+
 
 class Pair(NamedTuple):
     """A problem and the run function that evaluates its points.
@@ -68,8 +71,8 @@ def _beside(target: str, attribute: str) -> str | None:
     What cannot be read is taken to have it: whoever loads it will say what is wrong.
     """
     location, colon, named = target.rpartition(":") if ":" in target else (target, "", "")
-    if colon and not _is_dotted(named):
-        return None  # a program
+    if colon and (not _is_dotted(named) or location in PROGRAMS):
+        return None
     if location.endswith(".py"):
         path: Path | None = Path(location).expanduser()
     elif _is_dotted(location):
@@ -106,12 +109,19 @@ def _find_spec(name: str) -> ModuleSpec | None:
 
 
 def _binds(path: Path, name: str) -> bool:
-    """Whether a source file defines, assigns or imports a name at its top level, or cannot be read."""
+    """Whether a source file defines, assigns or imports a name at its top level, or may do so, or cannot be read."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return True
-    return any(name in _names_bound(statement) for statement in tree.body)
+    bound = set().union(*map(_names_bound, tree.body))
+    # What these bind is not to be seen without executing the file.
+    return name in bound or bool(bound & {"*", "__getattr__"}) or _changes_globals(tree)
+
+
+def _changes_globals(tree: ast.Module) -> bool:
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return bool(called & {"globals", "exec", "vars", "locals"})
 
 
 def _names_bound(statement: ast.stmt) -> set[str]:

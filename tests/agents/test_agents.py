@@ -367,7 +367,7 @@ def test_it_ends_even_if_evaluations_get_shorter_when_agents_have_been_told(crew
     for _ in range(30):
         found.step()
     answers = [False] * 4
-    found.coordinator._drain.may_begin = lambda: not answers or answers.pop()
+    found.budget.drain.may_begin = lambda: not answers or answers.pop()
     found.run()
     assert found.coordinator.why.startswith("the time is over for evaluations that take")
 

@@ -174,3 +174,43 @@ def test_the_sentence_has_the_most_frequent_error():
         noted(failures, f"ValueError: got {value}", 1)
     assert failures.sentence().endswith("got 3 failures, 2 of them: ValueError: got 0.25")
     assert noted(Failures(), "", 1).sentence().endswith("got 1 failure, 1 of them: no error")
+
+
+def missing(path):
+    return f"Traceback (most recent call last):\nFileNotFoundError: [Errno 2] No such file or directory: '{path}'"
+
+
+def test_files_that_only_one_evaluation_misses_do_not_end_it():
+    failures = Failures()
+    for number in range(LIMIT - 1):
+        noted(failures, missing(f"r.h5.files/evaluation-{number:06d}/result.txt"), 1)
+    assert not failures.must_end(1)
+    assert noted(failures, missing("data.csv"), HOPELESS_LIMIT).must_end(1)
+
+
+def test_expressions_made_from_points_do_not_end_it():
+    error = (
+        'Traceback (most recent call last):\n  File "<string>", line 1\n    1 +\n       ^\nSyntaxError: invalid syntax'
+    )
+    assert not is_hopeless(error)
+    assert is_hopeless(error.replace("<string>", "/home/me/model.py"))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("ValueError: in user code:\n\n    cannot reshape", "ValueError: in user code: cannot reshape"),
+        ("ValueError: one\ntwo", "ValueError: one"),
+        ("ValueError: nothing follows:\n", "ValueError: nothing follows:"),
+    ],
+)
+def test_what_is_only_announced_is_in_the_line_too(error, line):
+    assert error_line(f"Traceback (most recent call last):\n  File\n{error}") == line
+
+
+@pytest.mark.parametrize(
+    "value", ["0x7f6e46528150", "0xDEADBEEF", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "9f86d081884c7d65"]
+)
+def test_addresses_and_identifiers_make_no_kind_of_their_own(value):
+    assert error_kind(f"cannot use <O at {value}>") == "cannot use <O at #>"
+    assert error_kind("a defaced facade") == "a defaced facade"

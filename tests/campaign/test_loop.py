@@ -1,17 +1,16 @@
 import os
 import signal
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
+from dhmpi.campaign.budget import Budget, Limits
 from dhmpi.campaign.loop import GATHER_WAIT, MODEL_WAIT, Campaign
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import StopRequest
-from dhmpi.campaign.walltime import Drain, LostTime
 from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import SerialEvaluator
@@ -80,8 +79,12 @@ def campaign(
         store = ResultsStore.create(tmp_path / "results.h5", metadata)
     store.begin_run(evaluator.num_workers, [], "test")
     progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
-    limits = (eval_limit, deadline, stop or StopRequest(), progress, retries, drain_seconds, max_failures)
-    return Campaign(search, evaluator, store, *limits), store
+    stop = stop or StopRequest()
+    limits = Limits(eval_limit, deadline, drain_seconds, max_failures, retries)
+    budget = Budget(limits, store.evaluations, lambda: stop.signal_name, getattr(evaluator, "_clock", time.monotonic))
+    made = Campaign(search, evaluator, store, budget, stop, progress)
+    made.budget = budget
+    return made, store
 
 
 def resume(tmp_path, search, evaluator, **limits):
@@ -148,7 +151,7 @@ def test_what_never_began_kept_no_worker_busy(tmp_path):
     made, store = campaign(tmp_path, RandomSearch(problem()), Refusing())
     made.run()
     assert store.counts[State.FAILED] == 20
-    assert made._busy == 0.0
+    assert made.budget.busy == 0.0
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
@@ -157,7 +160,7 @@ def test_a_campaign_in_which_nothing_is_done_is_given_up(tmp_path, state):
     made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=400)
     assert made.run().startswith("at least one evaluation must be DONE, got 100 failures")
     assert store.counts[state] == len(store.evaluations) == 100
-    assert made.failures.are_all
+    assert made.budget.failures.are_all
     assert not made.is_complete
 
 
@@ -167,7 +170,7 @@ def test_a_number_of_failures_can_be_given(tmp_path, limit, num):
     made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, max_failures=limit)
     made.run()
     assert store.counts[State.FAILED] == num
-    assert made.failures.are_all
+    assert made.budget.failures.are_all
     assert not made.is_complete
 
 
@@ -239,7 +242,7 @@ def test_the_last_points_of_a_space_may_be_lost_and_come_again(tmp_path):
 def test_the_best_is_the_smallest(tmp_path):
     made, store = campaign(tmp_path, RandomSearch(problem()), FakeEvaluator(script=[State.FAILED]))
     made.run()
-    assert made.best.objective == min(each.objective for each in store.evaluations if each.objective is not None)
+    assert made.budget.best.objective == min(each.objective for each in store.evaluations if each.objective is not None)
 
 
 def test_the_time_may_be_over(tmp_path):
@@ -432,7 +435,7 @@ class Clocked(FakeEvaluator):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock():
     class Clock:
         now = 1000.0
 
@@ -440,8 +443,6 @@ def clock(monkeypatch):
             return self.now
 
     made = Clock()
-    monkeypatch.setattr("dhmpi.campaign.loop.Drain", partial(Drain, clock=made))
-    monkeypatch.setattr("dhmpi.campaign.loop.LostTime", partial(LostTime, clock=made))
     return made
 
 
@@ -453,7 +454,7 @@ def test_nothing_begins_that_would_not_end_in_time(tmp_path, clock):
     assert not made.is_complete
     assert store.counts[State.DONE] == len(store.evaluations) == 12
     assert clock.now == 1040.0
-    assert (made.lost.idle, made.lost.cancelled) == (0.0, 0.0)
+    assert (made.budget.lost.idle, made.budget.lost.cancelled) == (0.0, 0.0)
 
 
 def test_workers_that_end_early_wait_for_the_others(tmp_path, clock):
@@ -464,7 +465,7 @@ def test_workers_that_end_early_wait_for_the_others(tmp_path, clock):
     made.run()
     assert store.counts[State.DONE] == 3
     assert clock.now == 1028.0
-    assert made.lost.idle == pytest.approx(18.0 + 8.0)  # none is thought to take less than 20 s
+    assert made.budget.lost.idle == pytest.approx(18.0 + 8.0)  # none is thought to take less than 20 s
 
 
 def test_what_takes_longer_than_expected_is_cancelled_and_comes_again(tmp_path, clock):
@@ -478,7 +479,7 @@ def test_what_takes_longer_than_expected_is_cancelled_and_comes_again(tmp_path, 
     assert store.counts[State.DONE] == 5
     assert store.counts[State.CANCELLED] == 1
     cancelled = store.evaluations[-1]
-    assert made.lost.cancelled == pytest.approx(cancelled.ended - cancelled.submitted)
+    assert made.budget.lost.cancelled == pytest.approx(cancelled.ended - cancelled.submitted)
     store.close("the time is over")
     made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator(), eval_limit=6)
     made.run()
@@ -501,7 +502,7 @@ def test_time_is_lost_at_the_end_of_a_budget_too(tmp_path, clock):
     made, _ = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=4)
     made.run()
     assert clock.now == 1010.0
-    assert made.lost.idle == 8.0 + 8.0
+    assert made.budget.lost.idle == 8.0 + 8.0
 
 
 def test_workers_that_are_not_ready_are_not_lost(tmp_path, clock):
@@ -511,7 +512,7 @@ def test_workers_that_are_not_ready_are_not_lost(tmp_path, clock):
     evaluator = Slow(clock, [1.0] * 3)
     made, _ = campaign(tmp_path, RandomSearch(problem()), evaluator, eval_limit=3)
     made.run()
-    assert made.lost.idle == 0.0
+    assert made.budget.lost.idle == 0.0
 
 
 class WaitingSearch(RandomSearch):

@@ -147,9 +147,7 @@ def test_a_campaign_in_which_nothing_is_done_is_given_up(evaluator, options, sea
     assert not found.metadata.complete
     why = "of them: ModuleNotFoundError: No module named 'a_module_that_is_missing'"
     assert found.metadata.runs[-1]["why"].endswith(why)
-    assert str(caught.value).endswith(
-        f"{why}; mend that, then dhmpi redo results.h5 and the same command with --resume"
-    )
+    assert str(caught.value).endswith(f"{why}; mend that, then dhmpi redo results.h5, and continue with resume=True")
     assert caught.value.results.metadata == found.metadata
     assert caught.value.results.best is None
 

@@ -264,9 +264,10 @@ def test_problems_of_hyperparameters_say_where_they_are_too(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     words = ["hps-random", "--problem", "dhmpi.benchmark.hps.rosen2.Problem", "--quiet", "--isolation", "inline"]
     assert main([*words, "--run", "dhmpi.benchmark.hps.rosen2.run", "--max-evals", "2"]) == 0
-    source = results.read("results.h5").metadata.source
+    found = results.read("results.h5")
+    source = found.metadata.source
     assert source["module"] == "dhmpi.benchmark.hps.rosen2"
     stream = io.StringIO()
-    terminal.show(results.read("results.h5"), stream, whereabouts.described(results.read("results.h5"), None))
+    terminal.show(found, stream, where=whereabouts.described(found, None))
     assert "its file    " in stream.getvalue()
     assert main(["check", "results.h5"]) == 0

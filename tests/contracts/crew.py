@@ -5,12 +5,12 @@ from collections import deque
 from contracts.nas import problem
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
-from dhmpi.agents.coordinator import Coordinator
+from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
+from dhmpi.campaign.budget import Budget, Limits
 from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.walltime import Drain
 from dhmpi.evaluation import State
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.results import Metadata, ResultsStore
@@ -91,7 +91,7 @@ class Crew:
         options = {"seed": 3, "episodes_per_batch": 4, **options}
         self.search = CLASSES[mode](target or problem(), agents=num_agents, num_episodes=num_episodes, **options)
         own = self.search.own_options
-        self.layout = AgentLayout.of(num_agents + has_server, num_agents, has_server, True, str)
+        self.layout = AgentLayout.of(num_agents + has_server, num_agents, has_server, True)
         metadata = Metadata(self.search.name, "problem", self.search.space.specs(), maximises=True)
         if earlier is None:
             self.store = ResultsStore.create(path, metadata)
@@ -121,20 +121,14 @@ class Crew:
             now = state if self.server is None else self.server.state()
             return Start(now, Scale(), stale, self.store.policy.num_updates(rank), len(before))
 
+        self.budget = Budget(Limits(None, 1000.0, drain_seconds), before, lambda: self.signal, lambda: self.now)
         self.coordinator = Coordinator(
-            self.layout,
-            self.posts[0],
-            self.search.space.names,
-            num_agents * num_workers,
+            Team(self.layout, self.posts[0], num_agents * num_workers, agent_timeout),
             self.store,
             self.ledger,
-            start,
-            self.server,
-            Drain(1000.0, drain_seconds, lambda: self.now),
-            lambda: self.signal,
+            Teaching(start, self.server),
+            self.budget,
             Progress(1, None, None, None, quiet=True),
-            agent_timeout,
-            lambda: self.now,
         )
         self.still = set()  # ranks that do nothing any more
 

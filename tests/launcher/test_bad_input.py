@@ -20,6 +20,8 @@ FILES = {
     "notes.txt": "these are no results\n",
 }
 NEW = ["--output", "new.h5"]
+PROBLEM = ["--problem", "dhmpi.benchmark.hps.rosen2.Problem"]
+RUN = ["--run", "dhmpi.benchmark.hps.rosen2.run"]
 # What is typed, and what the sentence must contain: the value, and what is allowed.
 CASES = {
     "no command": ([], ["must be given", "ambs", "hps-random"]),
@@ -36,19 +38,21 @@ CASES = {
         ["'Probelm'", "did you mean 'Problem'?"],
     ),
     "unknown run attribute": (["ambs", "--run", "dhmpi.benchmark.hps.polynome2:rnu"], ["'rnu'", "did you mean 'run'?"]),
-    "missing file": (["ambs", "--problem", "brokn.py"], ["'brokn.py'", "did you mean 'broken.py'?"]),
-    "no dimension": (["ambs", "--problem", "no_dimension.py"], ["'no_dimension.py'", "add_dim"]),
-    "run not callable": (["ambs", "--run", "not_callable.py"], ["callable", "'not_callable.py'", "an int"]),
-    "problem fails": (["ambs", "--problem", "broken.py"], ["'broken.py'", "No module named 'no_such_library'"]),
-    "run fails": (["ambs", "--run", "broken.py"], ["'broken.py'", "No module named 'no_such_library'"]),
-    "run exits": (["ambs", "--run", "leaving.py"], ["'leaving.py'", "SystemExit: no licence"]),
+    "problem alone": (["ambs", "--problem", "no_dimension.py"], ["--run must be given", "--problem no_dimension.py"]),
+    "run alone": (["ambs", "--run", "not_callable.py"], ["--problem must be given", "--run not_callable.py"]),
+    "missing file": (["ambs", *RUN, "--problem", "brokn.py"], ["'brokn.py'", "did you mean 'broken.py'?"]),
+    "no dimension": (["ambs", *RUN, "--problem", "no_dimension.py"], ["'no_dimension.py'", "add_dim"]),
+    "run not callable": (["ambs", *PROBLEM, "--run", "not_callable.py"], ["callable", "'not_callable.py'", "an int"]),
+    "problem fails": (["ambs", *RUN, "--problem", "broken.py"], ["'broken.py'", "No module named 'no_such_library'"]),
+    "run fails": (["ambs", *PROBLEM, "--run", "broken.py"], ["'broken.py'", "No module named 'no_such_library'"]),
+    "run exits": (["ambs", *PROBLEM, "--run", "leaving.py"], ["'leaving.py'", "SystemExit: no licence"]),
     "run fails inline": (
-        ["ambs", "--run", "broken.py", "--isolation", "inline"],
+        ["ambs", *PROBLEM, "--run", "broken.py", "--isolation", "inline"],
         ["'broken.py'", "No module named 'no_such_library'"],
     ),
-    "no program": (["ambs", "--run", "exec:./brokn.py"], ["'./brokn.py'", "did you mean 'broken.py'?"]),
+    "no program": (["ambs", *PROBLEM, "--run", "exec:./brokn.py"], ["'./brokn.py'", "did you mean 'broken.py'?"]),
     "too many evaluations": (
-        ["ambs", "--problem", "three_points.py", "--max-evals", "4"],
+        ["ambs", *RUN, "--problem", "three_points.py", "--max-evals", "4"],
         ["--max-evals", "3 points", "got 4"],
     ),
     "wrong number of workers": (["ambs", "--num-workers", "7"], ["--num-workers", "got 7", " here", "rank"]),

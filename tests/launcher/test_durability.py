@@ -13,7 +13,7 @@ def test_nothing_is_lost(isolation, seed, durability, tmp_path):
     assert tally.faults == []
     assert tally.open_failed == 0
     assert tally.exact == tally.campaigns > 0
-    assert tally.found > 500  # it did look
+    assert tally.found > 200  # it did look
     assert tally.opened > 100
 
 

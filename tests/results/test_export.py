@@ -35,6 +35,14 @@ def test_none_is_no_empty_cell(metadata, running, ended):
     assert (second[header.index("act")], second[header.index("objective")]) == ("True", "")
 
 
+def test_none_is_no_text_either(metadata, ended):
+    found = replace(metadata, space={"act": ["a", None, "None", ""]})
+    evaluations = [ended(number)._replace(point={"act": value}) for number, value in enumerate(["a", None, "None"])]
+    stream = io.StringIO(newline="")
+    export_csv(Results(found, evaluations), stream)
+    assert [row[1] for row in csv.reader(io.StringIO(stream.getvalue(), newline=""))] == ["act", "a", "null", "None"]
+
+
 def test_what_is_to_be_large_has_a_column(metadata, ended, running):
     found = Results(replace(metadata, maximises=True, space={"reward": (0, 1)}), [])
     evaluations = [each._replace(point={"reward": 1}) for each in (ended(3), running(4))]

@@ -7,7 +7,7 @@ from dhmpi.search import Search
 from dhmpi.search.campaign_options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.registry import SEARCHES, find
-from dhmpi.support.options import build
+from dhmpi.support.options import as_flag, build
 
 
 class Scripted(Search):
@@ -111,6 +111,11 @@ def test_a_problem_that_raises_is_one_sentence():
         Scripted(made)
 
 
+def test_a_problem_for_architectures_is_one_sentence():
+    with pytest.raises(LoadError, match="must have dimensions, got one for architectures; use nas-random"):
+        RandomSearch("dhmpi.benchmark.nas.table.Problem")
+
+
 class TestTelling:
     def test_only_what_has_ended_for_good_is_learnt(self):
         search = scripted(1, 2)
@@ -180,7 +185,7 @@ class TestOptions:
         options, own = build(CampaignOptions, {"max_evals": 21}), Scripted.Options()
         with pytest.raises(OptionError) as caught:
             Scripted.from_options(problem(), None, None, options, own)
-        assert str(caught.value) == "--max-evals must not exceed the 20 points of the space, got 21"
+        assert caught.value.spelled(as_flag) == "--max-evals must not exceed the 20 points of the space, got 21"
 
     def test_as_many_evaluations_as_points_are_fine(self):
         assert scripted(max_evals=20).options.max_evals == 20

@@ -20,6 +20,9 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "run_only.py").write_text(RUN)
     (tmp_path / "imported.py").write_text("from whole import Problem\nfrom run_only import run as other, run\n")
     (tmp_path / "guarded.py").write_text("if True:\n    run = print\n")
+    (tmp_path / "starred.py").write_text("from whole import *\n")
+    (tmp_path / "lazy.py").write_text("import whole\ndef __getattr__(name):\n    return getattr(whole, name)\n")
+    (tmp_path / "updated.py").write_text("import whole\nglobals().update(vars(whole))\n")
     (tmp_path / "torn.py").write_text("def run(:\n")
     package = tmp_path / "targets_package"
     package.mkdir()
@@ -50,6 +53,9 @@ def test_what_is_given_stays():
         ("both", "both:run"),
         ("imported.py", "imported.py:run"),
         ("guarded.py", "guarded.py:run"),
+        ("starred.py", "starred.py:run"),
+        ("lazy.py", "lazy.py:run"),
+        ("updated.py", "updated.py:run"),
         ("targets_package.both.Problem", "targets_package.both:run"),
         ("targets_package.Problem", "targets_package:run"),
         ("dhmpi.benchmark.hps.polynome2.Problem", "dhmpi.benchmark.hps.polynome2:run"),
@@ -81,7 +87,7 @@ def test_a_problem_without_run_is_refused(problem):
     )
 
 
-@pytest.mark.parametrize("run", ["run_only.py", "run_only.run", "exec:./train.sh {x}"])
+@pytest.mark.parametrize("run", ["run_only.py", "run_only.run", "exec:./train.sh {x}", "exec:true", "template:job.in"])
 def test_a_run_function_without_problem_is_refused(run):
     with pytest.raises(OptionError, match="problem must be given unless it is in the same file, got run"):
         completed(run=run)

@@ -121,6 +121,8 @@ def load_structure(problem: Any) -> Structure:
         shapes = _shapes(problem.space["load_data"])
         arguments |= {name: shapes[name] for name in lacking}
     made: Structure = guarded(lambda: create(**arguments), "create_structure must make a space of architectures")
+    if not hasattr(made, "decision_names"):
+        raise LoadError(f"create_structure must return a structure, got {made!r:.80}; return the one that it has made")
     return made
 
 

@@ -17,7 +17,7 @@ from dhmpi.search.nas.nas_search import NasSearch
 from dhmpi.search.sampling import Sampler
 
 if TYPE_CHECKING:
-    from dhmpi.results import Results
+    pass
 
 BATCH = 8
 # After so many architectures that are known already, one by chance is taken: the policy has converged.
@@ -97,10 +97,3 @@ class PPOSearch(NasSearch):
             learner.learn(self._batch_size)
             while learner.is_updating:
                 learner.advance()
-
-    def main(self) -> "Results | None":
-        """Let the agents search; every rank calls this; see `Search.main`."""
-        # Upwards as in `Search.main`.
-        from dhmpi.campaign.start_agents import run_search
-
-        return run_search(self)

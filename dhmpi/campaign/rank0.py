@@ -1,0 +1,328 @@
+"""Rank 0 of a campaign, from the first check to the last evaluation."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import dhmpi
+from dhmpi import results
+from dhmpi.campaign import walltime, whereabouts
+from dhmpi.campaign.budget import Budget, Limits
+from dhmpi.campaign.loop import Campaign
+from dhmpi.campaign.progress import Progress
+from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.errors import (
+    EXIT_FAILURE,
+    EXIT_INPUT,
+    CampaignError,
+    DhmpiError,
+    InputError,
+    OptionError,
+    StorageError,
+    option_name,
+    reason,
+)
+from dhmpi.evaluator import Evaluator
+from dhmpi.execution.program import check_placeholders, is_program
+from dhmpi.mpi import job
+from dhmpi.results import Metadata, Results, ResultsStore
+from dhmpi.search import Search
+from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.support import environment
+from dhmpi.support.loader import check_problem
+from dhmpi.support.printing import tell
+
+log = logging.getLogger(__name__)
+
+
+class CampaignEnd(NamedTuple):
+    """End of a campaign.
+
+    Attributes:
+        why: Why it ended, for people.
+        is_complete: Whether nothing is left to resume.
+        statistics: What it has measured of itself, by name.
+        error: What ended it before its time, or None.
+    """
+
+    why: str
+    is_complete: bool
+    statistics: Mapping[str, float | str]
+    error: DhmpiError | None = None
+
+
+class Rank0(ABC):
+    """Rank 0 of a campaign: makes the search, opens the results, lets the search work, closes the results.
+
+    Args:
+        options: What every search has.
+        begun: When a program began that does nothing else [monotonic s].
+    """
+
+    def __init__(self, options: CampaignOptions, begun: float | None = None) -> None:
+        self._options, self._begun = options, begun
+
+    @abstractmethod
+    def _make_search(self) -> Search:
+        """Return the search."""
+
+    @abstractmethod
+    def _check(self, search: Search) -> None:
+        """Check what can be checked before anything starts."""
+
+    @abstractmethod
+    def _prepare(self, search: Search, earlier: Results | None) -> None:
+        """Check what is resumed, and take it into account, before anything starts."""
+
+    @abstractmethod
+    def _wait(self, search: Search) -> None:
+        """Wait until evaluations can begin."""
+
+    @abstractmethod
+    def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
+        """Run the campaign; the results file is open."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let everything go that takes part, however it has ended."""
+
+    def _interrupt(self) -> None:  # noqa: B027  # user code runs elsewhere
+        """Stop user code that runs in this very process; called by a signal handler."""
+
+    def run(self) -> Results | None:
+        """Run the campaign.
+
+        Returns:
+            The results; None if a signal came before the first evaluation.
+
+        Raises:
+            CampaignError: It came to its end by itself, and nothing is DONE.
+            DhmpiError: Something keeps it from running.
+        """
+        end = self._end()
+        deadline = None if end is None else time.monotonic() + end.time - time.time()
+        stop = StopRequest(self._interrupt)
+        try:
+            with stop:
+                search = self._make_search()
+                self._check(search)
+                check_file(self._options)
+                with stop.interruptible():
+                    self._check_problem(search)
+                earlier = self._earlier(search)
+                self._prepare(search, earlier)
+                with stop.interruptible():
+                    self._wait(search)
+                if end is not None and not self._options.quiet:
+                    tell(str(end))
+                store = self._open(search, stop)
+                budget = self._budget(store, deadline, stop)
+                return self._finish(search, store, budget, stop)
+        except Stopped:
+            log.warning("stopped by %s before the first evaluation", stop.signal_name)
+            return None
+        finally:
+            self._release()
+
+    def _end(self) -> walltime.End | None:
+        """Return when the time ends."""
+        starting = 0.0 if self._begun is None else time.monotonic() - self._begun
+        return walltime.earliest(self._options.max_minutes, self._options.end_time, starting=starting)
+
+    def _check_problem(self, search: Search) -> None:
+        """Let the problem check itself."""
+        check_problem(search.problem)
+
+    def _earlier(self, search: Search) -> Results | None:
+        """Read what is resumed."""
+        if not self._options.resume:
+            return None
+        earlier = results.read(self._options.output)
+        now = _metadata(search)
+        earlier.metadata.resumed(now)
+        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+            log.warning("%s", changed)
+        seed = self._options.seed
+        if seed not in (None, earlier.metadata.seed):
+            raise OptionError(f"{option_name('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
+        if earlier.dropped:
+            log.warning("%s", earlier.dropped)
+        search.seed = earlier.metadata.seed
+        return earlier
+
+    def _open(self, search: Search, stop: StopRequest) -> ResultsStore:
+        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
+        options, metadata = self._options, _metadata(search)
+
+        def pause(seconds: float) -> None:
+            with stop.interruptible():
+                time.sleep(seconds)
+
+        if options.resume:
+            return ResultsStore.resume(options.output, metadata, pause)
+        store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
+        try:
+            _remove_files(files_of(options))  # of a campaign that has been overwritten: logs would be appended to
+        except OSError as error:
+            log.warning("logs of an earlier campaign cannot be removed: %s", error)
+        return store
+
+    def _eval_limit(self) -> int | None:
+        """Return the number of evaluations at which the campaign is complete."""
+        return self._options.eval_limit
+
+    def _budget(self, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
+        options = self._options
+        limits = Limits(self._eval_limit(), deadline, options.drain_seconds, options.max_failures, options.retries)
+        return Budget(limits, store.evaluations, lambda: stop.signal_name)
+
+    def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
+        deadline, terminal = budget.limits.deadline, environment.terminal()
+        return Progress(num_workers, eval_limit, deadline, terminal, self._options.quiet, budget.num_final, maximises)
+
+    def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
+        """Run the campaign, and close the results file."""
+        try:
+            ending = self._work(search, store, budget, stop)
+        except Exception as error:
+            if not isinstance(error, StorageError):
+                store.close(f"{type(error).__name__}: {reason(error)}")
+            raise
+        store.set_statistics(ending.statistics)
+        if ending.error is not None:
+            store.close(ending.why)
+            raise ending.error
+        is_vain = budget.failures.are_all and not stop.signal_name
+        why = budget.failures.sentence() if is_vain else ending.why
+        store.close(why, ending.is_complete)
+        found = Results(store.metadata, store.evaluations, policy=store.policy)
+        if is_vain:
+            remedy = (
+                f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
+            )
+            raise CampaignError(why, found, remedy=remedy)
+        return found
+
+
+class EvaluatingRank0(Rank0):
+    """Rank 0 of a campaign whose search is here, and whose evaluator has the workers.
+
+    Args:
+        options: What every search has.
+        begun: When a program began that does nothing else [monotonic s].
+        make_search: Makes the search.
+        evaluator: Where points are evaluated; it has not been started.
+    """
+
+    def __init__(
+        self,
+        options: CampaignOptions,
+        begun: float | None,
+        make_search: Callable[[], Search],
+        evaluator: Evaluator,
+    ) -> None:
+        super().__init__(options, begun)
+        self._make, self._evaluator = make_search, evaluator
+
+    def _make_search(self) -> Search:
+        return self._make()
+
+    def _check(self, search: Search) -> None:
+        run, evaluator = search.run_target, self._evaluator
+        if isinstance(run, str) and is_program(run):
+            check_placeholders(run, search.space.names)
+        wanted, there = self._options.num_workers, evaluator.num_workers
+        if wanted not in (None, there):
+            remedy = "start another number of ranks, or leave it out"
+            raise OptionError(
+                f"{option_name('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"
+            )
+
+    def _prepare(self, search: Search, earlier: Results | None) -> None:
+        self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
+
+    def _wait(self, search: Search) -> None:
+        self._evaluator.start()
+
+    def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
+        evaluator = self._evaluator
+        if self._options.resume:  # with what has come since the file was read
+            search.resume(store.metadata.seed, store.evaluations)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        search.begin_run(evaluator.num_workers)
+        if not self._options.quiet:
+            tell(evaluator.layout)
+        progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
+        campaign = Campaign(search, evaluator, store, budget, stop, progress)
+        try:
+            why = campaign.run()
+        finally:
+            progress.close()
+        seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
+        lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
+        statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
+        return CampaignEnd(why, campaign.is_complete, statistics)
+
+    def _release(self) -> None:
+        self._evaluator.shutdown()
+
+    def _interrupt(self) -> None:
+        self._evaluator.interrupt()
+
+
+@contextlib.contextmanager
+def exit_status() -> Iterator[None]:
+    """Tell the job with which status its ranks end, should they have to be ended."""
+    status = EXIT_FAILURE
+    try:
+        yield
+        status = 0
+    except InputError:
+        status = EXIT_INPUT
+        raise
+    finally:
+        job.current().status = status
+
+
+def check_file(options: CampaignOptions) -> None:
+    """Check whether the results can be written, without touching what exists."""
+    if options.resume and options.overwrite:
+        raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
+    ResultsStore.check(options.output, options.overwrite, options.resume)
+
+
+def files_of(options: CampaignOptions) -> str:
+    """Return the directory of what evaluations print and write, whole, since user code may change the current one."""
+    return os.path.abspath(f"{options.output}.files")
+
+
+def _remove_files(directory: str) -> None:
+    for path in Path(directory).glob("evaluation-*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _metadata(search: Search) -> Metadata:
+    target = search.problem_target
+    return Metadata(
+        search=search.name,
+        problem=target if isinstance(target, str) else type(target).__name__,
+        space=search.space.specs(),
+        options=dataclasses.asdict(search.options) | dataclasses.asdict(search.own_options),
+        seed=search.seed,
+        created=time.time(),
+        version=dhmpi.__version__,
+        command=sys.argv,
+        maximises=search.maximises,
+        source=whereabouts.record(target, search.problem),
+    )
