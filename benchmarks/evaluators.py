@@ -44,12 +44,14 @@ def evaluator(method: str, run: str, workers: int) -> Callable[[int], float]:
     """Return what evaluates so many points by dhmpi, and returns the seconds it took."""
 
     def measure(num: int) -> float:
-        with tempfile.TemporaryDirectory() as files:
-            made = Evaluator.create(RUNS[run], None, method, workers, files=files)
-            with made:
-                made.start()
-                _rounds(made, list(points(2 * workers, num)), first_id=num)  # imports, and whatever else happens once
-                return _rounds(made, list(points(num)), first_id=0)
+        with (
+            tempfile.TemporaryDirectory() as files,
+            Evaluator.create(RUNS[run], None, method, workers, files=files) as by_hand,
+        ):
+            made = by_hand.evaluator
+            made.start()
+            _rounds(made, list(points(2 * workers, num)), first_id=num)  # imports, and whatever else happens once
+            return _rounds(made, list(points(num)), first_id=0)
 
     return measure
 

@@ -33,8 +33,9 @@ LAYERS = (
 UPWARD = {
     ("dhmpi.search.search", "dhmpi.campaign.start"),
     ("dhmpi.search.search", "dhmpi.results"),
-    # The documented way to make an evaluator is a method of the contract.
+    # The documented ways to make an evaluator: a method of the contract, and classes that are imported by scripts.
     ("dhmpi.evaluator.evaluator", "dhmpi.evaluator.factory"),
+    ("dhmpi.evaluator.by_hand", "dhmpi.evaluator.factory"),
 }
 MAIN_BLOCK = "dhmpi.cli.main"
 

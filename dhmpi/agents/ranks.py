@@ -10,8 +10,9 @@ from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.protocol import AgentTag, Post, drive
 from dhmpi.campaign.signals import leave_to_search_rank
 from dhmpi.errors import EXIT_FAILURE, LoadError
-from dhmpi.evaluator import Evaluator, MPIEvaluator
+from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
+from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import limit_threads, own_output, serve
 from dhmpi.evaluator.pool import PoolEvaluator
@@ -161,7 +162,7 @@ def take_place(
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     elif is_agent and not has_groups and (given or num_workers or method in ("serial", "balsam")):
-        evaluator = given or make(method, setup, num_workers, None, isolation)
+        evaluator = given or make(method, setup, num_workers, isolation)
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
     comm = group = None
@@ -176,7 +177,7 @@ def take_place(
     elif is_agent and group is not None:
         evaluator = MPIEvaluator(group, signs=isolation == "process")
     elif is_agent:
-        evaluator = evaluator or make(method, setup, threads or environment.num_cores(), None, isolation)
+        evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         unloadable = _start(evaluator, isolation, threads)
     return RankResources(layout, rank, comm, group, evaluator, executor, unloadable)
 

@@ -14,7 +14,7 @@ from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
 from dhmpi.campaign.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
-from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator import given_evaluator
 from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
@@ -46,7 +46,7 @@ def run_agents(
     Args:
         make_search: Makes the search; called on every rank.
         make_setup: Returns what is run, for an isolation.
-        evaluator: Name of the method by which agents evaluate, an Evaluator of this rank, or None for what fits.
+        evaluator: Name of the method by which agents evaluate, an evaluator of this rank, or None for what fits.
         options: What every search has.
         begun: When a program began that does nothing else [monotonic s].
 
@@ -55,7 +55,7 @@ def run_agents(
     """
     launch = environment.launch()
     job.current().begin_campaign()
-    given = evaluator if isinstance(evaluator, Evaluator) else None
+    given = given_evaluator(evaluator)
     search = make_search()
     assert isinstance(search, PPOSearch)
     layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1)
@@ -76,7 +76,7 @@ def run_agents(
 
 def _roles(search: PPOSearch, evaluator: object, size: int) -> tuple[AgentLayout, str]:
     """Return who does what, and by which method agents evaluate."""
-    is_given = isinstance(evaluator, Evaluator)
+    is_given = given_evaluator(evaluator) is not None
     wanted = None if evaluator is None or is_given else choice(METHODS)(option_name("evaluator"), evaluator)
     may_have_groups = not is_given and wanted in (None, "mpi")
     layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups)

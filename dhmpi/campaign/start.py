@@ -8,7 +8,7 @@ from dhmpi.campaign.rank0 import EvaluatingRank0, exit_status, files_of
 from dhmpi.campaign.signals import leave_to_search_rank
 from dhmpi.errors import option_name
 from dhmpi.evaluation import METHODS
-from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator import given_evaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Resources, Setup
@@ -22,7 +22,7 @@ from dhmpi.support.options import choice
 
 def run_search(search: Search) -> Results | None:
     """Run a search that has been made on every rank; see `Search.main`."""
-    if search.has_agents or not isinstance(search.evaluator_target, Evaluator):
+    if search.has_agents or given_evaluator(search.evaluator_target) is None:
         search.run_target = search.complete(search.problem_target, search.run_target).run
         targets = search.problem_target, search.run_target, search.evaluator_target
         job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
@@ -49,7 +49,7 @@ def run(
     Args:
         make_search: Makes the search; called on rank 0, and on every rank if it has agents.
         run_target: The run function, or its name.
-        evaluator: Name of a method, an Evaluator, or None for what fits the number of ranks.
+        evaluator: Name of a method, an evaluator, or None for what fits the number of ranks.
         options: What every search has.
         has_agents: Whether several ranks search.
         begun: When a program began that does nothing else [monotonic s].
@@ -67,8 +67,9 @@ def run(
     if has_agents:
         return run_agents(make_search, make_setup, evaluator, options, begun)
     launch = environment.launch()
-    if isinstance(evaluator, Evaluator):
-        return None if launch.rank > 0 else EvaluatingRank0(options, begun, make_search, evaluator).run()
+    given = given_evaluator(evaluator)
+    if given is not None:
+        return None if launch.rank > 0 else EvaluatingRank0(options, begun, make_search, given).run()
     method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()

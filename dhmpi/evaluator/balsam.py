@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 from dhmpi.errors import EvaluatorError, LoadError, OptionError
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.evaluator.balsam_jobs import Jobs, Reply, Request, Status, UnreachableError, close_connection
-from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.execution.program import is_program
@@ -38,7 +37,7 @@ TERMINATED = ("nonzero return 143", "nonzero return -15")
 VARIABLES = ("PYTHONPATH", "KERAS_BACKEND")
 
 
-class BalsamEvaluator(Evaluator):
+class JobEvaluator(Evaluator):
     """Runs each evaluation as a job in the active Balsam database, wherever Balsam's launchers run.
 
     A job gets the nodes, ranks and threads of the setup's resources; a dimension of the problem that has the name of
@@ -50,16 +49,14 @@ class BalsamEvaluator(Evaluator):
 
     Args:
         run: The run function or its name, or a setup with more about it.
-        cache_key: See `Evaluator`.
         num_workers: Jobs at the same time; by default as many evaluations as the launcher's BALSAM_LAUNCHER_NODES nodes
             take, less one for the launcher and one for the search; or as one node takes, if the search runs outside a
             launcher.
     """
 
-    def __init__(
-        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
-    ) -> None:
-        super().__init__(cache_key)
+    def __init__(self, run: RunFunction | str | Setup, num_workers: int | None = None) -> None:
+        super().__init__()
+        self.name = "BalsamEvaluator"
         setup = Setup.of(run).named()
         self._setup = replace(setup, files=os.path.abspath(setup.files))
         self._resources({})
@@ -78,11 +75,6 @@ class BalsamEvaluator(Evaluator):
     def num_workers(self) -> int:
         """How many jobs there are at the same time."""
         return self._num_workers
-
-    @property
-    def num_idle(self) -> int:
-        """How many more jobs may be made."""
-        return self._num_workers - len(self._pending)
 
     def running_seconds(self) -> float:
         """Return how long the pending evaluations have been running; a job that waits for a node is not."""

@@ -4,16 +4,16 @@ import logging
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from functools import cached_property
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
-from dhmpi.evaluator.by_hand import Requests
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
+
+if TYPE_CHECKING:
+    from dhmpi.evaluator.by_hand import HandDrivenEvaluator
 
 log = logging.getLogger(__name__)
 
@@ -23,30 +23,27 @@ class Evaluator(ABC):
 
     A campaign calls in this order: `start` once; `submit` at most `num_idle` times, `gather`, and again; `cancel` when
     it must end early; `shutdown` at the end, also after an error. A failure of user code comes back from `gather` as an
-    evaluation, never as an exception.
-
-    People who drive an evaluator by hand, made by `dhmpi.evaluator.create`, call `add_eval` as often as they like, then
-    `get_finished_evals` or `await_evals`, and `shutdown` or leave a `with` block. These start it.
-
-    Args:
-        cache_key: Returns what equal points have in common; each of these is evaluated once. None: everything is.
+    evaluation, never as an exception. People may also drive an evaluator by hand, through a `HandDrivenEvaluator`.
 
     Attributes:
+        name: What people know it by.
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return what is to be large; objectives are small when they are good.
+        cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
     """
 
-    # What `get_finished_evals` and `await_evals` give for a failure.
+    # What those who drive an evaluator by hand get for a failure.
     FAIL_RETURN_VALUE: ClassVar[float] = sys.float_info.max
 
-    def __init__(self, cache_key: CacheKey | None = None) -> None:
+    def __init__(self) -> None:
+        self.name = type(self).__name__
         self.seed = 0
         self.maximises = False
+        self.cache: Cache | None = None
         self._pending: dict[int, Evaluation] = {}
         self._warnings: set[str] = set()  # each is given once
         self._submitted_at: dict[int, float] = {}  # when they were submitted [s, monotonic clock]
         self._killed = KilledEvaluations()
-        self._cache = None if cache_key is None else Cache(cache_key)
 
     @property
     @abstractmethod
@@ -56,12 +53,12 @@ class Evaluator(ABC):
     @property
     def layout(self) -> str:
         """Who searches and who evaluates, for people."""
-        return f"1 rank, which searches; {type(self).__name__} evaluates with {self.num_workers} workers"
+        return f"1 rank, which searches; {self.name} evaluates with {self.num_workers} workers"
 
     @property
     def num_pending(self) -> int:
         """How many evaluations have been submitted and not gathered."""
-        return len(self._pending) + len(self._killed) + (self._cache.num_waiting if self._cache else 0)
+        return len(self._pending) + len(self._killed) + (self.cache.num_waiting if self.cache else 0)
 
     def running_seconds(self) -> float:
         """Return how long the pending evaluations have been running, all of them together."""
@@ -73,12 +70,11 @@ class Evaluator(ABC):
         return 0.0 if first is None or first.submitted is None else time.time() - first.submitted
 
     @property
-    @abstractmethod
     def num_idle(self) -> int:
         """How many evaluations can be submitted now."""
+        return self.num_workers - len(self._pending)
 
-    @abstractmethod
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027  # not all have something to start
         """Start the workers and wait until one of them can evaluate.
 
         Raises:
@@ -100,9 +96,9 @@ class Evaluator(ABC):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
         id, point, origin = evaluation.id, evaluation.point, evaluation.origin
         begun = time.time()
-        if self._cache:
+        if self.cache:
             running = Evaluation(id, point, None, State.RUNNING, begun, origin=origin)
-            if not self._cache.admit(running):
+            if not self.cache.admit(running):
                 return running
         self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
@@ -115,7 +111,7 @@ class Evaluator(ABC):
 
     def is_known(self, point: Point) -> bool:
         """Return whether a point has been evaluated, or is being evaluated, and need not be again."""
-        return self._cache is not None and self._cache.knows(point)
+        return self.cache is not None and self.cache.knows(point)
 
     @abstractmethod
     def _submit(self, task: Task) -> Worker | None:
@@ -127,9 +123,9 @@ class Evaluator(ABC):
         Raises:
             EvaluatorError: No worker is left.
         """
-        if not self._cache:
+        if not self.cache:
             return self._judged(timeout)
-        return self._cache.answer(self._judged(0.0 if self._cache.has_answers else timeout))
+        return self.cache.answer(self._judged(0.0 if self.cache.has_answers else timeout))
 
     def _judged(self, timeout: float) -> list[Evaluation]:
         """Do what `gather` says, but keep back for a moment what may have been killed by the end of the job."""
@@ -146,7 +142,7 @@ class Evaluator(ABC):
     def cancel(self, timeout: float) -> list[Evaluation]:
         """Stop all running evaluations and return them, CANCELLED or as they ended, within about `timeout` seconds."""
         ended = self._killed.cancel(self._cancel(timeout))
-        return self._cache.answer(ended) if self._cache else ended
+        return self.cache.answer(ended) if self.cache else ended
 
     @abstractmethod
     def _cancel(self, timeout: float) -> list[Evaluation]:
@@ -155,15 +151,12 @@ class Evaluator(ABC):
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this very process; called by a signal handler."""
 
-    @abstractmethod
-    def shutdown(self) -> None:
+    def shutdown(self) -> None:  # noqa: B027  # as above
         """Stop the workers and give everything back."""
 
     def hosts(self) -> list[str]:
         """Return the names of the hosts on which evaluations run."""
         return []
-
-    # --- by hand
 
     @staticmethod
     def create(
@@ -172,52 +165,11 @@ class Evaluator(ABC):
         method: str = "subprocess",
         num_workers: int | None = None,
         **options: Any,
-    ) -> "Evaluator":
-        """Make an evaluator by the name of its method; see `dhmpi.evaluator.create`."""
+    ) -> "HandDrivenEvaluator":
+        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.factory.create`."""
         from dhmpi.evaluator.factory import create  # it imports all of the classes that derive from this one
 
         return create(run_function, cache_key, method, num_workers, **options)
-
-    @cached_property
-    def _requests(self) -> Requests:
-        self.start()
-        return Requests(self, self.FAIL_RETURN_VALUE)
-
-    def add_eval(self, x: Point) -> None:
-        """Request an evaluation; it begins when a worker is idle, or has been done before."""
-        self._requests.add([x])
-
-    def add_eval_batch(self, xs: Iterable[Point]) -> None:
-        """Request evaluations."""
-        self._requests.add(xs)
-
-    def get_finished_evals(self) -> Iterator[tuple[Point, float]]:
-        """Yield the point and the objective of each request that has ended, once.
-
-        If none has, wait 10 ms for the first: a loop around this must not take a core from the workers.
-        """
-        return self._requests.finished()
-
-    def await_evals(self, to_read: Iterable[Point], timeout: float | None = None) -> Iterator[tuple[Point, float]]:
-        """Yield the points given and their objectives, in this order; wait until all have been evaluated.
-
-        Args:
-            to_read: Points that have been requested.
-            timeout: How long to wait [s].
-
-        Raises:
-            KeyError: A point has never been requested.
-            TimeoutError: The time is over; what has ended stays for `get_finished_evals`.
-        """
-        return self._requests.awaited(to_read, timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        self.shutdown()
 
     # --- for subclasses
 

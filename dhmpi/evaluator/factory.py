@@ -1,16 +1,25 @@
 """Making evaluators by the name of their method."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import ISOLATIONS, METHODS
-from dhmpi.evaluator.balsam import BalsamEvaluator
+from dhmpi.evaluator.balsam import JobEvaluator
+from dhmpi.evaluator.by_hand import (
+    BalsamEvaluator,
+    HandDrivenEvaluator,
+    MethodEvaluator,
+    ProcessPoolEvaluator,
+    SubprocessEvaluator,
+    ThreadPoolEvaluator,
+)
 from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi_ranks import join
-from dhmpi.evaluator.pool import ProcessPoolEvaluator, SerialEvaluator, SubprocessEvaluator
-from dhmpi.evaluator.threads import ThreadPoolEvaluator
+from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
+from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.execution.program import is_program
@@ -18,11 +27,15 @@ from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
 from dhmpi.support.options import check_names, choice, integer, number
 
-CLASSES: dict[str, Callable[[Setup, CacheKey | None, int | None], Evaluator]] = {
-    "threadPool": ThreadPoolEvaluator,
-    "processPool": ProcessPoolEvaluator,
-    "subprocess": SubprocessEvaluator,
-    "balsam": BalsamEvaluator,
+MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
+    "threadPool": ThreadEvaluator,
+    "processPool": process_pool,
+    "subprocess": subprocess_pool,
+    "balsam": JobEvaluator,
+}
+# The classes of those that are driven by hand, for the methods that have one of their own.
+DRIVEN: dict[str, type[MethodEvaluator]] = {
+    each.method: each for each in (ThreadPoolEvaluator, ProcessPoolEvaluator, SubprocessEvaluator, BalsamEvaluator)
 }
 # Whether user code runs in a process of its own, where the method leaves no choice.
 ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
@@ -38,8 +51,8 @@ def create(
     files: str = "results.h5.files",
     isolation: str | None = None,
     **resources: int,
-) -> Evaluator:
-    """Make an evaluator that is driven by hand; see `Evaluator`.
+) -> HandDrivenEvaluator:
+    """Make an evaluator that is driven by hand.
 
     With `mpi`, all ranks call this; it returns on rank 0 only. The others evaluate, also for all evaluators and
     searches that follow on rank 0, and exit when its program ends.
@@ -69,19 +82,37 @@ def create(
     check_names([Resources], resources)
     setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
     key = canonical_key if cache_key is None else cache_key
+    with _as_arguments():
+        isolation = resolve_isolation(method, isolation)
+        if method in DRIVEN:
+            return DRIVEN[method](setup, key, num_workers)
+        make_one = _make_on_ranks if method == "mpi" else _make_serial
+        return HandDrivenEvaluator(make_one(setup, num_workers, isolation), key)
+
+
+def make_for_hand(method: str, run: RunFunction | str | Setup, num_workers: int | None) -> Evaluator:
+    """Make what a `MethodEvaluator` drives."""
+    with _as_arguments():
+        return make(method, Setup.of(run), num_workers)
+
+
+@contextmanager
+def _as_arguments() -> Iterator[None]:
+    """Let errors call options as the arguments of `create` are called."""
     try:
-        return _create(method, setup, num_workers, key, isolation)
+        yield
     except OptionError as error:
         raise OptionError(error.spelled(_argument)) from error.__cause__
 
 
-def _create(method: str, setup: Setup, num_workers: int | None, key: CacheKey, isolation: str | None) -> Evaluator:
-    if method != "mpi":
-        return make(method, setup, num_workers, key, isolation)
-    isolation = resolve_isolation(method, isolation)
+def _make_serial(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
+    return make("serial", setup, num_workers, isolation)
+
+
+def _make_on_ranks(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
     setup = setup.named() if isolation == "process" else setup
     job.current().call(_join, setup, isolation)
-    found = _join(setup, isolation, key)
+    found = _join(setup, isolation)
     if found is None:
         job.current().serve()
     job.current().keep_servants()
@@ -91,9 +122,9 @@ def _create(method: str, setup: Setup, num_workers: int | None, key: CacheKey, i
     return found
 
 
-def _join(setup: Setup, isolation: str, cache_key: CacheKey | None = None) -> Evaluator | None:
+def _join(setup: Setup, isolation: str) -> Evaluator | None:
     job.current().begin_campaign()
-    return join(setup, isolation, cache_key)
+    return join(setup, isolation)
 
 
 def _argument(name: str) -> str:
@@ -105,7 +136,6 @@ def make(
     method: str,
     setup: Setup,
     num_workers: int | None,
-    cache_key: CacheKey | None = None,
     isolation: str | None = None,
 ) -> Evaluator:
     """Make an evaluator of any method but mpi.
@@ -114,7 +144,6 @@ def make(
         method: One of `METHODS`.
         setup: What to run.
         num_workers: Evaluations at the same time; None for the method's own default.
-        cache_key: See `Evaluator`.
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
     """
     isolation = resolve_isolation(method, isolation)
@@ -126,13 +155,13 @@ def make(
                 f"{option_name('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
                 f"start more ranks, or give {option_name('evaluator')} processPool"
             )
-        return SerialEvaluator(local_executor(setup, isolation), cache_key)
+        return SerialEvaluator(local_executor(setup, isolation))
     if method == "threadPool" and is_program(setup.run):
         raise OptionError(
             f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "
             f"give {option_name('evaluator')} subprocess"
         )
-    return CLASSES[method](setup, cache_key, num_workers)
+    return MAKERS[method](setup, num_workers)
 
 
 def resolve_isolation(method: str, isolation: str | None) -> str:

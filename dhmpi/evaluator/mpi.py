@@ -7,7 +7,6 @@ from typing import Any
 
 from dhmpi.errors import EvaluatorError, LoadError, option_name
 from dhmpi.evaluation import Evaluation, State, Worker
-from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
@@ -32,14 +31,13 @@ class MPIEvaluator(Evaluator):
     Args:
         comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
-        cache_key: See `Evaluator`.
 
     Attributes:
         stuck: Workers that did not answer when they were sent home.
     """
 
-    def __init__(self, comm: Conversation, signs: bool, cache_key: CacheKey | None = None) -> None:
-        super().__init__(cache_key)
+    def __init__(self, comm: Conversation, signs: bool) -> None:
+        super().__init__()
         self._comm = comm
         self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.execution.executor import Executor
+from dhmpi.execution.runner import pack_outcomes, unpack_tasks
 from dhmpi.mpi.comm import LOST, Backoff, Message
 from dhmpi.mpi.job import Conversation, Loss
 from dhmpi.support import environment
@@ -182,7 +183,7 @@ class WorkerEnd:
             return False
         self._backoff.reset()
         if message.tag == WorkerTag.TASKS:
-            self._executor.receive(message.payload)
+            self._executor.submit(unpack_tasks(message.payload))
         elif message.tag == WorkerTag.CANCEL:
             self._executor.cancel()
         elif message.tag == WorkerTag.LOST and message.source == SEARCH_RANK:
@@ -196,9 +197,9 @@ class WorkerEnd:
             self._announced = True
             self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
-            outcomes = executor.report(CHILD_WAIT)
+            outcomes = executor.poll(CHILD_WAIT)
             if outcomes:
-                self._send(WorkerTag.OUTCOMES, outcomes)
+                self._send(WorkerTag.OUTCOMES, pack_outcomes(outcomes))
         else:
             self._backoff.wait()
         if time.monotonic() - self._last_sign > ALIVE_INTERVAL:

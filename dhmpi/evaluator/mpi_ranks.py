@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from dhmpi.errors import EXIT_FAILURE
-from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
@@ -23,15 +22,12 @@ from dhmpi.support import environment
 Prepare = Callable[[Callable[[], None]], None]
 
 
-def join(
-    setup: Setup, isolation: str, cache_key: CacheKey | None = None, prepare: Prepare = lambda interrupt: None
-) -> Evaluator | None:
+def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None) -> Evaluator | None:
     """Join the campaign that has begun; every rank of the job calls this.
 
     Args:
         setup: What to run.
         isolation: `process` or `inline`.
-        cache_key: See `Evaluator`.
         prepare: Called on worker ranks before they serve, with what interrupts user code in the rank's own process.
 
     Returns:
@@ -45,8 +41,8 @@ def join(
     comm = job.current().converse()
     if comm.rank == 0:
         if comm.size == 1:
-            return SerialEvaluator(local_executor(setup, isolation), cache_key)
-        return MPIEvaluator(comm, signs=isolation == "process", cache_key=cache_key)
+            return SerialEvaluator(local_executor(setup, isolation))
+        return MPIEvaluator(comm, signs=isolation == "process")
     executor = executor or local_executor(setup, isolation, redirect=True)
     limit_threads(executor, isolation, job.current().num_threads(range(1, comm.size)))
     prepare(executor.interrupt)

@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from dhmpi.evaluation import Evaluation, State, Worker
-from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.choice import count_workers, local_executor
 from dhmpi.execution.executor import Executor, Setup, readable
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
 from dhmpi.execution.program import ProgramExecutor, is_program
-from dhmpi.execution.runner import RunFunction, Task
+from dhmpi.execution.runner import Task
 from dhmpi.support import environment
 
 
@@ -20,11 +19,10 @@ class PoolEvaluator(Evaluator):
 
     Args:
         executors: Where evaluations run; all alike, and only one if it is inline.
-        cache_key: See `Evaluator`.
     """
 
-    def __init__(self, executors: Sequence[Executor], cache_key: CacheKey | None = None) -> None:
-        super().__init__(cache_key)
+    def __init__(self, executors: Sequence[Executor]) -> None:
+        super().__init__()
         self._executors = executors
         self._host = environment.hostname()
         self.divide(environment.num_cores())
@@ -116,11 +114,10 @@ class SerialEvaluator(PoolEvaluator):
 
     Args:
         executor: Where it runs.
-        cache_key: See `Evaluator`.
     """
 
-    def __init__(self, executor: Executor, cache_key: CacheKey | None = None) -> None:
-        super().__init__([executor], cache_key)
+    def __init__(self, executor: Executor) -> None:
+        super().__init__([executor])
 
     @property
     def layout(self) -> str:
@@ -128,35 +125,30 @@ class SerialEvaluator(PoolEvaluator):
         return "1 rank, which searches and evaluates"
 
 
-class ProcessPoolEvaluator(PoolEvaluator):
-    """Runs evaluations in children that stay; whatever happens to one of them costs one evaluation.
+def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
+    """Return an evaluator whose children stay; whatever happens to one of them costs one evaluation.
 
     Args:
-        run: The run function or its name, or a setup with more about it.
-        cache_key: See `Evaluator`.
+        setup: What to run.
         num_workers: Children; by default one per core that this process may use.
     """
-
-    def __init__(
-        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
-    ) -> None:
-        setup = Setup.of(run).portable()
-        executors = [local_executor(setup, "process") for _ in range(count_workers(num_workers))]
-        super().__init__(executors, cache_key)
+    setup = setup.portable()
+    return _pool("ProcessPoolEvaluator", lambda: local_executor(setup, "process"), num_workers)
 
 
-class SubprocessEvaluator(PoolEvaluator):
-    """Runs each evaluation in a fresh interpreter.
+def subprocess_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
+    """Return an evaluator that runs each evaluation in a fresh interpreter.
 
     Args:
-        run: The run function or its name, or a setup with more about it.
-        cache_key: See `Evaluator`.
+        setup: What to run.
         num_workers: Evaluations at the same time; by default one per core that this process may use.
     """
+    setup = setup.portable()
+    executor_class = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
+    return _pool("SubprocessEvaluator", lambda: executor_class(setup), num_workers)
 
-    def __init__(
-        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
-    ) -> None:
-        setup = Setup.of(run).portable()
-        make = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
-        super().__init__([make(setup) for _ in range(count_workers(num_workers))], cache_key)
+
+def _pool(name: str, make: Callable[[], Executor], num_workers: int | None) -> PoolEvaluator:
+    evaluator = PoolEvaluator([make() for _ in range(count_workers(num_workers))])
+    evaluator.name = name
+    return evaluator

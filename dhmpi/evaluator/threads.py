@@ -8,7 +8,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from dhmpi.evaluation import Evaluation, State, Worker
-from dhmpi.evaluator.cache import CacheKey
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.choice import count_workers
 from dhmpi.execution.executor import Setup
@@ -19,7 +18,7 @@ from dhmpi.support.loader import load_run
 Answer = tuple["_Worker", Outcome]
 
 
-class ThreadPoolEvaluator(Evaluator):
+class ThreadEvaluator(Evaluator):
     """Runs evaluations in threads of this process: for run functions that wait, or compute outside of Python.
 
     Threads share the memory, and the interpreter's lock: pure Python code is no faster in several of them. What they
@@ -29,14 +28,12 @@ class ThreadPoolEvaluator(Evaluator):
 
     Args:
         run: The run function or its name, or a setup with more about it.
-        cache_key: See `Evaluator`.
         num_workers: Threads; by default one per core that this process may use.
     """
 
-    def __init__(
-        self, run: RunFunction | str | Setup, cache_key: CacheKey | None = None, num_workers: int | None = None
-    ) -> None:
-        super().__init__(cache_key)
+    def __init__(self, run: RunFunction | str | Setup, num_workers: int | None = None) -> None:
+        super().__init__()
+        self.name = "ThreadPoolEvaluator"
         self._setup = Setup.of(run)
         self._num_workers = count_workers(num_workers)
         self._host = environment.hostname()
@@ -48,11 +45,6 @@ class ThreadPoolEvaluator(Evaluator):
     def num_workers(self) -> int:
         """The number of threads."""
         return self._num_workers
-
-    @property
-    def num_idle(self) -> int:
-        """How many threads have nothing to do."""
-        return len(self._idle)
 
     def start(self) -> None:
         """Load the run function, and start the threads."""

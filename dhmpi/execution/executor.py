@@ -19,13 +19,10 @@ from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import (
     Outcome,
-    Packed,
     RunFunction,
     Runner,
     Task,
     flush_streams,
-    pack_outcomes,
-    unpack_tasks,
 )
 from dhmpi.support.loader import run_name
 
@@ -174,14 +171,6 @@ class Executor(ABC):
     @abstractmethod
     def poll(self, timeout: float) -> list[Outcome]:
         """Return the outcomes there are; wait up to `timeout` seconds for the first."""
-
-    def receive(self, packed: Sequence[Packed]) -> None:
-        """Begin to evaluate tasks as they travel between ranks."""
-        self.submit(unpack_tasks(packed))
-
-    def report(self, timeout: float) -> list[Packed]:
-        """Return outcomes as they travel; see `poll`."""
-        return pack_outcomes(self.poll(timeout))
 
     @abstractmethod
     def cancel(self) -> None:

@@ -12,7 +12,8 @@ from dhmpi.campaign.loop import GATHER_WAIT, MODEL_WAIT, Campaign
 from dhmpi.campaign.progress import Progress
 from dhmpi.campaign.signals import StopRequest
 from dhmpi.evaluation import State, Worker
-from dhmpi.evaluator import Evaluator, SerialEvaluator
+from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.hps.random import RandomSearch
@@ -42,10 +43,6 @@ class FakeEvaluator(Evaluator):
         self.most_pending = 0
 
     num_workers = property(lambda self: self._num_workers)
-    num_idle = property(lambda self: self._num_workers - self.num_pending)
-
-    def start(self):
-        pass
 
     def _submit(self, task):
         self._tasks.append(task)
@@ -63,9 +60,6 @@ class FakeEvaluator(Evaluator):
 
     def _cancel(self, timeout):
         return self._give_up(self._pending, State.CANCELLED)
-
-    def shutdown(self):
-        pass
 
 
 def campaign(

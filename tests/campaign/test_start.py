@@ -14,7 +14,8 @@ from dhmpi.campaign import start
 from dhmpi.campaign.start import run_search
 from dhmpi.errors import CampaignError, DataError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
-from dhmpi.evaluator import SerialEvaluator
+from dhmpi.evaluator import HandDrivenEvaluator
+from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.results import ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
@@ -268,6 +269,13 @@ def test_an_evaluator_of_somebodys_own_is_used():
     assert [each.state for each in found.evaluations] == [State.DONE] * 6
     assert evaluator.calls == ["start", "shutdown"]
     assert evaluator.seed == 77
+
+
+def test_an_evaluator_that_is_driven_by_hand_may_be_given():
+    evaluator = Watched()
+    found = search(evaluator=HandDrivenEvaluator(evaluator), seed=77).main()
+    assert [each.state for each in found.evaluations] == [State.DONE] * 6
+    assert evaluator.calls == ["start", "shutdown"]
 
 
 def test_an_evaluator_of_somebodys_own_needs_no_run_function():

@@ -12,7 +12,7 @@ from contracts.evaluator import BackgroundContract, StoppableEvaluatorContract
 from dhmpi.errors import EvaluatorError, LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import balsam, balsam_jobs, balsam_worker, create
-from dhmpi.evaluator.balsam import BalsamEvaluator
+from dhmpi.evaluator.balsam import JobEvaluator
 from dhmpi.evaluator.balsam_jobs import Reply, Request, Status, UnreachableError
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.execution.runner import Outcome, Task
@@ -114,9 +114,10 @@ class TestContract(StoppableEvaluatorContract):
     @pytest.fixture
     def evaluator(self, files, connect):
         connect(LocalJobs)
-        with BalsamEvaluator(Setup(BEHAVE, 1.0, str(files)), num_workers=2) as evaluator:
-            evaluator.start()
-            yield evaluator
+        evaluator = JobEvaluator(Setup(BEHAVE, 1.0, str(files)), num_workers=2)
+        evaluator.start()
+        yield evaluator
+        evaluator.shutdown()
 
 
 class TestByHand(BackgroundContract):
@@ -134,7 +135,7 @@ def make(files, connect):
     made = []
 
     def start(run=BEHAVE, timeout=None, num_workers=4, **resources):
-        made.append(BalsamEvaluator(Setup(run, timeout, str(files), Resources(**resources)), num_workers=num_workers))
+        made.append(JobEvaluator(Setup(run, timeout, str(files), Resources(**resources)), num_workers=num_workers))
         made[-1].start()
         return made[-1], made[-1]._jobs
 

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.threads import ThreadEvaluator
+from dhmpi.execution.executor import Setup
 from dhmpi.results import Metadata, ResultsStore
 
 
@@ -25,29 +26,33 @@ class WallClock:
         return self._now
 
 
+@pytest.fixture
+def evaluator(tmp_path):
+    made = ThreadEvaluator(Setup(slow, files=str(tmp_path / "files")), 1)
+    made.start()
+    yield made
+    made.shutdown()
+
+
 @pytest.fixture(params=[-3600.0, 3600.0])
 def jumping(request, monkeypatch):
     monkeypatch.setattr(time, "time", WallClock(request.param))
 
 
-def test_durations_do_not_jump(jumping, tmp_path):
-    with Evaluator.create(slow, None, "threadPool", 1, files=str(tmp_path / "files")) as evaluator:
-        evaluator.start()
-        evaluator.submit(Evaluation(0, {"x": 1}))
-        time.sleep(0.05)
-        assert 0.05 <= evaluator.running_seconds() < 20
-        found = []
-        while not found:
-            found = evaluator.gather(1.0)
-        assert 0.2 <= found[0].duration < 20
-        assert evaluator.running_seconds() == 0
+def test_durations_do_not_jump(jumping, evaluator):
+    evaluator.submit(Evaluation(0, {"x": 1}))
+    time.sleep(0.05)
+    assert 0.05 <= evaluator.running_seconds() < 20
+    found = []
+    while not found:
+        found = evaluator.gather(1.0)
+    assert 0.2 <= found[0].duration < 20
+    assert evaluator.running_seconds() == 0
 
 
-def test_what_is_given_up_has_not_run_for_a_negative_time(jumping, tmp_path):
-    with Evaluator.create(slow, None, "threadPool", 1, files=str(tmp_path / "files")) as evaluator:
-        evaluator.start()
-        evaluator.submit(Evaluation(0, {"x": 1}))
-        [cancelled] = evaluator.cancel(1.0)
+def test_what_is_given_up_has_not_run_for_a_negative_time(jumping, evaluator):
+    evaluator.submit(Evaluation(0, {"x": 1}))
+    [cancelled] = evaluator.cancel(1.0)
     assert cancelled.state is State.CANCELLED
     assert 0 <= cancelled.ended - cancelled.submitted < 20
 

@@ -1,3 +1,4 @@
+import importlib
 import os
 import re
 import threading
@@ -9,8 +10,8 @@ from dhmpi.errors import InputError, OptionError
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import (
     Evaluator,
+    HandDrivenEvaluator,
     ProcessPoolEvaluator,
-    SerialEvaluator,
     SubprocessEvaluator,
     ThreadPoolEvaluator,
     create,
@@ -47,7 +48,7 @@ def made():
         ("thread_pool", ThreadPoolEvaluator),
         ("Subprocess", SubprocessEvaluator),
         ("sub-process", SubprocessEvaluator),
-        ("SERIAL", SerialEvaluator),
+        ("SERIAL", HandDrivenEvaluator),
     ],
 )
 def test_a_method_may_be_spelt_in_several_ways(made, method, kind):
@@ -56,6 +57,30 @@ def test_a_method_may_be_spelt_in_several_ways(made, method, kind):
 
 def test_the_default_is_a_subprocess_per_evaluation(made):
     assert type(made(BEHAVE)) is SubprocessEvaluator
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("_processPool", "ProcessPoolEvaluator"),
+        ("_subprocess", "SubprocessEvaluator"),
+        ("_threadPool", "ThreadPoolEvaluator"),
+    ],
+)
+def test_documented_classes_are_driven_by_hand(module, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kind = getattr(importlib.import_module(f"dhmpi.evaluator.{module}"), name)
+    with kind(run_function=BEHAVE, cache_key=lambda point: point["do"]) as evaluator:
+        evaluator.add_eval_batch([{"do": "return", "value": 1}, {"do": "return", "value": 2}])
+        assert [value for _, value in evaluator.await_evals([{"do": "return", "value": 2}])] == [1.0]
+        assert evaluator.evaluator.layout.startswith(f"1 rank, which searches; {name} evaluates with ")
+
+
+def test_errors_of_documented_classes_call_options_as_the_caller_does():
+    with pytest.raises(OptionError, match=r"^num_workers must be an integer of at least 1, got 0$"):
+        ProcessPoolEvaluator(BEHAVE, num_workers=0)
+    with pytest.raises(OptionError, match=r"^run_function must be a Python function with threadPool, .*give method"):
+        ThreadPoolEvaluator("exec:true")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import sys
 import pytest
 
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import Evaluator, killed
+from dhmpi.evaluator import HandDrivenEvaluator, killed
 from dhmpi.evaluator.killed import MOMENT, KilledEvaluations
+from dhmpi.evaluator.pool import process_pool
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.supervisor import exit_message
 from dhmpi.support.environment import END_SIGNALS
 
@@ -70,9 +72,10 @@ def die(point):
 @pytest.fixture
 def pool(monkeypatch, tmp_path):
     monkeypatch.setattr(killed, "MOMENT", 0.3)
-    with Evaluator.create(die, None, "processPool", 2, files=str(tmp_path / "files")) as made:
-        made.start()
-        yield made
+    made = process_pool(Setup(die, files=str(tmp_path / "files")), 2)
+    made.start()
+    yield made
+    made.shutdown()
 
 
 @pytest.mark.parametrize(("signum", "state"), [(signal.SIGTERM, State.LOST), (signal.SIGKILL, State.FAILED)])
@@ -96,5 +99,6 @@ def test_what_is_cancelled_meanwhile_is_no_failure(pool, monkeypatch):
 
 def test_what_always_ends_its_process_is_begun_again_by_hand_but_not_for_ever(pool):
     point = {"signal": int(signal.SIGTERM)}
-    pool.add_eval(point)
-    assert list(pool.await_evals([point], 60.0)) == [(point, sys.float_info.max)]
+    by_hand = HandDrivenEvaluator(pool)
+    by_hand.add_eval(point)
+    assert list(by_hand.await_evals([point], 60.0)) == [(point, sys.float_info.max)]

@@ -9,6 +9,7 @@ from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import mpi_protocol as protocol
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerEnd, WorkerTag
+from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.comm import Message
 from dhmpi.mpi.job import Loss
 
@@ -132,7 +133,7 @@ class BusyExecutor:
     def load(self):
         pass
 
-    def report(self, timeout):
+    def poll(self, timeout):
         self.polls += 1
         if self.polls == 20:
             self.comm.inbox.append(Message(0, WorkerTag.STOP, None))
@@ -152,6 +153,33 @@ def test_a_busy_worker_gives_signs_of_life_and_stops_when_told(quick):
     assert tags[-1] is WorkerTag.BYE
     assert WorkerTag.ALIVE in tags
     assert executor.closed
+
+
+class PromptExecutor(BusyExecutor):
+    """Ends every task at once; there are no others after that."""
+
+    def __init__(self, comm):
+        super().__init__(comm)
+        self.tasks = []
+
+    busy = property(lambda self: bool(self.tasks))
+
+    def submit(self, tasks):
+        self.tasks += tasks
+
+    def poll(self, timeout):
+        self.comm.inbox.append(Message(0, WorkerTag.STOP, None))
+        tasks, self.tasks = self.tasks, []
+        return [Outcome(task.id, State.DONE, task.point["x"], 1.0, 2.0) for task in tasks]
+
+
+def test_a_worker_evaluates_the_tasks_that_it_is_sent():
+    tasks = [Task(0, {"x": 1.5}, 7), Task(1, {"x": 2.5}, 8)]
+    comm = FakeCommunicator(2, (0, WorkerTag.TASKS, pack_tasks(tasks)))
+    WorkerEnd(comm, PromptExecutor(comm)).serve()
+    [packed] = [payload for _, tag, payload in comm.sent if tag is WorkerTag.OUTCOMES]
+    assert {type(each) for each in packed} == {tuple}
+    assert unpack_outcomes(packed) == [Outcome(id, State.DONE, id + 1.5, 1.0, 2.0) for id in range(2)]
 
 
 @pytest.mark.parametrize("loss", list(Loss))

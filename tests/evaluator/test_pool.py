@@ -17,7 +17,8 @@ from contracts.evaluator import (
 
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import ProcessPoolEvaluator, SerialEvaluator, SubprocessEvaluator, create
+from dhmpi.evaluator import create
+from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.execution.runner import Task
@@ -86,7 +87,7 @@ class TestProcess(LastingEvaluatorContract):
 class TestPool(LastingEvaluatorContract):
     @pytest.fixture
     def evaluator(self, files):
-        yield from started(ProcessPoolEvaluator(Setup(BEHAVE, 1.0, str(files)), num_workers=2))
+        yield from started(process_pool(Setup(BEHAVE, 1.0, str(files)), num_workers=2))
 
     def test_a_cancelled_child_keeps_nobody_from_waiting(self, evaluator):
         evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}))
@@ -172,9 +173,8 @@ class TestChild:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         text = "import os\ndef run(point):\n    return float(os.environ['OMP_NUM_THREADS'])\n"
         run = str(script(tmp_path, "threads.py", text))
-        for make in (ProcessPoolEvaluator, SubprocessEvaluator):
-            with make(Setup(run, files=str(tmp_path)), num_workers=num_workers) as evaluator:
-                evaluator.start()
+        for make in (process_pool, subprocess_pool):
+            for evaluator in started(make(Setup(run, files=str(tmp_path)), num_workers)):
                 assert evaluate(evaluator, x=1).objective == float(threads)
 
     def test_siblings_of_the_run_function_are_importable(self, serial, tmp_path):
@@ -402,4 +402,4 @@ evaluator.add_eval({{"x": 1}})
 @pytest.mark.parametrize("num_workers", [0, -1, 1.5, "2.5", True])
 def test_there_is_at_least_one_worker(num_workers):
     with pytest.raises(OptionError, match="num_workers must be an integer of at least 1, got"):
-        ProcessPoolEvaluator(BEHAVE, num_workers=num_workers)
+        process_pool(Setup(BEHAVE), num_workers)

@@ -7,7 +7,8 @@ from contracts.evaluator import BackgroundContract, EvaluatorContract, collect, 
 
 from dhmpi.errors import LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import ThreadPoolEvaluator, create
+from dhmpi.evaluator import create
+from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.executor import Setup
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
@@ -24,7 +25,7 @@ def pool():
     made = []
 
     def make(run, timeout=None, num_workers=2, files="files"):
-        made.append(ThreadPoolEvaluator(Setup(run, timeout, str(files)), num_workers=num_workers))
+        made.append(ThreadEvaluator(Setup(run, timeout, str(files)), num_workers=num_workers))
         made[-1].start()
         return made[-1]
 
@@ -168,18 +169,18 @@ class TestLife:
         assert len(threads() - before) == 2
 
     def test_the_run_function_is_loaded_when_it_starts(self):
-        evaluator = ThreadPoolEvaluator("math.no_such_function")
+        evaluator = ThreadEvaluator("math.no_such_function")
         with pytest.raises(LoadError, match="no_such_function"):
             evaluator.start()
         evaluator.shutdown()
 
     def test_it_has_a_thread_per_core(self, monkeypatch):
         monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(7)))
-        assert ThreadPoolEvaluator(abs).num_workers == 7
+        assert ThreadEvaluator(abs).num_workers == 7
 
     def test_it_has_a_thread_at_least(self):
         with pytest.raises(OptionError, match="num_workers must be an integer of at least 1, got 0"):
-            ThreadPoolEvaluator(abs, num_workers=0)
+            ThreadEvaluator(abs, num_workers=0)
 
     def test_functions_need_no_name_and_share_the_memory(self, pool):
         seen = []

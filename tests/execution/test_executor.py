@@ -14,7 +14,7 @@ from dhmpi.evaluation import State
 from dhmpi.execution import executor as executor_module
 from dhmpi.execution import runner as runner_module
 from dhmpi.execution.executor import InlineExecutor, Setup, readable
-from dhmpi.execution.runner import Task, pack_tasks, unpack_outcomes
+from dhmpi.execution.runner import Task
 from dhmpi.support.loader import load_run
 
 
@@ -115,11 +115,6 @@ class TestInline:
         assert states(executor.poll(0.0)) == [(0, State.DONE)]
         assert executor.busy
         assert states(executor.poll(0.0)) == [(1, State.DONE)]
-
-    def test_tasks_and_outcomes_travel(self, files, patient):
-        executor = inline(lambda point: point["x"], files)
-        executor.receive(pack_tasks(tasks(1.5, 2.5)))
-        assert [outcome.objective for outcome in unpack_outcomes(executor.report(0.0))] == [1.5, 2.5]
 
     def test_what_is_cancelled_does_not_begin(self, files):
         begun = []

@@ -11,7 +11,7 @@ from contracts.evaluator import StoppableEvaluatorContract, collect, evaluate
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import Evaluator
-from dhmpi.evaluator.pool import PoolEvaluator, SubprocessEvaluator
+from dhmpi.evaluator.pool import PoolEvaluator, subprocess_pool
 from dhmpi.execution import fresh_interpreter as interpreter_module
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor, Mailbox
@@ -85,7 +85,7 @@ class TestSubprocess(StoppableEvaluatorContract):
 
     @pytest.fixture
     def evaluator(self, files):
-        evaluator = SubprocessEvaluator(Setup(BEHAVE, 1.0, str(files)), None, 2)
+        evaluator = subprocess_pool(Setup(BEHAVE, 1.0, str(files)), 2)
         evaluator.start()
         yield evaluator
         evaluator.shutdown()
@@ -306,9 +306,9 @@ def test_nothing_outlives_a_worker_that_is_killed(tmp_path, files):
     )
     code = f"""if True:
         from dhmpi.execution.executor import Setup
-        from dhmpi.evaluator.pool import SubprocessEvaluator
+        from dhmpi.evaluator.pool import subprocess_pool
         from dhmpi.evaluation import Evaluation
-        evaluator = SubprocessEvaluator(Setup({str(tmp_path / "family.py")!r}, None, {str(files)!r}), None, 1)
+        evaluator = subprocess_pool(Setup({str(tmp_path / "family.py")!r}, None, {str(files)!r}), 1)
         evaluator.start()
         evaluator.submit(Evaluation(0, {{}}))
         print("submitted", flush=True)

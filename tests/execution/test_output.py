@@ -178,12 +178,13 @@ def test_a_log_that_cannot_be_written_costs_no_evaluation(tmp_path, caplog, warn
         (tmp_path / "files").touch()
     setup = Setup(f"{tmp_path / 'loud.py'}", files=str(tmp_path / "files"))
     found = []
-    with pool.SerialEvaluator(local_executor(setup, "process")) as evaluator:
-        evaluator.start()
-        for id in range(3):
-            evaluator.submit(Evaluation(id, {"x": 1}))
-            while evaluator.num_pending:
-                found += evaluator.gather(1.0)
+    evaluator = pool.SerialEvaluator(local_executor(setup, "process"))
+    evaluator.start()
+    for id in range(3):
+        evaluator.submit(Evaluation(id, {"x": 1}))
+        while evaluator.num_pending:
+            found += evaluator.gather(1.0)
+    evaluator.shutdown()
     assert [each.state for each in found] == [State.DONE] * 3
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == bool(warning)

@@ -11,11 +11,11 @@ from contracts.evaluator import LIMIT, collect, evaluate
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.evaluator import SubprocessEvaluator
-from dhmpi.evaluator.pool import PoolEvaluator
+from dhmpi.evaluator.pool import PoolEvaluator, subprocess_pool
 from dhmpi.execution import supervisor
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.program import ProgramExecutor, check_placeholders, is_program
+from dhmpi.execution.runner import Task
 
 STRANGE = [
     "a blank",
@@ -58,7 +58,7 @@ def started(files):
     evaluators = []
 
     def start(run, timeout=None, num_workers=1):
-        evaluators.append(SubprocessEvaluator(Setup(run, timeout, str(files)), None, num_workers))
+        evaluators.append(subprocess_pool(Setup(run, timeout, str(files)), num_workers))
         evaluators[-1].start()
         return evaluators[-1]
 
@@ -385,13 +385,13 @@ class TestProcess:
                 worker.kill()
         wait_for_end(pid)
 
-    def test_tasks_and_outcomes_travel(self, write, files):
+    def test_tasks_may_come_as_a_list(self, write, files):
         executor = ProgramExecutor(Setup(f"exec:{write('echo DH-OUTPUT: $1')} {{x}}", None, str(files)))
         executor.load()
-        executor.receive([(0, {"x": 1.5}, 0), (1, {"x": 2.5}, 0)])
+        executor.submit([Task(0, {"x": 1.5}, 0), Task(1, {"x": 2.5}, 0)])
         found, end = [], time.monotonic() + LIMIT
         while len(found) < 2:
             assert time.monotonic() < end
-            found += executor.report(0.5)
+            found += executor.poll(0.5)
         executor.close()
         assert [(id, state, objective) for id, state, objective, *_ in found] == [(0, "DONE", 1.5), (1, "DONE", 2.5)]

@@ -194,12 +194,13 @@ TEXT = 'it\'s "é" 漢字\n\0\ud800 $HOME `id` \\'
 SCRIPT = """\
 import json, sys, time
 from dhmpi.evaluation import Evaluation
-from dhmpi.evaluator import BalsamEvaluator, create
+from dhmpi.evaluator import create
+from dhmpi.evaluator.balsam import JobEvaluator
 from dhmpi.execution.executor import Resources, Setup
 
 def begin(run, timeout, num):
     setup = Setup(run, timeout, run[:-3] + ".files", Resources(1, 1, 1, 20))
-    evaluator = BalsamEvaluator(setup, num_workers=num)
+    evaluator = JobEvaluator(setup, num_workers=num)
     evaluator.start()
     for id in range(num):
         evaluator.submit(Evaluation(id, {"text": TEXT, "nan": float("nan")}))
@@ -451,7 +452,8 @@ def test_the_end_of_a_launcher_costs_no_evaluation(site):
     (site.home / "ended.py").write_text("import time\n\ndef run(point):\n    time.sleep(600)\n")
     (site.home / "ended_script.py").write_text(
         "from dhmpi.evaluation import Evaluation\nfrom dhmpi.evaluator import BalsamEvaluator\n"
-        "with BalsamEvaluator('ended.py') as evaluator:\n"
+        "with BalsamEvaluator('ended.py') as by_hand:\n"
+        "    evaluator = by_hand.evaluator\n"
         "    evaluator.start()\n"
         "    evaluator.submit(Evaluation(0, {'x': 1}))\n"
         "    while not (found := evaluator.gather(0.5)):\n"

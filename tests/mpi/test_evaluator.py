@@ -7,6 +7,7 @@ from contracts.evaluator import BackgroundContract, EvaluatorContract, LastingEv
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator import HandDrivenEvaluator
 from dhmpi.evaluator.cache import canonical_key
 from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
@@ -20,12 +21,12 @@ pytestmark = pytest.mark.mpi(min_size=2)
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
 
-def session(campaign, make_executor, cache_key=None):
+def session(campaign, make_executor):
     """Yield an evaluator on rank 0; serve it on the other ranks, whose test is then over."""
     if campaign.rank:
         WorkerEnd(campaign, make_executor()).serve()
         pytest.skip("a worker rank: it has served")
-    evaluator = MPIEvaluator(campaign, signs=True, cache_key=cache_key)
+    evaluator = MPIEvaluator(campaign, signs=True)
     try:
         yield evaluator
     finally:
@@ -73,7 +74,8 @@ class TestInline(EvaluatorContract):
 class TestByHand(BackgroundContract):
     @pytest.fixture
     def evaluator(self, campaign, files):
-        yield from session(campaign, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files))), canonical_key)
+        for evaluator in session(campaign, lambda: ChildExecutor(Setup(BEHAVE, 1.0, str(files)))):
+            yield HandDrivenEvaluator(evaluator, canonical_key)
 
 
 class TestUnloadable:
