@@ -184,7 +184,7 @@ class TestAttack:
         assert ended(supervisor).status == 5
 
     def test_one_that_is_stopped_goes_on(self, supervisor, tmp_path):
-        start(supervisor, tmp_path, "echo $$ > 0; kill -STOP $PPID; sleep 60", 1)
+        start(supervisor, tmp_path, "echo $$ > 0; kill -STOP $PPID; exec sleep 60", 1)
         time.sleep(0.1)
         supervisor.stop()
         assert ended(supervisor).status == -signal.SIGTERM
