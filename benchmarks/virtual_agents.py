@@ -7,7 +7,7 @@ slow-down, since other processes of a shared machine are not the search's fault.
 
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,8 +64,6 @@ class Network:
 class VirtualPost:
     """What a rank sends by; it receives from the simulation."""
 
-    has_losses = False
-
     def __init__(self, network: Network, rank: int) -> None:
         self._network, self.rank = network, rank
 
@@ -75,6 +73,9 @@ class VirtualPost:
 
     def receive(self) -> None:
         """Return nothing."""
+
+    def give_up(self, ranks: Iterable[int]) -> None:
+        """Do nothing: no virtual rank keeps others waiting."""
 
 
 class VirtualEvaluator:
@@ -187,9 +188,7 @@ class Fleet:
             self.evaluators.append(evaluator)
             kind = AsyncAgent if mode == "async" else SyncAgent
             post = VirtualPost(self._network, rank)
-            self._ranks[rank] = [
-                kind(self.search, evaluator, (), post, lambda has_losses: True, self.layout.agents, self.clock)
-            ]
+            self._ranks[rank] = [kind(self.search, evaluator, (), post, list, self.layout.agents, self.clock)]
 
         def start(rank: int) -> Start:
             now, scale = (state, Scale()) if server is None else (server.state(), server.scale)
