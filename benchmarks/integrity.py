@@ -27,7 +27,7 @@ from dhmpi import cli, results
 from dhmpi.analysis import terminal  # loaded before the processes are made
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore, ownership, snapshot, store  # noqa: F401  # likewise
+from dhmpi.results import Metadata, ResultsStore, ownership, snapshot, store  # noqa: F401  # loaded before the processes are made
 from dhmpi.results.schema import PolicyRow
 
 FORK = multiprocessing.get_context("fork")

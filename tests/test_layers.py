@@ -19,7 +19,7 @@ LAYERS = (
     ("dhmpi.agents",),
     ("dhmpi.campaign.progress", "dhmpi.campaign.signals"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
-    ("dhmpi.search.nas.model", "dhmpi.execution", "dhmpi.support.targets"),
+    ("dhmpi.search.nas.model", "dhmpi.execution"),
     ("dhmpi.campaign.budget",),
     ("dhmpi.support", "dhmpi.mpi", "dhmpi.campaign.walltime", "dhmpi.campaign.failures"),
     ("dhmpi.benchmark",),

@@ -151,7 +151,7 @@ class Evaluator(ABC):
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this very process; called by a signal handler."""
 
-    def shutdown(self) -> None:  # noqa: B027  # as above
+    def shutdown(self) -> None:  # noqa: B027  # not all have something to stop
         """Stop the workers and give everything back."""
 
     def hosts(self) -> list[str]:

@@ -19,8 +19,8 @@ from dhmpi.execution.runner import Context, Outcome, Task, read_result
 from dhmpi.execution.supervisor import Ending
 from dhmpi.support import environment
 from dhmpi.support.json_text import dumps, plain
+from dhmpi.support.targets import EXEC, TEMPLATE
 
-EXEC, TEMPLATE = "exec:", "template:"
 MARK = re.compile(rb"DH-OUTPUT:", re.IGNORECASE)
 # In words {name}, and doubled braces for braces. In template files {{name}}: scripts are full of single braces.
 IN_WORDS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")

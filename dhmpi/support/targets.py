@@ -10,8 +10,8 @@ from typing import NamedTuple
 from dhmpi.errors import OptionError, option_name
 from dhmpi.support.loader import make_importable
 
-# What the name of a program begins with.
-PROGRAMS = ("exec", "template")
+# What the names of foreign programs begin with.
+EXEC, TEMPLATE = "exec:", "template:"
 
 
 class Pair(NamedTuple):
@@ -70,9 +70,9 @@ def _beside(target: str, attribute: str) -> str | None:
 
     What cannot be read is taken to have it: whoever loads it will say what is wrong.
     """
-    location, colon, named = target.rpartition(":") if ":" in target else (target, "", "")
-    if colon and (not _is_dotted(named) or location in PROGRAMS):
+    if target.startswith((EXEC, TEMPLATE)):
         return None
+    location, _, _ = target.rpartition(":") if ":" in target else (target, "", "")
     if location.endswith(".py"):
         path: Path | None = Path(location).expanduser()
     elif _is_dotted(location):
