@@ -46,7 +46,7 @@ DOORS = {
     "mpi4py": ("dhmpi/mpi/comm.py",),
     "networkx": ("dhmpi/search/nas/model/space/",),
     "pydot": ("dhmpi/search/nas/model/draw.py",),
-    "keras": ("dhmpi/search/nas/model/",),
+    "keras": ("dhmpi/search/nas/model/", "dhmpi/benchmark/"),
     "tensorflow": ("dhmpi/search/nas/model/",),
     "h5py": ("dhmpi/results/snapshot.py",),
     "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
@@ -145,6 +145,8 @@ def test_modules_are_short(path):
         ("dhmpi.search.nas.random", ["mpi4py", "h5py", "keras", "tensorflow", "sklearn"]),
         ("dhmpi.benchmark.nas.linearReg.problem", ["keras", "tensorflow", "sklearn", "networkx"]),
         ("dhmpi.search.nas.model.baseline.anl_mlp_2", ["keras", "tensorflow", "sklearn", "pydot"]),
+        ("dhmpi.benchmark.util", ["keras", "tensorflow"]),
+        ("dhmpi.benchmark.keras_cmdline", ["keras", "tensorflow"]),
         ("dhmpi.execution.child", ["numpy", "mpi4py", "h5py"]),
     ],
 )
