@@ -1,6 +1,6 @@
 """MNIST as images; the reward, the validation accuracy, is maximised."""
 
-from dhmpi.benchmark.nas.classification_problem import GOOGLE_NAS_NET, classification_problem
+from dhmpi.benchmark.nas.classification_problem import GOOGLE_NAS_NET, NasNetProblem, classification_problem
 
 Problem = classification_problem(
     "dhmpi.benchmark.nas.mnist2D.load_data:load_data",
@@ -8,4 +8,5 @@ Problem = classification_problem(
     batch_size=100,
     learning_rate=0.001,
     num_epochs=50,
+    kind=NasNetProblem,
 )
