@@ -26,7 +26,7 @@ SOURCE = "http://www.thespermwhale.com/jaseweston/babi/tasks_1-20_v1-2.tar.gz"
 ARCHIVE = PublicFile("babi-tasks-v1-2.tar.gz", SOURCE, 11_745_123)
 FOLDER = "tasks_1-20_v1-2"
 # Stories of the synthetic set, each with several questions; and what they are made of.
-NUM_TRAIN, NUM_TEST = 300, 60
+NUM_TRAIN, NUM_TEST = 500, 100
 PEOPLE = ("Mary", "John", "Daniel", "Sandra")
 PLACES = ("bathroom", "bedroom", "garden", "hallway", "kitchen", "office")
 THINGS = ("apple", "football", "milk")

@@ -107,4 +107,3 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return _dtype
         raise pickle.UnpicklingError(f"{module}.{name} in place of an array")
-

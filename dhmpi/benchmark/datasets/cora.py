@@ -24,7 +24,7 @@ SOURCE = "https://linqs-data.soe.ucsc.edu/public/lbc/cora.tgz"
 CONTENT, CITES = (PublicFile(name, SOURCE) for name in ("cora.content", "cora.cites"))
 NUM_PAPERS, NUM_WORDS, NUM_CLASSES = 2_708, 1_433, 7
 # The synthetic graph: papers, words, and how often papers of the same and of other classes cite each other.
-NUM_SYNTHETIC, NUM_SYNTHETIC_WORDS, NEAR, FAR = 1_000, 200, 0.012, 0.0012
+NUM_SYNTHETIC, NUM_SYNTHETIC_WORDS, NEAR, FAR = 1_000, 200, 0.018, 0.0015
 
 
 class Graph(NamedTuple):
@@ -94,9 +94,7 @@ def _find(source: str | None) -> list[tuple[Path, PublicFile]]:
     return found
 
 
-def _neighbours(
-    one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], num_papers: int
-) -> npt.NDArray[np.float32]:
+def _neighbours(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], num_papers: int) -> npt.NDArray[np.float32]:
     neighbours = np.zeros((num_papers, num_papers), np.float32)
     neighbours[one, other] = neighbours[other, one] = 1
     np.fill_diagonal(neighbours, 0)
@@ -114,5 +112,5 @@ def synthetic(seed: int = 0) -> Graph:
     chance = np.where(classes[:, np.newaxis] == classes, NEAR, FAR)
     one, other = np.nonzero(np.triu(rng.random(chance.shape) < chance, k=1))
     preferred = rng.random((NUM_CLASSES, NUM_SYNTHETIC_WORDS)) < 0.1
-    words = rng.random((NUM_SYNTHETIC, NUM_SYNTHETIC_WORDS)) < np.where(preferred, 0.12, 0.04)[classes]
+    words = rng.random((NUM_SYNTHETIC, NUM_SYNTHETIC_WORDS)) < np.where(preferred, 0.15, 0.04)[classes]
     return Graph(words.astype(np.float32), _neighbours(one, other, NUM_SYNTHETIC), classes)

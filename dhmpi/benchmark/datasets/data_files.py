@@ -125,8 +125,8 @@ def ready(path: Path, file: PublicFile, stage_in: str | None = None) -> Path:
     Args:
         path: The file.
         file: What it should be.
-        stage_in: Directory on this node for the copy; by default $DHMPI_STAGE_IN. Without either, the file is read where
-            it is.
+        stage_in: Directory on this node for the copy; by default $DHMPI_STAGE_IN. Without either, the file is read
+            where it is.
 
     Raises:
         DataError: It is damaged, or cannot be copied.

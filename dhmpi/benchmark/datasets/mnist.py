@@ -180,7 +180,7 @@ def synthetic(seed: int = 0) -> Images:
     large = _enlarged(digits[order].reshape(-1, 8, 8) / 16)
     pixels = np.zeros((len(order), *SHAPE), np.float32)
     height, width = large.shape[1:]
-    corners = rng.integers(0, (SHAPE[0] - height + 1, SHAPE[1] - width + 1), size=(len(order), 2))
+    corners = rng.integers(1, (SHAPE[0] - height, SHAPE[1] - width), size=(len(order), 2))
     for image, digit, (row, column) in zip(pixels, large, corners, strict=True):
         image[row : row + height, column : column + width] = digit
     pixels *= rng.uniform(0.5, 1, size=(len(order), 1, 1))
@@ -196,4 +196,5 @@ def _enlarged(digits: npt.NDArray[np.float64], factor: int = 3) -> npt.NDArray[n
     below = np.minimum(places.astype(int), digits.shape[1] - 2)
     share = places - below
     rows = digits[:, below] * (1 - share)[:, np.newaxis] + digits[:, below + 1] * share[:, np.newaxis]
-    return (rows[:, :, below] * (1 - share) + rows[:, :, below + 1] * share).astype(np.float32)
+    large: npt.NDArray[np.float64] = rows[:, :, below] * (1 - share) + rows[:, :, below + 1] * share
+    return large.astype(np.float32)

@@ -15,9 +15,11 @@ LoadData = Callable[..., tuple[Part, ...]]
 
 ANL_MLP_2 = {"func": "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure", "kwargs": {"num_cells": 5}}
 GOOGLE_NAS_NET = {"func": "dhmpi.search.nas.model.baseline.google_nas_net:create_structure"}
-# The same space with a quarter of the features, and a shorter training, for synthetic images: what a laptop can train.
-SMALL_NAS_NET = {**GOOGLE_NAS_NET, "kwargs": {"num_filters": 8}}
-DOCUMENTED_NUM_EPOCHS, SMALL_NUM_EPOCHS = 50, 10
+NUM_EPOCHS = 50  # of the problems with this space, as documented
+# For synthetic images, what a laptop can train: the same space with fewer features, fewer images, and fewer steps.
+SMALL_NAS_NET = {**GOOGLE_NAS_NET, "kwargs": {"num_filters": 4}}
+SMALL_PROP = 0.4
+SMALL_TRAINING = {"batch_size": 16, "num_epochs": 8, "learning_rate": 0.003}
 # Share of synthetic training images that are for validation; there are few.
 SYNTHETIC_VALID_SHARE = 0.3
 
@@ -129,9 +131,10 @@ class NasNetProblem(Problem):
         kwargs = space["load_data"].get("kwargs", {})
         if not kwargs.get("synthetic") and data_source(kwargs.get("data_dir")) != SYNTHETIC:
             return space
-        space["load_data"] = {**space["load_data"], "kwargs": {**kwargs, "synthetic": True}}
+        small = {"prop": SMALL_PROP, **kwargs, "synthetic": True}
+        space["load_data"] = {**space["load_data"], "kwargs": small}
         if space["create_structure"] == GOOGLE_NAS_NET:
             space["create_structure"] = dict(SMALL_NAS_NET)
-        if space["hyperparameters"]["num_epochs"] == DOCUMENTED_NUM_EPOCHS:
-            space["hyperparameters"] = {**space["hyperparameters"], "num_epochs": SMALL_NUM_EPOCHS}
+        if space["hyperparameters"]["num_epochs"] == NUM_EPOCHS:
+            space["hyperparameters"] = {**space["hyperparameters"], **SMALL_TRAINING}
         return space

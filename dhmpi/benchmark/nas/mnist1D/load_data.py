@@ -20,8 +20,8 @@ def load_data(
     The first 5,000 training images are for validation; of 1,400 synthetic ones, 420.
 
     Args:
-        prop: Share of the other 55,000 that are for training, drawn at random; above 0, at most 1. By default 0.1, and 1
-            of synthetic images.
+        prop: Share of the other 55,000 that are for training, drawn at random; above 0, at most 1. By default 0.1,
+            and 1 of synthetic images.
         seed: Seed of that draw, and of synthetic images.
         synthetic: Whether to make images in place of reading files.
         data_dir: Where images come from: a directory, or `fashion` or `synthetic`; by default $DHMPI_DATA, or `data` in
