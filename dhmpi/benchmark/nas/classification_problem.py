@@ -19,7 +19,7 @@ NUM_EPOCHS = 50  # of the problems with this space, as documented
 # For synthetic images, what a laptop can train: the same space with fewer features, fewer images, and fewer steps.
 SMALL_NAS_NET = {**GOOGLE_NAS_NET, "kwargs": {"num_filters": 4}}
 SMALL_PROP = 0.4
-SMALL_TRAINING = {"batch_size": 16, "num_epochs": 8, "learning_rate": 0.003}
+SMALL_TRAINING = {"batch_size": 16, "num_epochs": 6, "learning_rate": 0.01}
 # Share of synthetic training images that are for validation; there are few.
 SYNTHETIC_VALID_SHARE = 0.3
 

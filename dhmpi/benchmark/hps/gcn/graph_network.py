@@ -1,8 +1,9 @@
 """Two graph convolutions over all nodes of a graph.
 
-Sources: Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv 1609.02907, for
-`localpool`; Wu et al. 2019, Simplifying Graph Convolutional Networks, arXiv 1902.07153, for its powers; Defferrard et al.
-2016, Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering, arXiv 1606.09375, for `chebyshev`.
+Sources: T. Kipf and M. Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv 1609.02907
+(`localpool`); F. Wu et al. 2019, Simplifying Graph Convolutional Networks, arXiv 1902.07153 (its powers); M. Defferrard
+et al. 2016, Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering, arXiv 1606.09375
+(`chebyshev`).
 """
 
 from typing import Any
