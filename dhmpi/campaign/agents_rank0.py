@@ -20,11 +20,11 @@ from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.results import Results, ResultsStore
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.options import choice

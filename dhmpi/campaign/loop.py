@@ -12,7 +12,7 @@ from dhmpi.evaluation import Evaluation
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
-from dhmpi.search import Search
+from dhmpi.search.search import Search
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2

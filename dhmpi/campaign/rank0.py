@@ -34,8 +34,8 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell

@@ -14,8 +14,8 @@ from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.mpi import job
 from dhmpi.results import Results
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.options import choice
 
