@@ -9,9 +9,9 @@ from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, take_place
-from dhmpi.campaign.budget import Budget
 from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
-from dhmpi.campaign.signals import StopRequest
+from dhmpi.control.budget import Budget
+from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import given_evaluator

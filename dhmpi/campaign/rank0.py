@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import dhmpi
 from dhmpi import results
-from dhmpi.campaign import walltime, whereabouts
-from dhmpi.campaign.budget import Budget, Limits
+from dhmpi.campaign import whereabouts
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control import walltime
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,

@@ -5,7 +5,7 @@ from typing import Any
 
 from dhmpi.campaign.agents_rank0 import run_agents
 from dhmpi.campaign.rank0 import EvaluatingRank0, exit_status, files_of
-from dhmpi.campaign.signals import leave_to_search_rank
+from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import option_name
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import given_evaluator
