@@ -93,10 +93,10 @@ class Rank0(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Let everything go that takes part, however it has ended."""
+        """Release all that takes part, however it has ended."""
 
     def _interrupt(self) -> None:  # noqa: B027  # user code runs elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     def run(self) -> Results | None:
         """Run the campaign.
@@ -160,7 +160,7 @@ class Rank0(ABC):
         return earlier
 
     def _open(self, search: Search, stop: StopRequest) -> ResultsStore:
-        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
+        """Open the results file for writing, perhaps after a wait for a writer that may be gone."""
         options, metadata = self._options, _metadata(search)
 
         def pause(seconds: float) -> None:

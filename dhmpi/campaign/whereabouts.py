@@ -75,7 +75,7 @@ def _checksum(path: Path) -> str:
     """Return the SHA-256 of a file; nothing if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:  # somebody else's
+    except OSError:  # another user's
         return ""
 
 

@@ -1,4 +1,4 @@
-"""The worker's end of a supervisor, which starts processes and lets nothing of them stay."""
+"""The worker's end of a supervisor, which starts processes and ends all that they have started."""
 
 import contextlib
 import marshal
@@ -24,7 +24,7 @@ GRACE, LONG_GRACE = 0.5, 3.0
 # After how many seconds more a supervisor that has not ended everything must have been stopped or killed itself.
 PATIENCE = 5.0
 # How long a worker that ends waits for its supervisor to end everything; that goes on without it [s].
-FAREWELL = 1.0
+LEAVE_WAIT = 1.0
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -41,7 +41,7 @@ def interpreter(module: str, *descriptors: int) -> list[str]:
 
 
 def exit_message(status: int) -> str:
-    """Say how a process that ran user code has ended, from its status as `subprocess` gives it."""
+    """Return the exit message of a process that ran user code, from its status as `subprocess` gives it."""
     if status >= 0:
         return f"the process ended with exit status {status} before the run function returned"
     name = next((each.name for each in signal.Signals if each == -status), "real-time")
@@ -69,7 +69,7 @@ class Ending(NamedTuple):
 
 
 class Supervisor:
-    """Starts one process at a time, and lets nothing of it stay.
+    """Starts one process at a time, and ends all that it has started.
 
     Whatever user code has started, and however this process ends: the supervisor ends it all. It is started early,
     before MPI, and serves for one process after the other; if it is killed itself, another takes its place. Its own end
@@ -290,7 +290,7 @@ class Supervisor:
         os.close(self._children)
         self._process.send_signal(signal.SIGCONT)
         try:
-            self._process.wait(FAREWELL)
+            self._process.wait(LEAVE_WAIT)
         except subprocess.TimeoutExpired:  # it goes on alone, and ends by itself
             threading.Thread(target=self._process.wait, daemon=True).start()
         self._process, self._is_active = None, False

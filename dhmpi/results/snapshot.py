@@ -58,7 +58,7 @@ class Snapshot(NamedTuple):
         campaign: Its identifier.
         generation: Number of the snapshot.
         policy: What its agents have learned.
-        doubt: A sentence about why damage might go unnoticed; empty if it would not.
+        doubt: A sentence about why damage might go unnoticed; empty if it cannot.
     """
 
     metadata: Metadata
@@ -298,7 +298,7 @@ def _read_origin(group: Any, columns: dict[str, Any], table: EvaluationTable) ->
 
 
 def _check(table: EvaluationTable) -> None:
-    """Check what everybody takes for granted."""
+    """Check what all readers rely on."""
     columns = (table.rows, table.points, table.state, table.objective, table.rank, table.host)
     times = (table.submitted, table.started, table.ended)
     origins = (table.order, table.model, table.known, table.fitted, table.detail)
