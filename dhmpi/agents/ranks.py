@@ -16,8 +16,8 @@ from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import limit_threads, own_output, serve
 from dhmpi.evaluator.pool import PoolEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, leave_at_once
 from dhmpi.mpi.job import Conversation, Loss, follow

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import dhmpi
 from dhmpi import results
-from dhmpi.campaign import whereabouts
+from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
@@ -149,7 +149,7 @@ class Rank0(ABC):
         earlier = results.read(self._options.output)
         now = _metadata(search)
         earlier.metadata.resumed(now)
-        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+        if changed := problem_source.difference(earlier.metadata.source, now.source):
             log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
@@ -325,5 +325,5 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
-        source=whereabouts.record(target, search.problem),
+        source=problem_source.record(target, search.problem),
     )

@@ -12,8 +12,8 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.mpi.job import Loss

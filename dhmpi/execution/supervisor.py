@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from dhmpi.execution.executor import readable
-from dhmpi.execution.supervise import ENDED, FAILED, GONE, START, STARTED, STOP
+from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, START, STARTED, STOP
 from dhmpi.support import environment
 
 # Seconds between SIGTERM and SIGKILL; and for what handles SIGTERM, such as an mpirun, which has ranks to end.
@@ -73,7 +73,7 @@ class Supervisor:
 
     Whatever user code has started, and however this process ends: the supervisor ends it all. It is started early,
     before MPI, and serves for one process after the other; if it is killed itself, another takes its place. Its own end
-    of the conversation is `dhmpi.execution.supervise`.
+    of the conversation is `dhmpi.execution.supervisor_main`.
 
     Args:
         output: Where the standard output and error of all processes go.
@@ -119,7 +119,7 @@ class Supervisor:
             return
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
-            script = Path(__file__).with_name("supervise.py")
+            script = Path(__file__).with_name("supervisor_main.py")
             words = [sys.executable, "-S", "-P", str(script), str(its.fileno()), str(GRACE), str(LONG_GRACE)]
             try:
                 self._process = subprocess.Popen(

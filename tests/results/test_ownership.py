@@ -8,7 +8,7 @@ import pytest
 
 from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore, is_written, life, ownership, read
+from dhmpi.results import Metadata, ResultsStore, is_written, liveness, ownership, read
 from dhmpi.results.files import open_new, put_in_place
 from dhmpi.results.owner import Owner
 from dhmpi.results.ownership import Ownership, Traces, claim_path, require_free
@@ -310,14 +310,14 @@ def test_a_campaign_that_has_ended_is_not_written(path, writer):
 
 
 def test_on_another_host_a_campaign_shows_that_it_runs(path, writer, monkeypatch, caplog):
-    monkeypatch.setattr(life, "LOOK_INTERVAL", 0.05)
+    monkeypatch.setattr(liveness, "LOOK_INTERVAL", 0.05)
     living = writer("new", path, "elsewhere").begin()
     assert is_written(path) is True
     assert (
         f"process {living.process.pid} on elsewhere, which cannot be asked from here; waiting up to 10" in caplog.text
     )
     living.kill()
-    monkeypatch.setattr(life, "SILENCE", 1.0)
+    monkeypatch.setattr(liveness, "SILENCE", 1.0)
     assert is_written(path) is None
 
 

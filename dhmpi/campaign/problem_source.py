@@ -1,4 +1,4 @@
-"""Whereabouts of a campaign's problem, which may have moved or changed since its results file was written."""
+"""Source of a campaign's problem: the files that it came from, which may have moved or changed since."""
 
 import hashlib
 import os
