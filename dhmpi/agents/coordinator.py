@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 SILENCE_CHECK_INTERVAL = 0.5
 REMEDY = f"continue with {option_name('resume=True')}"
 # How long agents get to leave; longer than they give their own evaluators [s].
-LEAVE_WAIT = 5.0
+EXIT_WAIT = 5.0
 # How often the file learns how things stand [s].
 STATISTICS_INTERVAL = 5.0
 # Longest time between two commits [s], which also make the file current.
@@ -346,7 +346,7 @@ class Coordinator:
         """Tell all agents to leave."""
         self.why = self.why or why
         self._ledger.close()
-        self._leave_until = min(self._leave_until, self._clock() + LEAVE_WAIT)
+        self._leave_until = min(self._leave_until, self._clock() + EXIT_WAIT)
         for rank in self._present:
             self._post.send(rank, tag)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
-from dhmpi.agents.coordinator import LEAVE_WAIT, Coordinator, Teaching, Team
+from dhmpi.agents.coordinator import EXIT_WAIT, Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
@@ -246,7 +246,7 @@ class AgentsRank0(Rank0):
         missing = set(self._layout.agents) - {self._resources.rank}
         for rank in missing:
             self._post.send(rank, AgentTag.ABORT)
-        end, backoff = time.monotonic() + LEAVE_WAIT, Backoff()
+        end, backoff = time.monotonic() + EXIT_WAIT, Backoff()
         self._resources.dismiss()
         while missing and time.monotonic() < end:
             message = self._post.receive()

@@ -15,8 +15,8 @@ from dhmpi.mpi.job import Conversation, Loss
 
 log = logging.getLogger(__name__)
 
-# How long workers get to leave the campaign [s].
-LEAVE_WAIT = 2.0
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
 # Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
@@ -156,7 +156,7 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Tell all workers to leave the campaign."""
-        self.stuck = self._end.stop(LEAVE_WAIT)
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:
