@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # How long workers get to leave before they are left behind [s].
 EXIT_WAIT = 2.0
-# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
+# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -29,17 +29,17 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
-        has_heartbeats: Whether workers send heartbeats (those with a child do).
+        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
+        signs: Whether workers give signs of life (those with a child do).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool) -> None:
         super().__init__()
         self._comm = comm
-        self._end = SearchEnd(comm, has_heartbeats)
+        self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -155,7 +155,7 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Tell all workers to leave the campaign."""
+        """Send all workers home."""
         self.stuck = self._end.stop(EXIT_WAIT)
 
     @property

@@ -41,7 +41,7 @@ from dhmpi.support import environment
 
 # How long rank 0 waits for the others to end when its own process ends [s].
 EXIT_WAIT = 8.0
-# How long it stays until they have left; the death of rank 0 could reach them before its last message does [s].
+# How long it stays until they have left; the death of rank 0 could reach them before its last word does [s].
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
 FLUSH_TIME = 0.5
