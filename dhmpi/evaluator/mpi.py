@@ -1,4 +1,4 @@
-"""Evaluates on the worker ranks of an MPI job."""
+"""Evaluator on the worker ranks of an MPI job."""
 
 import logging
 import time
@@ -15,8 +15,8 @@ from dhmpi.mpi.job import Conversation, Loss
 
 log = logging.getLogger(__name__)
 
-# How long workers get to say farewell before they are left behind [s].
-FAREWELL = 2.0
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
 # What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
@@ -33,7 +33,7 @@ class MPIEvaluator(Evaluator):
         signs: Whether workers give signs of life (those with a child do).
 
     Attributes:
-        stuck: Workers that did not answer when they were sent home.
+        stuck: Workers that did not answer when they were told to leave.
     """
 
     def __init__(self, comm: Conversation, signs: bool) -> None:
@@ -61,7 +61,7 @@ class MPIEvaluator(Evaluator):
         return len(self._free)
 
     def start(self) -> None:
-        """Wait for the first rank that can evaluate, or that says why it cannot."""
+        """Wait for the first rank that can evaluate, or that reports why it cannot."""
         while not self._anyone_ready:
             self.gather(1.0)
 
@@ -156,7 +156,7 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Send all workers home."""
-        self.stuck = self._end.stop(FAREWELL)
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:
@@ -174,8 +174,8 @@ class BatchSize:
     """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
-    long as real work does brings the number down to one, and for a while, since others must not queue behind its like.
-    Failures prove nothing: they may be quick where successes take hours.
+    long as real work does brings the number down to one, and for a while, so that others do not wait behind another.
+    Failures do not count: they may be quick where successes take hours.
     """
 
     LARGEST = 256

@@ -51,7 +51,7 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
 
 
 def limit_threads(executor: Executor, isolation: str, threads: int) -> None:
-    """Let the user code of an executor have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    """Give the user code of an executor so many threads, unless OMP_NUM_THREADS is set."""
     executor.threads = threads
     if isolation == "inline":
         environment.limit_threads(threads)

@@ -53,7 +53,7 @@ class Metadata:
 
     @property
     def is_open(self) -> bool:
-        """Whether the latest run has not said that it has ended: it is going on, or was killed."""
+        """Whether the end of the latest run has not been recorded: it is going on, or was killed."""
         return not self.runs or self.runs[-1]["ended"] is None
 
     @property
