@@ -19,7 +19,7 @@ LAYERS = (
     ("dhmpi.agents",),
     ("dhmpi.campaign.progress", "dhmpi.campaign.signals"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
-    ("dhmpi.search.nas.model", "dhmpi.execution"),
+    ("dhmpi.search.nas.model", "dhmpi.search.nas.policy", "dhmpi.execution"),
     ("dhmpi.campaign.budget",),
     ("dhmpi.support", "dhmpi.mpi", "dhmpi.campaign.walltime", "dhmpi.campaign.failures"),
     ("dhmpi.benchmark",),

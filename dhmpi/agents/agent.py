@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
 from dhmpi.campaign.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
@@ -16,14 +16,12 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
-from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
-from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, PPOLearner
-from dhmpi.search.nas.ppo import PPOSearch
+from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
+from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
 
 # Rank 0 coordinates.
 COORDINATOR = 0
-# Episodes of a batch, at least, if nobody says how many.
-SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
 
@@ -82,7 +80,7 @@ class Agent(ABC):
         return SMALLEST_BATCH
 
     @abstractmethod
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         """Return what asks the other agents, or their server, for what an update needs."""
 
     @abstractmethod
@@ -131,17 +129,8 @@ class Agent(ABC):
         # Another stream for each agent, and another one for each time that the campaign is continued.
         rng = np.random.default_rng((search.seed, rank, start.num_before))
         self._exchange = self._make_exchange(start)
-        state = start.state
-        self._learner = PPOLearner(
-            search.policy,
-            state.parameters,
-            state.version,
-            self._exchange,
-            self._options,
-            start.max_staleness,
-            rng,
-            start.num_updates,
-        )
+        settings = LearnerSettings(search.policy, self._options, start.max_staleness)
+        self._learner = PPOLearner(settings, start.state, self._exchange, rng, start.num_updates)
         self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
 
     def _take_progress(self, progress: float) -> None:  # noqa: B027  # a server knows it already
@@ -290,7 +279,7 @@ class AsyncAgent(Agent):
 
     _is_denied = False
 
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         return ServerExchange(COORDINATOR, self._post.send, start.scale, start.state.version)
 
     def _wants(self) -> int:
@@ -313,7 +302,7 @@ class AsyncAgent(Agent):
 class SyncAgent(Agent):
     """Plays one batch, waits until all agents have ended theirs, and learns with them."""
 
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         self._tree = TreeExchange(
             self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
         )

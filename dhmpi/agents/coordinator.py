@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Answer, Claim, Ledger
 from dhmpi.agents.protocol import AgentTag, Post, Start
 from dhmpi.campaign.budget import Budget
 from dhmpi.campaign.progress import Progress
@@ -16,7 +16,8 @@ from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.results import ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
+from dhmpi.search.nas.ledger import Answer, Claim, Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator, Teaching, Team
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, take_place
 from dhmpi.campaign.budget import Budget
@@ -22,8 +22,9 @@ from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.results import Results, ResultsStore
 from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
