@@ -16,6 +16,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
+from dhmpi.results.schema import PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
 from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
 from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
@@ -259,7 +260,7 @@ class Agent(ABC):
             learner.learn(self.batch_size)
         learned = learner.advance()
         if learned is not None:
-            self._send(AgentTag.LEARNED, _row(self._post.rank, learned))
+            self._send(AgentTag.LEARNED, policy_row(self._post.rank, learned))
             self._note_learned()
         return learned is not None
 
@@ -344,21 +345,31 @@ class SyncAgent(Agent):
         if not self._tree.is_over:
             self._num_left = self.batch_size
         if self._post.rank == self._agents[0]:
-            self._send(AgentTag.STATE, tuple(self._tree.state()))
+            self._send(AgentTag.STATE, self._tree.state())
 
 
-def _row(rank: int, learned: Learned) -> tuple[float, ...]:
-    """Return what the results file keeps of an update: the values of a `PolicyRow`."""
+def policy_row(rank: int, learned: Learned) -> PolicyRow:
+    """Return what the results file keeps of an update."""
     rewards = np.array([each.reward for each in learned.episodes if not math.isnan(each.reward)])
+    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)).tolist() if rewards.size else [math.nan] * 5
+    smallest, q10, median, q90, largest = quantiles
     assert learned.figures is not None
-    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)) if rewards.size else [math.nan] * 5
-    num_failed = len(learned.episodes) - rewards.size
-    return (
-        *(rank, learned.number, learned.version, time.time(), len(learned.episodes)),
-        *(sum(each.is_hit for each in learned.episodes), num_failed, learned.num_dropped),
-        float(np.mean(learned.staleness)) if learned.staleness else math.nan,
-        float(max(learned.staleness, default=math.nan)),
-        float(rewards.mean()) if rewards.size else math.nan,
-        *map(float, quantiles),
-        *learned.figures,
+    return PolicyRow(
+        agent=rank,
+        update=learned.number,
+        version=learned.version,
+        ended=time.time(),
+        episodes=len(learned.episodes),
+        hits=sum(each.is_hit for each in learned.episodes),
+        failures=len(learned.episodes) - rewards.size,
+        dropped=learned.num_dropped,
+        staleness_mean=float(np.mean(learned.staleness)) if learned.staleness else math.nan,
+        staleness_max=float(max(learned.staleness, default=math.nan)),
+        reward_mean=float(rewards.mean()) if rewards.size else math.nan,
+        reward_min=smallest,
+        reward_q10=q10,
+        reward_median=median,
+        reward_q90=q90,
+        reward_max=largest,
+        **learned.figures._asdict(),
     )

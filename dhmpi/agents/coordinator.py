@@ -16,6 +16,7 @@ from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.results import ResultsStore
+from dhmpi.results.schema import STATE_COLUMNS, PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, Ledger
 from dhmpi.search.nas.policy.policy_state import PolicyState
 
@@ -87,11 +88,11 @@ class Coordinator:
         progress: Progress,
     ) -> None:
         self.is_over, self.why = False, ""
-        layout, self._post, self._num_workers, self._agent_timeout = team
-        self._layout = layout
+        self._layout = layout = team.layout
+        self._post, self._num_workers, self._agent_timeout = team.post, team.num_workers, team.timeout
         self._names = tuple(store.metadata.space)
         self._store, self._ledger, self._budget, self._progress = store, ledger, budget, progress
-        self._start, self._server = teaching
+        self._start, self._server = teaching.start, teaching.server
         self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
@@ -116,7 +117,7 @@ class Coordinator:
             AgentTag.CLAIMS: self._take_claims,
             AgentTag.OUTCOMES: self._take_outcomes,
             AgentTag.LEARNED: self._take_learned,
-            AgentTag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
+            AgentTag.STATE: lambda rank, payload: self._keep(payload),
             AgentTag.FINISHED: lambda rank, payload: self._finished.add(rank),
             AgentTag.FAILED: lambda rank, payload: self._lose(rank, payload),
             AgentTag.BYE: self._take_bye,
@@ -217,16 +218,15 @@ class Coordinator:
             }
         return extra
 
-    def _take_learned(self, rank: int, row: tuple[float, ...]) -> None:
+    def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())
 
     def _keep(self, state: PolicyState) -> None:
-        *arrays, version = state
-        names = PolicyState._fields[:3]
-        self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
+        arrays = {column.name: getattr(state, column.name) for column in STATE_COLUMNS}
+        self._store.keep_policy(arrays, state.version)
 
     def _take_bye(self, rank: int, stuck: list[int]) -> None:
         self._present.discard(rank)
