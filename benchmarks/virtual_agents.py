@@ -202,7 +202,7 @@ class Fleet:
             Ledger(max_evals, None, self.search.space.size, patience),
             Teaching(start, server),
             budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self._ranks.setdefault(0, []).insert(0, self.coordinator)
         self.computing = dict.fromkeys(self._ranks, 0.0)

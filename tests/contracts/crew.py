@@ -128,7 +128,7 @@ class Crew:
             self.ledger,
             Teaching(start, self.server),
             self.budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self.still = set()  # ranks that do nothing any more
 
