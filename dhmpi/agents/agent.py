@@ -10,7 +10,7 @@ import numpy as np
 
 from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
-from dhmpi.campaign.budget import CANCEL_WAIT
+from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
@@ -28,7 +28,7 @@ MOST_BATCHES = 4
 
 
 class Agent(ABC):
-    """What both kinds of agents have in common.
+    """Base of both kinds of agents.
 
     Args:
         search: The space, the run function's arguments, the options and the seed.

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from dhmpi.campaign import progress
-from dhmpi.campaign.budget import Limits
-from dhmpi.campaign.progress import Progress
+from dhmpi.control import progress
+from dhmpi.control.budget import Limits
+from dhmpi.control.progress import Progress
 from dhmpi.evaluation import Evaluation, State
 
 BEGUN = 1000.0

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from dhmpi.campaign.budget import Limits
+from dhmpi.control.budget import Limits
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.printing import tell
 
