@@ -110,7 +110,7 @@ class Agent(ABC):
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        source, tag, payload = message
+        source, tag, payload = message.source, message.tag, message.payload
         if tag >= FIRST_RAW_TAG:
             self._exchange.take(source, tag, payload)
         elif tag == AgentTag.START:

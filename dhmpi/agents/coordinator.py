@@ -127,7 +127,7 @@ class Coordinator:
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._heard[rank] = self._clock()
         if tag == AgentTag.LOST and rank not in self._layout.agents:
             self._miss(rank, payload)
@@ -181,7 +181,8 @@ class Coordinator:
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
             worker = self._workers.get(answer.agent, NOBODY)
-            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
+            running = Evaluation(answer.id, point, state=State.RUNNING, submitted=now)
+            self._store.submitted([running._replace(rank=worker.rank, host=worker.host)])
             self._is_dirty = True
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -258,7 +259,8 @@ class Coordinator:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)
             for id in lost:
-                left = Evaluation(id, {}, None, State.LOST, self._submitted.pop(id), error=sentence, rank=rank)
+                submitted = self._submitted.pop(id)
+                left = Evaluation(id, {}, state=State.LOST, submitted=submitted, error=sentence, rank=rank)
                 self._store.finished([left])
                 self._is_dirty = True
             for answer in answers:
@@ -358,7 +360,7 @@ class Coordinator:
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
-        left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
+        left = [Evaluation(id, {}, state=State.CANCELLED, submitted=moment) for id, moment in self._submitted.items()]
         self._store.finished(left)
         now = self._now()
         for each in left:

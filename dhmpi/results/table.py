@@ -230,5 +230,15 @@ def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evalua
 def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
     """Yield evaluations that `finish` has written, without their points."""
     for id, state, objective, started, ended, rank, host, error, text in rows:
-        extra = loads(text) if text else {}
-        yield Evaluation(id, {}, objective, State(state), None, started, ended, rank, host, error, extra)
+        yield Evaluation(
+            id=id,
+            point={},
+            objective=objective,
+            state=State(state),
+            started=started,
+            ended=ended,
+            rank=rank,
+            host=host,
+            error=error,
+            extra=loads(text) if text else {},
+        )
