@@ -17,8 +17,8 @@ import numpy as np
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
@@ -26,8 +26,8 @@ from dhmpi.control.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.mpi.comm import Message
 from dhmpi.results import Metadata, ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import PATIENCE, Ledger
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
@@ -202,7 +202,7 @@ class Fleet:
             Ledger(max_evals, None, self.search.space.size, patience),
             Teaching(start, server),
             budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self._ranks.setdefault(0, []).insert(0, self.coordinator)
         self.computing = dict.fromkeys(self._ranks, 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
 from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
@@ -16,14 +16,13 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
-from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
-from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, PPOLearner
-from dhmpi.search.nas.ppo import PPOSearch
+from dhmpi.results.schema import PolicyRow
+from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
+from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
 
 # Rank 0 coordinates.
 COORDINATOR = 0
-# Episodes of a batch, at least, if nobody says how many.
-SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
 
@@ -82,7 +81,7 @@ class Agent(ABC):
         return SMALLEST_BATCH
 
     @abstractmethod
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         """Return what asks the other agents, or their server, for what an update needs."""
 
     @abstractmethod
@@ -111,7 +110,7 @@ class Agent(ABC):
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        source, tag, payload = message
+        source, tag, payload = message.source, message.tag, message.payload
         if tag >= FIRST_RAW_TAG:
             self._exchange.take(source, tag, payload)
         elif tag == AgentTag.START:
@@ -131,17 +130,8 @@ class Agent(ABC):
         # Another stream for each agent, and another one for each time that the campaign is continued.
         rng = np.random.default_rng((search.seed, rank, start.num_before))
         self._exchange = self._make_exchange(start)
-        state = start.state
-        self._learner = PPOLearner(
-            search.policy,
-            state.parameters,
-            state.version,
-            self._exchange,
-            self._options,
-            start.max_staleness,
-            rng,
-            start.num_updates,
-        )
+        settings = LearnerSettings(search.policy, self._options, start.max_staleness)
+        self._learner = PPOLearner(settings, start.state, self._exchange, rng, start.num_updates)
         self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
 
     def _take_progress(self, progress: float) -> None:  # noqa: B027  # a server knows it already
@@ -270,7 +260,7 @@ class Agent(ABC):
             learner.learn(self.batch_size)
         learned = learner.advance()
         if learned is not None:
-            self._send(AgentTag.LEARNED, _row(self._post.rank, learned))
+            self._send(AgentTag.LEARNED, policy_row(self._post.rank, learned))
             self._note_learned()
         return learned is not None
 
@@ -290,7 +280,7 @@ class AsyncAgent(Agent):
 
     _is_denied = False
 
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         return ServerExchange(COORDINATOR, self._post.send, start.scale, start.state.version)
 
     def _wants(self) -> int:
@@ -313,7 +303,7 @@ class AsyncAgent(Agent):
 class SyncAgent(Agent):
     """Plays one batch, waits until all agents have ended theirs, and learns with them."""
 
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         self._tree = TreeExchange(
             self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
         )
@@ -355,21 +345,31 @@ class SyncAgent(Agent):
         if not self._tree.is_over:
             self._num_left = self.batch_size
         if self._post.rank == self._agents[0]:
-            self._send(AgentTag.STATE, tuple(self._tree.state()))
+            self._send(AgentTag.STATE, self._tree.state())
 
 
-def _row(rank: int, learned: Learned) -> tuple[float, ...]:
-    """Return what the results file keeps of an update: the values of a `PolicyRow`."""
+def policy_row(rank: int, learned: Learned) -> PolicyRow:
+    """Return what the results file keeps of an update."""
     rewards = np.array([each.reward for each in learned.episodes if not math.isnan(each.reward)])
+    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)).tolist() if rewards.size else [math.nan] * 5
+    smallest, q10, median, q90, largest = quantiles
     assert learned.figures is not None
-    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)) if rewards.size else [math.nan] * 5
-    num_failed = len(learned.episodes) - rewards.size
-    return (
-        *(rank, learned.number, learned.version, time.time(), len(learned.episodes)),
-        *(sum(each.is_hit for each in learned.episodes), num_failed, learned.num_dropped),
-        float(np.mean(learned.staleness)) if learned.staleness else math.nan,
-        float(max(learned.staleness, default=math.nan)),
-        float(rewards.mean()) if rewards.size else math.nan,
-        *map(float, quantiles),
-        *learned.figures,
+    return PolicyRow(
+        agent=rank,
+        update=learned.number,
+        version=learned.version,
+        ended=time.time(),
+        episodes=len(learned.episodes),
+        hits=sum(each.is_hit for each in learned.episodes),
+        failures=len(learned.episodes) - rewards.size,
+        dropped=learned.num_dropped,
+        staleness_mean=float(np.mean(learned.staleness)) if learned.staleness else math.nan,
+        staleness_max=float(max(learned.staleness, default=math.nan)),
+        reward_mean=float(rewards.mean()) if rewards.size else math.nan,
+        reward_min=smallest,
+        reward_q10=q10,
+        reward_median=median,
+        reward_q90=q90,
+        reward_max=largest,
+        **learned.figures._asdict(),
     )

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Answer, Claim, Ledger
 from dhmpi.agents.protocol import AgentTag, Post, Start
 from dhmpi.control.budget import Budget
 from dhmpi.control.progress import Progress
@@ -16,7 +16,9 @@ from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.results import ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
+from dhmpi.results.schema import STATE_COLUMNS, PolicyRow
+from dhmpi.search.nas.ledger import Answer, Claim, Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +88,11 @@ class Coordinator:
         progress: Progress,
     ) -> None:
         self.is_over, self.why = False, ""
-        layout, self._post, self._num_workers, self._agent_timeout = team
-        self._layout = layout
+        self._layout = layout = team.layout
+        self._post, self._num_workers, self._agent_timeout = team.post, team.num_workers, team.timeout
         self._names = tuple(store.metadata.space)
         self._store, self._ledger, self._budget, self._progress = store, ledger, budget, progress
-        self._start, self._server = teaching
+        self._start, self._server = teaching.start, teaching.server
         self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
@@ -115,7 +117,7 @@ class Coordinator:
             AgentTag.CLAIMS: self._take_claims,
             AgentTag.OUTCOMES: self._take_outcomes,
             AgentTag.LEARNED: self._take_learned,
-            AgentTag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
+            AgentTag.STATE: lambda rank, payload: self._keep(payload),
             AgentTag.FINISHED: lambda rank, payload: self._finished.add(rank),
             AgentTag.FAILED: lambda rank, payload: self._lose(rank, payload),
             AgentTag.BYE: self._take_bye,
@@ -125,7 +127,7 @@ class Coordinator:
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._heard[rank] = self._clock()
         if tag == AgentTag.LOST and rank not in self._layout.agents:
             self._miss(rank, payload)
@@ -179,7 +181,8 @@ class Coordinator:
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
             worker = self._workers.get(answer.agent, NOBODY)
-            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
+            running = Evaluation(answer.id, point, state=State.RUNNING, submitted=now)
+            self._store.submitted([running._replace(rank=worker.rank, host=worker.host)])
             self._is_dirty = True
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -216,16 +219,15 @@ class Coordinator:
             }
         return extra
 
-    def _take_learned(self, rank: int, row: tuple[float, ...]) -> None:
+    def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())
 
     def _keep(self, state: PolicyState) -> None:
-        *arrays, version = state
-        names = PolicyState._fields[:3]
-        self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
+        arrays = {column.name: getattr(state, column.name) for column in STATE_COLUMNS}
+        self._store.keep_policy(arrays, state.version)
 
     def _take_bye(self, rank: int, stuck: list[int]) -> None:
         self._present.discard(rank)
@@ -257,7 +259,8 @@ class Coordinator:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)
             for id in lost:
-                left = Evaluation(id, {}, None, State.LOST, self._submitted.pop(id), error=sentence, rank=rank)
+                submitted = self._submitted.pop(id)
+                left = Evaluation(id, {}, state=State.LOST, submitted=submitted, error=sentence, rank=rank)
                 self._store.finished([left])
                 self._is_dirty = True
             for answer in answers:
@@ -357,7 +360,7 @@ class Coordinator:
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
-        left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
+        left = [Evaluation(id, {}, state=State.CANCELLED, submitted=moment) for id, moment in self._submitted.items()]
         self._store.finished(left)
         now = self._now()
         for each in left:

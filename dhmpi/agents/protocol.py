@@ -1,4 +1,4 @@
-"""Protocol between agents and rank 0, apart from the exchange of the policy (`search.nas.agent.exchange`).
+"""Protocol between agents and rank 0, apart from the exchange of the policy (`agents.exchange`).
 
     agent                           rank 0
     READY      workers, hosts    -> its evaluator has started
@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from dhmpi.agents.exchange import TO_SERVER
 from dhmpi.mpi.comm import LOST, Backoff, Message
-from dhmpi.search.nas.agent.exchange import TO_SERVER, PolicyState
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.rewards import Scale
 
 Clock = Callable[[], float]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import FAREWELL, Coordinator, Teaching, Team
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, take_place
 from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
@@ -21,8 +21,9 @@ from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.results import Results, ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.search import Search
 from dhmpi.support import environment

@@ -175,16 +175,25 @@ class Evaluator(ABC):
 
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
-        id, state, objective, started, ended, error, extra, warning = outcome
+        id, warning = outcome.id, outcome.warning
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
             log.warning("evaluation %d on %s: %s; others may fail in the same way", id, host, warning)
         pending = self._pending.pop(id)
         del self._submitted_at[id]
-        objective = turned(objective, self.maximises)
-        ended = max(started, ended)  # its clock may have been set back
+        started, ended = outcome.started, outcome.ended
         return Evaluation(
-            id, pending.point, objective, state, pending.submitted, started, ended, rank, host, error, extra
+            id=id,
+            point=pending.point,
+            objective=turned(outcome.objective, self.maximises),
+            state=outcome.state,
+            submitted=pending.submitted,
+            started=started,
+            ended=ended if ended > started else started,  # its clock may have been set back
+            rank=rank,
+            host=host,
+            error=outcome.error,
+            extra=outcome.extra,
         )
 
     def _give_up(self, ids: Iterable[int], state: State, error: str = "") -> list[Evaluation]:

@@ -83,16 +83,17 @@ class MPIEvaluator(Evaluator):
             self._batches.shrink()
             for rank in self._running:
                 self._offer(rank)
-        for rank, tag, payload in events:
+        for event in events:
+            rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
-                ended += self._account(rank, unpack_outcomes(payload))
+                ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, tag, payload)
+                ended += self._retire(rank, tag, event.payload)
         return ended
 
     def _post(self) -> None:

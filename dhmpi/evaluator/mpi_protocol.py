@@ -112,7 +112,7 @@ class SearchEnd:
         return [Event(rank, WorkerTag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._news_from.add(rank)
         if tag == WorkerTag.OUTCOMES:
             events.append(Event(rank, WorkerTag.OUTCOMES, payload))

@@ -247,7 +247,7 @@ class Job:
         message = self.comm.receive()
         if message is None:
             return False
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)

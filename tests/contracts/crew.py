@@ -6,16 +6,16 @@ from contracts.nas import problem
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
 from dhmpi.evaluation import State
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.results import Metadata, ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Ledger
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
 
@@ -128,7 +128,7 @@ class Crew:
             self.ledger,
             Teaching(start, self.server),
             self.budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self.still = set()  # ranks that do nothing any more
 
