@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dhmpi.errors import OptionError, ProtocolError
-from dhmpi.mpi.roles import Node, Roles
+from dhmpi.mpi.roles import ComputeNode, Roles
 
 
 def of_agents(size, agents=None, has_server=True, may_have_workers=True):
@@ -18,7 +18,7 @@ def groups(roles):
 
 def nodes(*ranks, mask=0b1111):
     """Return nodes with these ranks, each of which may run on the same cores."""
-    return tuple(Node(f"nid{number}", tuple(here), (mask,) * len(here)) for number, here in enumerate(ranks))
+    return tuple(ComputeNode(f"nid{number}", tuple(here), (mask,) * len(here)) for number, here in enumerate(ranks))
 
 
 # --- one search rank
@@ -124,7 +124,7 @@ def test_the_cores_of_a_node_are_shared_by_those_that_evaluate_there(roles, thre
 
 
 def test_ranks_that_are_bound_to_cores_have_these():
-    where = (Node("nid0", (0, 1, 2), (0b1, 0b1110, 0b110000)),)
+    where = (ComputeNode("nid0", (0, 1, 2), (0b1, 0b1110, 0b110000)),)
     roles = Roles.on_ranks(3).placed(where)
     assert [roles.threads(rank) for rank in (1, 2)] == [3, 2]
 

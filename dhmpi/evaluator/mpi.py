@@ -16,8 +16,8 @@ from dhmpi.mpi.roles import Roles
 
 log = logging.getLogger(__name__)
 
-# How long workers get to say farewell before they are left behind [s].
-FAREWELL = 2.0
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
 # What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
@@ -159,7 +159,7 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Send all workers home."""
-        self.stuck = self._end.stop(FAREWELL)
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:

@@ -130,7 +130,7 @@ class SearchEnd:
         self._comm.send(rank, WorkerTag.CANCEL)
 
     def stop(self, timeout: float) -> list[int]:
-        """Tell all workers that nothing more comes, and wait for their farewells.
+        """Tell all workers that nothing more comes, and wait until they have left.
 
         Returns:
             Those that have not left the campaign.

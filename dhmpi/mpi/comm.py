@@ -8,7 +8,7 @@ import time
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
-from dhmpi.mpi.roles import Node
+from dhmpi.mpi.roles import ComputeNode
 from dhmpi.support import environment
 
 
@@ -50,7 +50,7 @@ class Communicator:
         nodes: Where the ranks are.
     """
 
-    def __init__(self, mpi: Any, comm: Any, nodes: tuple[Node, ...] = ()) -> None:
+    def __init__(self, mpi: Any, comm: Any, nodes: tuple[ComputeNode, ...] = ()) -> None:
         self._mpi = mpi
         self._comm = comm
         self._status = mpi.Status()
@@ -179,14 +179,14 @@ def connect() -> Communicator:
     return Communicator(MPI, comm, nodes_of(MPI, comm))
 
 
-def nodes_of(mpi: Any, comm: Any) -> tuple[Node, ...]:
+def nodes_of(mpi: Any, comm: Any) -> tuple[ComputeNode, ...]:
     """Return where all ranks are: each node's first rank asks the others there, and rank 0 asks these."""
     rank = comm.Get_rank()
     here = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
     found = here.gather((rank, sum(1 << core for core in environment.cores())))
     here.Free()
-    every = comm.gather(found and Node(environment.hostname(), *zip(*found, strict=True)))
-    nodes: tuple[Node, ...] = comm.bcast(every and tuple(filter(None, every)))
+    every = comm.gather(found and ComputeNode(environment.hostname(), *zip(*found, strict=True)))
+    nodes: tuple[ComputeNode, ...] = comm.bcast(every and tuple(filter(None, every)))
     return nodes
 
 

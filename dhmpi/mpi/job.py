@@ -1,4 +1,4 @@
-"""All ranks of a job from start to end: campaigns that follow each other, and the farewell.
+"""All ranks of a job from start to end: campaigns that follow each other, and how they exit.
 
 Ranks count campaigns, each by itself, and every message says to which it belongs. So nothing of one campaign is heard
 in another: what belongs to an earlier one is dropped, what belongs to a later one is kept until that begins here. A
@@ -12,15 +12,15 @@ do not know how far rank 0 has come when it is done with it. So from then on the
 
                        <- CALL      a function and its arguments
 
-At the end of its process each rank says farewell, and waits for rank 0's word:
+At the end of its process each rank says so, and waits for rank 0's word:
 
     rank                  rank 0
     END                -> it will say nothing more
                        <- END       nothing more will begin
-                       <- FINALIZE  all have said farewell, and go to MPI_Finalize
+                       <- FINALIZE  all have ended, and go to MPI_Finalize
                        <- LEAVE     a rank has died, for which MPI_Finalize could wait for ever: leave without it
 
-If a rank has not said farewell in time, or has ended with an exception, all are ended by MPI_Abort.
+If a rank has not ended in time, or has ended with an exception, all are ended by MPI_Abort.
 """
 
 import atexit
@@ -39,8 +39,8 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
 from dhmpi.support import environment
 
-# How long rank 0 waits for the farewells of the others when its own process ends [s].
-FAREWELL = 8.0
+# How long rank 0 waits for the others to end when its own process ends [s].
+EXIT_WAIT = 8.0
 # How long it stays until they have left; the death of rank 0 could reach them before its last word does [s].
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
@@ -323,7 +323,7 @@ class Job:
     # --- the end
 
     def leave(self) -> None:
-        """Say farewell; called when this process ends. MPI_Finalize follows where nobody would wait in it for ever."""
+        """Tell the others that this process ends. MPI_Finalize follows where nobody would wait in it for ever."""
         if self.comm.is_finalized:
             return
         word = self._dismiss_others() if self.rank == 0 else self._wait_for_word()
@@ -335,7 +335,7 @@ class Job:
         others = set(range(1, self.size))
         for rank in others - self._dead:
             self.send(rank, 0, JobTag.END, None)
-        end, backoff = time.monotonic() + FAREWELL, Backoff()
+        end, backoff = time.monotonic() + EXIT_WAIT, Backoff()
         while (has_come := self.receive()) or (
             others - self._ended - self._dead - self._stuck and time.monotonic() < end
         ):
@@ -354,7 +354,7 @@ class Job:
 
     def _end_others(self, missing: set[int]) -> None:
         names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, sorted(missing)))}"
-        print(f"{names} did not say farewell in time, and will be killed", file=sys.stderr)
+        print(f"{names} did not end in time, and will be killed", file=sys.stderr)
         self.comm.abort(self.status)
 
     def _wait_for_word(self) -> JobTag:

@@ -15,7 +15,7 @@ COORDINATOR = 0
 MOST_SHOWN = 4
 
 
-class Node(NamedTuple):
+class ComputeNode(NamedTuple):
     """A host, and those of the job's ranks that are there.
 
     Attributes:
@@ -56,7 +56,7 @@ class Roles(NamedTuple):
     groups: tuple[Group, ...]
     has_agents: bool = False
     has_server: bool = False
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[ComputeNode, ...] = ()
 
     @classmethod
     def on_ranks(cls, size: int) -> "Roles":
@@ -109,7 +109,7 @@ class Roles(NamedTuple):
         workers = [tuple(rest[start:end]) for start, end in pairwise(ends)]
         return cls(size, tuple(map(Group, range(has_server, has_server + num), workers)), True, has_server)
 
-    def placed(self, nodes: tuple[Node, ...]) -> "Roles":
+    def placed(self, nodes: tuple[ComputeNode, ...]) -> "Roles":
         """Return the same with where the ranks are.
 
         Raises:
@@ -209,7 +209,7 @@ class Roles(NamedTuple):
         }
 
 
-def _threads(node: Node, evaluating: Container[int]) -> dict[int, int]:
+def _threads(node: ComputeNode, evaluating: Container[int]) -> dict[int, int]:
     """Return the threads of those that evaluate on a node, by rank; the cores of the others count as free."""
     masks = {rank: mask for rank, mask in zip(node.ranks, node.masks, strict=True) if rank in evaluating}
     return dict(zip(masks, _shares(tuple(masks.values())), strict=True))
