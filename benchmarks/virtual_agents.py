@@ -19,9 +19,9 @@ from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
-from dhmpi.campaign.budget import Budget, Limits
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.walltime import Drain
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.mpi.comm import Message
 from dhmpi.mpi.roles import Roles
@@ -62,7 +62,7 @@ class Network:
 
 
 class VirtualMailbox:
-    """What a rank sends by; it receives from the simulation."""
+    """Mailbox of a simulated rank, by which it sends; it receives from the simulation."""
 
     def __init__(self, network: Network, rank: int) -> None:
         self._network, self.rank = network, rank
@@ -96,7 +96,7 @@ class VirtualEvaluator:
 
     @property
     def num_idle(self) -> int:
-        """How many of them wait for work."""
+        """Number of them that wait for work."""
         return self.num_workers - len(self.running)
 
     def hosts(self) -> list[str]:

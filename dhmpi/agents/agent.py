@@ -10,7 +10,7 @@ import numpy as np
 
 from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Mailbox, Start
-from dhmpi.campaign.budget import CANCEL_WAIT
+from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
@@ -43,7 +43,7 @@ def dismiss(evaluator: Evaluator, group: Sequence[int]) -> list[int]:
 
 
 class Agent(ABC):
-    """What both kinds of agents have in common.
+    """Base of both kinds of agents.
 
     Args:
         search: The space, the run function's arguments, the options and the seed.

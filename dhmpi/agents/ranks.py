@@ -6,7 +6,7 @@ from typing import TextIO
 
 from dhmpi.agents.agent import Agent, dismiss
 from dhmpi.agents.protocol import AgentTag, Mailbox, drive
-from dhmpi.campaign.signals import leave_to_search_rank
+from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import LoadError
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
@@ -25,7 +25,7 @@ from dhmpi.support import environment
 
 
 class RankResources:
-    """What this rank has.
+    """Resources of this rank.
 
     Args:
         roles: What each rank does.

@@ -1,4 +1,4 @@
-"""What `show` lists: the errors of a campaign, grouped, and what is running."""
+"""Lists that `show` prints: the errors of a campaign, grouped, and the running evaluations."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dhmpi.campaign.failures import error_kind, error_line
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.error_lines import error_kind, error_line
 from dhmpi.support.printing import Stream, escape, in_short
 
 # Kinds of errors that `show` lists if not all are wanted.

@@ -55,12 +55,12 @@ class MPIEvaluator(Evaluator):
 
     @property
     def num_workers(self) -> int:
-        """How many worker ranks there are."""
+        """Number of worker ranks."""
         return len(self._usable)
 
     @property
     def num_idle(self) -> int:
-        """How many evaluations the worker ranks can take."""
+        """Number of evaluations that the worker ranks can take."""
         return len(self._free)
 
     def start(self) -> None:
@@ -163,7 +163,7 @@ class MPIEvaluator(Evaluator):
 
     @property
     def layout(self) -> str:
-        """Who searches and who evaluates."""
+        """Layout of the ranks as a sentence."""
         return f"{self.roles}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
@@ -172,7 +172,7 @@ class MPIEvaluator(Evaluator):
 
 
 class BatchSize:
-    """How many evaluations a worker is given at once.
+    """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
     long as real work does brings the number down to one, and for a while, since others must not queue behind its like.

@@ -7,10 +7,10 @@ import pytest
 
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
-from dhmpi.campaign.budget import Budget, Limits
 from dhmpi.campaign.loop import GATHER_WAIT, MODEL_WAIT, Campaign
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import StopRequest
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import StopRequest
 from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import SerialEvaluator

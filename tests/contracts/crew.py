@@ -8,8 +8,8 @@ from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
-from dhmpi.campaign.budget import Budget, Limits
-from dhmpi.campaign.progress import Progress
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
 from dhmpi.evaluation import State
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.mpi.roles import Roles

@@ -7,7 +7,7 @@ import time
 import h5py
 import pytest
 
-from dhmpi.campaign.signals import REPEAT_TIME
+from dhmpi.control.signals import REPEAT_TIME
 
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(60)]
 
