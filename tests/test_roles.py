@@ -5,7 +5,8 @@ import json
 import pytest
 
 from dhmpi.errors import OptionError, ProtocolError
-from dhmpi.mpi.roles import ComputeNode, Roles
+from dhmpi.mpi.nodes import ComputeNode
+from dhmpi.mpi.roles import Roles
 
 
 def of_agents(size, agents=None, has_server=True, may_have_workers=True):

@@ -132,8 +132,9 @@ def prepare_rank(
         InputError: An option cannot be used.
     """
     rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
-    is_worker, evaluates_itself = rank in roles.workers, rank in roles.agents and not roles.workers
-    if is_worker:
+    evaluates_itself = rank in roles.agents and not roles.workers
+    # What user code runs in is there before MPI starts, as far as that does not depend on the cores of the others.
+    if rank in roles.workers:
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     elif evaluates_itself and (given or num_workers or method in ("serial", "balsam")):
@@ -141,15 +142,14 @@ def prepare_rank(
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
     mailbox: Mailbox = Mailboxes(1).of(0)
-    threads = None
     if roles.size > 1:
         mailbox = job.current().converse()
         roles = roles.placed(job.current().comm.nodes)
-        threads = roles.threads(rank) if rank in roles.evaluating else None
-    if executor is not None and threads is not None:
-        limit_threads(executor, isolation, threads)
+    if executor is not None:
+        limit_threads(executor, isolation, roles.threads(rank))
         worker = WorkerEnd(job.current().converse(roles.group_of(rank)), executor)
     elif evaluates_itself:
+        threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         unloadable = _start(evaluator, isolation, threads)
     elif rank in roles.agents:

@@ -8,7 +8,7 @@ import time
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
-from dhmpi.mpi.roles import ComputeNode
+from dhmpi.mpi.nodes import ComputeNode
 from dhmpi.support import environment
 
 

@@ -1,11 +1,11 @@
 """Roles of the ranks in a campaign: who searches, who evaluates for whom, and which ranks share a node."""
 
-import functools
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ProtocolError, option_name
+from dhmpi.mpi.nodes import ComputeNode
 from dhmpi.support import environment
 from dhmpi.support.printing import in_short
 
@@ -13,20 +13,6 @@ from dhmpi.support.printing import in_short
 COORDINATOR = 0
 # So many groups are listed for people; of more, the first two and the last.
 MOST_SHOWN = 4
-
-
-class ComputeNode(NamedTuple):
-    """A host, and those of the job's ranks that are there.
-
-    Attributes:
-        host: Its name.
-        ranks: The ranks, in order.
-        masks: The cores that each of them may run on, as the bits of a number.
-    """
-
-    host: str
-    ranks: tuple[int, ...]
-    masks: tuple[int, ...]
 
 
 class Group(NamedTuple):
@@ -42,7 +28,7 @@ class Group(NamedTuple):
 
 
 class Roles(NamedTuple):
-    """What each rank does, computed once for a campaign; the same on all ranks.
+    """Roles of all ranks of a campaign, computed once; the same on each of them.
 
     Attributes:
         size: Number of ranks.
@@ -157,7 +143,7 @@ class Roles(NamedTuple):
 
     def threads(self, rank: int) -> int:
         """Return how many threads user code may have on a rank that evaluates; where the ranks are must be known."""
-        return next(_threads(node, self.evaluating)[rank] for node in self.nodes if rank in node.ranks)
+        return next(node.threads(self.evaluating)[rank] for node in self.nodes if rank in node.ranks)
 
     # --- as text
 
@@ -203,31 +189,16 @@ class Roles(NamedTuple):
             "groups": [{"leader": leader, "workers": in_short(workers)} for leader, workers in self.groups],
             "spare": in_short(self.spare),
             "nodes": [
-                {"host": node.host, "ranks": in_short(node.ranks), "threads": _by_number(_threads(node, evaluating))}
+                {"host": node.host, "ranks": in_short(node.ranks), "threads": _by_number(node.threads(evaluating))}
                 for node in self.nodes
             ],
         }
-
-
-def _threads(node: ComputeNode, evaluating: Container[int]) -> dict[int, int]:
-    """Return the threads of those that evaluate on a node, by rank; the cores of the others count as free."""
-    masks = {rank: mask for rank, mask in zip(node.ranks, node.masks, strict=True) if rank in evaluating}
-    return dict(zip(masks, _shares(tuple(masks.values())), strict=True))
 
 
 def _by_number(threads: Mapping[int, int]) -> dict[str, str]:
     """Return which ranks have how many threads, as JSON has it."""
     numbers = sorted(set(threads.values()))
     return {str(num): in_short([rank for rank in threads if threads[rank] == num]) for num in numbers}
-
-
-@functools.lru_cache
-def _shares(masks: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the threads of those that work on a node, by their cores; nodes of a job are much alike."""
-    cores = {mask: {core for core in range(mask.bit_length()) if mask >> core & 1} for mask in masks}
-    every = [cores[mask] for mask in masks]
-    shares = {mask: environment.share(cores[mask], every) for mask in cores}
-    return tuple(shares[mask] for mask in masks)
 
 
 def _words(ranks: Sequence[int]) -> str:
