@@ -4,27 +4,41 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
-from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
+from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Mailbox, Start
 from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
+from dhmpi.mpi.roles import COORDINATOR, Roles
 from dhmpi.results.schema import PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
 from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
 from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
 
-# Rank 0 coordinates.
-COORDINATOR = 0
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
+
+
+def dismiss(evaluator: Evaluator, group: Sequence[int]) -> list[int]:
+    """Send those home that evaluate for an agent.
+
+    Args:
+        evaluator: The agent's.
+        group: The agent and the ranks that evaluate for it, or nothing.
+
+    Returns:
+        The ranks that have not answered.
+    """
+    evaluator.shutdown()
+    return [group[number] for number in evaluator.stuck] if isinstance(evaluator, MPIEvaluator) else []
 
 
 class Agent(ABC):
@@ -33,10 +47,8 @@ class Agent(ABC):
     Args:
         search: The space, the run function's arguments, the options and the seed.
         evaluator: Where architectures are evaluated; it need not have started.
-        ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
-        post: Delivers messages.
-        dismiss: Sends the evaluator's workers home, and returns the ranks of those that do not answer.
-        agents: Ranks of all agents, in order.
+        roles: What each rank does.
+        mailbox: Delivers messages.
         clock: Tells the time [s].
 
     Attributes:
@@ -49,16 +61,15 @@ class Agent(ABC):
         self,
         search: PPOSearch,
         evaluator: Evaluator,
-        ranks: Sequence[int],
-        post: Post,
-        dismiss: Callable[[], list[int]],
-        agents: Sequence[int],
+        roles: Roles,
+        mailbox: Mailbox,
         clock: Clock = time.monotonic,
     ) -> None:
         self.is_over = False
         self.loss: Loss | None = None
-        self._dismiss, self._agents = dismiss, agents
-        self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
+        self._search, self._evaluator, self._agents, self._mailbox = search, evaluator, roles.agents, mailbox
+        # By the evaluator's own numbers; nothing if it runs on this rank.
+        self._ranks = roles.group_of(mailbox.rank) if roles.workers else ()
         self._clock = clock
         self._options = search.own_options
         self.batch_size = self._options.episodes_per_batch or max(self._smallest_batch(), evaluator.num_workers)
@@ -126,7 +137,7 @@ class Agent(ABC):
             self.is_over, self.loss = True, payload
 
     def _begin(self, start: Start) -> None:
-        search, rank = self._search, self._post.rank
+        search, rank = self._search, self._mailbox.rank
         # Another stream for each agent, and another one for each time that the campaign is continued.
         rng = np.random.default_rng((search.seed, rank, start.num_before))
         self._exchange = self._make_exchange(start)
@@ -168,7 +179,7 @@ class Agent(ABC):
         self._learner.finish(episode, math.nan if reward is None else reward, is_hit)
 
     def _send(self, tag: AgentTag, payload: object = None) -> None:
-        self._post.send(COORDINATOR, tag, payload)
+        self._mailbox.send(COORDINATOR, tag, payload)
         self._last_sign = self._clock()
 
     # --- work
@@ -215,7 +226,7 @@ class Agent(ABC):
 
     def _as_told(self, evaluation: Evaluation) -> Evaluation:
         """Return an evaluation for rank 0, which knows the point, and calls ranks by other numbers."""
-        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._post.rank
+        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._mailbox.rank
         return evaluation._replace(point={}, rank=rank)
 
     def _flush(self, is_due: bool = False) -> None:
@@ -242,7 +253,7 @@ class Agent(ABC):
         if num <= 0:
             return False
         claims = []
-        space, rank = self._search.space, self._post.rank
+        space, rank = self._search.space, self._mailbox.rank
         for episode in learner.play(num):
             number, values = self._num_episodes, tuple(episode.actions.tolist())
             self._num_episodes += 1
@@ -260,7 +271,7 @@ class Agent(ABC):
             learner.learn(self.batch_size)
         learned = learner.advance()
         if learned is not None:
-            self._send(AgentTag.LEARNED, policy_row(self._post.rank, learned))
+            self._send(AgentTag.LEARNED, policy_row(self._mailbox.rank, learned))
             self._note_learned()
         return learned is not None
 
@@ -272,7 +283,7 @@ class Agent(ABC):
             for evaluation in self._evaluator.cancel(CANCEL_WAIT):
                 self._conclude(evaluation)
             self._flush()
-        self._send(AgentTag.BYE, self._dismiss())
+        self._send(AgentTag.BYE, dismiss(self._evaluator, self._ranks))
 
 
 class AsyncAgent(Agent):
@@ -281,7 +292,7 @@ class AsyncAgent(Agent):
     _is_denied = False
 
     def _make_exchange(self, start: Start) -> RemoteExchange:
-        return ServerExchange(COORDINATOR, self._post.send, start.scale, start.state.version)
+        return ServerExchange(COORDINATOR, self._mailbox.send, start.scale, start.state.version)
 
     def _wants(self) -> int:
         assert self._learner is not None
@@ -305,7 +316,7 @@ class SyncAgent(Agent):
 
     def _make_exchange(self, start: Start) -> RemoteExchange:
         self._tree = TreeExchange(
-            self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
+            self._agents, self._mailbox.rank, self._mailbox.send, start.state, self._options, start.scale
         )
         self._num_left = self.batch_size
         return self._tree
@@ -344,7 +355,7 @@ class SyncAgent(Agent):
     def _note_learned(self) -> None:
         if not self._tree.is_over:
             self._num_left = self.batch_size
-        if self._post.rank == self._agents[0]:
+        if self._mailbox.rank == self._agents[0]:
             self._send(AgentTag.STATE, self._tree.state())
 
 

@@ -257,7 +257,7 @@ class EvaluatingRank0(Rank0):
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
             search.resume(store.metadata.seed, store.evaluations)
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         if not self._options.quiet:
             tell(evaluator.layout)

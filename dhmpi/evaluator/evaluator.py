@@ -11,6 +11,7 @@ from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, 
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
+from dhmpi.mpi.roles import Roles
 
 if TYPE_CHECKING:
     from dhmpi.evaluator.by_hand import HandDrivenEvaluator
@@ -27,6 +28,7 @@ class Evaluator(ABC):
 
     Attributes:
         name: What people know it by.
+        roles: What each rank does in a campaign whose search rank has this evaluator.
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
@@ -37,6 +39,7 @@ class Evaluator(ABC):
 
     def __init__(self) -> None:
         self.name = type(self).__name__
+        self.roles = Roles.local()
         self.seed = 0
         self.maximises = False
         self.cache: Cache | None = None
@@ -53,7 +56,7 @@ class Evaluator(ABC):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence: which of them search, and which evaluate."""
-        return f"1 rank, which searches; {self.name} evaluates with {self.num_workers} workers"
+        return f"{self.roles}; {self.name} evaluates with {self.num_workers} workers"
 
     @property
     def num_pending(self) -> int:

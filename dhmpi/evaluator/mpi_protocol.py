@@ -160,6 +160,10 @@ class WorkerEnd:
         self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
 
+    def interrupt(self) -> None:
+        """Stop user code that runs in this very process; called by a signal handler."""
+        self._executor.interrupt()
+
     def serve(self) -> Loss | None:
         """Evaluate the search rank's tasks until it sends STOP; return its loss, if it is lost."""
         self._comm.send(SEARCH_RANK, WorkerTag.HELLO, environment.hostname())

@@ -150,18 +150,26 @@ class ResultsStore:
         """The number of evaluations in each state."""
         return dict(zip(STATES, self._table.counts, strict=True))
 
-    def begin_run(self, num_workers: int, hosts: Sequence[str], layout: str, started: float | None = None) -> None:
+    def begin_run(
+        self,
+        num_workers: int,
+        hosts: Sequence[str],
+        layout: str,
+        roles: Mapping[str, Any] | None = None,
+        started: float | None = None,
+    ) -> None:
         """Enter a start of the campaign.
 
         Args:
             num_workers: Evaluations that can run at once.
             hosts: Names of the hosts.
             layout: The roles of the ranks, for people.
+            roles: The same for programs; JSON values.
             started: When it began [s since 1970-01-01 UTC]. Default: now.
         """
         started = time.time() if started is None else started
         self._clock_offset = started - time.monotonic()
-        self._change(self.metadata.begin_run(started, num_workers, hosts, layout), "runs", "complete")
+        self._change(self.metadata.begin_run(started, num_workers, hosts, layout, roles), "runs", "complete")
 
     def end_run(self, why: str, ended: float | None = None) -> None:
         """Enter the end of the latest run.

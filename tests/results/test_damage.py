@@ -123,6 +123,7 @@ RUN = {"started": 1.0, "ended": 2.0, "num_workers": 3, "hosts": [], "layout": ""
         ("created", -1e9),
         ("created", float("nan")),
         ("runs", "{}"),
+        ("runs", json.dumps([RUN | {"roles": "rank 0 searches"}])),
         ("runs", "[1]"),
         ("runs", json.dumps([{"started": 1.0}])),
         *[("runs", json.dumps([RUN | change])) for change in ({"started": "x"}, {"ended": 1e300}, {"hosts": 3})],
