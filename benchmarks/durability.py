@@ -1,4 +1,4 @@
-"""What is lost when a whole job is killed at random moments: nothing.
+"""Durability of results: whole jobs are killed at random moments, and nothing that was acknowledged may be lost.
 
     python benchmarks/durability.py [--kills 50] [--seed 1] [--max-evals 1000]
 
@@ -44,7 +44,7 @@ def run(point, context):
     time.sleep(random.Random(context.seed).uniform(0.002, 0.005))
     return -sum(value * value for value in point.values())
 """
-# Nobody waits longer for a job that should end by itself [s].
+# Longest wait for a job that should end by itself [s].
 PATIENCE = 60.0
 OPEN_INTERVAL = 0.01  # s
 
@@ -146,7 +146,7 @@ class Opener(threading.Thread):
 
 @dataclass
 class Tally:
-    """What was counted.
+    """Counts over all jobs.
 
     Attributes:
         kills: Jobs that were killed.

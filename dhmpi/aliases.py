@@ -17,6 +17,7 @@ ALIASES = {
     "dhmpi.evaluator._threadPool": "dhmpi.evaluator.by_hand",
     "dhmpi.search.ambs": "dhmpi.search.hps.ambs",
     "dhmpi.search.ga": "dhmpi.search.hps.ga",
+    "dhmpi.search.nas.agent": "dhmpi.search.nas.policy",
     "dhmpi.search.nas.cell": "dhmpi.search.nas.model.space.cell",
     "dhmpi.search.nas.env": "dhmpi.search.nas.nas_search",
     "dhmpi.search.nas.operation": "dhmpi.search.nas.model.space.op.basic",

@@ -27,12 +27,12 @@ def seed_of(campaign_seed: int, id: int) -> int:
         campaign_seed: Seed of the campaign.
         id: Number of the evaluation.
     """
-    # A cheap hash: neighbouring ids get unlike seeds.
+    # A cheap hash: neighbouring ids get distinct seeds.
     return (campaign_seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
 
 
 class State(StrEnum):
-    """Where an evaluation stands; a failure is a state, never a magic number."""
+    """State of an evaluation; a failure is a state, never a magic number."""
 
     PENDING = "PENDING"  # asked, not yet started
     RUNNING = "RUNNING"
@@ -48,7 +48,7 @@ class State(StrEnum):
         return self in FINAL_STATES
 
 
-# What stands in an error between its reason and the end of what the evaluation has printed.
+# The line in an error between its reason and the end of the evaluation's output.
 LAST_OUTPUT = "--- last output ---"
 
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
@@ -58,7 +58,7 @@ START, DESIGN, RANDOM = "start", "design", "random"
 
 
 class Origin(NamedTuple):
-    """How a point was chosen: with it, a search can choose the same one again.
+    """Origin of a point: with it, a search can choose the same one again.
 
     Attributes:
         model: `start`, `design`, `random`, or the mode of the model; empty if the search does not say.
@@ -82,7 +82,7 @@ class Proposal(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """Who evaluates: a rank, or a number among the workers of one process, and its host."""
+    """Worker that evaluates: a rank, or a number among the workers of one process, and its host."""
 
     rank: int
     host: str
@@ -98,7 +98,7 @@ class Evaluation(NamedTuple):
         id: Number of the evaluation in its campaign, from 0.
         point: Value of every dimension, by name.
         objective: What the run function returned, finite; None unless the state is DONE.
-        state: Where it stands.
+        state: Its state.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
         started: When its worker began; while it runs, when it was sent there; None before that
             [s since 1970-01-01 UTC].
@@ -109,7 +109,7 @@ class Evaluation(NamedTuple):
         error: Why it failed: the user's traceback, an exit code, a signal; empty otherwise.
         extra: What the run function returned besides the objective (JSON values).
         origin: How the point was chosen.
-        order: How many results the campaign had when this one came; -1 if it is none, or nobody counted.
+        order: How many results the campaign had when this one came; -1 if it is none, or it was not counted.
     """
 
     id: int
@@ -128,5 +128,5 @@ class Evaluation(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """How long it took [s]; 0 if it never began, or has not ended, or its clock was set back."""
+        """Duration [s]; 0 if it never began, or has not ended, or its clock was set back."""
         return 0.0 if self.started is None or self.ended is None else max(0.0, self.ended - self.started)

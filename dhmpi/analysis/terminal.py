@@ -1,4 +1,4 @@
-"""What `show` and `best` print, and what stands at the end of a campaign."""
+"""Text of `show` and `best`, and of the end of a campaign."""
 
 import json
 import math
@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
+from dhmpi.analysis.summary import Summary, model_use, summarise
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, Point, State, turned
-from dhmpi.results import Results, Summary, model_use, summarise
+from dhmpi.results import Results
 from dhmpi.support.printing import Stream, escape
 
-# Characters of a result that a person wants to see.
+# Characters of a result that are shown.
 LONGEST = 200
 
 
@@ -27,7 +28,7 @@ def show(
         results: What the file says.
         stream: Where it is printed.
         path: How the file is called.
-        is_written: Whether somebody is writing it; None if that is not known.
+        is_written: Whether it is being written; None if that is not known.
         where: Where the problem is.
     """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)

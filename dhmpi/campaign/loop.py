@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dhmpi.campaign.budget import CANCEL_WAIT, Budget
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
-from dhmpi.search import Search
+from dhmpi.search.search import Search
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -77,7 +77,7 @@ class Campaign:
         except Stopped:
             why = self._reason_to_stop()
         if self._evaluator.num_pending:
-            self._store.snapshot()  # first of all, since whoever sent the signal may not wait for the rest
+            self._store.snapshot()  # first of all, since the sender of the signal may not wait for the rest
             with self._stop.writing():
                 ended = self._evaluator.cancel(CANCEL_WAIT)
                 self._store.finished(ended)
@@ -133,7 +133,7 @@ class Campaign:
         with self._stop.interruptible(), self._clock("ask"):
             proposals = self._search.proposals(room, timeout)
         self._submit(
-            [Evaluation(id, point, origin=origin) for id, (point, origin) in enumerate(proposals, start=self._next_id)]
+            [Evaluation(id, each.point, origin=each.origin) for id, each in enumerate(proposals, start=self._next_id)]
         )
         self._next_id += len(proposals)
         if self._search.is_waiting:

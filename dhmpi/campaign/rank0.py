@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import dhmpi
 from dhmpi import results
-from dhmpi.campaign import walltime, whereabouts
-from dhmpi.campaign.budget import Budget, Limits
+from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control import walltime
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
@@ -34,8 +35,8 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
@@ -92,10 +93,10 @@ class Rank0(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Let everything go that takes part, however it has ended."""
+        """Release all that takes part, however it has ended."""
 
     def _interrupt(self) -> None:  # noqa: B027  # user code runs elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     def run(self) -> Results | None:
         """Run the campaign.
@@ -148,7 +149,7 @@ class Rank0(ABC):
         earlier = results.read(self._options.output)
         now = _metadata(search)
         earlier.metadata.resumed(now)
-        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+        if changed := problem_source.difference(earlier.metadata.source, now.source):
             log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
@@ -159,7 +160,7 @@ class Rank0(ABC):
         return earlier
 
     def _open(self, search: Search, stop: StopRequest) -> ResultsStore:
-        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
+        """Open the results file for writing, perhaps after a wait for a writer that may be gone."""
         options, metadata = self._options, _metadata(search)
 
         def pause(seconds: float) -> None:
@@ -185,8 +186,8 @@ class Rank0(ABC):
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
     def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
-        deadline, terminal = budget.limits.deadline, environment.terminal()
-        return Progress(num_workers, eval_limit, deadline, terminal, self._options.quiet, budget.num_final, maximises)
+        limits, terminal = budget.limits._replace(evals=eval_limit), environment.terminal()
+        return Progress(num_workers, limits, terminal, self._options.quiet, budget.num_final, maximises)
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
@@ -256,7 +257,7 @@ class EvaluatingRank0(Rank0):
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
             search.resume(store.metadata.seed, store.evaluations)
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         if not self._options.quiet:
             tell(evaluator.layout)
@@ -324,5 +325,5 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
-        source=whereabouts.record(target, search.problem),
+        source=problem_source.record(target, search.problem),
     )

@@ -1,4 +1,4 @@
-"""What a Balsam job runs: one evaluation, which it takes from the job and whose outcome it puts there.
+"""Program of a Balsam job: one evaluation, which it takes from the job and whose outcome it puts there.
 
 A job of one rank supervises a child, because Balsam's launchers in serial mode neither stop a job that is killed, nor
 take a job for failed that ends with status 1, 255 or -11: they start it again, up to three times.
@@ -26,14 +26,14 @@ from dhmpi.support.printing import tell
 
 T = TypeVar("T")
 
-# How often to see whether somebody has killed the job [s]; one database may have thousands of jobs running.
+# How often to see whether the job has been killed [s]; one database may have thousands of jobs running.
 LOOK_INTERVAL = 10.0
 # For how long, and how often, to try to reach a database that does not answer [s].
 PATIENCE, RETRY_INTERVAL = 900.0, 5.0
 
 
 class JobKilled(Exception):  # noqa: N818  # nothing is wrong
-    """Somebody has killed the job, or deleted it."""
+    """The job has been killed or deleted."""
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ class _Watch:
 
 
 def _try(tell: Callable[[float], None], value: float) -> None:
-    with contextlib.suppress(UnreachableError):  # nobody needs that but to notice a node that is gone
+    with contextlib.suppress(UnreachableError):  # only needed to notice a node that is gone
         tell(value)
 
 

@@ -1,4 +1,4 @@
-"""Evaluates on the worker ranks of an MPI job."""
+"""Evaluator on the worker ranks of an MPI job."""
 
 import logging
 import time
@@ -12,11 +12,12 @@ from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.mpi.roles import Roles
 
 log = logging.getLogger(__name__)
 
-# How long workers get to say farewell before they are left behind [s].
-FAREWELL = 2.0
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
 # What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
@@ -31,13 +32,15 @@ class MPIEvaluator(Evaluator):
     Args:
         comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
+        roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
-        stuck: Workers that did not answer when they were sent home.
+        stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool, roles: Roles | None = None) -> None:
         super().__init__()
+        self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
         self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
@@ -52,16 +55,16 @@ class MPIEvaluator(Evaluator):
 
     @property
     def num_workers(self) -> int:
-        """How many worker ranks there are."""
+        """Number of worker ranks."""
         return len(self._usable)
 
     @property
     def num_idle(self) -> int:
-        """How many evaluations the worker ranks can take."""
+        """Number of evaluations that the worker ranks can take."""
         return len(self._free)
 
     def start(self) -> None:
-        """Wait for the first rank that can evaluate, or that says why it cannot."""
+        """Wait for the first rank that can evaluate, or that reports why it cannot."""
         while not self._anyone_ready:
             self.gather(1.0)
 
@@ -83,16 +86,17 @@ class MPIEvaluator(Evaluator):
             self._batches.shrink()
             for rank in self._running:
                 self._offer(rank)
-        for rank, tag, payload in events:
+        for event in events:
+            rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
-                ended += self._account(rank, unpack_outcomes(payload))
+                ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, tag, payload)
+                ended += self._retire(rank, tag, event.payload)
         return ended
 
     def _post(self) -> None:
@@ -156,14 +160,12 @@ class MPIEvaluator(Evaluator):
 
     def shutdown(self) -> None:
         """Send all workers home."""
-        self.stuck = self._end.stop(FAREWELL)
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:
-        """Who searches and who evaluates."""
-        size = self._comm.size
-        others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
-        return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
+        """Layout of the ranks as a sentence."""
+        return f"{self.roles}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""
@@ -171,11 +173,11 @@ class MPIEvaluator(Evaluator):
 
 
 class BatchSize:
-    """How many evaluations a worker is given at once.
+    """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
-    long as real work does brings the number down to one, and for a while, since others must not queue behind its like.
-    Failures prove nothing: they may be quick where successes take hours.
+    long as real work does brings the number down to one, and for a while, so that others do not wait behind another.
+    Failures do not count: they may be quick where successes take hours.
     """
 
     LARGEST = 256

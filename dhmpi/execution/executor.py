@@ -34,7 +34,7 @@ BATCH_TIME = 1e-3
 
 @dataclass(frozen=True)
 class Resources:
-    """What one evaluation gets on a cluster, in Balsam's words.
+    """Resources of an evaluation on a cluster, in Balsam's words.
 
     Attributes:
         num_nodes: Nodes.
@@ -51,7 +51,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Setup:
-    """What an executor has to know.
+    """Settings of an executor.
 
     Attributes:
         run: The run function, its name or its pickle.
@@ -145,7 +145,7 @@ class Executor(ABC):
 
     @property
     def descriptor(self) -> int | None:
-        """What is readable when `poll` has something to do; None: it has at once, or there is nothing to wait for."""
+        """File descriptor that is readable when `poll` has something to do; None: at once, or nothing to wait for."""
         return None
 
     @property
@@ -154,14 +154,14 @@ class Executor(ABC):
         return math.inf
 
     def open(self) -> None:  # noqa: B027  # not all start processes
-        """Start what must be there before MPI starts, since a later process could inherit parts of it."""
+        """Start what must run before MPI starts, since a later process could inherit parts of MPI."""
 
     @abstractmethod
     def load(self) -> None:
         """Begin to load the run function; a second time does nothing.
 
         Raises:
-            LoadError: It cannot be loaded; a child says so at a later `poll`.
+            LoadError: It cannot be loaded; a child reports that at a later `poll`.
         """
 
     @abstractmethod
@@ -177,11 +177,11 @@ class Executor(ABC):
         """Stop what is running; `poll` then returns all tasks, CANCELLED unless they have just ended."""
 
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the executor holds, and what runs in it."""
+        """Release the executor's resources, and end what runs in it."""
 
     def _cancelled(self) -> list[Outcome]:
         """Give up all tasks."""
@@ -200,7 +200,7 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
 
 
 class InlineExecutor(Executor):
-    """Runs evaluations in this very process: fastest, and as fragile as the run function.
+    """Runs evaluations in this process: fastest, but a crash of the run function ends it.
 
     A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
     Python to return.

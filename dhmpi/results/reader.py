@@ -1,26 +1,27 @@
-"""Open a results file: its snapshot, and what the journal adds."""
+"""Reader of results files: the snapshot, and what the journal adds."""
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.summary import best
-from dhmpi.results.table import EvaluationTable
+from dhmpi.results.schema import PolicyRow
+from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
 
 PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """What a results file and its journal say.
+    """Results of a campaign: its file and the journal together.
 
     Attributes:
         metadata: The campaign as a whole.
@@ -49,7 +50,7 @@ class Results:
 
 
 class Recovered(NamedTuple):
-    """What a results file and its journal say, to be continued."""
+    """Results that a run continues."""
 
     metadata: Metadata
     table: EvaluationTable
@@ -57,6 +58,12 @@ class Recovered(NamedTuple):
     generation: int
     policy: PolicyLog
     dropped: str
+
+
+def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
+    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
+    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
 
 
 def read(path: PathLike) -> Results:
@@ -103,13 +110,14 @@ def recover(path: Path) -> Recovered:
     journal = open_journal(path)
     from dhmpi.results import snapshot  # h5py is slow to import
 
-    metadata, table, campaign, generation, policy, doubt = snapshot.parse(_read_bytes(path), path)
-    if journal is None:
-        return Recovered(metadata, table, campaign, generation, policy, doubt)
+    found = snapshot.parse(_read_bytes(path), path)
+    metadata, generation = found.metadata, found.generation
     name = journal_path(path)
-    if journal.generation < 0:
+    if journal is None:
+        dropped = ""
+    elif journal.generation < 0:
         dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
-    elif journal.campaign != campaign:
+    elif journal.campaign != found.campaign:
         dropped = f"{name} belongs to another campaign and was left out"
     elif journal.generation > generation:
         raise ResultsError(
@@ -119,10 +127,10 @@ def recover(path: Path) -> Recovered:
     elif journal.generation < generation:
         dropped = ""
     else:
-        metadata = _replayed(journal, name, metadata, table, policy)
+        metadata = _replayed(journal, name, metadata, found.table, found.policy)
         dropped = _dropped(name, journal)
-    dropped = "; ".join(filter(None, (doubt, dropped)))
-    return Recovered(metadata, table, campaign, generation, policy, dropped)
+    dropped = "; ".join(filter(None, (found.doubt, dropped)))
+    return Recovered(metadata, found.table, found.campaign, generation, found.policy, dropped)
 
 
 def _replayed(journal: Journal, name: Path, metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
@@ -140,11 +148,11 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
     # A writer that was interrupted between writing and forgetting may have written a record twice.
     for kind, what in events:
         if kind == SUBMITTED:
-            table.submit([row for row in what if not table.has_ended(row[0])])
+            table.submit(each for each in read_submitted(what, table.names) if not table.has_ended(each.id))
         elif kind == FINISHED:
-            table.finish(what)
+            table.finish(read_finished(what))
         elif kind == LEARNED:
-            policy.append(what)
+            policy.append(PolicyRow(*row) for row in what)
         elif kind == METADATA:
             changes |= json.loads(what)
     return replace(metadata, **changes)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from dhmpi.campaign.failures import HOPELESS_LIMIT, LIMIT
-from dhmpi.campaign.walltime import end_time
+from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
+from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
 
@@ -15,7 +15,7 @@ DEFAULT_SEED = 12345
 
 @dataclass(frozen=True)
 class CampaignOptions:
-    """How much is evaluated, where, and what becomes of the results."""
+    """Options of every campaign."""
 
     max_evals: int | None = option(
         None,

@@ -1,10 +1,10 @@
-"""What people see: text without control characters, on streams that may be closed or full."""
+"""Printing for people: text without control characters, on streams that may be closed or full."""
 
 import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, TextIO
 
 from dhmpi.errors import OutputError
@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 
 class Stream(Protocol):
-    """Where text is written."""
+    """Stream that text is written to."""
 
     def write(self, text: str, /) -> object:
         """Write some text."""
@@ -33,8 +33,19 @@ def escape(text: str, keep: str = "\n\t") -> str:
     return _CONTROL.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
 
+def in_short(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as `dhmpi redo --ids` takes them: 3,7-9."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
+
+
 class Printer:
-    """Standard output, for what somebody has asked for."""
+    """Standard output, for what the user has asked for."""
 
     def write(self, text: str) -> None:
         """Write text, without control characters and as the encoding allows.

@@ -1,0 +1,60 @@
+"""A campaign as a pandas data frame; the only importer of pandas."""
+
+import numpy as np
+import pandas as pd
+
+from dhmpi.analysis.export import header, point_columns, rows
+from dhmpi.results.reader import PathLike, Results, read
+from dhmpi.results.schema import COLUMNS, POLICY_COLUMNS
+
+_DTYPES = {"int64": np.int64, "float64": np.float64, "int32": np.int32, "bool": np.bool_}
+
+
+def load(path: PathLike) -> pd.DataFrame:
+    """Read a campaign as one row per evaluation.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Returns:
+        The columns id, one per dimension (after `point.` if another column has its name, or could have), objective,
+        reward (minus that, if large values are looked for), state, submitted, started, ended [s since 1970-01-01 UTC],
+        rank, host, error, and one per key of the extras, after `extra.`.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    return frame(read(path))
+
+
+def load_policy(path: PathLike) -> pd.DataFrame:
+    """Read how a policy has learned: the columns of `/policy`, one row per update.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    columns = read(path).policy.columns
+    return pd.DataFrame({column.name: np.array(columns[column.name]).astype(column.dtype) for column in POLICY_COLUMNS})
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return a campaign as one row per evaluation."""
+    names = header(results)
+    columns = zip(*rows(results), strict=True) if results.evaluations else iter([()] * len(names))
+    dtypes = {column.name: column.dtype for column in COLUMNS}
+    dtypes |= zip(point_columns(results), (each.dtype for each in results.metadata.dimensions), strict=True)
+    return pd.DataFrame({name: _series(values, dtypes.get(name)) for name, values in zip(names, columns, strict=True)})
+
+
+def _series(values: tuple[object, ...], dtype: str | None) -> pd.Series:
+    if dtype in _DTYPES:
+        try:
+            return pd.Series(values, dtype=_DTYPES[dtype])
+        except (TypeError, ValueError, OverflowError):  # a value beyond its specification
+            return pd.Series(values, dtype=object)
+    if dtype is None and all(value is None or type(value) in (int, float) for value in values):
+        return pd.Series(values, dtype=np.float64 if None in values or not values else None)
+    return pd.Series(values, dtype=object)

@@ -1,0 +1,121 @@
+"""Progress of a campaign, as it is printed while it runs."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import TextIO
+
+from tqdm import tqdm
+
+from dhmpi.control.budget import Limits
+from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.support.printing import tell
+
+LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
+RATE_WINDOW = 30.0  # s
+YEAR = 365 * 86400  # s
+
+
+class Progress:
+    """Shows how a campaign goes: a live line on a terminal, a line every few seconds elsewhere.
+
+    What cannot be shown is dropped.
+
+    Args:
+        num_workers: Evaluations at the same time.
+        limits: When the campaign ends.
+        terminal: A terminal, or None for plain lines on standard error.
+        quiet: Whether nothing is shown.
+        num_before: Evaluations that an earlier run has left.
+        maximises: Whether run functions return rewards.
+    """
+
+    def __init__(
+        self,
+        num_workers: int,
+        limits: Limits,
+        terminal: TextIO | None,
+        quiet: bool,
+        num_before: int = 0,
+        maximises: bool = False,
+    ) -> None:
+        self._num_workers = num_workers
+        self._limits = limits
+        self._quiet = quiet
+        self._maximises = maximises
+        self._bar = None
+        if terminal is not None and not quiet:
+            with suppress(OSError):
+                self._bar = tqdm(
+                    total=limits.evals, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
+                )
+        self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
+        self._begun = time.monotonic()
+        self._next = self._begun + min(1.0, self._interval)
+        self._history = deque([(self._begun, num_before)])
+
+    def update(self, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float) -> None:
+        """Show the state if it is time to.
+
+        Args:
+            counts: Number of evaluations by state.
+            num_running: Evaluations that are running.
+            best: The best evaluation so far.
+            busy: How long workers have evaluated in this run, all of them together [s].
+        """
+        now = time.monotonic()
+        if now < self._next or self._quiet:
+            return
+        self._next = now + self._interval
+        text = self._line(now, counts, num_running, best, busy)
+        if self._bar is not None:
+            self._bar.n = _num_final(counts)
+            with suppress(OSError):
+                self._bar.set_description_str(text)
+        else:
+            tell(text)
+
+    def is_due(self) -> bool:
+        """Whether it is time to show the state; cheaper than the arguments of `update`."""
+        return time.monotonic() >= self._next
+
+    def close(self) -> None:
+        """Take the live line away."""
+        if self._bar is not None:
+            with suppress(OSError):
+                self._bar.close()
+
+    def _line(
+        self, now: float, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float
+    ) -> str:
+        num_final = _num_final(counts)
+        self._history.append((now, num_final))
+        while len(self._history) > 2 and now - self._history[1][0] > RATE_WINDOW:
+            self._history.popleft()
+        since, num_before = self._history[0]
+        rate = (num_final - num_before) / max(now - since, 1e-9)
+        done = counts.get(State.DONE, 0)
+        parts = [
+            f"{done} done, {num_final - done} failed, {num_running} running",
+            "no objective yet" if best is None else f"best {turned(best.objective, self._maximises):.6g}",
+            f"{rate:.3g}/s",
+            f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
+        ]
+        left = self._seconds_left(now, num_final, rate)
+        if left is not None and left < YEAR:
+            parts.append(f"{timedelta(seconds=round(left))} left")
+        return " | ".join(parts)
+
+    def _seconds_left(self, now: float, num_final: int, rate: float) -> float | None:
+        ends = []
+        if self._limits.deadline is not None:
+            ends.append(max(0.0, self._limits.deadline - now))
+        if self._limits.evals is not None and rate > 0:
+            ends.append((self._limits.evals - num_final) / rate)
+        return min(ends, default=None)
+
+
+def _num_final(counts: Mapping[State, int]) -> int:
+    return sum(num for state, num in counts.items() if state.is_final)

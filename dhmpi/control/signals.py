@@ -1,0 +1,140 @@
+"""Signals that ask for an end, on the search rank and on worker ranks."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from dhmpi.support.environment import END_SIGNALS
+
+# The same signal may come several times: to this process, to its launcher, which passes it on, and to their group.
+# Within so many seconds it counts once.
+REPEAT_TIME = 1.0
+# Seconds that a second signal leaves for what has just finished to be written.
+LAST_MOMENT = 0.3
+
+
+class Stopped(BaseException):
+    """Raised by a signal inside an interruptible part of the search rank's work."""
+
+
+class StopRequest:
+    """Request of a signal to stop the campaign; a context manager that handles the signals.
+
+    The first signal asks for an orderly end, the second one ends this process at once; but one that only repeats the
+    first does nothing, also if it comes when the campaign has ended.
+
+    Args:
+        interrupt: Called at the first signal, to stop user code that runs in this process.
+    """
+
+    def __init__(self, interrupt: Callable[[], None] = lambda: None) -> None:
+        self._interrupt = interrupt
+        self._is_interruptible = False
+        self._is_writing = False
+        self._exit_status: int | None = None
+        self._before: dict[int, Any] = {}
+        self._first: _First | None = None
+
+    @property
+    def signal_name(self) -> str:
+        """Name of the first signal, or nothing."""
+        return signal.Signals(self._first.signum).name if self._first else ""
+
+    def __enter__(self) -> "StopRequest":
+        self._before = {signum: signal.signal(signum, self._handle) for signum in _end_signals()}
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        if self._first is not None:
+            self._first.outlast(self._before[self._first.signum])
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if any(
+            isinstance(each, _First) and each.is_repeated_by(signum) for each in (self._first, self._before[signum])
+        ):
+            return
+        if self._first is not None:
+            self._leave(128 + signum)
+            return
+        self._first = _First(signum)
+        if self._is_interruptible:
+            raise Stopped
+        self._interrupt()
+
+    def _leave(self, status: int) -> None:
+        if not self._is_writing:
+            os._exit(status)
+        self._exit_status = status
+        signal.signal(signal.SIGALRM, lambda signum, frame: os._exit(status))
+        signal.setitimer(signal.ITIMER_REAL, LAST_MOMENT)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let the first signal raise Stopped in this block, for computations that may take long."""
+        try:
+            self._is_interruptible = True
+            if self.signal_name:  # one that came before
+                raise Stopped
+            yield
+        finally:
+            self._is_interruptible = False
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let a second signal wait for the end of this block, in which results are received and written."""
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+            if self._exit_status is not None:
+                os._exit(self._exit_status)
+
+
+class _First:
+    """The first of the signals that ask for an end.
+
+    Args:
+        signum: Its number.
+    """
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        self._came = time.monotonic()
+        self._handler: Any = None
+
+    def is_repeated_by(self, signum: int) -> bool:
+        """Return whether a signal that has just come is the same once more."""
+        return signum == self.signum and time.monotonic() - self._came < REPEAT_TIME
+
+    def outlast(self, handler: Any) -> None:
+        """Keep the signal from doing anything for as long as it may be repeated; then a handler gets it."""
+        self._handler = handler
+        signal.signal(self.signum, self)
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Handle the signal after the end."""
+        if not self.is_repeated_by(signum):
+            signal.signal(signum, self._handler)
+            signal.raise_signal(signum)
+
+
+def _end_signals() -> list[signal.Signals]:
+    """Return the signals to be handled: a SIGHUP that nohup has had ignored stays so."""
+    return [each for each in END_SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+
+
+def leave_to_search_rank(interrupt: Callable[[], None]) -> None:
+    """Let a worker rank outlive the signals, since the search rank tells it when to stop.
+
+    Args:
+        interrupt: Called at a signal, to stop user code that runs in this process.
+    """
+    for signum in _end_signals():
+        signal.signal(signum, lambda signum, frame: interrupt())
