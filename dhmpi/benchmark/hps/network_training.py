@@ -81,6 +81,7 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._network, self._part, self._report = network, part, report
         self._num_unchanged = 0
         self.num_epochs = 0
+        self.is_finite = True
         self.score = Score(math.nan, math.nan)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -88,6 +89,7 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         before = self.score.accuracy
         self.num_epochs = epoch + 1
         self.score = measure(self._network, self.model, self._part)
+        self.is_finite = math.isfinite((logs or {}).get("loss", 0.0)) and math.isfinite(self.score.loss)
         self._report(epoch + 1, -self.score.accuracy)
         self._num_unchanged = self._num_unchanged + 1 if abs(self.score.accuracy - before) <= DELTA else 0
         if self._num_unchanged == self._network.patience:
@@ -168,7 +170,7 @@ def _minutes(timeout: float, deadline: float | None) -> float:
 
 
 def _reason(progress: ValidationProgress, num_epochs: int, is_time_over: bool) -> str:
-    if not math.isfinite(progress.score.loss):
+    if not progress.is_finite:
         return "diverged"
     if is_time_over:
         return "time"
