@@ -19,7 +19,7 @@ from dhmpi.support.training_session import Standalone, TrainingContext, seed_pro
 Params = Mapping[str, Any]
 
 # Share of the time until the deadline that a training may take; the rest is for what comes after it.
-TRAINING_SHARE = 0.9
+TRAINING_SHARE = 0.75
 # Samples that are predicted at a time; no dimension, so that it can change nothing.
 PREDICTED_AT_ONCE = 128
 # By how much the validation accuracy must change to have changed.

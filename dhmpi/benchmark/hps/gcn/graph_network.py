@@ -79,6 +79,7 @@ class GraphNetwork(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ty
         self.step = self.add_weight(name="step", shape=(num_nodes, num_nodes), initializer="zeros", trainable=False)
         self.hidden = self._kernels("hidden", num_words, self.settings["nunits"], keras.regularizers.L2(WEIGHT_DECAY))
         self.output_kernels = self._kernels("output", self.settings["nunits"], num_classes, None)
+        super().build(input_shape)  # so that Keras 2 does not build it again
 
     def _kernels(self, name: str, inputs: int, outputs: int, regularizer: Any) -> list[Any]:
         degrees = 1 if self.is_local else self.max_degree + 1
