@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -240,3 +241,17 @@ def test_sums_are_right_and_all_different(source, num, digits):
         assert int("".join(addition.CHARACTERS[index] for index in answer)) == one + other
         seen.add((min(one, other), max(one, other)))
     assert len(seen) == 2_500
+
+
+# --- as documented
+
+
+@pytest.mark.skipif(not mnist.FASHION_DIRECTORY.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_an_archive_is_made_of_debians_files_as_documented(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    [code] = re.findall(r"^```python\n# make_mnist.py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    mnist.check(str(tmp_path))
+    for one, other in zip(mnist.load(str(tmp_path)), mnist.load("fashion"), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -21,7 +21,7 @@ from dhmpi.benchmark.hps.gcn.graph_network import GraphNetwork, propagation
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
 from dhmpi.benchmark.hps.network_problem import NetworkProblem
 from dhmpi.benchmark.hps.network_training import Network, measure, train
-from dhmpi.errors import DataError, InputError
+from dhmpi.errors import DataError, InputError, ProblemError
 from dhmpi.support.loader import check_problem
 
 # Of Keras 3 with NumPy 2.
@@ -280,6 +280,12 @@ def test_what_is_not_finite_predicts_nothing():
     score = measure(network, model, Samples(np.ones((4, 3), np.float32), np.zeros(4, np.int64)))
     assert score.accuracy == 0  # though numpy takes the first of several NaN for the largest
     assert math.isnan(score.loss)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("batch_size", 0), ("num_samples", -1)])
+def test_there_must_be_something_to_train(name, value):
+    with pytest.raises(ProblemError, match=f"{name} must be at least .*, got {value}"):
+        train(tiny_network(), {**POINT, name: value})
 
 
 def test_a_training_ends_when_nothing_changes(capfd):

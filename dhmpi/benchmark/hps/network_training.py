@@ -14,6 +14,7 @@ from dhmpi.benchmark.datasets.data_files import data_source
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples
 from dhmpi.benchmark.keras_cmdline import fill_missing_defaults, return_optimizer
 from dhmpi.benchmark.util import TerminateOnTimeOut, Timer, resume_from_disk, save_meta_data
+from dhmpi.errors import ProblemError
 from dhmpi.support.training_session import Standalone, TrainingContext, seed_process, session
 
 Params = Mapping[str, Any]
@@ -22,6 +23,7 @@ Params = Mapping[str, Any]
 TRAINING_SHARE = 0.75
 # Samples that are predicted at a time; no dimension, so that it can change nothing.
 PREDICTED_AT_ONCE = 128
+LEAST = {"epochs": 1, "batch_size": 1, "num_samples": 0}
 # By how much the validation accuracy must change to have changed.
 DELTA = 1e-4
 
@@ -112,8 +114,12 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
 
     Raises:
         DataError: If files are missing or broken.
+        ProblemError: If there is nothing to train.
     """
     params = fill_missing_defaults(network.augment_parser, dict(point))
+    for name, least in LEAST.items():
+        if params[name] < least:
+            raise ProblemError(f"{name} must be at least {least}, got {params[name]}")
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
     with session(context.seed):
