@@ -64,7 +64,7 @@ class Learned(NamedTuple):
 
 
 class LearnerSettings(NamedTuple):
-    """What an agent learns with, all the time.
+    """Settings of a learner, which do not change while it learns.
 
     Attributes:
         policy: What the parameters belong to.
