@@ -146,8 +146,6 @@ MOST_PARAMETERS = 6
 MANY_PARAMETERS = {
     ("dhmpi.evaluator.factory", "create"),
     ("dhmpi.search.nas.model.space.op.cnn", "__init__"),
-    ("dhmpi.agents.agent", "__init__"),
-    ("dhmpi.agents.ranks", "__init__"),
 }
 
 

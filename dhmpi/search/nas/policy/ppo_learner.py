@@ -64,7 +64,7 @@ class Learned(NamedTuple):
 
 
 class LearnerSettings(NamedTuple):
-    """Settings of a learner, the same for all its updates.
+    """Settings of a learner, which do not change while it learns.
 
     Attributes:
         policy: What the parameters belong to.
