@@ -9,7 +9,7 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
 from dhmpi.mpi.job import Job, JobTag, Loss
-from dhmpi.mpi.memory import LocalPost, Mailboxes
+from dhmpi.mpi.memory import LocalMailbox, Mailboxes
 
 
 class Aborted(BaseException):
@@ -20,7 +20,7 @@ class LeftAtOnce(BaseException):
     """The process would have ended here."""
 
 
-class FakeCommunicator(LocalPost):
+class FakeCommunicator(LocalMailbox):
     """One of the ranks, as far as a job needs it."""
 
     is_finalized, num_conversations = False, 1000

@@ -12,6 +12,7 @@ from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.mpi.roles import Roles
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ class MPIEvaluator(Evaluator):
     Args:
         comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
         signs: Whether workers give signs of life (those with a child do).
+        roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool, roles: Roles | None = None) -> None:
         super().__init__()
+        self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
         self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
@@ -83,16 +86,17 @@ class MPIEvaluator(Evaluator):
             self._batches.shrink()
             for rank in self._running:
                 self._offer(rank)
-        for rank, tag, payload in events:
+        for event in events:
+            rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
-                ended += self._account(rank, unpack_outcomes(payload))
+                ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, tag, payload)
+                ended += self._retire(rank, tag, event.payload)
         return ended
 
     def _post(self) -> None:
@@ -161,9 +165,7 @@ class MPIEvaluator(Evaluator):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        size = self._comm.size
-        others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
-        return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
+        return f"{self.roles}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""

@@ -112,7 +112,7 @@ class SearchEnd:
         return [Event(rank, WorkerTag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._news_from.add(rank)
         if tag == WorkerTag.OUTCOMES:
             events.append(Event(rank, WorkerTag.OUTCOMES, payload))
@@ -159,6 +159,10 @@ class WorkerEnd:
         self._announced = False
         self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
+
+    def interrupt(self) -> None:
+        """Stop user code that runs in this very process; called by a signal handler."""
+        self._executor.interrupt()
 
     def serve(self) -> Loss | None:
         """Evaluate the search rank's tasks until it sends STOP; return its loss, if it is lost."""

@@ -122,7 +122,7 @@ class SerialEvaluator(PoolEvaluator):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        return "1 rank, which searches and evaluates"
+        return f"{self.roles} and evaluates"
 
 
 def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:

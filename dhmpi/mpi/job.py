@@ -30,7 +30,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any, NoReturn
@@ -180,15 +180,6 @@ class Job:
         """Return the name and version of the MPI library."""
         return self.comm.library()
 
-    def num_threads(self, ranks: Collection[int]) -> int:
-        """Return how many threads user code of this rank may have, where some ranks run such code.
-
-        Args:
-            ranks: Those that do; the cores of the others count as free.
-        """
-        masks = self.comm.masks
-        return environment.share(masks[self.rank], [mask for rank, mask in masks.items() if rank in ranks])
-
     # --- campaigns
 
     def begin_campaign(self) -> None:
@@ -247,7 +238,7 @@ class Job:
         message = self.comm.receive()
         if message is None:
             return False
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)
@@ -395,3 +386,13 @@ class Job:
 def current() -> Job:
     """Return the job that this process belongs to; there is one, as there is one MPI."""
     return Job()
+
+
+def num_ranks(needs_mpi: bool = False) -> int:
+    """Return how many ranks there are, as the launcher says: what user code runs in is to start before MPI does.
+
+    Args:
+        needs_mpi: Whether MPI will start anyway; it is asked now if the launcher says nothing of several ranks.
+    """
+    size = environment.launch().size
+    return size if size > 1 or (size == 1 and not needs_mpi) else current().size
