@@ -169,8 +169,8 @@ class Evaluator(ABC):
         num_workers: int | None = None,
         **options: Any,
     ) -> "HandDrivenEvaluator":
-        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.factory.create`."""
-        from dhmpi.evaluator.factory import create  # it imports all of the classes that derive from this one
+        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.methods.create`."""
+        from dhmpi.evaluator.methods import create  # the documented way to make one
 
         return create(run_function, cache_key, method, num_workers, **options)
 
