@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 # How long workers get to leave before they are left behind [s].
 EXIT_WAIT = 2.0
-# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
+# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -30,19 +30,19 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
-        signs: Whether workers give signs of life (those with a child do).
+        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
+        has_heartbeats: Whether workers send heartbeats (those with a child do).
         roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool, roles: Roles | None = None) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool, roles: Roles | None = None) -> None:
         super().__init__()
         self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
-        self._end = SearchEnd(comm, signs)
+        self._end = SearchEnd(comm, has_heartbeats)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -77,7 +77,7 @@ class MPIEvaluator(Evaluator):
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
-        self._post()
+        self._send_outbox()
         ended: list[Evaluation] = []
         begun = time.monotonic()
         is_waiting = bool(self._pending) or not self._free  # without an idle rank, for one to be ready
@@ -99,7 +99,7 @@ class MPIEvaluator(Evaluator):
                 ended += self._retire(rank, tag, event.payload)
         return ended
 
-    def _post(self) -> None:
+    def _send_outbox(self) -> None:
         for rank, tasks in self._outbox.items():
             self._end.send_tasks(rank, pack_tasks(tasks))
         self._outbox.clear()
@@ -146,7 +146,7 @@ class MPIEvaluator(Evaluator):
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
-        self._post()  # what comes after the CANCEL would be evaluated
+        self._send_outbox()  # what comes after the CANCEL would be evaluated
         for rank, ids in self._running.items():
             if ids:
                 self._end.cancel(rank)
@@ -159,7 +159,7 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Send all workers home."""
+        """Tell all workers to leave the campaign."""
         self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
