@@ -74,7 +74,7 @@ def create_parser() -> argparse.ArgumentParser:
     _add(parser, "delta", float, 1e-4, "what counts as progress")
     _add(parser, "clipnorm", float, None, "largest norm of a gradient; by default any", const=1.0)
     _add(parser, "clipvalue", float, None, "largest part of a gradient; by default any", const=0.5)
-    _add(parser, "learning_rate", float, 0.01, "learning rate", alias="--lr")
+    _add(parser, "learning_rate", float, 0.01, "learning rate", aliases=["--lr"])
     _add(parser, "momentum", float, 0.0, "momentum of sgd and rmsprop", const=0.9)
     _add(parser, "decay", float, 0.0, "the learning rate is divided by 1 + decay * steps", const=1e-6)
     _add(parser, "nesterov", str2bool, False, "whether sgd has Nesterov's momentum", const=True)
@@ -96,15 +96,12 @@ def _add(
     default: Any,
     help_: str,
     const: Any = None,
-    choices: tuple[str, ...] | None = None,
-    alias: str = "",
+    **others: Any,
 ) -> None:
-    flags = [f"--{name}", *filter(None, [alias])]
+    flags = [f"--{name}", *others.pop("aliases", ())]
     bare = default if const is None else const
     text = f"{help_} (default: {default!r}{'' if bare == default else f', [{bare!r}]'})"
-    parser.add_argument(
-        *flags, dest=name, nargs="?", type=type_, default=default, const=bare, choices=choices, help=text
-    )
+    parser.add_argument(*flags, dest=name, nargs="?", type=type_, default=default, const=bare, help=text, **others)
 
 
 def fill_missing_defaults(
