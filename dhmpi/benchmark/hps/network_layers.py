@@ -40,11 +40,11 @@ def augmenting_images(problem: HpProblem, defaults: Mapping[str, Any]) -> Callab
     augment = augmenting(problem, defaults)
 
     def augment_parser(parser: argparse.ArgumentParser) -> None:
-        augment(parser)
         text = "whether images are moved about while the network is trained (default: False)"
         parser.add_argument("--data_aug", type=str2bool, nargs="?", const=True, default=False, help=text)
         text = "share of units that are dropped behind the dense layer (default: 0.5)"
         parser.add_argument("--dropout2", type=float, default=0.5, help=text)
+        augment(parser)
 
     return augment_parser
 
