@@ -339,7 +339,7 @@ def test_a_signal_ends_even_a_long_computation(tmp_path, signum):
         made, store = campaign(tmp_path, search, FakeEvaluator(1), stop=stop)
         begun = time.monotonic()
         assert made.run() == f"stopped by {signum.name}"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25
     assert store.counts[State.DONE] == 4
     store.close("stopped")
     made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
