@@ -2,7 +2,7 @@
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import OptionError
-from dhmpi.support.printing import Printer
+from dhmpi.support.printing import Printer, tell
 
 
 def _launch(command: str, words: list[str]) -> int:
@@ -53,12 +53,19 @@ def _job(command: str, words: list[str]) -> int:
     parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
     parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
     parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
+    parser.add_argument(
+        "--gpus-per-eval", help="GPUs of each rank, of a site whose GPUs are known; 0: none of its own (default: 1)"
+    )
     parser.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
     parser.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
     parser.add_argument("--problem", default="", help="default of the variable PROBLEM")
     parser.add_argument("--run", default="", help="default of the variable RUN")
     parser.add_argument("--max-evals", help="default of the variable MAX_EVALS")
     parser.add_argument("--output", default="", help="default of the variable OUTPUT: the results file")
+    parser.add_argument(
+        "--arguments", default="", help="default of the variable ARGUMENTS: more options of the search, in one word"
+    )
+    parser.add_argument("--module", help="default of the variable MODULE: what is loaded (default: the site's)")
     parser.add_argument(
         "--chain", action="store_true", help="let the job submit its successor, until the budget is spent"
     )
@@ -67,16 +74,20 @@ def _job(command: str, words: list[str]) -> int:
 
     from pathlib import Path
 
-    from dhmpi.jobs import script
+    from dhmpi.jobs import limits, script
+    from dhmpi.jobs.installation import modulefiles
     from dhmpi.jobs.job_options import job_of
 
     if values["all"] is not None:
         if not Path(values["all"]).is_dir():
             raise OptionError(f"--all must be a directory that exists, got {values['all']}")
-        for path in script.write_all(Path(values["all"])):
+        for path in script.write_all(Path(values["all"]), modulefiles()):
             print(path, file=Printer())
     else:
-        print(script.render(job_of(values)), end="", file=Printer())
+        job = job_of(values)
+        print(script.render(job, modulefiles()), end="", file=Printer())
+        for doubt in limits.doubts(job):
+            tell(f"dhmpi {command}: warning: {doubt}")
     return 0
 
 

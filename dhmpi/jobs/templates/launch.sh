@@ -1,4 +1,5 @@
-@NOTES@
+@PLACEMENT@
 @LAUNCHER@ "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
+@AFTERWARDS@
