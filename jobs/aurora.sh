@@ -61,7 +61,7 @@ export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the modul
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 export MPIR_CVAR_ENABLE_GPU=0 # nothing is sent from the memory of GPUs
 export FI_CXI_DEFAULT_CQ_SIZE=131072 # every rank writes to rank 0, whose event queue must not overflow
-export FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, as of 2026-11)
+export FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, 2025-09-05)
 export FI_CXI_CQ_FILL_PERCENT=20
 
 # --- launch line

@@ -184,7 +184,7 @@ SITES = {
         exports=(
             "MPIR_CVAR_ENABLE_GPU=0 # nothing is sent from the memory of GPUs",
             "FI_CXI_DEFAULT_CQ_SIZE=131072 # every rank writes to rank 0, whose event queue must not overflow",
-            "FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, as of 2026-11)",
+            "FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, 2025-09-05)",
             "FI_CXI_CQ_FILL_PERCENT=20",
         ),
         facts=(
