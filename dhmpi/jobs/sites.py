@@ -32,7 +32,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Site:
-    """What a job script has to know of a machine.
+    """Site: the facts of a machine that its job scripts need.
 
     Attributes:
         title: What it is, in a line.
