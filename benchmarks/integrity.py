@@ -95,7 +95,7 @@ def trial(kind: str, directory: Path) -> str:
     """Start contenders at the same moment.
 
     Args:
-        kind: new, overwrite, resume (what a killed campaign has left), or elsewhere (likewise, and each has another
+        kind: new, overwrite, resume (what a killed campaign has left), or elsewhere (the same, and each has another
             host).
         directory: Where; it is empty.
 

@@ -22,7 +22,7 @@ from dhmpi.search.nas.ppo import PPOSearch
 
 # Rank 0 coordinates.
 COORDINATOR = 0
-# Episodes of a batch, at least, if nobody says how many.
+# Episodes of a batch, at least, if no number is given.
 SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
@@ -36,13 +36,13 @@ class Agent(ABC):
         evaluator: Where architectures are evaluated; it need not have started.
         ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
         post: Delivers messages.
-        dismiss: Sends the evaluator's workers home, and returns the ranks of those that do not answer.
+        dismiss: Tells the evaluator's workers to leave; returns the ranks of those that do not answer.
         agents: Ranks of all agents, in order.
         clock: Tells the time [s].
 
     Attributes:
         is_over: Whether the agent has left.
-        loss: Why rank 0 has left without a word, if it has.
+        loss: The loss of rank 0, if it is lost.
         batch_size: Episodes that it learns from at once.
     """
 

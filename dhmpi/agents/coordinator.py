@@ -12,7 +12,7 @@ from dhmpi.agents.protocol import AgentTag, Post, Start
 from dhmpi.control.budget import Budget
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
-from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
+from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.results import ResultsStore
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 SILENCE_CHECK_INTERVAL = 0.5
 REMEDY = f"continue with {option_name('resume=True')}"
-# How long agents get to say farewell; longer than they give their own evaluators [s].
-FAREWELL = 5.0
+# How long agents get to leave; longer than they give their own evaluators [s].
+LEAVE_WAIT = 5.0
 # How often the file learns how things stand [s].
 STATISTICS_INTERVAL = 5.0
 # Longest time between two commits [s], which also make the file current.
@@ -37,7 +37,7 @@ class Team(NamedTuple):
         layout: What each rank does.
         post: Delivers messages.
         num_workers: Evaluations that can run at the same time.
-        timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
+        timeout: Silence after which an agent is given up [s]; None where agents cannot send heartbeats.
     """
 
     layout: AgentLayout
@@ -95,7 +95,7 @@ class Coordinator:
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
         self._at_work = set(layout.agents)
-        self._present = set(layout.agents)  # those that are to say farewell
+        self._present = set(layout.agents)  # those that have not left
         self._started: set[int] = set()
         self._finished: set[int] = set()
         self._heard = dict.fromkeys(layout.agents, clock())
@@ -131,7 +131,7 @@ class Coordinator:
             self._miss(rank, payload)
             return
         if tag == AgentTag.LOST and rank not in self._present:
-            return  # it has said farewell here
+            return  # it has left here
         if rank in self.lost and tag not in (AgentTag.BYE, AgentTag.LOST):
             return  # what it says is too late: others have been given its work
         if tag >= FIRST_RAW_TAG:
@@ -178,7 +178,7 @@ class Coordinator:
             assert claim is not None
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
-            worker = self._workers.get(answer.agent, NOBODY)
+            worker = self._workers.get(answer.agent, NO_WORKER)
             self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
             self._is_dirty = True
 
@@ -346,7 +346,7 @@ class Coordinator:
         """Tell all agents to leave."""
         self.why = self.why or why
         self._ledger.close()
-        self._leave_until = min(self._leave_until, self._clock() + FAREWELL)
+        self._leave_until = min(self._leave_until, self._clock() + LEAVE_WAIT)
         for rank in self._present:
             self._post.send(rank, tag)
 

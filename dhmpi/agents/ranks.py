@@ -16,8 +16,8 @@ from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import limit_threads, own_output, serve
 from dhmpi.evaluator.pool import PoolEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, leave_at_once
 from dhmpi.mpi.job import Conversation, Loss, follow
@@ -65,7 +65,7 @@ class RankResources:
             self.evaluator.interrupt()
 
     def dismiss(self) -> list[int]:
-        """Send those home that evaluate for this rank's agent; return those that have not answered."""
+        """Tell the workers of this rank's agent to leave; return those that have not answered."""
         if self.evaluator is None:
             return []
         self.evaluator.shutdown()
@@ -93,7 +93,7 @@ class RankResources:
         follow(loss)
 
     def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> Loss | None:
-        """Search; return why rank 0 has left without a word, if it has."""
+        """Search; return the loss of rank 0, if it is lost."""
         try:
             if self.unloadable is not None:
                 raise self.unloadable
@@ -113,7 +113,7 @@ class RankResources:
         """Tell rank 0 that there is no agent here, and wait for the end, which others may be far from.
 
         Returns:
-            Why rank 0 has left without a word, if it has.
+            The loss of rank 0, if it is lost.
         """
         self.post.send(COORDINATOR, tag, reason)
         loss = self._wait_for_end()
@@ -123,7 +123,7 @@ class RankResources:
         return loss
 
     def _wait_for_end(self) -> Loss | None:
-        """Wait until rank 0 ends the campaign; return why it has left without a word, if it has."""
+        """Wait until rank 0 ends the campaign; return its loss, if it is lost."""
         backoff = Backoff()
         while True:
             message = self.post.receive()
@@ -150,7 +150,7 @@ def take_place(
         setup: What to run.
         method: How agents evaluate.
         isolation: `process` or `inline`.
-        given: An evaluator that somebody has made for the agent on this rank, or None.
+        given: An evaluator made by the user for the agent on this rank, or None.
         num_workers: Evaluations at the same time for each agent that does not evaluate on ranks.
 
     Raises:
@@ -175,7 +175,7 @@ def take_place(
     if executor is not None and threads is not None:
         limit_threads(executor, isolation, threads)
     elif is_agent and group is not None:
-        evaluator = MPIEvaluator(group, signs=isolation == "process")
+        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process")
     elif is_agent:
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         unloadable = _start(evaluator, isolation, threads)

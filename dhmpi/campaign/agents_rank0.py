@@ -1,10 +1,10 @@
-"""Rank 0 of a campaign of agents, and how their ranks come together."""
+"""Rank 0 of a campaign of agents, and the roles of its ranks."""
 
 import time
 from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
-from dhmpi.agents.coordinator import FAREWELL, Coordinator, Teaching, Team
+from dhmpi.agents.coordinator import LEAVE_WAIT, Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
@@ -69,9 +69,9 @@ def run_agents(
         resources.work(lambda: _make_agent(search, layout, resources))
         return None
     # Where user code runs in an agent's own process, silence says nothing.
-    has_signs = isolation == "process" or bool(layout.groups[0])
+    has_heartbeats = isolation == "process" or bool(layout.groups[0])
     with exit_status():
-        return AgentsRank0(search, layout, resources, has_signs, begun).run()
+        return AgentsRank0(search, layout, resources, has_heartbeats, begun).run()
 
 
 def _roles(search: PPOSearch, evaluator: object, size: int) -> tuple[AgentLayout, str]:
@@ -101,7 +101,7 @@ class AgentsRank0(Rank0):
         search: The search.
         layout: What each rank does.
         resources: Those of rank 0.
-        has_signs: Whether agents give signs of life while they evaluate.
+        has_heartbeats: Whether agents send heartbeats while they evaluate.
         begun: When a program began that does nothing else [monotonic s].
     """
 
@@ -110,11 +110,11 @@ class AgentsRank0(Rank0):
         search: PPOSearch,
         layout: AgentLayout,
         resources: RankResources,
-        has_signs: bool,
+        has_heartbeats: bool,
         begun: float | None,
     ) -> None:
         super().__init__(search.options, begun)
-        self._search, self._layout, self._resources, self._has_signs = search, layout, resources, has_signs
+        self._search, self._layout, self._resources, self._has_heartbeats = search, layout, resources, has_heartbeats
         self._own, self._post = search.own_options, resources.post
         self._agent: Agent | None = None
         self._news: list[Message] = []
@@ -158,7 +158,7 @@ class AgentsRank0(Rank0):
         return kept
 
     def _wait(self, search: Search) -> None:
-        """Wait until the agents can begin, for late ones not too long; keep what they have said."""
+        """Wait until the agents can begin, for late ones not too long; keep their messages."""
         if self._resources.unloadable is not None:
             raise self._resources.unloadable
         if self._resources.evaluator is not None:
@@ -208,7 +208,7 @@ class AgentsRank0(Rank0):
             return Start(now, rewards, stale, store.policy.num_updates(rank), len(evaluations))
 
         progress = self._progress(budget, max(num_workers, 1), limit, search.maximises)
-        team = Team(layout, self._post, num_workers, own.agent_timeout if self._has_signs else None)
+        team = Team(layout, self._post, num_workers, own.agent_timeout if self._has_heartbeats else None)
         return Coordinator(team, store, ledger, Teaching(start, server), budget, progress)
 
     def _ledger(self, eval_limit: int | None, earlier: Results | None) -> Ledger:
@@ -246,7 +246,7 @@ class AgentsRank0(Rank0):
         missing = set(self._layout.agents) - {self._resources.rank}
         for rank in missing:
             self._post.send(rank, AgentTag.ABORT)
-        end, backoff = time.monotonic() + FAREWELL, Backoff()
+        end, backoff = time.monotonic() + LEAVE_WAIT, Backoff()
         self._resources.dismiss()
         while missing and time.monotonic() < end:
             message = self._post.receive()

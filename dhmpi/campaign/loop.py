@@ -77,7 +77,7 @@ class Campaign:
         except Stopped:
             why = self._reason_to_stop()
         if self._evaluator.num_pending:
-            self._store.snapshot()  # first of all, since whoever sent the signal may not wait for the rest
+            self._store.snapshot()  # first of all, since the sender of the signal may not wait for the rest
             with self._stop.writing():
                 ended = self._evaluator.cancel(CANCEL_WAIT)
                 self._store.finished(ended)

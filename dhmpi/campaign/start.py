@@ -32,7 +32,7 @@ def run_search(search: Search) -> Results | None:
 def _take_part(
     search_class: type[Search], problem: Any, run: Any, evaluator: Any, options: CampaignOptions, own_options: Any
 ) -> None:
-    """Take part, on a rank that waits for what rank 0 comes to, in a search that it has not come across."""
+    """Take part in a search that rank 0 has made, on a rank that `serve`s."""
     search_class.from_options(problem, run, evaluator, options, own_options).main()
 
 

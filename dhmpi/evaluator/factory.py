@@ -1,4 +1,4 @@
-"""Making evaluators by the name of their method."""
+"""Factory of evaluators, by the name of their method."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.program import is_program
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
@@ -59,7 +59,7 @@ def create(
 
     Args:
         run_function: The run function, or its name.
-        cache_key: Returns what equal points have in common; each of these is evaluated once (default: the point
+        cache_key: Returns the key that equal points have in common; each key is evaluated once (default: the point
             itself, whatever the order of its names and the types of its numbers).
         method: mpi, serial, threadPool, processPool, subprocess or balsam.
         num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
@@ -91,7 +91,7 @@ def create(
 
 
 def make_for_hand(method: str, run: RunFunction | str | Setup, num_workers: int | None) -> Evaluator:
-    """Make what a `MethodEvaluator` drives."""
+    """Make the evaluator that a `MethodEvaluator` drives."""
     with _as_arguments():
         return make(method, Setup.of(run), num_workers)
 

@@ -1,4 +1,4 @@
-"""Evaluates on the worker ranks of an MPI job."""
+"""Evaluator on the worker ranks of an MPI job."""
 
 import logging
 import time
@@ -15,9 +15,9 @@ from dhmpi.mpi.job import Conversation, Loss
 
 log = logging.getLogger(__name__)
 
-# How long workers get to say farewell before they are left behind [s].
-FAREWELL = 2.0
-# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
+# How long workers get to leave the campaign [s].
+LEAVE_WAIT = 2.0
+# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -29,17 +29,17 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
-        signs: Whether workers give signs of life (those with a child do).
+        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
+        has_heartbeats: Whether workers send heartbeats (those with a child do).
 
     Attributes:
-        stuck: Workers that did not answer when they were sent home.
+        stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
         super().__init__()
         self._comm = comm
-        self._end = SearchEnd(comm, signs)
+        self._end = SearchEnd(comm, has_heartbeats)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -61,7 +61,7 @@ class MPIEvaluator(Evaluator):
         return len(self._free)
 
     def start(self) -> None:
-        """Wait for the first rank that can evaluate, or that says why it cannot."""
+        """Wait for the first rank that can evaluate, or that reports why it cannot."""
         while not self._anyone_ready:
             self.gather(1.0)
 
@@ -155,8 +155,8 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Send all workers home."""
-        self.stuck = self._end.stop(FAREWELL)
+        """Tell all workers to leave the campaign."""
+        self.stuck = self._end.stop(LEAVE_WAIT)
 
     @property
     def layout(self) -> str:
@@ -174,8 +174,8 @@ class BatchSize:
     """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
-    long as real work does brings the number down to one, and for a while, since others must not queue behind its like.
-    Failures prove nothing: they may be quick where successes take hours.
+    long as real work does brings the number down to one, and for a while, so that others do not wait behind another.
+    Failures do not count: they may be quick where successes take hours.
     """
 
     LARGEST = 256

@@ -12,8 +12,8 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.mpi.job import Loss
@@ -42,7 +42,7 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
     if comm.rank == 0:
         if comm.size == 1:
             return SerialEvaluator(local_executor(setup, isolation))
-        return MPIEvaluator(comm, signs=isolation == "process")
+        return MPIEvaluator(comm, has_heartbeats=isolation == "process")
     executor = executor or local_executor(setup, isolation, redirect=True)
     limit_threads(executor, isolation, job.current().num_threads(range(1, comm.size)))
     prepare(executor.interrupt)
@@ -51,14 +51,14 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
 
 
 def limit_threads(executor: Executor, isolation: str, threads: int) -> None:
-    """Let the user code of an executor have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    """Give the user code of an executor so many threads, unless OMP_NUM_THREADS is set."""
     executor.threads = threads
     if isolation == "inline":
         environment.limit_threads(threads)
 
 
 def serve(end: WorkerEnd) -> Loss | None:
-    """Evaluate for the search rank until it says stop; return why it has left without a word, if it has."""
+    """Evaluate for the search rank until it sends STOP; return its loss, if it is lost."""
     with own_output() as stderr:
         try:
             return end.serve()
@@ -71,7 +71,7 @@ def serve(end: WorkerEnd) -> Loss | None:
 
 @contextlib.contextmanager
 def own_output() -> Iterator[TextIO]:
-    """Give back standard output and error at the end: inline, they become the evaluations'.
+    """Restore standard output and error at the end: inline, they become the evaluations'.
 
     Yields:
         What standard error was.

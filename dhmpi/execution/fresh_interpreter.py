@@ -21,7 +21,7 @@ LINGER = 5.0
 class Mailbox:
     """A nameless file in which an interpreter finds its order, and leaves its answers.
 
-    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds; nameless, so that
+    A file and not a pipe, because a pipe that is not read blocks a writer once it is full; nameless, so that
     nothing else comes in.
 
     Args:

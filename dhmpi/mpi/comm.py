@@ -93,7 +93,7 @@ class Communicator:
             return self._news.pop()
         status = self._status
         try:
-            # Matched probe: a probe and a receive by source would trip for ever over a dead rank's last message.
+            # Matched probe: a probe and a receive by source would fail for ever at a dead rank's last message.
             message = self._comm.improbe(source=self._mpi.ANY_SOURCE, tag=self._mpi.ANY_TAG, status=status)
             if message is None:
                 return None
@@ -110,7 +110,7 @@ class Communicator:
 
     @property
     def num_conversations(self) -> int:
-        """Into how many conversations this MPI's tags can be divided."""
+        """Number of conversations that this MPI's tags can be divided into."""
         return (int(self._comm.Get_attr(self._mpi.TAG_UB)) + 1) // NUM_TAGS
 
     def barrier(self) -> None:
@@ -122,7 +122,7 @@ class Communicator:
         return self._comm.bcast(value, root=0)
 
     def _find_lost(self, *suspects: int) -> None:
-        """Ask a fault-tolerant MPI (ULFM) which ranks are gone."""
+        """Return the ranks that are gone, as a fault-tolerant MPI (ULFM) knows them."""
         found = set(suspects)
         try:
             self._comm.Ack_failed()
@@ -144,7 +144,7 @@ class Communicator:
         """End all ranks at once.
 
         Args:
-            status: With what the job is to exit, where the launcher allows that.
+            status: Exit status of the job, where the launcher allows that.
         """
         _flush()
         launcher = next(environment.launchers(), None)
@@ -224,7 +224,7 @@ def leave_at_once(status: int) -> NoReturn:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        # It may be closed, or its disk full; whoever leaves must not go on to MPI_Finalize because of that.
+        # It may be closed, or its disk full; a rank that leaves must not go on to MPI_Finalize because of that.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
 
@@ -250,7 +250,7 @@ class Backoff:
         self._since = time.perf_counter()
 
     def wait(self) -> None:
-        """Let a little time pass."""
+        """Wait for a moment."""
         waited = time.perf_counter() - self._since
         if waited < self._spinning:
             os.sched_yield()

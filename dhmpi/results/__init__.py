@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from dhmpi.results.life import is_written
+from dhmpi.results.liveness import is_written
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.redo import redo

@@ -1,4 +1,4 @@
-"""Write one campaign: a snapshot that is always whole, and a journal of what came after it."""
+"""Store of a campaign: a snapshot that is always whole, and a journal of what came after it."""
 
 import contextlib
 import os
@@ -132,7 +132,7 @@ class ResultsStore:
     def reopen(cls, path: Path, change: Callable[[Recovered], Recovered], pause: Pause = time.sleep) -> "ResultsStore":
         """Become the writer of a file that exists, and change what it says; see `resume`."""
         cls.check(path, resume=True)
-        change(recover(path))  # whoever is to wait has typed nothing wrong
+        change(recover(path))  # a process that has to wait has valid input
         ownership = Ownership.take(path, pause)
         try:
             return cls(path, change(recover(path)), ownership)
@@ -168,7 +168,7 @@ class ResultsStore:
 
         Args:
             why: Why it ended.
-            ended: When [s since 1970-01-01 UTC]. Default: now, by a clock that nobody has set since it began.
+            ended: When [s since 1970-01-01 UTC]. Default: now, by the monotonic clock since it began.
         """
         ended = self._clock_offset + time.monotonic() if ended is None else ended
         self._change(self.metadata.end_run(ended, why), "runs")
@@ -274,7 +274,7 @@ class ResultsStore:
                 journal.discard()
                 raise
             if self._journal is not None:
-                self._journal.close()  # from now on nobody reads it
+                self._journal.close()  # from now on it is not read
             journal.put_in_place()
             self._ownership.settle()
         self._journal = journal
@@ -341,9 +341,9 @@ class ResultsStore:
 
 
 def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
-    """Show every few seconds that a store is there, however long nothing happens."""
+    """Have a heartbeat every few seconds, however long nothing happens."""
     while (store := reference()) is not None and (journal := store._journal) is not None:
-        with contextlib.suppress(OSError):  # the next commit meets it too, and says so
+        with contextlib.suppress(OSError):  # the next commit fails, too, and reports it
             journal.beat()
         del store, journal
         time.sleep(interval)
@@ -382,6 +382,6 @@ def _require_writable(path: Path) -> None:
     token = uuid.uuid4().hex
     try:
         os.close(open_new(path, token))
-        temporary(path, token).unlink(missing_ok=True)  # somebody may have become the writer, and swept it away
+        temporary(path, token).unlink(missing_ok=True)  # another process may have become the writer, and removed it
     except OSError as error:
         raise unwritable(path, error) from error

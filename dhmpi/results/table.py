@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import NOBODY, Evaluation, Origin, State
+from dhmpi.evaluation import NO_WORKER, Evaluation, Origin, State
 from dhmpi.support.json_text import clean
 
 STATES = tuple(State)
@@ -77,11 +77,11 @@ class EvaluationTable:
                 number, values, submitted, origin, rank, host = each
             else:
                 number, values, submitted, *rest = each
-                origin, (rank, host) = rest[0] if rest else _UNKNOWN, NOBODY
+                origin, (rank, host) = rest[0] if rest else _UNKNOWN, NO_WORKER
             if host not in hosts:
                 hosts[host] = clean(host)
             moment = _NAN if submitted is None else submitted
-            started = moment if rank >= 0 else _NAN  # its worker will know better
+            started = moment if rank >= 0 else _NAN  # its worker's time will replace it
             row = rows.get(number)
             if row is not None:
                 self.points[row] = values

@@ -34,7 +34,7 @@ def escape(text: str, keep: str = "\n\t") -> str:
 
 
 class Printer:
-    """Standard output, for what somebody has asked for."""
+    """Standard output, for what the user has asked for."""
 
     def write(self, text: str) -> None:
         """Write text, without control characters and as the encoding allows.

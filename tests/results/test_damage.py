@@ -15,9 +15,9 @@ from dhmpi.analysis import terminal
 from dhmpi.cli import main
 from dhmpi.errors import ResultsError
 from dhmpi.results import ResultsStore, export_csv, export_json, load, read
-from dhmpi.results.seal import is_intact, sealed
+from dhmpi.results.checksum import is_intact, with_checksum
 
-SIZE_OF_SEAL = len(sealed(b""))
+SIZE_OF_SEAL = len(with_checksum(b""))
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_journal_that_no_dhmpi_has_written_is_a_sentence(path, metadata, event
 
 def test_the_checksum_covers_every_byte():
     data = b"\x89HDF\r\n\x1a\n" + bytes(range(200))
-    whole = sealed(data)
+    whole = with_checksum(data)
     assert is_intact(whole)
     assert is_intact(data) is None
     assert is_intact(b"") is None

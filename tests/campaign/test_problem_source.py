@@ -9,7 +9,7 @@ import pytest
 from dhmpi import results
 from dhmpi.analysis import terminal
 from dhmpi.benchmark.nas.table import Problem as Table
-from dhmpi.campaign import whereabouts
+from dhmpi.campaign import problem_source
 from dhmpi.cli import main
 from dhmpi.errors import LoadError, ResultsError
 from dhmpi.results import Metadata, Results
@@ -61,7 +61,7 @@ def search(target, **options):
 
 def recall(path, given=None):
     """Return the file from which the problem comes, and whether it has changed."""
-    problem, changed = whereabouts.recall(results.read(path), given)
+    problem, changed = problem_source.recall(results.read(path), given)
     [file] = {module.__file__ for module in list(sys.modules.values()) if vars(module).get("Problem") is problem}
     return Path(file), changed
 
@@ -111,7 +111,7 @@ def test_a_problem_in_a_directory_of_its_own_travels_with_it(tmp_path, monkeypat
     forget(before)
     (tmp_path / "old").rename(tmp_path / "new")
     monkeypatch.chdir("/")
-    problem, changed = whereabouts.recall(results.read(tmp_path / "new" / "results.h5"), None)
+    problem, changed = problem_source.recall(results.read(tmp_path / "new" / "results.h5"), None)
     assert sys.modules["mine"].Mine is problem
     assert changed == ""
 
@@ -135,10 +135,10 @@ def test_a_package_travels(target, tmp_path, monkeypatch):
     (tmp_path / "old").rename(tmp_path / "new")
     monkeypatch.chdir("/")
     found = results.read(tmp_path / "new" / "results.h5")
-    assert whereabouts.recall(found, None)[1] == ""
+    assert problem_source.recall(found, None)[1] == ""
     assert Path(sys.modules["my_package.problem"].__file__) == tmp_path / "new/my_package/problem.py"
     (tmp_path / "new/my_package/data.py").write_text("def load_data():\n    return 1\n")
-    assert "when data.py had another content" in whereabouts.recall(found, None)[1]
+    assert "when data.py had another content" in problem_source.recall(found, None)[1]
 
 
 def test_what_is_not_found_was_looked_for(old, capsys):
@@ -146,7 +146,7 @@ def test_what_is_not_found_was_looked_for(old, capsys):
     found, here = results.read(old / "results.h5"), Path.cwd() / "my_problem.py"
     looked = f"the problem must be in one of the files {old / 'my_problem.py'}, {here}, got none of them"
     with pytest.raises(ResultsError, match=f"^{looked}; say with problem where it is$"):
-        whereabouts.recall(found, None)
+        problem_source.recall(found, None)
     for command in (["train"], ["export", "--keras", "a.keras"], ["check"]):
         assert main([command[0], str(old / "results.h5"), *command[1:]]) == 2
         assert f"{looked}; say with --problem where it is\n" in capsys.readouterr().err
@@ -160,7 +160,7 @@ def test_a_new_place_may_be_named(old, tmp_path):
     with pytest.raises(
         LoadError, match=r"file '\.\./another\.py' must exist, got none; did you mean 'other_name\.py'\?$"
     ):
-        whereabouts.recall(results.read(old / "results.h5"), "../another.py")
+        problem_source.recall(results.read(old / "results.h5"), "../another.py")
 
 
 @pytest.mark.parametrize("name", ["my_problem.py", "my_data.py"])
@@ -220,31 +220,31 @@ def test_an_object_is_nowhere(tmp_path, monkeypatch):
     search(Table)
     found = results.read("results.h5")
     assert found.metadata.source == {}
-    assert whereabouts.described(found, None) == ""
+    assert problem_source.described(found, None) == ""
     with pytest.raises(LoadError, match=r"; or say with problem where it is$"):
-        whereabouts.recall(found, None)
-    assert whereabouts.recall(found, "dhmpi.benchmark.nas.table.Problem") == (Table, "")
+        problem_source.recall(found, None)
+    assert problem_source.recall(found, "dhmpi.benchmark.nas.table.Problem") == (Table, "")
     assert main(["check", "results.h5", "--problem", "dhmpi.benchmark.nas.table.Problem"]) == 0
 
 
 def test_a_benchmark_is_found_by_its_name_wherever_dhmpi_is():
-    source = whereabouts.record("dhmpi.benchmark.nas.table.problem.Problem", Table)
+    source = problem_source.record("dhmpi.benchmark.nas.table.problem.Problem", Table)
     [[path, checksum]] = source["files"]
     moved = source | {"files": [["/nowhere/dhmpi/benchmark/nas/table/problem.py", checksum]]}
     found = Results(Metadata("nas-random", "dhmpi.benchmark.nas.table.problem.Problem", {}, source=moved), [])
-    assert whereabouts.recall(found, None) == (Table, "")
-    assert whereabouts.described(found, None) == path
+    assert problem_source.recall(found, None) == (Table, "")
+    assert problem_source.described(found, None) == path
 
 
 def test_files_from_before_are_looked_for_as_they_were_typed(old, monkeypatch):
     metadata = Metadata("nas-random", "my_problem.py:Problem", {})
-    problem, changed = whereabouts.recall(Results(metadata, [], path=old / "results.h5"), None)
+    problem, changed = problem_source.recall(Results(metadata, [], path=old / "results.h5"), None)
     assert sys.modules["my_problem"].Problem is problem
     assert changed == ""
     monkeypatch.chdir(old)
-    assert whereabouts.described(Results(metadata, []), None) == ""
+    assert problem_source.described(Results(metadata, []), None) == ""
     named = Metadata("nas-random", "dhmpi.benchmark.nas.table.Problem", {})
-    assert whereabouts.recall(Results(named, []), None) == (Table, "")
+    assert problem_source.recall(Results(named, []), None) == (Table, "")
 
 
 def test_a_directory_that_must_not_be_looked_into_holds_nothing(old, monkeypatch):
@@ -257,7 +257,7 @@ def test_a_directory_that_must_not_be_looked_into_holds_nothing(old, monkeypatch
 
     monkeypatch.setattr(os, "stat", forbidding)
     with pytest.raises(ResultsError, match="got none of them"):
-        whereabouts.recall(found, None)
+        problem_source.recall(found, None)
 
 
 def test_problems_of_hyperparameters_say_where_they_are_too(tmp_path, monkeypatch, capsys):
@@ -268,6 +268,6 @@ def test_problems_of_hyperparameters_say_where_they_are_too(tmp_path, monkeypatc
     source = found.metadata.source
     assert source["module"] == "dhmpi.benchmark.hps.rosen2"
     stream = io.StringIO()
-    terminal.show(found, stream, where=whereabouts.described(found, None))
+    terminal.show(found, stream, where=problem_source.described(found, None))
     assert "its file    " in stream.getvalue()
     assert main(["check", "results.h5"]) == 0

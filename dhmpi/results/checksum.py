@@ -11,7 +11,7 @@ _SEAL = struct.Struct("<8sQI")  # magic, length of what is before it, CRC-32 of 
 _MAGIC = b"\x89DHSUM\r\n"
 
 
-def sealed(data: bytes) -> bytes:
+def with_checksum(data: bytes) -> bytes:
     """Return the content of a file with its checksum."""
     return data + _SEAL.pack(_MAGIC, len(data), zlib.crc32(data))
 

@@ -5,14 +5,14 @@ import time
 from dhmpi.results.ownership import BEAT_INTERVAL, LOOK_INTERVAL, Pause, look, warn_of_waiting
 from dhmpi.results.reader import PathLike, resolve
 
-# A writer on another host is given up that shows nothing for so long; it should every BEAT_INTERVAL [s].
+# A writer on another host that has shown no heartbeat for so long is given up; they come every BEAT_INTERVAL [s].
 SILENCE = 3 * BEAT_INTERVAL + 1
 
 
 def is_written(path: PathLike, pause: Pause = time.sleep) -> bool | None:
-    """Return whether somebody writes a results file; None if he is on another host, and silent.
+    """Return whether a results file is being written; None if its writer is on another host, and silent.
 
-    On this host his process is looked at; that of another host must append to the journal meanwhile.
+    On this host the writer's process is looked at; one of another host must append to the journal meanwhile.
 
     Args:
         path: The file.

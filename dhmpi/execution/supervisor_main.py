@@ -1,4 +1,4 @@
-"""The supervisor: a process between a worker and the user code that it runs, which lets nothing of that stay.
+"""Supervisor: a process between a worker and its user code, which ends all that this has started.
 
 It adopts what user code orphans, whatever sessions and groups that makes (prctl(2), PR_SET_CHILD_SUBREAPER), so all
 that user code has started is among its descendants; and it outlives a worker that is killed by the moment that it takes
@@ -237,7 +237,7 @@ class Sweep:
                 self._asked[pid] = min(now + grace, self._ends_at)
                 _send(os.kill, pid, signal.SIGTERM)
                 _send(os.kill, pid, signal.SIGCONT)
-        if now >= self._ends_at:  # what forks and ends faster than anybody looks is caught by its group
+        if now >= self._ends_at:  # what forks and ends between two looks is caught by its group
             for group in self._groups:
                 _send(os.killpg, group, signal.SIGKILL)
         return bool(victims)

@@ -1,4 +1,4 @@
-"""The executors for user code on this very node."""
+"""Choice of the executor for user code on this node."""
 
 from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import Executor, InlineExecutor, Setup

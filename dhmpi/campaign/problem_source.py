@@ -1,4 +1,4 @@
-"""Whereabouts of a campaign's problem, which may have moved or changed since its results file was written."""
+"""Source of a campaign's problem: the files that it came from, which may have moved or changed since."""
 
 import hashlib
 import os
@@ -75,7 +75,7 @@ def _checksum(path: Path) -> str:
     """Return the SHA-256 of a file; nothing if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:  # somebody else's
+    except OSError:  # another user's
         return ""
 
 
