@@ -69,8 +69,8 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
-mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 cores= # of each rank, on one socket: half of the ranks on cores 1 to 51, half on 53 to 103
 half=$(((RANKS_PER_NODE + 1) / 2))
 for ((rank = 0; rank < RANKS_PER_NODE; rank++)); do

@@ -58,8 +58,8 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
-mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores \
     --no-kill --kill-on-bad-exit=0 \

@@ -65,8 +65,8 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
-mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 # Seven cores near each GPU; the first core of each eight is the system's.
 near=(0xfe000000000000 0xfe00000000000000 0xfe0000 0xfe000000 0xfe 0xfe00 0xfe00000000 0xfe0000000000)
 share=$((8 / RANKS_PER_NODE)) # GPUs whose cores a rank gets

@@ -52,7 +52,6 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
-mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 DATABASE=${DATABASE:-testdb}
 WORKFLOW=${WORKFLOW:-AMBS}
@@ -64,9 +63,9 @@ balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"
 balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
-    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \
+    --args "--evaluator balsam:packing=$RANKS_PER_NODE --num-workers $((RANKS - 1)) \
     --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
-    --output $OUTPUT ${resume[*]} ${arguments[*]}"
+    --output $OUTPUT ${resume[*]} $ARGUMENTS"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

@@ -1,4 +1,4 @@
-"""What a site can grant: what its nodes do not have is refused, what its queues might not take is doubted."""
+"""Limits of sites: requests that nodes cannot grant are refused, those that queues might not take are doubted."""
 
 import difflib
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ HOUR = 60  # minutes
 
 @dataclass(frozen=True)
 class Queue:
-    """What a queue, partition or quality of service takes; one whose limits depend on each other has several entries.
+    """Limits of a queue, partition or quality of service; one whose limits depend on each other has several entries.
 
     Attributes:
         name: As the scheduler knows it.

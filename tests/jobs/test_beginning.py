@@ -22,7 +22,7 @@ module() {{
     esac
 }}
 """
-LAUNCHER = '#!/bin/sh\nfor word in "$@"; do echo "$word"; done > words\n'
+LAUNCHER = '#!/bin/sh\nprintf "%s\\n" "$@" > words\n'
 SEARCH = "#!/bin/sh\nexit 0\n"
 
 

@@ -1,3 +1,4 @@
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 @PLACEMENT@
 @LAUNCHER@ "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
