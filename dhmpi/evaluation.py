@@ -88,7 +88,7 @@ class Worker(NamedTuple):
     host: str
 
 
-NO_WORKER = Worker(-1, "")
+NOBODY = Worker(-1, "")
 
 
 class Evaluation(NamedTuple):

@@ -1,4 +1,4 @@
-"""Campaigns that follow each other, and how ranks leave, on ranks that are in one process; tests/mpi has real ones."""
+"""Campaigns that follow each other, and how ranks exit, on ranks that are in one process; tests/mpi has real ones."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
 from dhmpi.mpi.job import Job, JobTag, Loss
-from dhmpi.mpi.memory import LocalPost, Mailboxes
+from dhmpi.mpi.memory import LocalMailbox, Mailboxes
 
 
 class Aborted(BaseException):
@@ -20,7 +20,7 @@ class LeftAtOnce(BaseException):
     """The process would have ended here."""
 
 
-class FakeCommunicator(LocalPost):
+class FakeCommunicator(LocalMailbox):
     """One of the ranks, as far as a job needs it."""
 
     is_finalized, num_conversations = False, 1000
@@ -37,13 +37,13 @@ class FakeCommunicator(LocalPost):
 
 @pytest.fixture(autouse=True)
 def process(monkeypatch):
-    """This process is no rank: it does not leave, at its end neither."""
+    """This process is no rank: it neither leaves, nor tells others at its end."""
 
     def leave(status):
         raise LeftAtOnce(status)
 
     monkeypatch.setattr(job_module, "leave_at_once", leave)
-    monkeypatch.setattr(job_module, "LEAVE_WAIT", 0.05)
+    monkeypatch.setattr(job_module, "EXIT_WAIT", 0.05)
     monkeypatch.setattr(job_module, "LAST_WAIT", 0.05)
     monkeypatch.setattr(job_module.atexit, "register", lambda function: None)
     monkeypatch.setattr(job_module.sys, "excepthook", lambda *error: None)
@@ -198,7 +198,7 @@ def say(jobs, rank, tag, destination=0):
     jobs[rank].send(destination, 0, tag, None)
 
 
-def test_all_leave_and_finalize(jobs):
+def test_all_say_that_they_end_and_finalize(jobs):
     for rank in (1, 2):
         say(jobs, rank, JobTag.END)
     jobs[0].leave()
@@ -218,16 +218,16 @@ def test_nobody_finalizes_after_a_death(jobs):
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_a_rank_that_does_not_leave_is_killed(jobs, status, capsys):
+def test_who_does_not_end_is_killed(jobs, status, capsys):
     jobs[0].status = status
     say(jobs, 1, JobTag.END)
     with pytest.raises(Aborted, match=str(status)):
         jobs[0].leave()
-    assert capsys.readouterr().err == "rank 2 did not leave in time, and will be killed\n"
+    assert capsys.readouterr().err == "rank 2 did not end in time, and will be killed\n"
 
 
 def test_who_did_not_answer_before_is_not_waited_for(jobs, monkeypatch):
-    monkeypatch.setattr(job_module, "LEAVE_WAIT", 60.0)
+    monkeypatch.setattr(job_module, "EXIT_WAIT", 60.0)
     campaign(jobs[0], 1).give_up([1, 2])
     say(jobs, 1, JobTag.END)  # it only was slow
     begun = time.monotonic()

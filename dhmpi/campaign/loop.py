@@ -133,7 +133,7 @@ class Campaign:
         with self._stop.interruptible(), self._clock("ask"):
             proposals = self._search.proposals(room, timeout)
         self._submit(
-            [Evaluation(id, point, origin=origin) for id, (point, origin) in enumerate(proposals, start=self._next_id)]
+            [Evaluation(id, each.point, origin=each.origin) for id, each in enumerate(proposals, start=self._next_id)]
         )
         self._next_id += len(proposals)
         if self._search.is_waiting:

@@ -186,8 +186,8 @@ class Rank0(ABC):
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
     def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
-        deadline, terminal = budget.limits.deadline, environment.terminal()
-        return Progress(num_workers, eval_limit, deadline, terminal, self._options.quiet, budget.num_final, maximises)
+        limits, terminal = budget.limits._replace(evals=eval_limit), environment.terminal()
+        return Progress(num_workers, limits, terminal, self._options.quiet, budget.num_final, maximises)
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
@@ -257,7 +257,7 @@ class EvaluatingRank0(Rank0):
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
             search.resume(store.metadata.seed, store.evaluations)
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         if not self._options.quiet:
             tell(evaluator.layout)

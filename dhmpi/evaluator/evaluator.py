@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.evaluation import NO_WORKER, Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
+from dhmpi.mpi.roles import Roles
 
 if TYPE_CHECKING:
     from dhmpi.evaluator.by_hand import HandDrivenEvaluator
@@ -26,7 +27,8 @@ class Evaluator(ABC):
     evaluation, never as an exception. People may also drive an evaluator by hand, through a `HandDrivenEvaluator`.
 
     Attributes:
-        name: Its name in messages.
+        name: What people know it by.
+        roles: What each rank does in a campaign whose search rank has this evaluator.
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
@@ -37,6 +39,7 @@ class Evaluator(ABC):
 
     def __init__(self) -> None:
         self.name = type(self).__name__
+        self.roles = Roles.local()
         self.seed = 0
         self.maximises = False
         self.cache: Cache | None = None
@@ -53,7 +56,7 @@ class Evaluator(ABC):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence: which of them search, and which evaluate."""
-        return f"1 rank, which searches; {self.name} evaluates with {self.num_workers} workers"
+        return f"{self.roles}; {self.name} evaluates with {self.num_workers} workers"
 
     @property
     def num_pending(self) -> int:
@@ -103,7 +106,7 @@ class Evaluator(ABC):
         self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
         worker = self._submit(Task(id, point if config is None else config, seed_of(self.seed, id)))
-        rank, host = worker or NO_WORKER
+        rank, host = worker or NOBODY
         started = begun if worker else None
         running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
         self._pending[id] = running
@@ -175,16 +178,25 @@ class Evaluator(ABC):
 
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
-        id, state, objective, started, ended, error, extra, warning = outcome
+        id, warning = outcome.id, outcome.warning
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
             log.warning("evaluation %d on %s: %s; others may fail in the same way", id, host, warning)
         pending = self._pending.pop(id)
         del self._submitted_at[id]
-        objective = turned(objective, self.maximises)
-        ended = max(started, ended)  # its clock may have been set back
+        started, ended = outcome.started, outcome.ended
         return Evaluation(
-            id, pending.point, objective, state, pending.submitted, started, ended, rank, host, error, extra
+            id=id,
+            point=pending.point,
+            objective=turned(outcome.objective, self.maximises),
+            state=outcome.state,
+            submitted=pending.submitted,
+            started=started,
+            ended=ended if ended > started else started,  # its clock may have been set back
+            rank=rank,
+            host=host,
+            error=outcome.error,
+            extra=outcome.extra,
         )
 
     def _give_up(self, ids: Iterable[int], state: State, error: str = "") -> list[Evaluation]:

@@ -20,8 +20,8 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
+from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Setup
-from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.program import is_program
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job

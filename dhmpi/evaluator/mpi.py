@@ -12,12 +12,13 @@ from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.mpi.roles import Roles
 
 log = logging.getLogger(__name__)
 
-# How long workers get to leave the campaign [s].
-LEAVE_WAIT = 2.0
-# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
+# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -29,17 +30,19 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
-        has_heartbeats: Whether workers send heartbeats (those with a child do).
+        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
+        signs: Whether workers give signs of life (those with a child do).
+        roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool, roles: Roles | None = None) -> None:
         super().__init__()
+        self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
-        self._end = SearchEnd(comm, has_heartbeats)
+        self._end = SearchEnd(comm, signs)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -83,16 +86,17 @@ class MPIEvaluator(Evaluator):
             self._batches.shrink()
             for rank in self._running:
                 self._offer(rank)
-        for rank, tag, payload in events:
+        for event in events:
+            rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
-                ended += self._account(rank, unpack_outcomes(payload))
+                ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, tag, payload)
+                ended += self._retire(rank, tag, event.payload)
         return ended
 
     def _post(self) -> None:
@@ -155,15 +159,13 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Tell all workers to leave the campaign."""
-        self.stuck = self._end.stop(LEAVE_WAIT)
+        """Send all workers home."""
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        size = self._comm.size
-        others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
-        return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
+        return f"{self.roles}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""

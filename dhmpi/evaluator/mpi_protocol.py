@@ -68,13 +68,13 @@ class SearchEnd:
 
     Args:
         comm: Conversation of the campaign's ranks.
-        has_heartbeats: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
+        signs: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
             silence then means nothing.
     """
 
-    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
+    def __init__(self, comm: Conversation, signs: bool) -> None:
         self._comm = comm
-        self._has_heartbeats = has_heartbeats
+        self._signs = signs
         self._backoff = Backoff()
         self._news_from: set[int] = set()  # since the last check
         self._heard: dict[int, float] = {}
@@ -95,7 +95,7 @@ class SearchEnd:
             while (message := self._comm.receive()) is not None:
                 self._note(message, events)
             now = time.monotonic()
-            if self._has_heartbeats and now >= self._next_check:
+            if self._signs and now >= self._next_check:
                 self._next_check = now + SILENCE_CHECK_INTERVAL
                 events += self._silent_ranks(now)
             if events or now >= end:
@@ -112,7 +112,7 @@ class SearchEnd:
         return [Event(rank, WorkerTag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._news_from.add(rank)
         if tag == WorkerTag.OUTCOMES:
             events.append(Event(rank, WorkerTag.OUTCOMES, payload))
@@ -130,7 +130,7 @@ class SearchEnd:
         self._comm.send(rank, WorkerTag.CANCEL)
 
     def stop(self, timeout: float) -> list[int]:
-        """Tell all workers that nothing more comes, and wait until they leave.
+        """Tell all workers that nothing more comes, and wait until they have left.
 
         Returns:
             Those that have not left the campaign.
@@ -159,6 +159,10 @@ class WorkerEnd:
         self._announced = False
         self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
+
+    def interrupt(self) -> None:
+        """Stop user code that runs in this very process; called by a signal handler."""
+        self._executor.interrupt()
 
     def serve(self) -> Loss | None:
         """Evaluate the search rank's tasks until it sends STOP; return its loss, if it is lost."""

@@ -24,7 +24,7 @@ GRACE, LONG_GRACE = 0.5, 3.0
 # After how many seconds more a supervisor that has not ended everything must have been stopped or killed itself.
 PATIENCE = 5.0
 # How long a worker that ends waits for its supervisor to end everything; that goes on without it [s].
-LEAVE_WAIT = 1.0
+EXIT_WAIT = 1.0
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -290,7 +290,7 @@ class Supervisor:
         os.close(self._children)
         self._process.send_signal(signal.SIGCONT)
         try:
-            self._process.wait(LEAVE_WAIT)
+            self._process.wait(EXIT_WAIT)
         except subprocess.TimeoutExpired:  # it goes on alone, and ends by itself
             threading.Thread(target=self._process.wait, daemon=True).start()
         self._process, self._is_active = None, False

@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
+from dhmpi.mpi.nodes import ComputeNode
 from dhmpi.support import environment
 
 
@@ -47,10 +47,10 @@ class Communicator:
     Args:
         mpi: The module mpi4py.MPI.
         comm: An intracommunicator.
-        masks: The cores that each rank on this node may run on, by rank.
+        nodes: Where the ranks are.
     """
 
-    def __init__(self, mpi: Any, comm: Any, masks: Mapping[int, frozenset[int]] | None = None) -> None:
+    def __init__(self, mpi: Any, comm: Any, nodes: tuple[ComputeNode, ...] = ()) -> None:
         self._mpi = mpi
         self._comm = comm
         self._status = mpi.Status()
@@ -59,7 +59,7 @@ class Communicator:
         self._news: list[Message] = []
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
-        self.masks = masks or {}
+        self.nodes = nodes
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send without waiting for the receiver.
@@ -176,15 +176,18 @@ def connect() -> Communicator:
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
     comm = MPI.COMM_WORLD.Dup()
-    return Communicator(MPI, comm, _masks(MPI, comm))
+    return Communicator(MPI, comm, nodes_of(MPI, comm))
 
 
-def _masks(mpi: Any, comm: Any) -> dict[int, frozenset[int]]:
+def nodes_of(mpi: Any, comm: Any) -> tuple[ComputeNode, ...]:
+    """Return where all ranks are: each node's first rank asks the others there, and rank 0 asks these."""
     rank = comm.Get_rank()
-    node = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
-    masks = dict(node.allgather((rank, environment.cores())))
-    node.Free()
-    return masks
+    here = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
+    found = here.gather((rank, sum(1 << core for core in environment.cores())))
+    here.Free()
+    every = comm.gather(found and ComputeNode(environment.hostname(), *zip(*found, strict=True)))
+    nodes: tuple[ComputeNode, ...] = comm.bcast(every and tuple(filter(None, every)))
+    return nodes
 
 
 def library() -> str:

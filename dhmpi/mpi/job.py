@@ -1,4 +1,4 @@
-"""All ranks of a job from start to end: campaigns that follow each other, and how ranks leave.
+"""All ranks of a job from start to end: campaigns that follow each other, and how they exit.
 
 Each rank counts campaigns, and every message carries the number of its campaign. So no message of one campaign is
 received in another: those of an earlier one are dropped, those of a later one are kept until that begins here. A rank
@@ -12,15 +12,15 @@ do not know how far rank 0 has come when it has finished. So from then on they d
 
                        <- CALL      a function and its arguments
 
-At the end of its process each rank sends END, its exit message, and waits for rank 0's answer:
+At the end of its process each rank says so, and waits for rank 0's word:
 
     rank                  rank 0
-    END                -> it will send nothing more
+    END                -> it will say nothing more
                        <- END       nothing more will begin
-                       <- FINALIZE  all have sent END, and go to MPI_Finalize
+                       <- FINALIZE  all have ended, and go to MPI_Finalize
                        <- LEAVE     a rank has died, for which MPI_Finalize could wait for ever: leave without it
 
-If a rank has not sent END in time, or has ended with an exception, all are ended by MPI_Abort.
+If a rank has not ended in time, or has ended with an exception, all are ended by MPI_Abort.
 """
 
 import atexit
@@ -30,7 +30,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any, NoReturn
@@ -39,9 +39,9 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
 from dhmpi.support import environment
 
-# How long rank 0 waits for the exit messages of the others when its own process ends [s].
-LEAVE_WAIT = 8.0
-# How long it stays until they have left; the death of rank 0 could reach them before its last message does [s].
+# How long rank 0 waits for the others to end when its own process ends [s].
+EXIT_WAIT = 8.0
+# How long it stays until they have left; the death of rank 0 could reach them before its last word does [s].
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
 FLUSH_TIME = 0.5
@@ -180,15 +180,6 @@ class Job:
         """Return the name and version of the MPI library."""
         return self.comm.library()
 
-    def num_threads(self, ranks: Collection[int]) -> int:
-        """Return how many threads user code of this rank may have, where some ranks run such code.
-
-        Args:
-            ranks: Those that do; the cores of the others count as free.
-        """
-        masks = self.comm.masks
-        return environment.share(masks[self.rank], [mask for rank, mask in masks.items() if rank in ranks])
-
     # --- campaigns
 
     def begin_campaign(self) -> None:
@@ -247,7 +238,7 @@ class Job:
         message = self.comm.receive()
         if message is None:
             return False
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)
@@ -332,7 +323,7 @@ class Job:
     # --- the end
 
     def leave(self) -> None:
-        """Leave the job when this process ends; MPI_Finalize follows unless a rank would wait in it for ever."""
+        """Tell the others that this process ends. MPI_Finalize follows where nobody would wait in it for ever."""
         if self.comm.is_finalized:
             return
         word = self._end_job() if self.rank == 0 else self._wait_for_rank0()
@@ -344,7 +335,7 @@ class Job:
         others = set(range(1, self.size))
         for rank in others - self._dead:
             self.send(rank, 0, JobTag.END, None)
-        end, backoff = time.monotonic() + LEAVE_WAIT, Backoff()
+        end, backoff = time.monotonic() + EXIT_WAIT, Backoff()
         while (has_come := self.receive()) or (
             others - self._ended - self._dead - self._stuck and time.monotonic() < end
         ):
@@ -363,7 +354,7 @@ class Job:
 
     def _end_others(self, missing: set[int]) -> None:
         names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, sorted(missing)))}"
-        print(f"{names} did not leave in time, and will be killed", file=sys.stderr)
+        print(f"{names} did not end in time, and will be killed", file=sys.stderr)
         self.comm.abort(self.status)
 
     def _wait_for_rank0(self) -> JobTag:
@@ -395,3 +386,13 @@ class Job:
 def current() -> Job:
     """Return the job that this process belongs to; there is one, as there is one MPI."""
     return Job()
+
+
+def num_ranks(needs_mpi: bool = False) -> int:
+    """Return how many ranks there are, as the launcher says: what user code runs in is to start before MPI does.
+
+    Args:
+        needs_mpi: Whether MPI will start anyway; it is asked now if the launcher says nothing of several ranks.
+    """
+    size = environment.launch().size
+    return size if size > 1 or (size == 1 and not needs_mpi) else current().size

@@ -29,8 +29,7 @@ MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
 _MARK = b"\xc1REC"  # no MessagePack object begins with 0xC1
 
-# The kinds of events; with them go rows as `Table` or `PolicyLog` takes them, or changed fields of the metadata as JSON
-# text.
+# The kinds of events; with them go rows of `table` or of `policy_log`, or changed fields of the metadata as JSON text.
 SUBMITTED, FINISHED, LEARNED, METADATA = "s", "f", "l", "m"
 Event = Sequence[Any]
 

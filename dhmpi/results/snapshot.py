@@ -36,6 +36,7 @@ from dhmpi.results.schema import (
     VERSION,
     Column,
     Dimension,
+    PolicyRow,
     documented,
 )
 from dhmpi.results.table import STATES, EvaluationTable
@@ -315,7 +316,8 @@ def _check(table: EvaluationTable) -> None:
 
 def _read_policy(group: Any) -> PolicyLog:
     policy = PolicyLog()
-    policy.append(zip(*(_member(group, column.name)[()].tolist() for column in POLICY_COLUMNS), strict=True))
+    columns = [_member(group, name)[()].tolist() for name in PolicyRow._fields]
+    policy.append(PolicyRow(*values) for values in zip(*columns, strict=True))
     if not _is_missing(group, STATE):
         state = _member(group, STATE)
         policy.state = {column.name: _member(state, column.name)[()] for column in STATE_COLUMNS}

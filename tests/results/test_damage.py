@@ -16,6 +16,7 @@ from dhmpi.cli import main
 from dhmpi.errors import ResultsError
 from dhmpi.results import ResultsStore, export_csv, export_json, load, read
 from dhmpi.results.checksum import is_intact, with_checksum
+from dhmpi.results.schema import PolicyRow
 
 SIZE_OF_SEAL = len(with_checksum(b""))
 
@@ -29,7 +30,7 @@ def path(tmp_path, metadata, ended):
     evaluations = [ended(number, extra={"loss": number}) for number in range(8)]
     store.submitted(evaluations)
     store.finished(evaluations)
-    store.learned([[float(number)] * 26 for number in range(2)])
+    store.learned([PolicyRow(*[float(number)] * 26) for number in range(2)])
     arrays = {name: np.arange(4, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
     store.keep_policy(arrays, 5)
     store.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})
@@ -122,6 +123,7 @@ RUN = {"started": 1.0, "ended": 2.0, "num_workers": 3, "hosts": [], "layout": ""
         ("created", -1e9),
         ("created", float("nan")),
         ("runs", "{}"),
+        ("runs", json.dumps([RUN | {"roles": "rank 0 searches"}])),
         ("runs", "[1]"),
         ("runs", json.dumps([{"started": 1.0}])),
         *[("runs", json.dumps([RUN | change])) for change in ({"started": "x"}, {"ended": 1e300}, {"hosts": 3})],

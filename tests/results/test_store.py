@@ -309,7 +309,7 @@ def test_points_must_have_the_dimensions(path, metadata, running, change):
 
 def test_runs_and_statistics(path, metadata):
     store = ResultsStore.create(path, metadata)
-    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", started=10.0)
+    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", {"size": 3}, started=10.0)
     store.set_statistics({"ask": np.float64(0.5)})
     store.commit()
     run = {
@@ -319,6 +319,7 @@ def test_runs_and_statistics(path, metadata):
         "hosts": ["nid0", "nid1"],
         "layout": "rank 0 searches",
         "why": "",
+        "roles": {"size": 3},
     }
     assert read(path).metadata == replace(metadata, runs=[run], statistics={"ask": 0.5})
     store.end_run("walltime", ended=20.0)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.advantage import advantages
-from dhmpi.search.nas.agent.parameters import Vector
-from dhmpi.search.nas.agent.policy import Actions, Floats, Pass, Policy, chosen
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import RULES, Moments, Scale
+from dhmpi.search.nas.policy.advantage import advantages
+from dhmpi.search.nas.policy.parameters import Vector
+from dhmpi.search.nas.policy.policy import Actions, Floats, Pass, Policy, chosen
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import RULES, Moments, Scale
 
 # Keeps the normalised advantages of rewards that are all alike small; those of others have a deviation of about 1.
 ADVANTAGE_EPSILON = 1e-3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.nas.agent.advantage import advantages
+from dhmpi.search.nas.policy.advantage import advantages
 
 RNG = np.random.default_rng(0)
 REWARDS, VALUES = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 3))

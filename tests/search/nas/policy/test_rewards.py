@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dhmpi.search.nas.agent.rewards import LARGEST_SCALED, NUM_SCALE_NUMBERS, RULES, Moments, Scale
+from dhmpi.search.nas.policy.rewards import LARGEST_SCALED, NUM_SCALE_NUMBERS, RULES, Moments, Scale
 
 quick = settings(max_examples=50, deadline=None)
 rewards = st.floats(-1e6, 1e6)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict, Ledger
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict, Ledger
 
 
 def claim(agent, number, key):

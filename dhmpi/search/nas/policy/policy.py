@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.parameters import ParameterLayout, Vector, normalised_columns
+from dhmpi.search.nas.policy.parameters import ParameterLayout, Vector, normalised_columns
 
 Actions = NDArray[np.int64]
 Floats = NDArray[Any]

@@ -14,20 +14,21 @@ that waits in one can neither be told that another one has died, nor leave when 
 """
 
 import struct
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.adam import Adam
-from dhmpi.search.nas.agent.parameters import Vector
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import NUM_SCALE_NUMBERS, Moments, Scale
-from dhmpi.search.nas.agent.update import Pool, Request, Share, Stepped, UpdateStep
+from dhmpi.search.nas.policy.gradient_exchange import Exchange, LocalExchange
+from dhmpi.search.nas.policy.parameters import Vector
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import NUM_SCALE_NUMBERS, Moments, Scale
+from dhmpi.search.nas.policy.update import Pool, Request, Share, Stepped, UpdateStep
 
 # Sends bytes to a rank: rank, kind, payload.
 Send = Callable[[int, int, bytes], None]
@@ -58,67 +59,12 @@ def unpack(payload: bytes, num: int) -> tuple[list[float], NDArray[np.float32]]:
     return list(struct.unpack_from(f"={num}d", payload)), np.frombuffer(payload, np.float32, offset=8 * num)
 
 
-class PolicyState(NamedTuple):
-    """State of a policy and its optimiser, from which training continues.
-
-    Attributes:
-        parameters: The policy, float32.
-        first_moment: Adam's mean of gradients, float32.
-        second_moment: Adam's mean of squared gradients, float32.
-        version: How many steps it has taken.
-    """
-
-    parameters: Vector
-    first_moment: Vector
-    second_moment: Vector
-    version: int
-
-    @classmethod
-    def new(cls, parameters: Vector) -> "PolicyState":
-        """Return the state of a policy that has not learned anything."""
-        return cls(parameters, np.zeros_like(parameters), np.zeros_like(parameters), 0)
-
-    @classmethod
-    def of(cls, adam: Adam) -> "PolicyState":
-        """Return a copy of what an optimiser has come to."""
-        return cls(adam.parameters.copy(), adam.first_moment.copy(), adam.second_moment.copy(), adam.num_steps)
-
-    def optimiser(self, options: PPOOptions) -> Adam:
-        """Return an optimiser that goes on from here, with parameters of its own."""
-        adam = Adam(
-            self.parameters.astype(np.float32),
-            options.adam_beta1,
-            options.adam_beta2,
-            options.adam_epsilon,
-            options.max_gradient_norm,
-        )
-        adam.resume(self.version, self.first_moment, self.second_moment)
-        return adam
-
-
-class Exchange(ABC):
-    """An agent's end: gets the answers to what its update asks for, one at a time.
-
-    Attributes:
-        scale: The rewards of all agents, as far as this one knows.
-        is_over: Whether all agents know that no batch will follow this one.
-    """
-
-    def __init__(self, scale: Scale) -> None:
-        self.scale = scale
-        self.is_over = False
-
-    @abstractmethod
-    def begin(self, request: Request) -> None:
-        """Ask for something; the answer to the request before has been given."""
+class RemoteExchange(Exchange):
+    """An agent's end of an exchange with other ranks: what it asks for is answered by messages."""
 
     @abstractmethod
     def take(self, source: int, kind: int, payload: bytes) -> None:
         """Take a message in."""
-
-    @abstractmethod
-    def answer(self) -> Any:
-        """Return the answer, or None as long as there is none; afterwards it is gone."""
 
 
 class ParameterServer:
@@ -182,7 +128,7 @@ class ParameterServer:
         return 0.0
 
 
-class ServerExchange(Exchange):
+class ServerExchange(RemoteExchange):
     """An agent that pushes its gradients to a server.
 
     Args:
@@ -223,7 +169,7 @@ class ServerExchange(Exchange):
         return answer
 
 
-class TreeExchange(Exchange):
+class TreeExchange(RemoteExchange):
     """An agent that adds up what it has with all others, in the same order on all of them.
 
     Args:
@@ -237,6 +183,7 @@ class TreeExchange(Exchange):
     Attributes:
         progress: Share of the budget that has been spent, as far as this agent knows.
         has_none_left: Whether this agent knows that no batch will follow this one.
+        is_over: Whether all agents know it.
     """
 
     def __init__(
@@ -249,16 +196,16 @@ class TreeExchange(Exchange):
         self._children = [ranks[child] for child in (2 * place + 1, 2 * place + 2) if child < len(ranks)]
         # A child that is ahead sends its next sum before this agent has asked for one.
         self._sums: Mapping[int, deque[bytes]] = {child: deque() for child in self._children}
-        self._adam = state.optimiser(options)
+        self._local = LocalExchange(state, options, scale)
         self._request: Request | None = None
         self._has_sent = False
         self._all: bytes | None = None
         self.progress = scale.progress
-        self.has_none_left = False
+        self.has_none_left = self.is_over = False
 
     def state(self) -> PolicyState:
         """Return a copy of the policy and its optimiser."""
-        return PolicyState.of(self._adam)
+        return self._local.state()
 
     def begin(self, request: Request) -> None:
         """Contribute to what all agents ask for."""
@@ -309,12 +256,14 @@ class TreeExchange(Exchange):
         return pack((is_over, *Scale.merged(scales).numbers()))
 
     def _concluded(self, request: Request, total: bytes) -> Any:
+        """Return the answer to the sum of all requests, as if one agent alone had asked for it."""
         if isinstance(request, UpdateStep):
-            norm = self._adam.step(unpack(total, 0)[1], request.learning_rate)
-            return Stepped(self._adam.parameters.copy(), self._adam.num_steps, norm)
-        if isinstance(request, Pool):
-            return Moments(*unpack(total, 3)[0])
-        (is_over, *numbers), _ = unpack(total, 1 + NUM_SCALE_NUMBERS)
-        self.is_over = bool(is_over)
-        self.scale = Scale.merged([self.scale, Scale.from_numbers(numbers)])
-        return self.scale
+            request = request._replace(gradient=unpack(total, 0)[1])
+        elif isinstance(request, Pool):
+            request = Pool(Moments(*unpack(total, 3)[0]))
+        else:
+            (is_over, *numbers), _ = unpack(total, 1 + NUM_SCALE_NUMBERS)
+            self.is_over, request = bool(is_over), Share(Scale.from_numbers(numbers))
+        self._local.begin(request)
+        self.scale = self._local.scale
+        return self._local.answer()

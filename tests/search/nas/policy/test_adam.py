@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.nas.agent.adam import Adam
+from dhmpi.search.nas.policy.adam import Adam
 
 NO_LIMIT = 1e9
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.rewards import RULES
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.rewards import RULES
 from dhmpi.support.options import Setting, choice, choice_with_settings, integer, number, option
 
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps

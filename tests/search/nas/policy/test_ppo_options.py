@@ -1,9 +1,9 @@
 import pytest
 
 from dhmpi.errors import OptionError
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.ppo_options import STALENESS_PER_AGENT, PPOOptions
-from dhmpi.search.nas.agent.rewards import RULES
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.ppo_options import STALENESS_PER_AGENT, PPOOptions
+from dhmpi.search.nas.policy.rewards import RULES
 from dhmpi.support.options import build
 
 

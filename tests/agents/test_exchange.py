@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.search.nas.agent.adam import Adam
-from dhmpi.search.nas.agent.exchange import (
+from dhmpi.agents.exchange import (
     TO_SERVER,
     MessageKind,
     ParameterServer,
-    PolicyState,
     ServerExchange,
     TreeExchange,
     pack,
     unpack,
 )
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import Moments, Scale
-from dhmpi.search.nas.agent.update import Pool, Share, UpdateStep
+from dhmpi.search.nas.policy.adam import Adam
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import Moments, Scale
+from dhmpi.search.nas.policy.update import Pool, Share, UpdateStep
 
 OPTIONS = PPOOptions()
 SIZE = 9
@@ -59,41 +59,6 @@ def test_gradients_and_parameters_travel_flat():
     assert (rank, kind) == (3, MessageKind.PARAMETERS)
     assert isinstance(payload, bytes)
     assert len(payload) == (2 + 5) * 8 + SIZE * 4
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The state of a policy
-
-
-def test_a_state_is_continued_where_it_was():
-    whole = PolicyState.new(START).optimiser(OPTIONS)
-    first = PolicyState.new(START).optimiser(OPTIONS)
-    for seed in range(6):
-        whole.step(gradient(seed), 0.1)
-    for seed in range(3):
-        first.step(gradient(seed), 0.1)
-    state = PolicyState.of(first)
-    kept = [array.copy() for array in state[:3]]
-    first.step(gradient(9), 0.1)
-    assert state.version == 3
-    assert all((array == copy).all() for array, copy in zip(state[:3], kept, strict=True))  # a copy
-    second = state.optimiser(OPTIONS)
-    for seed in range(3, 6):
-        second.step(gradient(seed), 0.1)
-    assert PolicyState.of(second).version == 6
-    for array, other in zip(PolicyState.of(second)[:3], PolicyState.of(whole)[:3], strict=True):
-        assert array.tobytes() == other.tobytes()
-    assert all((array == copy).all() for array, copy in zip(state[:3], kept, strict=True))
-
-
-def test_the_optimiser_steps_as_the_options_say():
-    options = PPOOptions(adam_beta1=0.5, adam_beta2=0.6, adam_epsilon=0.1, max_gradient_norm=0.3)
-    found, expected = PolicyState.new(START).optimiser(options), Adam(START.copy(), 0.5, 0.6, 0.1, 0.3)
-    for seed in range(3):
-        found.step(gradient(seed), 0.1)
-        expected.step(gradient(seed), 0.1)
-    assert found.parameters.tolist() == expected.parameters.tolist()
-    assert START.tolist() == np.linspace(-1, 1, SIZE, dtype=np.float32).tolist()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

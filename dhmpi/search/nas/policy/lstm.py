@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dhmpi.search.nas.agent.policy import BODIES, Actions, Floats, Policy, summed_products
+from dhmpi.search.nas.policy.policy import BODIES, Actions, Floats, Policy, summed_products
 
 # What the forget gate's bias begins with, so that a new network remembers (as TensorFlow's basic cell does).
 FORGET_BIAS = 1.0

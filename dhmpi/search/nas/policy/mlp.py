@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dhmpi.search.nas.agent.policy import Actions, Floats, Policy, summed_products
+from dhmpi.search.nas.policy.policy import Actions, Floats, Policy, summed_products
 
 
 class MLPPolicy(Policy):

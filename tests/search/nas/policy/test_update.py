@@ -4,14 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dhmpi.search.nas.agent.adam import Adam
-from dhmpi.search.nas.agent.advantage import advantages
-from dhmpi.search.nas.agent.exchange import PolicyState, TreeExchange
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.policy import chosen
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import RULES, Moments, Scale
-from dhmpi.search.nas.agent.update import (
+from dhmpi.agents.exchange import TreeExchange
+from dhmpi.search.nas.policy.adam import Adam
+from dhmpi.search.nas.policy.advantage import advantages
+from dhmpi.search.nas.policy.gradient_exchange import LocalExchange
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.policy import chosen
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import RULES, Moments, Scale
+from dhmpi.search.nas.policy.update import (
     ADVANTAGE_EPSILON,
     LARGEST_WEIGHT,
     Batch,
@@ -230,11 +232,11 @@ class Alone:
         self.policy = POLICIES[kind](num_options, self.options.units)
         state = PolicyState.new(self.policy.initial(np.random.default_rng(seed)))
         self.parameters, self._rng = state.parameters, np.random.default_rng(seed)
-        self._exchange = TreeExchange([0], 0, None, state, self.options, Scale())
+        self._exchange = LocalExchange(state, self.options, Scale())
 
     def learn(self, rewards, progress=0.0):
         """Play a batch, learn from the rewards that it is told to have got, and return the figures."""
-        self._exchange.progress = progress
+        self._exchange.scale = self._exchange.scale._replace(progress=progress)
         rewards = np.array(rewards, dtype=np.float64)
         rollout = self.policy.sample(self.parameters, rewards.size, self._rng)
         asking = update(self.policy, self.parameters, Batch(*rollout, rewards), self.options)

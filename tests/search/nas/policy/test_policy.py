@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.search.nas.agent.lstm import LSTMPolicy
-from dhmpi.search.nas.agent.mlp import MLPPolicy
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.policy import chosen
+from dhmpi.search.nas.policy.lstm import LSTMPolicy
+from dhmpi.search.nas.policy.mlp import MLPPolicy
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.policy import chosen
 
 NUM_OPTIONS = (3, 1, 4, 2)
 UNITS = 5

@@ -3,13 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from dhmpi.search.nas.agent.exchange import Exchange, PolicyState, TreeExchange
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.policy import chosen
-from dhmpi.search.nas.agent.ppo_learner import PPOLearner
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.agent.update import Figures, Pool, Share, Stepped, UpdateStep
+from dhmpi.search.nas.policy.gradient_exchange import Exchange, LocalExchange
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.policy import chosen
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_learner import LearnerSettings, PPOLearner
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import Scale
+from dhmpi.search.nas.policy.update import Figures, Pool, Share, Stepped, UpdateStep
 
 NUM_OPTIONS = (3, 2, 4)
 OPTIONS = PPOOptions(units=6, epochs=2)
@@ -25,9 +26,6 @@ class Held(Exchange):
     def begin(self, request):
         self.asked.append(request)
 
-    def take(self, source, kind, payload):
-        raise AssertionError("nobody sends anything")
-
     def give(self, answer):
         self._answer = answer
 
@@ -40,7 +38,9 @@ def make_learner(exchange, version=0, max_staleness=10, kind="lstm", seed=0, **m
     policy = POLICIES[kind](NUM_OPTIONS, OPTIONS.units)
     parameters = policy.initial(np.random.default_rng(0))
     rng = np.random.default_rng(seed)
-    return policy, parameters, PPOLearner(policy, parameters, version, exchange, OPTIONS, max_staleness, rng, **more)
+    settings = LearnerSettings(policy, OPTIONS, max_staleness)
+    state = PolicyState.new(parameters)._replace(version=version)
+    return policy, parameters, PPOLearner(settings, state, exchange, rng, **more)
 
 
 def reply(exchange, learner, parameters, version):
@@ -95,7 +95,7 @@ def test_it_learns_from_whole_episodes_in_the_order_in_which_they_ended(monkeypa
         batches.append(batch)
         yield Share(Scale())
 
-    monkeypatch.setattr("dhmpi.search.nas.agent.ppo_learner.update", note)
+    monkeypatch.setattr("dhmpi.search.nas.policy.ppo_learner.update", note)
     _, _, learner = make_learner(Held())
     episodes = learner.play(6)
     order = [3, 0, 5, 1, 4, 2]
@@ -197,8 +197,8 @@ def test_it_learns_to_choose_what_is_rewarded(kind):
     policy = POLICIES[kind](NUM_OPTIONS, 8)
     state = PolicyState.new(policy.initial(np.random.default_rng(0)))
     options = PPOOptions(units=8, learning_rate=0.02, schedule="constant", entropy_floor=0.0)
-    alone = TreeExchange([0], 0, lambda *message: None, state, options, Scale())
-    learner = PPOLearner(policy, state.parameters, 0, alone, options, 100, np.random.default_rng(1))
+    settings, alone = LearnerSettings(policy, options, 100), LocalExchange(state, options, Scale())
+    learner = PPOLearner(settings, state, alone, np.random.default_rng(1))
     means = []
     for _ in range(40):
         rewards = []
@@ -226,7 +226,7 @@ def weights(monkeypatch):
             nothing = [0.0] * (len(Figures._fields) - 1)
             return Figures(*nothing, 1)._replace(entropy=entropies[len(found) - 1])
 
-        monkeypatch.setattr("dhmpi.search.nas.agent.ppo_learner.update", note)
+        monkeypatch.setattr("dhmpi.search.nas.policy.ppo_learner.update", note)
         exchange = Held()
         exchange.scale = Scale(progress=progress)
         _, _, learner = make_learner(exchange)

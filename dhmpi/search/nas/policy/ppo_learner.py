@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.search.nas.agent.exchange import Exchange
-from dhmpi.search.nas.agent.parameters import Vector
-from dhmpi.search.nas.agent.policy import Actions, Floats, Policy
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.update import Batch, Figures, Stepped, Update, update
+from dhmpi.search.nas.policy.gradient_exchange import Exchange
+from dhmpi.search.nas.policy.policy import Actions, Floats, Policy
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.update import Batch, Figures, Stepped, Update, update
 
 # Shares of a batch that had been evaluated before, above which the entropy's weight grows, and below which it shrinks.
 MANY_HITS, FEW_HITS = 0.8, 0.6
@@ -63,33 +63,42 @@ class Learned(NamedTuple):
     figures: Figures | None
 
 
+class LearnerSettings(NamedTuple):
+    """What an agent learns with, all the time.
+
+    Attributes:
+        policy: What the parameters belong to.
+        options: How it learns.
+        max_staleness: Steps that the policy may have taken since an episode that is learned from.
+    """
+
+    policy: Policy
+    options: PPOOptions
+    max_staleness: int
+
+
 class PPOLearner:
     """Plays with the policy that it has, and improves it by batches.
 
     Args:
-        policy: What the parameters belong to.
-        parameters: The policy at the beginning.
-        version: How many steps it has taken.
+        settings: What it learns with.
+        state: The policy at the beginning.
         exchange: Gives the answers to what an update asks for.
-        options: How it learns.
-        max_staleness: Steps that the policy may have taken since an episode that is learned from.
         rng: Chooses.
         num_updates: How many updates this agent has made before.
     """
 
     def __init__(
         self,
-        policy: Policy,
-        parameters: Vector,
-        version: int,
+        settings: LearnerSettings,
+        state: PolicyState,
         exchange: Exchange,
-        options: PPOOptions,
-        max_staleness: int,
         rng: np.random.Generator,
         num_updates: int = 0,
     ) -> None:
-        self._policy, self._parameters, self._version = policy, parameters, version
-        self._exchange, self._options, self._max_staleness, self._rng = exchange, options, max_staleness, rng
+        self._policy, self._options, self._max_staleness = settings.policy, settings.options, settings.max_staleness
+        self._parameters, self._version = state.parameters, state.version
+        self._exchange, self._rng = exchange, rng
         self._ended: deque[Played] = deque()
         self._update: Update | None = None
         self._batch: Learned | None = None

@@ -15,8 +15,8 @@ class Claim(NamedTuple):
     """An agent's wish to have an architecture evaluated.
 
     Attributes:
-        agent: Rank of the agent.
-        number: Of the episode, among those of this agent; -1 for an evaluation that is done again for another agent.
+        agent: Number of the agent.
+        number: Of the episode, among those of this agent; -1 for what is done again for somebody else.
         values: The decisions.
         key: What equal architectures have in common.
         update: How many updates the agent had begun when it chose.
@@ -28,9 +28,9 @@ class Claim(NamedTuple):
     number: int
     values: tuple[int, ...]
     key: Hashable
-    update: int
-    version: int
-    log_probability: float
+    update: int = 0
+    version: int = 0
+    log_probability: float = 0.0
 
 
 class ClaimVerdict(IntEnum):
@@ -39,7 +39,7 @@ class ClaimVerdict(IntEnum):
     RUN = 0  # the agent evaluates it
     KNOWN = 1  # it has been evaluated
     WAIT = 2  # it is being evaluated, and will be known
-    REDO = 3  # another one is to be evaluated, which a lost agent has left; the episode is forgotten
+    REDO = 3  # another one is to be evaluated, which somebody has left behind; the episode is forgotten
     OVER = 4  # nothing will be evaluated any more
 
 
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     """Answer to the agent of a claim.
 
     Attributes:
-        agent: Rank of the agent.
+        agent: Number of the agent.
         number: Of its episode.
         verdict: What becomes of it.
         id: With RUN and REDO, the number of the evaluation.
@@ -78,7 +78,7 @@ class Ledger:
         eval_limit: How many evaluations there may be, or None.
         episode_limit: How many episodes there may be, or None.
         size: How many distinct architectures there are, or None if that is not known.
-        patience: After how many episodes in a row that chose something known no more are played.
+        patience: After how many episodes in a row that chose something known no more are played, or None.
 
     Attributes:
         num_episodes: Claims, without those that were forgotten or came too late.
@@ -87,7 +87,7 @@ class Ledger:
     """
 
     def __init__(
-        self, eval_limit: int | None, episode_limit: int | None, size: int | None, patience: int = PATIENCE
+        self, eval_limit: int | None, episode_limit: int | None, size: int | None, patience: int | None = PATIENCE
     ) -> None:
         self._eval_limit, self._episode_limit, self._size, self._patience = eval_limit, episode_limit, size, patience
         self._known: dict[Hashable, float | None] = {}
@@ -137,7 +137,7 @@ class Ledger:
             return f"{self._episode_limit} episodes are complete"
         if self._size is not None and len(self._known) + len(self._running) + len(self._left) >= self._size:
             return "every architecture of the space has been evaluated"
-        if self._in_a_row >= self._patience:
+        if self._patience is not None and self._in_a_row >= self._patience:
             return f"the policy has converged: {self._patience} episodes in a row have chosen what was known"
         return ""
 
@@ -177,10 +177,10 @@ class Ledger:
         return Answer(agent, number, ClaimVerdict.RUN, id)
 
     def redo(self, agent: int) -> Answer | None:
-        """Let an agent that asks for nothing run what a lost agent has left, if there is something."""
+        """Let an agent that asks for nothing run what somebody has left behind, if there is something."""
         if self._is_closed or not self._left:
             return None
-        return self._redo(Claim(agent, -1, (), None, 0, 0, 0.0))
+        return self._redo(Claim(agent, -1, (), None))
 
     def _redo(self, claim: Claim) -> Answer:
         id, key, values = self._left.popleft()
@@ -192,6 +192,10 @@ class Ledger:
         self._running[claim.key] = _Running(id, claim)
         self._keys[id] = claim.key
 
+    def is_running(self, key: Hashable) -> bool:
+        """Return whether somebody evaluates an architecture."""
+        return key in self._running
+
     def claim_of(self, id: int, agent: int) -> Claim | None:
         """Return the claim for which an agent runs an evaluation; None if it is not, or no longer, that agent's."""
         running = self._running.get(self._keys.get(id))
@@ -199,11 +203,22 @@ class Ledger:
 
     def conclude(self, id: int, objective: float | None) -> list[Answer]:
         """Take note of an evaluation that has ended, and return what those who waited for it get to know."""
-        key = self._keys.pop(id)
-        running = self._running.pop(key)
+        _, *waiting = self.enter(self._keys[id], objective)
+        return [Answer(each.agent, each.number, ClaimVerdict.KNOWN, objective=objective) for each in waiting]
+
+    def enter(self, key: Hashable, objective: float | None) -> list[Claim]:
+        """Enter what is known of an architecture from now on, whoever has evaluated it.
+
+        Returns:
+            The claims for it: of its evaluation first, then of those who wait; none if nobody has claimed it.
+        """
         self._known[key] = objective
         self._num_final += 1
-        return [Answer(each.agent, each.number, ClaimVerdict.KNOWN, objective=objective) for each in running.waiting]
+        running = self._running.pop(key, None)
+        if running is None:
+            return []
+        del self._keys[running.id]
+        return [running.claim, *running.waiting]
 
     def lose(self, agent: int) -> tuple[list[int], list[Answer]]:
         """Give up an agent.
