@@ -16,7 +16,7 @@ from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.printing import tell
 
 LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
-BAR_WIDTH, NARROW_BAR_WIDTH, WIDE = 16, 6, 100  # columns: of the bar, on a narrow terminal, and where that ends
+BAR_WIDTH, NARROW_BAR_WIDTH, WIDE = 16, 4, 100  # columns: of the bar, on a narrow terminal, and where that ends
 RATE_WINDOW = 30.0  # s
 YEAR = 365 * 86400  # s
 
