@@ -1,14 +1,12 @@
 """The command line from its words to the exit status."""
 
 import errno
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
-from dhmpi.cli.parser import Parser
+from dhmpi.cli.parser import Parser, in_columns
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
 from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
@@ -78,13 +76,10 @@ def _complain(prefix: str, error: DhmpiError, status: int) -> int:
 
 def _listed() -> str:
     """Return the commands, by group, in the columns of argparse."""
-    width, lines = shutil.get_terminal_size().columns - 2, []
-    for title, commands in GROUPS.items():
-        lines += [f"{title}:"]
-        for name, command in commands.items():
-            lines += textwrap.wrap(f"  {name:12}{command.summary}", width, subsequent_indent=14 * " ")
-        lines += [""]
-    return "\n".join(lines).rstrip()
+    groups = GROUPS.items()
+    return "\n\n".join(
+        f"{title}:\n{in_columns((name, each.summary) for name, each in group.items())}" for title, group in groups
+    )
 
 
 def _command(words: list[str]) -> str:

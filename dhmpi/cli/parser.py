@@ -1,7 +1,9 @@
 """Parser of the words of a command, and the record of a command."""
 
 import argparse
-from collections.abc import Callable
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import OptionError, did_you_mean
@@ -50,6 +52,13 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help; argparse itself says nothing if that cannot be written."""
         print(message, end="", file=Printer())
+
+
+def in_columns(rows: Iterable[tuple[str, str]]) -> str:
+    """Return lines of names and what they mean, in two columns that fit the terminal, for `HelpFormatter`."""
+    width = shutil.get_terminal_size().columns - 2
+    lines = (textwrap.wrap(f"  {name:12}{meaning}", width, subsequent_indent=14 * " ") for name, meaning in rows)
+    return "\n".join(line for wrapped in lines for line in wrapped)
 
 
 class Command(NamedTuple):
