@@ -125,7 +125,7 @@ class VirtualEvaluator:
         return [each[-1]._replace(state=State.CANCELLED) for each in self.running]
 
     def shutdown(self) -> None:
-        """Do nothing: there is nobody to send home."""
+        """Do nothing: no rank has to leave."""
 
 
 class NoDrain(Drain):

@@ -8,10 +8,10 @@ from types import ModuleType
 
 ALIASES = {
     "dhmpi.benchmark.problem": "dhmpi.space.problem",
-    "dhmpi.evaluator._balsam": "dhmpi.evaluator.by_hand",
-    "dhmpi.evaluator._processPool": "dhmpi.evaluator.by_hand",
-    "dhmpi.evaluator._subprocess": "dhmpi.evaluator.by_hand",
-    "dhmpi.evaluator._threadPool": "dhmpi.evaluator.by_hand",
+    "dhmpi.evaluator._balsam": "dhmpi.evaluator.methods",
+    "dhmpi.evaluator._processPool": "dhmpi.evaluator.methods",
+    "dhmpi.evaluator._subprocess": "dhmpi.evaluator.methods",
+    "dhmpi.evaluator._threadPool": "dhmpi.evaluator.methods",
     "dhmpi.search.ambs": "dhmpi.search.hps.ambs",
     "dhmpi.search.ga": "dhmpi.search.hps.ga",
     "dhmpi.search.nas.agent": "dhmpi.search.nas.policy",

@@ -88,7 +88,7 @@ class Worker(NamedTuple):
     host: str
 
 
-NOBODY = Worker(-1, "")
+NO_WORKER = Worker(-1, "")
 
 
 class Evaluation(NamedTuple):

@@ -256,3 +256,22 @@ def test_an_exception_ends_all(jobs):
     with pytest.raises(Aborted, match=str(EXIT_FAILURE)):
         jobs[1]._end_by_exception(lambda *error: shown.append(error), KeyError, KeyError("x"), None)
     assert len(shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("launcher", "needs_mpi", "expected"),
+    [
+        ({}, False, 1),
+        ({}, True, 3),  # a launcher that is not known
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "5"}, True, 5),  # before MPI starts
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}, False, 1),
+        ({"PMIX_RANK": "1"}, False, 3),  # a launcher that does not say how many there are
+    ],
+)
+def test_mpi_is_asked_how_many_ranks_there_are_if_the_launcher_does_not_say(
+    jobs, monkeypatch, launcher, needs_mpi, expected
+):
+    monkeypatch.setattr(job_module, "current", lambda: jobs[0])
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    assert job_module.num_ranks(needs_mpi) == expected

@@ -28,7 +28,7 @@ MOST_BATCHES = 4
 
 
 def dismiss(evaluator: Evaluator, group: Sequence[int]) -> list[int]:
-    """Send those home that evaluate for an agent.
+    """Tell the workers of an agent to leave.
 
     Args:
         evaluator: The agent's.
@@ -53,7 +53,7 @@ class Agent(ABC):
 
     Attributes:
         is_over: Whether the agent has left.
-        loss: Why rank 0 has left without a word, if it has.
+        loss: The loss of rank 0, if it is lost.
         batch_size: Episodes that it learns from at once.
     """
 

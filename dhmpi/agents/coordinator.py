@@ -11,7 +11,7 @@ from dhmpi.agents.protocol import AgentTag, Mailbox, Start
 from dhmpi.control.budget import Budget
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
-from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
+from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.roles import Roles
@@ -39,7 +39,7 @@ class Team(NamedTuple):
         roles: What each rank does.
         mailbox: Delivers messages.
         num_workers: Evaluations that can run at the same time.
-        timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
+        timeout: Silence after which an agent is given up [s]; None where agents cannot send heartbeats.
     """
 
     roles: Roles
@@ -170,7 +170,7 @@ class Coordinator:
                     self._answer(self._ledger.claim(claim))
 
     def _now(self) -> float:
-        """Return the time [s since 1970-01-01 UTC] by a clock that nobody sets."""
+        """Return the time [s since 1970-01-01 UTC] by the monotonic clock."""
         return self._clock_offset + self._clock()
 
     def _answer(self, answer: Answer) -> None:
@@ -180,7 +180,7 @@ class Coordinator:
             assert claim is not None
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
-            worker = self._workers.get(answer.agent, NOBODY)
+            worker = self._workers.get(answer.agent, NO_WORKER)
             running = Evaluation(answer.id, point, state=State.RUNNING, submitted=now)
             self._store.submitted([running._replace(rank=worker.rank, host=worker.host)])
             self._is_dirty = True

@@ -30,14 +30,14 @@ from dhmpi.search.nas.policy.rewards import Scale
 
 Clock = Callable[[], float]
 
-# An agent gives a sign of life after so many seconds of silence.
+# An agent sends a heartbeat after so many seconds of silence.
 ALIVE_INTERVAL = 5.0
 
 
 class AgentTag(IntEnum):
     """Kind of a message; those of the exchange have tags of their own."""
 
-    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign unexpectedly
     READY = 20
     UNLOADABLE = 21
     CLAIMS = 22

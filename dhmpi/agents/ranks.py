@@ -14,8 +14,8 @@ from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import evaluations_output, limit_threads, serve
 from dhmpi.evaluator.pool import PoolEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff
 from dhmpi.mpi.job import Loss, follow
@@ -52,7 +52,7 @@ class RankResources:
             self.evaluator.interrupt()
 
     def dismiss(self) -> list[int]:
-        """Send those home that evaluate for this rank's agent; return those that have not answered."""
+        """Tell the workers of this rank's agent to leave; return those that have not answered."""
         return [] if self.evaluator is None else dismiss(self.evaluator, self.roles.group_of(self.mailbox.rank))
 
     def work(self, make_agent: Callable[[], Agent]) -> None:
@@ -69,7 +69,7 @@ class RankResources:
             follow(self._wait_for_end())
 
     def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> Loss | None:
-        """Search; return why rank 0 has left without a word, if it has."""
+        """Search; return the loss of rank 0, if it is lost."""
         try:
             if self.unloadable is not None:
                 raise self.unloadable
@@ -88,7 +88,7 @@ class RankResources:
         """Tell rank 0 that there is no agent here, and wait for the end, which others may be far from.
 
         Returns:
-            Why rank 0 has left without a word, if it has.
+            The loss of rank 0, if it is lost.
         """
         self.mailbox.send(COORDINATOR, tag, reason)
         loss = self._wait_for_end()
@@ -98,7 +98,7 @@ class RankResources:
         return loss
 
     def _wait_for_end(self) -> Loss | None:
-        """Wait until rank 0 ends the campaign; return why it has left without a word, if it has."""
+        """Wait until rank 0 ends the campaign; return its loss, if it is lost."""
         backoff = Backoff()
         while True:
             message = self.mailbox.receive()
@@ -125,7 +125,7 @@ def prepare_rank(
         setup: What to run.
         method: How agents evaluate.
         isolation: `process` or `inline`.
-        given: An evaluator that somebody has made for the agent on this rank, or None.
+        given: An evaluator that the user has made for the agent on this rank, or None.
         num_workers: Evaluations at the same time for each agent that does not evaluate on ranks.
 
     Raises:
@@ -154,7 +154,7 @@ def prepare_rank(
         unloadable = _start(evaluator, isolation, threads)
     elif rank in roles.agents:
         group = job.current().converse(roles.group_of(rank))
-        evaluator = MPIEvaluator(group, signs=isolation == "process", roles=roles)
+        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles)
     return RankResources(roles, mailbox, evaluator, worker, unloadable)
 
 

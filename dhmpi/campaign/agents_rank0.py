@@ -68,9 +68,9 @@ def run_agents(
         resources.work(lambda: _make_agent(search, resources))
         return None
     # Where user code runs in an agent's own process, silence says nothing.
-    has_signs = isolation == "process" or bool(roles.workers)
+    has_heartbeats = isolation == "process" or bool(roles.workers)
     with exit_status():
-        return AgentsRank0(search, resources, has_signs, begun).run()
+        return AgentsRank0(search, resources, has_heartbeats, begun).run()
 
 
 def _roles(search: PPOSearch, evaluator: object) -> tuple[Roles, str]:
@@ -99,7 +99,7 @@ class AgentsRank0(Rank0):
     Args:
         search: The search.
         resources: Those of rank 0.
-        has_signs: Whether agents give signs of life while they evaluate.
+        has_heartbeats: Whether agents send heartbeats while they evaluate.
         begun: When a program began that does nothing else [monotonic s].
     """
 
@@ -107,11 +107,11 @@ class AgentsRank0(Rank0):
         self,
         search: PPOSearch,
         resources: RankResources,
-        has_signs: bool,
+        has_heartbeats: bool,
         begun: float | None,
     ) -> None:
         super().__init__(search.options, begun)
-        self._search, self._resources, self._has_signs = search, resources, has_signs
+        self._search, self._resources, self._has_heartbeats = search, resources, has_heartbeats
         self._own, self._roles, self._mailbox = search.own_options, resources.roles, resources.mailbox
         self._agent: Agent | None = None
         self._news: list[Message] = []
@@ -205,7 +205,7 @@ class AgentsRank0(Rank0):
             return Start(now, rewards, stale, store.policy.num_updates(rank), len(evaluations))
 
         progress = self._progress(budget, max(num_workers, 1), limit, search.maximises)
-        team = Team(roles, self._mailbox, num_workers, own.agent_timeout if self._has_signs else None)
+        team = Team(roles, self._mailbox, num_workers, own.agent_timeout if self._has_heartbeats else None)
         return Coordinator(team, store, ledger, Teaching(start, server), budget, progress)
 
     def _ledger(self, eval_limit: int | None, earlier: Results | None) -> Ledger:

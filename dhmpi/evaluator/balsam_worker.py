@@ -17,8 +17,8 @@ from typing import TypeVar
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.balsam_jobs import OwnJob, Reply, Request, UnreachableError
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.runner import Outcome
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.support import environment

@@ -6,18 +6,15 @@ Scripts import this, and so does each interpreter that runs their run functions:
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from dhmpi.errors import EvaluatorError, InputError
 from dhmpi.evaluation import Evaluation, Point
 from dhmpi.evaluator.cache import Cache, CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
-
-if TYPE_CHECKING:
-    from dhmpi.execution.executor import Setup
 
 # How long a poll waits for the first result, and how long those that wait sleep between two looks at their time [s].
 POLL_WAIT, WAIT = 0.01, 0.5
@@ -177,49 +174,3 @@ def given_evaluator(evaluator: object) -> Evaluator | None:
     if isinstance(evaluator, HandDrivenEvaluator):
         return evaluator.evaluator
     return evaluator if isinstance(evaluator, Evaluator) else None
-
-
-class MethodEvaluator(HandDrivenEvaluator):
-    """Drives an evaluator of one method; by default every request is evaluated, equal points too.
-
-    Args:
-        run_function: The run function or its name, or a setup with more about it.
-        cache_key: See `HandDrivenEvaluator`.
-        num_workers: Evaluations at the same time (default: one per core; what Balsam's launcher has).
-    """
-
-    method: ClassVar[str]
-
-    def __init__(
-        self,
-        run_function: "Callable[..., Any] | str | Setup",
-        cache_key: CacheKey | None = None,
-        num_workers: int | None = None,
-    ) -> None:
-        from dhmpi.evaluator.factory import make_for_hand  # it imports all evaluators
-
-        super().__init__(make_for_hand(self.method, run_function, num_workers), cache_key)
-
-
-class ThreadPoolEvaluator(MethodEvaluator):
-    """Drives threads of this process."""
-
-    method = "threadPool"
-
-
-class ProcessPoolEvaluator(MethodEvaluator):
-    """Drives children that stay."""
-
-    method = "processPool"
-
-
-class SubprocessEvaluator(MethodEvaluator):
-    """Drives a fresh interpreter for each evaluation."""
-
-    method = "subprocess"
-
-
-class BalsamEvaluator(MethodEvaluator):
-    """Drives jobs in the active Balsam database."""
-
-    method = "balsam"

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluation import NO_WORKER, Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
@@ -27,7 +27,7 @@ class Evaluator(ABC):
     evaluation, never as an exception. People may also drive an evaluator by hand, through a `HandDrivenEvaluator`.
 
     Attributes:
-        name: What people know it by.
+        name: Its name in messages.
         roles: What each rank does in a campaign whose search rank has this evaluator.
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
@@ -106,7 +106,7 @@ class Evaluator(ABC):
         self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
         worker = self._submit(Task(id, point if config is None else config, seed_of(self.seed, id)))
-        rank, host = worker or NOBODY
+        rank, host = worker or NO_WORKER
         started = begun if worker else None
         running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
         self._pending[id] = running
@@ -169,8 +169,8 @@ class Evaluator(ABC):
         num_workers: int | None = None,
         **options: Any,
     ) -> "HandDrivenEvaluator":
-        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.factory.create`."""
-        from dhmpi.evaluator.factory import create  # it imports all of the classes that derive from this one
+        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.methods.create`."""
+        from dhmpi.evaluator.methods import create  # the documented way to make one
 
         return create(run_function, cache_key, method, num_workers, **options)
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 # How long workers get to leave before they are left behind [s].
 EXIT_WAIT = 2.0
-# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
+# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -30,19 +30,19 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
-        signs: Whether workers give signs of life (those with a child do).
+        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
+        has_heartbeats: Whether workers send heartbeats (those with a child do).
         roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool, roles: Roles | None = None) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool, roles: Roles | None = None) -> None:
         super().__init__()
         self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
-        self._end = SearchEnd(comm, signs)
+        self._end = SearchEnd(comm, has_heartbeats)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -159,7 +159,7 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Send all workers home."""
+        """Tell all workers to leave the campaign."""
         self.stuck = self._end.stop(EXIT_WAIT)
 
     @property

@@ -68,13 +68,13 @@ class SearchEnd:
 
     Args:
         comm: Conversation of the campaign's ranks.
-        signs: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
+        has_heartbeats: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
             silence then means nothing.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
         self._comm = comm
-        self._signs = signs
+        self._has_heartbeats = has_heartbeats
         self._backoff = Backoff()
         self._news_from: set[int] = set()  # since the last check
         self._heard: dict[int, float] = {}
@@ -95,7 +95,7 @@ class SearchEnd:
             while (message := self._comm.receive()) is not None:
                 self._note(message, events)
             now = time.monotonic()
-            if self._signs and now >= self._next_check:
+            if self._has_heartbeats and now >= self._next_check:
                 self._next_check = now + SILENCE_CHECK_INTERVAL
                 events += self._silent_ranks(now)
             if events or now >= end:

@@ -12,8 +12,8 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.mpi.job import Loss
@@ -48,7 +48,7 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
         job.follow(serve(WorkerEnd(comm, executor)))
         return None
     if roles.workers:
-        return MPIEvaluator(comm, signs=isolation == "process", roles=roles)
+        return MPIEvaluator(comm, has_heartbeats=isolation == "process", roles=roles)
     return SerialEvaluator(local_executor(setup, isolation))
 
 
@@ -60,7 +60,7 @@ def limit_threads(executor: Executor, isolation: str, threads: int) -> None:
 
 
 def serve(end: WorkerEnd) -> Loss | None:
-    """Evaluate for the search rank until it says stop; return why it has left without a word, if it has."""
+    """Evaluate for the search rank until it sends STOP; return its loss, if it is lost."""
     with evaluations_output():
         return end.serve()
 

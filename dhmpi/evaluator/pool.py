@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.choice import count_workers, local_executor
 from dhmpi.execution.executor import Executor, Setup, readable
+from dhmpi.execution.executor_choice import count_workers, local_executor
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
 from dhmpi.execution.program import ProgramExecutor, is_program
 from dhmpi.execution.runner import Task

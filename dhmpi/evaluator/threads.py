@@ -9,8 +9,8 @@ from threading import Thread
 
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.choice import count_workers
 from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
 from dhmpi.support import environment
 from dhmpi.support.loader import load_run

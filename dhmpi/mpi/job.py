@@ -12,12 +12,12 @@ do not know how far rank 0 has come when it has finished. So from then on they d
 
                        <- CALL      a function and its arguments
 
-At the end of its process each rank says so, and waits for rank 0's word:
+At the end of its process each rank sends END, and waits for rank 0's answer:
 
     rank                  rank 0
-    END                -> it will say nothing more
+    END                -> it will send nothing more
                        <- END       nothing more will begin
-                       <- FINALIZE  all have ended, and go to MPI_Finalize
+                       <- FINALIZE  all have sent END, and go to MPI_Finalize
                        <- LEAVE     a rank has died, for which MPI_Finalize could wait for ever: leave without it
 
 If a rank has not ended in time, or has ended with an exception, all are ended by MPI_Abort.
@@ -41,7 +41,7 @@ from dhmpi.support import environment
 
 # How long rank 0 waits for the others to end when its own process ends [s].
 EXIT_WAIT = 8.0
-# How long it stays until they have left; the death of rank 0 could reach them before its last word does [s].
+# How long it stays until they have left; the death of rank 0 could reach them before its last message does [s].
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
 FLUSH_TIME = 0.5
@@ -323,7 +323,7 @@ class Job:
     # --- the end
 
     def leave(self) -> None:
-        """Tell the others that this process ends. MPI_Finalize follows where nobody would wait in it for ever."""
+        """Tell the others that this process ends. MPI_Finalize follows unless a rank would wait in it for ever."""
         if self.comm.is_finalized:
             return
         word = self._end_job() if self.rank == 0 else self._wait_for_rank0()

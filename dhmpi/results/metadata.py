@@ -23,7 +23,7 @@ class Metadata:
         version: Version of dhmpi.
         command: The command line.
         runs: One mapping per start: started, ended (None while it runs, or if it was killed) [s since 1970-01-01 UTC],
-            num_workers, hosts, layout (text), why (it ended; empty if nobody could say), perhaps roles (JSON values).
+            num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values).
         statistics: What the search and the evaluator measured of themselves; JSON values.
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.

@@ -16,7 +16,7 @@ class Claim(NamedTuple):
 
     Attributes:
         agent: Number of the agent.
-        number: Of the episode, among those of this agent; -1 for what is done again for somebody else.
+        number: Of the episode, among those of this agent; -1 for an evaluation that is done again for another agent.
         values: The decisions.
         key: What equal architectures have in common.
         update: How many updates the agent had begun when it chose.
@@ -39,7 +39,7 @@ class ClaimVerdict(IntEnum):
     RUN = 0  # the agent evaluates it
     KNOWN = 1  # it has been evaluated
     WAIT = 2  # it is being evaluated, and will be known
-    REDO = 3  # another one is to be evaluated, which somebody has left behind; the episode is forgotten
+    REDO = 3  # another one is to be evaluated, which a lost agent has left; the episode is forgotten
     OVER = 4  # nothing will be evaluated any more
 
 
@@ -177,7 +177,7 @@ class Ledger:
         return Answer(agent, number, ClaimVerdict.RUN, id)
 
     def redo(self, agent: int) -> Answer | None:
-        """Let an agent that asks for nothing run what somebody has left behind, if there is something."""
+        """Let an agent that asks for nothing run what a lost agent has left, if there is something."""
         if self._is_closed or not self._left:
             return None
         return self._redo(Claim(agent, -1, (), None))
@@ -193,7 +193,7 @@ class Ledger:
         self._keys[id] = claim.key
 
     def is_running(self, key: Hashable) -> bool:
-        """Return whether somebody evaluates an architecture."""
+        """Return whether an architecture is being evaluated."""
         return key in self._running
 
     def claim_of(self, id: int, agent: int) -> Claim | None:
@@ -207,10 +207,10 @@ class Ledger:
         return [Answer(each.agent, each.number, ClaimVerdict.KNOWN, objective=objective) for each in waiting]
 
     def enter(self, key: Hashable, objective: float | None) -> list[Claim]:
-        """Enter what is known of an architecture from now on, whoever has evaluated it.
+        """Enter the result of an architecture, which all agents share.
 
         Returns:
-            The claims for it: of its evaluation first, then of those who wait; none if nobody has claimed it.
+            The claims for it: of its evaluation first, then of those that wait; none if it has not been claimed.
         """
         self._known[key] = objective
         self._num_final += 1

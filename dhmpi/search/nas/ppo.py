@@ -19,7 +19,7 @@ from dhmpi.search.nas.policy.ppo_options import PPOOptions
 from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.sampling import Sampler
 
-# Episodes of a batch, at least, if nobody says how many.
+# Episodes of a batch, at least, if no number is given.
 SMALLEST_BATCH = 8
 # After so many architectures that are known already, one by chance is taken: the policy has converged.
 PATIENCE = 200

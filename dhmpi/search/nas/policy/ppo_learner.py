@@ -64,7 +64,7 @@ class Learned(NamedTuple):
 
 
 class LearnerSettings(NamedTuple):
-    """What an agent learns with, all the time.
+    """Settings of a learner, which do not change while it learns.
 
     Attributes:
         policy: What the parameters belong to.
@@ -128,7 +128,7 @@ class PPOLearner:
         return [Episode(actions, logs, self._version, self.num_updates) for actions, logs in columns]
 
     def episode_of(self, actions: Actions) -> Episode:
-        """Return an architecture that somebody else has chosen, as if the policy had."""
+        """Return an architecture that another agent has chosen, as if this policy had."""
         chosen = self._policy.evaluate(self._parameters, actions[:, None])
         logs = np.take_along_axis(chosen.log_probabilities[:, 0], actions[:, None], axis=-1)[:, 0]
         return Episode(actions, logs, self._version, self.num_updates)

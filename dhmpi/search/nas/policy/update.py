@@ -125,7 +125,7 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
     found = advantages(spread, before.values.astype(np.float64), options.gamma, options.gae_lambda)
     moments: Moments = yield Pool(Moments.of(found))
     if not moments.num:
-        return _NO_FIGURES  # nobody has an episode, and Adam's momentum alone shall not move the policy
+        return _NO_FIGURES  # no agent has an episode, and Adam's momentum alone must not move the policy
     factor = max(1.0 - scale.progress, 0.0) if options.schedule == "linear" else 1.0
     start = chosen(before.log_probabilities, batch.actions)
     # As long as all rewards are alike, advantages are nothing but errors of the values; made as large as any by their
