@@ -11,7 +11,8 @@
 #     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/frontier.sh
 # Frontier, OLCF: one 64-core EPYC and four MI250X, which are eight GPUs, per node.
 # Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user
-# guide; WarpX, Tools/machines/frontier-olcf, as of 2026-11). A step outlives the loss of a rank or a node.
+# guide; WarpX, Tools/machines/frontier-olcf/submit.sh, read 2026-11-26). A step outlives the loss of a
+# rank or a node.
 SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}

@@ -10,8 +10,9 @@
 #     or, for example: qsub -A PROJECT --env MAX_EVALS=2000:OUTPUT=mine.h5 jobs/theta_nas_random.sh
 # Theta, ALCF: Cray XC40, one 64-core KNL 7230 per node; retired on 2023-12-31.
 # Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an
-# hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
-# same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
+# hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four
+# threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).
+# Cobalt reads directives directly below the first line alone.
 SEARCH=${SEARCH:-nas-random} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}

@@ -109,7 +109,14 @@ SITES = {
         threads_per_node=128,
         launcher=('aprun -n "$RANKS" -N "$RANKS_PER_NODE"', '-d "$DEPTH" -j 2 -cc depth', "dhmpi"),
         queue="default",
-        queues=(Queue("default", 128, 4392, 24 * HOUR), Queue("debug-cache-quad", 1, 8, HOUR)),
+        queues=(
+            Queue("debug-cache-quad", 1, 8, HOUR),
+            Queue("default", 128, 255, 3 * HOUR),
+            Queue("default", 256, 383, 6 * HOUR),
+            Queue("default", 384, 639, 9 * HOUR),
+            Queue("default", 640, 801, 12 * HOUR),
+            Queue("default", 802, 4100, 24 * HOUR),
+        ),
         directives=("--attrs mcdram=cache:numa=quad:ssds=required:ssd_size=128",),
         modules=("module unload trackdeps darshan xalt",),
         exports=(
@@ -120,8 +127,9 @@ SITES = {
         ),
         facts=(
             "Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an",
-            "hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the",
-            "same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.",
+            "hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four",
+            "threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).",
+            "Cobalt reads directives directly below the first line alone.",
         ),
     ),
     "polaris": Site(
@@ -231,7 +239,8 @@ SITES = {
         exports=(HOST_MEMORY,),
         facts=(
             "Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user",
-            "guide; WarpX, Tools/machines/frontier-olcf, as of 2026-11). A step outlives the loss of a rank or a node.",
+            "guide; WarpX, Tools/machines/frontier-olcf/submit.sh, read 2026-11-26). A step outlives the loss of a",
+            "rank or a node.",
         ),
     ),
     "lumi": Site(

@@ -195,7 +195,7 @@ def _describe_settings(
     parser: argparse.ArgumentParser, of: str, names: tuple[str, ...], fields: "list[dataclasses.Field[Any]]"
 ) -> None:
     """Add a group for the settings of a choice, a line for each in the columns of argparse."""
-    width, indent = shutil.get_terminal_size().columns - 4, 22 * " "
+    width, indent = max(shutil.get_terminal_size().columns - 4, 40), 22 * " "
     lines = [
         textwrap.fill(
             field.metadata["description"] + _default(field), width, initial_indent=indent, subsequent_indent=indent
