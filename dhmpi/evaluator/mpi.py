@@ -77,7 +77,7 @@ class MPIEvaluator(Evaluator):
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
-        self._post()
+        self._send_outbox()
         ended: list[Evaluation] = []
         begun = time.monotonic()
         is_waiting = bool(self._pending) or not self._free  # without an idle rank, for one to be ready
@@ -99,7 +99,7 @@ class MPIEvaluator(Evaluator):
                 ended += self._retire(rank, tag, event.payload)
         return ended
 
-    def _post(self) -> None:
+    def _send_outbox(self) -> None:
         for rank, tasks in self._outbox.items():
             self._end.send_tasks(rank, pack_tasks(tasks))
         self._outbox.clear()
@@ -146,7 +146,7 @@ class MPIEvaluator(Evaluator):
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
-        self._post()  # what comes after the CANCEL would be evaluated
+        self._send_outbox()  # what comes after the CANCEL would be evaluated
         for rank, ids in self._running.items():
             if ids:
                 self._end.cancel(rank)
