@@ -64,7 +64,7 @@ def _evaluator(values: dict[str, Any]) -> str | None:
 
 
 def _parser(command: str, search_class: "type[Search]") -> Parser:
-    """Return the parser of a search, whose help lists what people need first first."""
+    """Return the parser of a search, whose help is in the order in which people need it."""
     from dhmpi.evaluation import METHODS
     from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, CampaignOptions
     from dhmpi.support.options import add_arguments, argument_group
