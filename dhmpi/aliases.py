@@ -4,9 +4,12 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
 
 ALIASES = {
+    "dhmpi.benchmark.hps.gen": "dhmpi.benchmark.hps.gcn",
+    "dhmpi.benchmark.hps.mnistenn": "dhmpi.benchmark.hps.mnistcnn",
+    "dhmpi.benchmark.mnistmlp": "dhmpi.benchmark.hps.mnistmlp",
     "dhmpi.benchmark.problem": "dhmpi.space.problem",
     "dhmpi.evaluator._balsam": "dhmpi.evaluator.methods",
     "dhmpi.evaluator._processPool": "dhmpi.evaluator.methods",
@@ -39,9 +42,12 @@ class AliasFinder:
     ) -> ModuleSpec | None:
         """Return the spec of an alias, or None for any other name."""
         real = resolved(name)
-        if real is None or importlib.util.find_spec(real) is None:
+        found = None if real is None else importlib.util.find_spec(real)
+        if found is None:
             return None
-        return ModuleSpec(name, cls())  # type: ignore[arg-type]  # it has the methods
+        spec = ModuleSpec(name, cls(), origin=found.origin)  # type: ignore[arg-type]  # it has the methods
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that an alias stands for."""
@@ -50,6 +56,15 @@ class AliasFinder:
         module = importlib.import_module(real)
         self._spec = module.__spec__
         return module
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Return the code of what an alias stands for, as `python -m` asks for it."""
+        real = resolved(name)
+        assert real is not None
+        found = importlib.util.find_spec(real)
+        assert found is not None
+        code: CodeType | None = found.loader.get_code(real)  # type: ignore[union-attr]  # loaders of files have it
+        return code
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module back its own spec; it has been executed."""

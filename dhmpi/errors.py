@@ -8,6 +8,7 @@
     + OptionError      an option's value, or a combination of options
     + ResultsError     a results file that cannot be read, begun or resumed
     + DataError        a data set whose files are missing or broken
+    + ResumeError      a saved model that has been trained for as many epochs as are wanted, or more
   x StorageError       results cannot be written any more: a full disk, another writer
   x CampaignError      nothing in a campaign is DONE
   x OutputError        what was asked for cannot be printed
@@ -108,6 +109,10 @@ class ResultsError(InputError):
 
 class DataError(InputError):
     """A data set cannot be read."""
+
+
+class ResumeError(InputError, RuntimeError):
+    """A saved model cannot be trained on: it has its epochs."""
 
 
 class StorageError(DhmpiError):

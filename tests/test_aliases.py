@@ -63,7 +63,10 @@ def test_documented_names_are_there(module):
     assert all(callable(getattr(importlib.import_module(module), name)) for name in NAMES[module])
 
 
-INSIDE = {"dhmpi.search.nas.agent.policy": "dhmpi.search.nas.policy.policy"}
+INSIDE = {
+    "dhmpi.benchmark.mnistmlp.load_data": "dhmpi.benchmark.hps.mnistmlp.load_data",
+    "dhmpi.search.nas.agent.policy": "dhmpi.search.nas.policy.policy",
+}
 
 
 @pytest.mark.parametrize(("alias", "name"), (ALIASES | INSIDE).items())

@@ -4,3 +4,6 @@ from dhmpi.space.problem import Problem as _Problem
 
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.mathEnv.numbers:create_structure"})
+
+if __name__ == "__main__":
+    print(Problem)

@@ -1,0 +1,155 @@
+"""Command line of networks that are trained by Keras, and the optimizer that it describes.
+
+Importing this module does not import Keras.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import dhmpi
+from dhmpi.benchmark.util import str2bool
+from dhmpi.errors import OptionError, did_you_mean
+
+# What Keras calls them today; what has gone from Keras without a successor is no choice.
+TODAY = {
+    "LeakyReLU": "leaky_relu",
+    "ELU": "elu",
+    "logcosh": "log_cosh",
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine_proximity": "cosine_similarity",
+    "normal": "random_normal",
+    "Constant": "zeros",  # a constant that is not told is 0
+}
+ACTIVATIONS = (
+    *("softmax", "elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "hard_sigmoid", "linear"),
+    *("leaky_relu", "LeakyReLU", "ELU"),
+)
+LOSSES = (
+    *("mse", "mae", "mape", "msle", "squared_hinge", "categorical_hinge", "hinge", "log_cosh", "logcosh"),
+    *("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy", "kl_divergence"),
+    *("kullback_leibler_divergence", "poisson", "cosine_similarity", "cosine_proximity"),
+)
+INITIALIZERS = (
+    *("Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Orthogonal"),
+    *("Identity", "lecun_uniform", "glorot_normal", "glorot_uniform", "he_normal", "lecun_normal", "he_uniform"),
+    *("normal", "random_normal"),
+)
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "nadam": "Nadam",
+}
+# Which optimizers take a parameter, and what they call it.
+_ADAMS = ("adam", "adamax", "nadam")
+OWN_PARAMETERS = {
+    "momentum": ("momentum", ("sgd", "rmsprop")),
+    "nesterov": ("nesterov", ("sgd",)),
+    "rho": ("rho", ("rmsprop", "adadelta")),
+    "epsilon": ("epsilon", ("rmsprop", "adagrad", "adadelta", *_ADAMS)),
+    "beta1": ("beta_1", _ADAMS),
+    "beta2": ("beta_2", _ADAMS),
+    "clipnorm": ("clipnorm", tuple(OPTIMIZERS)),
+    "clipvalue": ("clipvalue", tuple(OPTIMIZERS)),
+}
+
+
+def create_parser() -> argparse.ArgumentParser:
+    """Return a parser of the options that all networks have; an option without a value takes the value in brackets."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-v", "--version", action="version", version=f"%(prog)s {dhmpi.__version__}")
+    _add(parser, "backend", str, "tensorflow", "what Keras computes with", choices=("tensorflow",))
+    _add(parser, "activation", str, "relu", "activation function of the hidden layers", choices=ACTIVATIONS)
+    _add(parser, "loss", str, "mae", "loss", choices=LOSSES)
+    _add(parser, "epochs", int, 2, "number of epochs")
+    _add(parser, "batch_size", int, 128, "number of samples in a batch")
+    _add(parser, "init", str, "normal", "initializer of the weights", choices=INITIALIZERS)
+    _add(parser, "dropout", float, 0.0, "share of units that are dropped", const=0.5)
+    _add(parser, "optimizer", str, "sgd", "optimizer", choices=tuple(OPTIMIZERS))
+    _add(parser, "patience", int, 10, "number of epochs without progress after which a training may end")
+    _add(parser, "delta", float, 1e-4, "what counts as progress")
+    _add(parser, "clipnorm", float, None, "largest norm of a gradient; by default any", const=1.0)
+    _add(parser, "clipvalue", float, None, "largest part of a gradient; by default any", const=0.5)
+    _add(parser, "learning_rate", float, 0.01, "learning rate", aliases=["--lr"])
+    _add(parser, "momentum", float, 0.0, "momentum of sgd and rmsprop", const=0.9)
+    _add(parser, "decay", float, 0.0, "the learning rate is divided by 1 + decay * steps", const=1e-6)
+    _add(parser, "nesterov", str2bool, False, "whether sgd has Nesterov's momentum", const=True)
+    _add(parser, "rho", float, 0.9, "decay of the averages of rmsprop and adadelta")
+    _add(parser, "epsilon", float, 1e-8, "what keeps optimizers from dividing by 0")
+    _add(parser, "beta1", float, 0.9, "decay of the average of gradients of adam, adamax and nadam")
+    _add(parser, "beta2", float, 0.999, "decay of the average of their squares")
+    _add(parser, "model_path", str, "", "directory of saved models; by default nothing is saved")
+    _add(parser, "data_source", str, "", "directory of the data")
+    _add(parser, "stage_in_destination", str, "", "directory to copy the data to, such as a disk of the node")
+    _add(parser, "timeout", float, 60.0, "time limit of a training [minutes], or -1 for none")
+    return parser
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    name: str,
+    type_: Callable[[str], Any],
+    default: Any,
+    help_: str,
+    const: Any = None,
+    **others: Any,
+) -> None:
+    flags = [f"--{name}", *others.pop("aliases", ())]
+    bare = default if const is None else const
+    text = f"{help_} (default: {default!r}{'' if bare == default else f', [{bare!r}]'})"
+    parser.add_argument(*flags, dest=name, nargs="?", type=type_, default=default, const=bare, help=text, **others)
+
+
+def fill_missing_defaults(
+    augment_parser: Callable[[argparse.ArgumentParser], Any], param_dict: dict[str, Any]
+) -> dict[str, Any]:
+    """Give parameters that are missing the defaults of the command line, and others the names of today.
+
+    Args:
+        augment_parser: Adds a benchmark's own options to the parser that it is given; what it returns is not needed.
+        param_dict: Parameters; `lr` is taken for `learning_rate`.
+
+    Returns:
+        The same dict.
+
+    Raises:
+        OptionError: There are both `lr` and another `learning_rate`.
+    """
+    parser = create_parser()
+    augment_parser(parser)
+    if "lr" in param_dict and param_dict.setdefault("learning_rate", param_dict["lr"]) != param_dict["lr"]:
+        raise OptionError(f"lr is another name of learning_rate, got lr={param_dict['lr']!r} beside it; remove one")
+    for name, value in vars(parser.parse_args([])).items():
+        param_dict.setdefault(name, value)
+    for name in ("activation", "loss", "init"):
+        param_dict[name] = TODAY.get(param_dict[name], param_dict[name])
+    return param_dict
+
+
+def return_optimizer(param_dict: dict[str, Any]) -> Any:
+    """Return the optimizer of Keras that parameters describe; those that it does not take play no role.
+
+    Args:
+        param_dict: `optimizer`, `learning_rate`, and what else `create_parser` has of optimizers.
+
+    Raises:
+        OptionError: There is no such optimizer.
+    """
+    name = param_dict["optimizer"]
+    if name not in OPTIMIZERS:
+        raise OptionError(f"no such optimizer: {name!r} ({did_you_mean(str(name), OPTIMIZERS)})")
+    import keras
+
+    learning_rate = param_dict["learning_rate"] if "learning_rate" in param_dict else param_dict["lr"]
+    if param_dict.get("decay"):
+        learning_rate = keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, param_dict["decay"])
+    own = {
+        keyword: param_dict[parameter]
+        for parameter, (keyword, optimizers) in OWN_PARAMETERS.items()
+        if name in optimizers and param_dict.get(parameter) is not None
+    }
+    return getattr(keras.optimizers, OPTIMIZERS[name])(learning_rate=learning_rate, **own)
