@@ -7,6 +7,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 ALIASES = {
+    "dhmpi.benchmark.benchmark_functions": "dhmpi.benchmark.functions",
     "dhmpi.benchmark.problem": "dhmpi.space.problem",
     "dhmpi.evaluator._balsam": "dhmpi.evaluator.by_hand",
     "dhmpi.evaluator._processPool": "dhmpi.evaluator.by_hand",
