@@ -20,9 +20,9 @@ from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import PATIENCE, Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
-from dhmpi.campaign.budget import Budget, Limits
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.walltime import Drain
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.mpi.comm import Message
 from dhmpi.results import Metadata, ResultsStore

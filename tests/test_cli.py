@@ -12,6 +12,7 @@ import pytest
 
 from dhmpi import results
 from dhmpi.cli import main
+from dhmpi.cli.main import COMMANDS
 from dhmpi.evaluation import State
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.registry import SEARCHES
@@ -97,6 +98,20 @@ def test_help_is_quick(words):
     )
     assert "usage: dhmpi" in done.stdout
     assert time.perf_counter() - begun < 20  # the figure is measured by a person; this only notices a disaster
+
+
+def test_help_imports_neither_searches_nor_numpy():
+    """The help of any command but searches themselves, whose options stand beside their code."""
+    code = f"""
+import contextlib, io, sys
+from dhmpi.cli import main
+with contextlib.redirect_stdout(io.StringIO()):
+    for words in {[["--help"], *([name, "--help"] for name in COMMANDS if name not in SEARCHES)]!r}:
+        with contextlib.suppress(SystemExit):
+            main(words)
+print([name for name in {["numpy", "h5py", "mpi4py", "dhmpi.search.search", "dhmpi.results"]!r} if name in sys.modules])
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "[]\n"
 
 
 def test_help_shows_every_option_with_its_default(capsys):

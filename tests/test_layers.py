@@ -17,25 +17,26 @@ LAYERS = (
     ("dhmpi.cli",),
     ("dhmpi.campaign", "dhmpi.analysis", "dhmpi.jobs"),
     ("dhmpi.agents",),
-    ("dhmpi.campaign.progress", "dhmpi.campaign.signals"),
     ("dhmpi.search", "dhmpi.evaluator", "dhmpi.results"),
     ("dhmpi.search.nas.model", "dhmpi.execution"),
-    ("dhmpi.campaign.budget",),
-    ("dhmpi.support", "dhmpi.mpi", "dhmpi.campaign.walltime", "dhmpi.campaign.failures"),
-    ("dhmpi.benchmark",),
-    ("dhmpi.space", "dhmpi.support.environment"),
-    ("dhmpi.evaluation", "dhmpi.support.json_text", "dhmpi.support.printing"),
+    ("dhmpi.control", "dhmpi.mpi", "dhmpi.benchmark"),
+    ("dhmpi.space", "dhmpi.support"),
+    ("dhmpi.evaluation",),
     ("dhmpi.errors",),
     ("dhmpi",),
     ("dhmpi.aliases",),
 )
-# The documented ways to start a search from Python, and by `python -m`.
 UPWARD = {
+    # The documented way to start a search from Python, and the type of what it returns.
     ("dhmpi.search.search", "dhmpi.campaign.start"),
     ("dhmpi.search.search", "dhmpi.results"),
     # The documented ways to make an evaluator: a method of the contract, and classes that are imported by scripts.
     ("dhmpi.evaluator.evaluator", "dhmpi.evaluator.factory"),
     ("dhmpi.evaluator.by_hand", "dhmpi.evaluator.factory"),
+    # Documented names of dhmpi.results, `load` and its like, which are imported when they are asked for.
+    ("dhmpi.results", "dhmpi.analysis.export"),
+    ("dhmpi.results", "dhmpi.analysis.frame"),
+    ("dhmpi.results", "dhmpi.analysis.summary"),
 }
 MAIN_BLOCK = "dhmpi.cli.main"
 
@@ -49,7 +50,7 @@ DOORS = {
     "keras": ("dhmpi/search/nas/model/", "dhmpi/benchmark/"),
     "tensorflow": ("dhmpi/search/nas/model/",),
     "h5py": ("dhmpi/results/snapshot.py",),
-    "pandas": ("dhmpi/results/frame.py", "dhmpi/results/__init__.py"),
+    "pandas": ("dhmpi/analysis/frame.py",),
     "msgpack": ("dhmpi/results/journal.py",),
     "scipy": ("dhmpi/search/hps/surrogate/", "dhmpi/search/blas_threads.py"),
     "skopt": ("dhmpi/search/hps/surrogate/",),
@@ -59,7 +60,7 @@ DOORS = {
         "dhmpi/benchmark/",
     ),
     "threadpoolctl": ("dhmpi/search/blas_threads.py",),
-    "tqdm": ("dhmpi/campaign/progress.py",),
+    "tqdm": ("dhmpi/control/progress.py",),
 }
 ALLOWED = {*DOORS, "numpy", "dhmpi"} | set(sys.stdlib_module_names)
 
@@ -118,6 +119,13 @@ def test_imports_point_down(path):
         assert other > level or other_room == room, f"{here} imports {name}, which is not below it"
 
 
+def test_analysis_knows_results_alone():
+    below = ("dhmpi.analysis", "dhmpi.results", "dhmpi.evaluation", "dhmpi.errors", "dhmpi.support")
+    for path in (PACKAGE / "analysis").rglob("*.py"):
+        for name, _ in imported(path):
+            assert not name.startswith("dhmpi") or name.startswith(below), f"{path} imports {name}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_each_library_has_one_door(path):
     where = path.relative_to(PACKAGE.parent).as_posix()
@@ -137,6 +145,7 @@ def test_modules_are_short(path):
     ("module", "heavy"),
     [
         ("dhmpi.cli", ["numpy", "mpi4py", "h5py", "pandas", "skopt", "sklearn", "tqdm", "networkx", "tensorflow"]),
+        ("dhmpi.cli", ["dhmpi.search.search", "dhmpi.campaign.start", "dhmpi.results", "dhmpi.jobs.script"]),
         ("dhmpi.results", ["h5py", "pandas", "mpi4py"]),
         ("dhmpi.campaign.start", ["mpi4py.MPI", "h5py", "pandas", "skopt", "sklearn", "tensorflow"]),
         ("dhmpi.search.hps.ambs", ["mpi4py", "h5py", "skopt", "sklearn", "tensorflow"]),

@@ -10,7 +10,7 @@ import numpy as np
 
 from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
-from dhmpi.campaign.budget import CANCEL_WAIT
+from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Answer, Claim, Ledger
 from dhmpi.agents.protocol import AgentTag, Post, Start
-from dhmpi.campaign.budget import Budget
-from dhmpi.campaign.progress import Progress
+from dhmpi.control.budget import Budget
+from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message

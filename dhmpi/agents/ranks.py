@@ -8,7 +8,7 @@ from typing import TextIO
 from dhmpi.agents.agent import COORDINATOR, Agent
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.protocol import AgentTag, Post, drive
-from dhmpi.campaign.signals import leave_to_search_rank
+from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make

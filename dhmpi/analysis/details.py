@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dhmpi.campaign.failures import error_kind, error_line
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.error_lines import error_kind, error_line
 from dhmpi.support.printing import Stream, escape
 
 # Kinds of errors that `show` lists if not all are wanted.

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
+from dhmpi.analysis.summary import Summary, model_use, summarise
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
 from dhmpi.evaluation import Evaluation, Point, State, turned
-from dhmpi.results import Results, Summary, model_use, summarise
+from dhmpi.results import Results
 from dhmpi.support.printing import Stream, escape
 
 # Characters of a result that a person wants to see.

@@ -9,9 +9,9 @@ from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, take_place
-from dhmpi.campaign.budget import Budget
 from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
-from dhmpi.campaign.signals import StopRequest
+from dhmpi.control.budget import Budget
+from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
 from dhmpi.evaluation import METHODS, Evaluation, State, turned
 from dhmpi.evaluator import given_evaluator
@@ -20,11 +20,11 @@ from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
 from dhmpi.results import Results, ResultsStore
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
 from dhmpi.search.nas.agent.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.options import choice

@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dhmpi.campaign.budget import CANCEL_WAIT, Budget
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
-from dhmpi.search import Search
+from dhmpi.search.search import Search
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2

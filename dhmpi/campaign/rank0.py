@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import dhmpi
 from dhmpi import results
-from dhmpi.campaign import walltime, whereabouts
-from dhmpi.campaign.budget import Budget, Limits
+from dhmpi.campaign import whereabouts
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control import walltime
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
@@ -34,8 +35,8 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell

@@ -7,8 +7,8 @@ from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import START, Evaluation, Point
 from dhmpi.results import Results
-from dhmpi.search import Search
 from dhmpi.search.registry import find
+from dhmpi.search.search import Search
 
 
 class Difference(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 from dhmpi.campaign.agents_rank0 import run_agents
 from dhmpi.campaign.rank0 import EvaluatingRank0, exit_status, files_of
-from dhmpi.campaign.signals import leave_to_search_rank
+from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import option_name
 from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import given_evaluator
@@ -14,8 +14,8 @@ from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.mpi import job
 from dhmpi.results import Results
-from dhmpi.search import Search
 from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.options import choice
 

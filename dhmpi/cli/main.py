@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
-from dhmpi.cli.parser import Command, Parser
+from dhmpi.cli.parser import Parser
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
-from dhmpi.cli.search_commands import search_commands
+from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
@@ -24,6 +24,7 @@ from dhmpi.support import environment, printing
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import tell
 
+COMMANDS = SEARCH_COMMANDS | RESULTS_COMMANDS | JOB_COMMANDS
 EPILOG = """\
 examples:
   mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             command = _command(words)
             prefix = f"dhmpi {command}"
-            return _commands()[command].act(command, words[1:])
+            return COMMANDS[command].act(command, words[1:])
         finally:
             printing.flush()
     except InputError as error:
@@ -65,17 +66,12 @@ def _complain(prefix: str, error: DhmpiError, status: int) -> int:
     return status
 
 
-def _commands() -> dict[str, Command]:
-    return search_commands() | RESULTS_COMMANDS | JOB_COMMANDS
-
-
 def _command(words: list[str]) -> str:
-    commands = _commands()
     if words and not words[0].startswith("-"):
-        if words[0] not in commands:
-            raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], commands)}")
+        if words[0] not in COMMANDS:
+            raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], COMMANDS)}")
         return words[0]
-    listed = "\n".join(f"  {name:12}{command.summary}" for name, command in commands.items())
+    listed = "\n".join(f"  {name:12}{command.summary}" for name, command in COMMANDS.items())
     parser = Parser(
         "dhmpi",
         description=f"{dhmpi.__doc__}\n\ncommands (each has --help):\n{listed}",
@@ -85,4 +81,4 @@ def _command(words: list[str]) -> str:
     parser.add_argument("--version", action="version", version=f"dhmpi {dhmpi.__version__}")
     parser.parse_args(words)
     parser.print_help()
-    raise OptionError(f"a command must be given; choose from {', '.join(commands)}")
+    raise OptionError(f"a command must be given; choose from {', '.join(COMMANDS)}")

@@ -99,12 +99,13 @@ def _export(command: str, words: list[str]) -> int:
             raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
 
     from dhmpi import results
+    from dhmpi.analysis import export
 
     found, printer = results.read(arguments.file), Printer()
     if arguments.csv:
-        results.export_csv(found, printer)
+        export.export_csv(found, printer)
     elif arguments.json:
-        results.export_json(found, printer)
+        export.export_json(found, printer)
     else:
         from dhmpi.campaign import retraining
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import CampaignError, OutputError
+from dhmpi.search.registry import SEARCHES, find
 from dhmpi.support import environment
 from dhmpi.support.printing import Printer, tell
 
@@ -12,18 +13,10 @@ if TYPE_CHECKING:
     from dhmpi.results import Results
 
 
-def search_commands() -> dict[str, Command]:
-    """Return the command of each search, by name."""
-    from dhmpi.search.registry import SEARCHES
-
-    return {name: Command(run_search, entry.summary) for name, entry in SEARCHES.items()}
-
-
 def run_search(command: str, words: list[str]) -> int:
     """Run a search, and print what came of it."""
     from dhmpi.evaluation import METHODS
     from dhmpi.search.campaign_options import CampaignOptions
-    from dhmpi.search.registry import find
     from dhmpi.support.options import add_arguments, build, choice
 
     search_class = find(command)
@@ -76,3 +69,6 @@ def run_search(command: str, words: list[str]) -> int:
     if found is not None:
         report(found)
     return 0
+
+
+SEARCH_COMMANDS = {name: Command(run_search, entry.summary) for name, entry in SEARCHES.items()}

@@ -1,21 +1,23 @@
 """Results: one campaign writes one HDF5 file that is whole at any moment."""
 
+import importlib
 from typing import TYPE_CHECKING
 
-from dhmpi.results.export import export_csv, export_json
 from dhmpi.results.life import is_written
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
-from dhmpi.results.summary import ModelUse, Summary, model_use, summarise
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from dhmpi.analysis.export import export_csv, export_json
+    from dhmpi.analysis.frame import load, load_policy
+    from dhmpi.analysis.summary import ModelUse, Summary, model_use, summarise
 
 __all__ = [
     "Metadata",
     "ModelUse",
+    "PathLike",
     "Results",
     "ResultsStore",
     "Summary",
@@ -30,30 +32,26 @@ __all__ = [
     "summarise",
 ]
 
-
-def load(path: PathLike) -> "pd.DataFrame":
-    """Read a campaign as a pandas data frame, one row per evaluation.
-
-    Args:
-        path: The results file; it may still be being written.
-
-    Raises:
-        ResultsError: It is missing, damaged, or no results file.
-    """
-    from dhmpi.results import frame  # pandas is slow to import
-
-    return frame.load(path)
+# Names that are documented here, and whose modules are in dhmpi.analysis.
+_ANALYSIS = {
+    "ModelUse": "summary",
+    "Summary": "summary",
+    "export_csv": "export",
+    "export_json": "export",
+    "load": "frame",
+    "load_policy": "frame",
+    "model_use": "summary",
+    "summarise": "summary",
+}
 
 
-def load_policy(path: PathLike) -> "pd.DataFrame":
-    """Read how a policy has learned as a pandas data frame, one row per update of an agent; empty without agents.
+def __getattr__(name: str) -> object:
+    """Import a name from dhmpi.analysis when it is asked for; pandas is slow to import."""
+    if name not in _ANALYSIS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dhmpi.analysis.{_ANALYSIS[name]}"), name)
 
-    Args:
-        path: The results file; it may still be being written.
 
-    Raises:
-        ResultsError: It is missing, damaged, or no results file.
-    """
-    from dhmpi.results import frame  # pandas is slow to import
-
-    return frame.load_policy(path)
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -1,18 +1,18 @@
-"""Open a results file: its snapshot, and what the journal adds."""
+"""Reader of results files: the snapshot, and what the journal adds."""
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.summary import best
 from dhmpi.results.table import EvaluationTable
 
 PathLike = str | os.PathLike[str]
@@ -57,6 +57,12 @@ class Recovered(NamedTuple):
     generation: int
     policy: PolicyLog
     dropped: str
+
+
+def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
+    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
+    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
 
 
 def read(path: PathLike) -> Results:

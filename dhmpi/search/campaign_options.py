@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from dhmpi.campaign.failures import HOPELESS_LIMIT, LIMIT
-from dhmpi.campaign.walltime import end_time
+from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
+from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
 

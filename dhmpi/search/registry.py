@@ -1,10 +1,12 @@
-"""The searches by name."""
+"""Registry of the searches, by name; each is imported when it is used."""
 
 import importlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.errors import OptionError, did_you_mean
-from dhmpi.search.search import Search
+
+if TYPE_CHECKING:
+    from dhmpi.search.search import Search
 
 
 class Entry(NamedTuple):
@@ -25,7 +27,7 @@ SEARCHES = {
 }
 
 
-def find(name: str) -> type[Search]:
+def find(name: str) -> "type[Search]":
     """Return the class of a search.
 
     Raises:

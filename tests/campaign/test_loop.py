@@ -7,10 +7,10 @@ import pytest
 
 from dhmpi import results
 from dhmpi.benchmark import HpProblem
-from dhmpi.campaign.budget import Budget, Limits
 from dhmpi.campaign.loop import GATHER_WAIT, MODEL_WAIT, Campaign
-from dhmpi.campaign.progress import Progress
-from dhmpi.campaign.signals import StopRequest
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
+from dhmpi.control.signals import StopRequest
 from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import SerialEvaluator
@@ -339,7 +339,7 @@ def test_a_signal_ends_even_a_long_computation(tmp_path, signum):
         made, store = campaign(tmp_path, search, FakeEvaluator(1), stop=stop)
         begun = time.monotonic()
         assert made.run() == f"stopped by {signum.name}"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25
     assert store.counts[State.DONE] == 4
     store.close("stopped")
     made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())

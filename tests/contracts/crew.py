@@ -9,8 +9,8 @@ from dhmpi.agents.coordinator import Coordinator, Teaching, Team
 from dhmpi.agents.layout import AgentLayout
 from dhmpi.agents.ledger import Ledger
 from dhmpi.agents.protocol import Start, is_for_agent
-from dhmpi.campaign.budget import Budget, Limits
-from dhmpi.campaign.progress import Progress
+from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.progress import Progress
 from dhmpi.evaluation import State
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.results import Metadata, ResultsStore

@@ -248,7 +248,7 @@ def test_the_database_may_be_away_for_some_time(make, caplog):
     begun = time.monotonic()
     assert submit(evaluator, 0, x=1) == []
     assert evaluator.gather(0.3) == []
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert 0.3 <= time.monotonic() - begun < 30
     assert caplog.messages == ["the Balsam database does not answer: connection refused"]
     jobs.is_reachable = True
     assert evaluator.gather(0.2) == []
@@ -269,7 +269,7 @@ def test_gathering_obeys_its_time(make):
     submit(evaluator, 0, x=1)
     begun = time.monotonic()
     assert evaluator.gather(0.3) == []
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert 0.3 <= time.monotonic() - begun < 30
 
 
 def test_a_dimension_may_decide_on_the_resources(make):
@@ -390,7 +390,7 @@ def test_only_evaluations_that_have_begun_run(make):
     assert evaluator.running_seconds() == 0
     jobs.move("RUNNING", time.time() - 7)
     evaluator.gather(0.1)
-    assert 7 <= evaluator.running_seconds() < 12
+    assert 7 <= evaluator.running_seconds() < 60
 
 
 # --- what travels

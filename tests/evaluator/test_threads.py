@@ -20,6 +20,14 @@ def files(tmp_path):
 
 
 @pytest.fixture
+def stuck():
+    """A run function that returns when the test has ended, or after a minute."""
+    end = threading.Event()
+    yield lambda point: 1.0 if end.wait(60) else 0.0
+    end.set()
+
+
+@pytest.fixture
 def pool():
     """Makes pools that have been started."""
     made = []
@@ -59,21 +67,19 @@ class TestThreadsByHand(BackgroundContract):
 
 
 class TestTimeOut:
-    def test_it_gives_up_what_is_not_python(self, pool):
-        evaluator = pool(lambda point: time.sleep(point["x"]) or 1.0, timeout=0.2)
+    def test_it_gives_up_what_is_not_python(self, pool, stuck):
+        evaluator = pool(stuck, timeout=0.2)
         begun = time.monotonic()
         found = evaluate(evaluator, x=3)
         assert (found.state, found.objective, found.error) == (State.TIMEOUT, None, "ran longer than 0.2 s")
-        assert 0.2 <= found.ended - found.started < 2
-        assert 0.2 <= time.monotonic() - begun < 2
+        assert 0.2 <= found.ended - found.started < 30
+        assert 0.2 <= time.monotonic() - begun < 30
 
-    def test_its_slot_is_free_at_once(self, pool):
-        evaluator = pool(lambda point: time.sleep(point["x"]) or 1.0, timeout=0.2, num_workers=1)
+    def test_its_slot_is_free_at_once(self, pool, stuck):
+        evaluator = pool(lambda point: stuck(point) if point["x"] else 1.0, timeout=2.0, num_workers=1)
         evaluate(evaluator, x=2)
         assert (evaluator.num_idle, evaluator.num_pending) == (1, 0)
-        begun = time.monotonic()
         assert evaluate(evaluator, x=0).state is State.DONE
-        assert time.monotonic() - begun < 1
 
     def test_it_stops_python_code(self, pool):
         before = threads()
@@ -92,9 +98,9 @@ class TestTimeOut:
         assert [each.objective for each in collect(evaluator, 1)] == [8.0]
         assert evaluator.gather(0.1) == []
 
-    def test_the_others_go_on(self, pool):
-        evaluator = pool(lambda point: time.sleep(point["x"]) or 1.0, timeout=0.4, num_workers=3)
-        for id, x in enumerate((1.5, 0.1, 1.5)):
+    def test_the_others_go_on(self, pool, stuck):
+        evaluator = pool(lambda point: stuck(point) if point["x"] else 1.0, timeout=1.0, num_workers=3)
+        for id, x in enumerate((1, 0, 1)):
             evaluator.submit(Evaluation(id, {"x": x}))
         assert [each.state for each in collect(evaluator, 3)] == [State.TIMEOUT, State.DONE, State.TIMEOUT]
         assert {each.rank for each in (evaluate(evaluator, x=0) for _ in range(9))} <= {0, 1, 2}
@@ -114,19 +120,22 @@ def endless(point):
 
 
 class TestCancel:
-    def test_everything_comes_back_at_once(self, pool):
-        evaluator = pool(lambda point: time.sleep(2) or 1.0)
+    def test_everything_comes_back_at_once(self, pool, stuck):
+        evaluator = pool(stuck)
         evaluator.submit(Evaluation(0, {"x": 0}))
         evaluator.submit(Evaluation(1, {"x": 0}))
         begun = time.monotonic()
-        assert [(each.id, each.state) for each in evaluator.cancel(5.0)] == [(0, State.CANCELLED), (1, State.CANCELLED)]
-        assert time.monotonic() - begun < 1
+        found = evaluator.cancel(50.0)
+        assert [(each.id, each.state) for each in found] == [(0, State.CANCELLED), (1, State.CANCELLED)]
+        assert time.monotonic() - begun < 30
         assert (evaluator.num_pending, evaluator.num_idle) == (0, 2)
 
-    def test_what_has_ended_counts(self, pool):
-        evaluator = pool(lambda point: time.sleep(point["x"]) or 1.0)
+    def test_what_has_ended_counts(self, pool, stuck):
+        ended = threading.Event()
+        evaluator = pool(lambda point: stuck(point) if point["x"] else ended.set() or 1.0)
         evaluator.submit(Evaluation(0, {"x": 0}))
         evaluator.submit(Evaluation(1, {"x": 2}))
+        assert ended.wait(20)
         time.sleep(0.3)
         assert [(each.id, each.state) for each in evaluator.cancel(5.0)] == [(0, State.DONE), (1, State.CANCELLED)]
 
@@ -147,13 +156,13 @@ class TestCancel:
 
 
 class TestLife:
-    def test_shutting_down_does_not_wait(self, pool):
-        evaluator = pool(lambda point: time.sleep(2) or 1.0)
+    def test_shutting_down_does_not_wait(self, pool, stuck):
+        evaluator = pool(stuck)
         evaluator.submit(Evaluation(0, {"x": 0}))
         begun = time.monotonic()
         evaluator.shutdown()
         evaluator.shutdown()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 30
 
     def test_shutting_down_leaves_no_idle_thread(self, pool):
         before = threads()

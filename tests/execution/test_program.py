@@ -335,8 +335,8 @@ class TestProcess:
         evaluator.submit(Evaluation(0, {}))
         pid = read_pid(tmp_path / "pid")
         begun = time.monotonic()
-        assert [(each.id, each.state, each.error) for each in evaluator.cancel(5.0)] == [(0, State.CANCELLED, "")]
-        assert time.monotonic() - begun < 4
+        assert [(each.id, each.state, each.error) for each in evaluator.cancel(50.0)] == [(0, State.CANCELLED, "")]
+        assert time.monotonic() - begun < 40
         wait_for_end(pid)
         assert (evaluator.num_pending, evaluator.num_idle) == (0, 1)
 

@@ -7,7 +7,7 @@ import time
 import h5py
 import pytest
 
-from dhmpi.campaign.signals import REPEAT_TIME
+from dhmpi.control.signals import REPEAT_TIME
 
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(60)]
 
@@ -30,7 +30,7 @@ HANGS = {
     "blocks in C": "m = ctypes.create_string_buffer(64); lock = ctypes.CDLL(None).pthread_mutex_lock; lock(m); lock(m)",
 }
 ISOLATIONS = ["process", "inline"]
-STOP_TIME = 5.0
+STOP_TIME = 10.0
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import math
 import sys
-import time
 from collections import Counter, namedtuple
 
 import numpy as np
@@ -320,31 +319,6 @@ def test_infinite_spaces_cannot_be_walked():
     assert space.size is None
     with pytest.raises(ProblemError, match="a space must be finite to be walked"):
         space.unseen(set(), np.random.default_rng(0))
-
-
-# --- cost
-
-
-def seconds(call, repeats=20):
-    def once():
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(repeats))
-
-
-def test_sampling_costs_below_10_us_per_point():
-    kinds = [(1, 100), (1, 100, "log-uniform"), (0.0, 1.0), (1e-4, 1.0, "log-uniform"), ["a", "b", "c"]]
-    space = Space.from_specs({f"x{i}": kinds[i % 5] for i in range(10)})
-    rng = np.random.default_rng(0)
-    assert seconds(lambda: space.sample(rng, 1024)) < 1024 * 10e-6
-
-
-def test_keys_cost_below_1_us():
-    space = Space.from_specs({f"x{i}": (0.0, 1.0) for i in range(10)})
-    points = space.sample(np.random.default_rng(0), 1000)
-    assert seconds(lambda: [space.key(point) for point in points]) < 1000 * 1e-6
 
 
 def test_points_just_below_the_largest_float_are_inside():

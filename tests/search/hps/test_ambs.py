@@ -157,7 +157,7 @@ def test_a_budget_that_was_set_is_a_hard_limit(history):
     search.tell(history)
     begun = time.perf_counter()
     [first, second] = search.proposals(2)
-    assert 0.1 <= time.perf_counter() - begun < 5
+    assert 0.1 <= time.perf_counter() - begun < 30
     assert (first.origin.model, second.origin.model) == ("random", "random")
     assert search.statistics()["points_without_model"] == 2
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from dhmpi.analysis.frame import load
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore, load
+from dhmpi.results import Metadata, ResultsStore
 
 
 def test_load(tmp_path, metadata, running, ended):

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from dhmpi.campaign import walltime
-from dhmpi.campaign.walltime import Drain, End, LostTime, allocation_end, earliest, end_time, seconds
+from dhmpi.control import walltime
+from dhmpi.control.walltime import Drain, End, LostTime, allocation_end, earliest, end_time, seconds
 from dhmpi.errors import OptionError
 
 

@@ -4,8 +4,9 @@ import json
 import math
 from dataclasses import replace
 
+from dhmpi.analysis.export import export_csv, export_json
 from dhmpi.evaluation import State
-from dhmpi.results import Results, export_csv, export_json
+from dhmpi.results import Results
 
 
 def test_csv(metadata, running, ended):

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dhmpi.campaign import progress
-from dhmpi.campaign.progress import Progress
+from dhmpi.control import progress
+from dhmpi.control.progress import Progress
 from dhmpi.evaluation import Evaluation, State
 
 BEGUN = 1000.0

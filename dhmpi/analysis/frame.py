@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dhmpi.results.export import header, point_columns, rows
+from dhmpi.analysis.export import header, point_columns, rows
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.schema import COLUMNS, POLICY_COLUMNS
 

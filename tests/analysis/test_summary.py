@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from dhmpi.analysis.summary import run_windows, summarise
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, summarise
-from dhmpi.results.summary import best, run_windows
+from dhmpi.results import Metadata
+from dhmpi.results.reader import best
 
 METADATA = Metadata("s", "p", {})
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, START, Evaluation, State
 from dhmpi.results.metadata import Metadata
+from dhmpi.results.reader import best
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,6 @@ def summarise(metadata: Metadata, evaluations: Sequence[Evaluation], now: float 
         duration=math.fsum(end - start for start, end in windows),
         num_runs=len(windows),
     )
-
-
-def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
-    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
-    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
 
 
 @dataclass(frozen=True)

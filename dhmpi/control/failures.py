@@ -1,79 +1,17 @@
-"""When a campaign is given up: nothing in it is ever DONE, and what fails says that nothing would be."""
+"""Failures of a campaign in which nothing is DONE, and the decision to give it up."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable
 
-from dhmpi.evaluation import LAST_OUTPUT, Evaluation, State
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.error_lines import error_kind, error_line, is_hopeless
 
 # Failures after which a campaign without anything DONE is given up: of those that no point causes, and of all. Problems
 # that fail on most of their space exist, where ten failures in a row are nothing unusual.
 HOPELESS_LIMIT, LIMIT = 10, 100
 # What takes less has not come further than failures, which may be quicker still [s].
 SHORT = 1.0
-# Characters of an error's line that people want to see.
-LONGEST = 200
-
-_TRACEBACK = "Traceback (most recent call last):\n"
-_STATUS = re.compile(r"exit status \d+$")
-# Addresses, identifiers, numbers; but short integers may be statuses, signals or the like.
-_VALUE = re.compile(
-    r"0x[0-9a-f]+|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b"
-    r"|\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|\d{4,}",
-    re.IGNORECASE,
-)
-_NO_FILE = "No such file or directory"
-# 126 and 127 are what a shell says of a program that it cannot execute, or does not find.
-_HOPELESS = re.compile(
-    r"^(.*exit status \d+: )?([\w.]*\.)?(ImportError|ModuleNotFoundError|FileNotFoundError|NameError|SyntaxError"
-    rf"|IndentationError|TabError)\b|\bexit status 12[67]\b|{_NO_FILE}"
-)
-
-
-def error_line(error: str) -> str:
-    """Return the line of an error that says most: that of the exception, without the frames and what was printed.
-
-    Of a program that only says by its exit status that it has failed, the exception that it has printed, if it has.
-    """
-    said, _, printed = error.partition(f"\n{LAST_OUTPUT}\n")
-    line = _exception(said) or _last(said)
-    if _STATUS.search(line):
-        last = _last(printed)
-        found = _exception(printed) or (last if _NO_FILE in last else "")
-        line = f"{line}: {found}" if found else line
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
-
-
-def _exception(text: str) -> str:
-    """Return the first line behind the frames of the last traceback; nothing without one.
-
-    If it only announces what follows, as Keras does (`ValueError: in user code:`), the last line is added.
-    """
-    _, mark, rest = text.rpartition(_TRACEBACK)
-    lines = [line.rstrip() for line in rest.splitlines() if line.strip()] if mark else []
-    first = next((number for number, line in enumerate(lines) if not line.startswith(" ")), None)
-    if first is None:
-        return ""
-    line = lines[first]
-    return f"{line} {lines[-1].strip()}" if line.endswith(":") and lines[first + 1 :] else line
-
-
-def _last(text: str) -> str:
-    return (text.rstrip().splitlines() or [""])[-1].strip()
-
-
-def error_kind(line: str) -> str:
-    """Return what the lines of errors have in common that differ only in the values of points."""
-    return _VALUE.sub("#", line)
-
-
-def is_hopeless(error: str) -> bool:
-    """Return whether no point is to blame for an error: something is missing, or the code is wrong everywhere."""
-    line = error_line(error)
-    if "SyntaxError" in line and 'File "<' in error:
-        return False  # of an expression that has been made from a point, perhaps
-    return _HOPELESS.search(line) is not None
 
 
 class Failures:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dhmpi.campaign.signals import Stopped, StopRequest
+from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.support.environment import END_SIGNALS
 
 
@@ -14,7 +14,7 @@ def run(code, *signums):
     """Run code in a process of its own; it gets the signals as numbers and writes without a buffer."""
     head = (
         "import signal, sys, time\n"
-        "from dhmpi.campaign.signals import StopRequest, Stopped, leave_to_search_rank\n"
+        "from dhmpi.control.signals import StopRequest, Stopped, leave_to_search_rank\n"
         "signums = [int(word) for word in sys.argv[1:]]\n"
     )
     words = [sys.executable, "-u", "-c", head + textwrap.dedent(code), *map(str, map(int, signums))]

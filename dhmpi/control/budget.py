@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from dhmpi.campaign.failures import Failures
-from dhmpi.campaign.walltime import Drain, LostTime
+from dhmpi.control.failures import Failures
+from dhmpi.control.walltime import Drain, LostTime
 from dhmpi.evaluation import Evaluation, State
 
 # How long running evaluations get to end when a campaign stops early [s].

@@ -1,0 +1,1 @@
+"""Control of a campaign: its budget, and what may end it."""

@@ -1,0 +1,3 @@
+from contracts.records import ended, metadata, running
+
+__all__ = ["ended", "metadata", "running"]
