@@ -1,4 +1,4 @@
-"""What a tell and an ask cost rank 0, while refits run in the background as they do in a campaign.
+"""Cost of a tell and an ask on rank 0, while refits run in the background as they do in a campaign.
 
     python benchmarks/ask_cost.py [--learners RF,ET] [--sizes 1000,10000,100000] [--num-asks 1000] [--interval 0.01]
 
@@ -29,7 +29,7 @@ PATIENCE, LOOK_INTERVAL = 900.0, 0.05
 
 
 class Cost(NamedTuple):
-    """What one row of the table says.
+    """Row of the table.
 
     Attributes:
         pairs: Seconds of each tell and ask together.

@@ -42,7 +42,7 @@ IS_RANK_0 = environment.launch().rank == 0
 
 
 class Campaign(NamedTuple):
-    """What a campaign is told.
+    """Options of a campaign.
 
     Attributes:
         number: Its number in the job.
@@ -63,12 +63,12 @@ class Campaign(NamedTuple):
 
 
 def square(point: dict[str, Any]) -> float:
-    """What evaluators that are driven by hand evaluate."""
+    """Run function of evaluators that are driven by hand."""
     return float(point["x"] ** 2)
 
 
 def slow(point: dict[str, Any]) -> float:
-    """What a signal ends."""
+    """Run function that lasts until a signal ends it."""
     time.sleep(0.02)
     return 1.0
 

@@ -1,4 +1,4 @@
-"""How fast evaluations are dispatched, end to end, beside a bare mpi4py loop in the same run.
+"""Evaluations dispatched per second, end to end, beside a bare mpi4py loop in the same run.
 
     python benchmarks/dispatch.py [--num-evals 60000] [--repeats 5]
 

@@ -1,4 +1,4 @@
-"""What is lost when a whole job is killed at random moments: nothing.
+"""Durability of results: whole jobs are killed at random moments, and nothing that was acknowledged may be lost.
 
     python benchmarks/durability.py [--kills 50] [--seed 1] [--max-evals 1000]
 
@@ -146,7 +146,7 @@ class Opener(threading.Thread):
 
 @dataclass
 class Tally:
-    """What was counted.
+    """Counts over all jobs.
 
     Attributes:
         kills: Jobs that were killed.

@@ -1,4 +1,4 @@
-"""What an evaluation costs with each evaluator, beside the standard library's own way in the same run.
+"""Overhead of an evaluation with each evaluator, beside the standard library's own way in the same run.
 
     python benchmarks/evaluators.py [--rounds 5] [--workers 2] [--no-tensorflow]
 

@@ -1,4 +1,4 @@
-"""How many gradients a second the parameter server takes, beside a bare Send and Recv of the same bytes.
+"""Gradients per second that the parameter server takes, beside a bare Send and Recv of the same bytes.
 
     mpirun -n 3 python benchmarks/exchange.py [--pushes 3000] [--repeats 5]
 

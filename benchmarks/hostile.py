@@ -1,4 +1,4 @@
-"""What user code can do to a job: cost the evaluation that does it, and nothing else.
+"""Hostile user code in a job: it may cost the evaluation that runs it, and nothing else.
 
     python benchmarks/hostile.py [--num 600] [--evaluators mpi,serial,processPool,subprocess]
 
@@ -29,7 +29,7 @@ PATIENCE, LAST_MOMENTS = 10.0, 10.0
 
 
 class Deed(NamedTuple):
-    """What an evaluation does before it returns 1.0.
+    """Hostile act of an evaluation before it returns 1.0.
 
     Attributes:
         code: One line.
@@ -162,7 +162,7 @@ def run_function(deeds: Mapping[str, Deed]) -> str:
 
 
 class Report(NamedTuple):
-    """What a job has come to.
+    """Outcome of a job.
 
     Attributes:
         states: How often each deed ended in which state.

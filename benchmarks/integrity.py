@@ -1,4 +1,4 @@
-"""Whether a results file has exactly one writer, and whether damage to it is noticed.
+"""Integrity of results files: each has exactly one writer, and damage is noticed.
 
     python benchmarks/integrity.py [--starts 200] [--bits 2500] [--seed 1]
 

@@ -1,4 +1,4 @@
-"""How many architectures are trained a minute, beside a script of Keras alone that trains the same ones.
+"""Architectures trained per minute, beside a script of Keras alone that trains the same ones.
 
     python benchmarks/nas.py [--evals 24] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""What one, two and four agents learn in 10,000 evaluations, with a server and in step, beside random search.
+"""Learning of one, two and four agents in 10,000 evaluations, with a server and in step, beside random search.
 
     python benchmarks/nas_learning.py [--seeds 5] [--evals 10000] [--problems table,mathEnv]
 

@@ -1,4 +1,4 @@
-"""How busy 1,024 nodes are in virtual time, and what they find: agents with a server, agents in step, random search.
+"""Utilisation and rewards of 1,024 nodes in virtual time: agents with a server, agents in step, random search.
 
     python benchmarks/nas_scale.py [--seeds 3] [--hours 3] [--slowdown 1]
 
@@ -28,7 +28,7 @@ CONTENDERS = ("async", "sync", "random")
 
 
 class Figures(NamedTuple):
-    """What came of a search."""
+    """Figures of a search."""
 
     utilisation: float
     evaluations: int

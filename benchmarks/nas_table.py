@@ -1,4 +1,4 @@
-"""What the synthetic NAS table looks like, and how simple searches do on it.
+"""The synthetic NAS table, and simple searches on it.
 
     python benchmarks/nas_table.py --seeds 5
 

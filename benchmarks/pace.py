@@ -1,4 +1,4 @@
-"""Whether model-based searches find as good points when evaluations take no time as when they are slow.
+"""Quality of model-based searches by pace: evaluations that take no time beside slow ones.
 
     python benchmarks/pace.py --results pace.jsonl [--contenders auto,RF] [--functions levy10] [--minutes 60] ...
     python benchmarks/pace.py --results pace.jsonl --table

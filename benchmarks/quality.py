@@ -1,4 +1,4 @@
-"""How good the points are that searches find: dhmpi beside other packages, on functions whose optimum is known.
+"""Quality of the points that searches find: dhmpi beside other packages, on functions whose optimum is known.
 
     python benchmarks/quality.py --results quality.jsonl [--contenders random,optuna-TPE] [--functions levy10] ...
     python benchmarks/quality.py --results quality.jsonl --table

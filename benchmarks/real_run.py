@@ -63,7 +63,7 @@ class Trial(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one search."""
+    """Outcome of a search."""
 
     best: float
     test_accuracy: float

@@ -1,4 +1,4 @@
-"""How many workers one rank 0 keeps busy: the real search, with workers that only wait, in virtual time.
+"""Scaling of one rank 0: the real search, with workers that only wait, in virtual time.
 
     python benchmarks/scale.py [--scenario ackley,shifted,short,random] [--workers 128,1024] [--learner RF] ...
     python benchmarks/scale.py --validate     a server whose cost is known, beside what was published for one
@@ -74,7 +74,7 @@ SCENARIOS = {
 
 
 class Figures(NamedTuple):
-    """What a campaign came to.
+    """Figures of a campaign.
 
     Attributes:
         utilisation: Share of the workers' time in which they evaluate.

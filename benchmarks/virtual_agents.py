@@ -62,7 +62,7 @@ class Network:
 
 
 class VirtualPost:
-    """What a rank sends by; it receives from the simulation."""
+    """Mailbox of a simulated rank, by which it sends; it receives from the simulation."""
 
     def __init__(self, network: Network, rank: int) -> None:
         self._network, self.rank = network, rank
@@ -96,7 +96,7 @@ class VirtualEvaluator:
 
     @property
     def num_idle(self) -> int:
-        """How many of them wait for work."""
+        """Number of them that wait for work."""
         return self.num_workers - len(self.running)
 
     def hosts(self) -> list[str]:

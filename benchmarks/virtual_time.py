@@ -16,7 +16,7 @@ from dhmpi.search import Search
 
 
 class Asked(Protocol):
-    """What is simulated: a dhmpi search, or anything that can be asked and told like one."""
+    """Search that is simulated: one of dhmpi, or anything that can be asked and told like one."""
 
     def ask(self, num: int) -> list[Point]:
         """Return up to `num` points."""

@@ -134,7 +134,7 @@ class CampaignError(DhmpiError):
 
 
 class OutputError(DhmpiError):
-    """What somebody has asked for cannot be printed."""
+    """Standard output cannot be written."""
 
 
 class TrainingError(DhmpiError):

@@ -32,7 +32,7 @@ def seed_of(campaign_seed: int, id: int) -> int:
 
 
 class State(StrEnum):
-    """Where an evaluation stands; a failure is a state, never a magic number."""
+    """State of an evaluation; a failure is a state, never a magic number."""
 
     PENDING = "PENDING"  # asked, not yet started
     RUNNING = "RUNNING"
@@ -58,7 +58,7 @@ START, DESIGN, RANDOM = "start", "design", "random"
 
 
 class Origin(NamedTuple):
-    """How a point was chosen: with it, a search can choose the same one again.
+    """Origin of a point: with it, a search can choose the same one again.
 
     Attributes:
         model: `start`, `design`, `random`, or the mode of the model; empty if the search does not say.
@@ -82,7 +82,7 @@ class Proposal(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """Who evaluates: a rank, or a number among the workers of one process, and its host."""
+    """Worker that evaluates: a rank, or a number among the workers of one process, and its host."""
 
     rank: int
     host: str
@@ -128,5 +128,5 @@ class Evaluation(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """How long it took [s]; 0 if it never began, or has not ended, or its clock was set back."""
+        """Duration [s]; 0 if it never began, or has not ended, or its clock was set back."""
         return 0.0 if self.started is None or self.ended is None else max(0.0, self.ended - self.started)

@@ -29,7 +29,7 @@ MOST_BATCHES = 4
 
 
 class Agent(ABC):
-    """What both kinds of agents have in common.
+    """Base of both kinds of agents.
 
     Args:
         search: The space, the run function's arguments, the options and the seed.

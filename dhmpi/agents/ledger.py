@@ -34,7 +34,7 @@ class Claim(NamedTuple):
 
 
 class ClaimVerdict(IntEnum):
-    """What becomes of a claim."""
+    """Verdict on a claim."""
 
     RUN = 0  # the agent evaluates it
     KNOWN = 1  # it has been evaluated
@@ -44,7 +44,7 @@ class ClaimVerdict(IntEnum):
 
 
 class Answer(NamedTuple):
-    """What the agent of a claim gets to know.
+    """Answer to the agent of a claim.
 
     Attributes:
         agent: Rank of the agent.
@@ -111,12 +111,12 @@ class Ledger:
 
     @property
     def num_running(self) -> int:
-        """How many evaluations agents have been told to run."""
+        """Number of evaluations that agents have been told to run."""
         return len(self._running)
 
     @property
     def num_final(self) -> int:
-        """How many evaluations have ended for good."""
+        """Number of evaluations that have ended for good."""
         return self._num_final
 
     @property

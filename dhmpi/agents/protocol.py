@@ -34,7 +34,7 @@ ALIVE_INTERVAL = 5.0
 
 
 class AgentTag(IntEnum):
-    """What a message is; those of the exchange have tags of their own."""
+    """Kind of a message; those of the exchange have tags of their own."""
 
     LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
     READY = 20
@@ -57,7 +57,7 @@ TO_AGENT = (AgentTag.START, AgentTag.ANSWERS, AgentTag.DONE, AgentTag.ABORT)
 
 
 class Start(NamedTuple):
-    """Where an agent begins.
+    """State that an agent begins with.
 
     Attributes:
         state: The policy.
@@ -75,7 +75,7 @@ class Start(NamedTuple):
 
 
 class Post(Protocol):
-    """What delivers messages: `mpi.job.Conversation`, or one in memory."""
+    """Mailbox: `mpi.job.Conversation`, or one in memory."""
 
     @property
     def rank(self) -> int:

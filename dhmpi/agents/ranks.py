@@ -26,7 +26,7 @@ from dhmpi.support import environment
 
 
 class RankResources:
-    """What this rank has.
+    """Resources of this rank.
 
     Args:
         layout: Who does what.

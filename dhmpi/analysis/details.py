@@ -1,4 +1,4 @@
-"""What `show` lists: the errors of a campaign, grouped, and what is running."""
+"""Lists that `show` prints: the errors of a campaign, grouped, and the running evaluations."""
 
 import math
 from collections.abc import Iterable, Sequence

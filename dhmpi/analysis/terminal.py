@@ -1,4 +1,4 @@
-"""What `show` and `best` print, and what stands at the end of a campaign."""
+"""Text of `show` and `best`, and of the end of a campaign."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What is done with architectures outside a search: drawing them, and training the best ones again."""
+"""Retraining of the best architectures after a search; their export, and drawings."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from dhmpi.support.printing import Stream, tell
 
 
 class Again(NamedTuple):
-    """How architectures are trained again.
+    """Settings of a retraining.
 
     Attributes:
         epochs: How long; None is as long as in the search.

@@ -1,4 +1,4 @@
-"""Where the problem of a campaign is, and whether it still is the same: results files travel, and problems change."""
+"""Whereabouts of a campaign's problem, which may have moved or changed since its results file was written."""
 
 import hashlib
 import os

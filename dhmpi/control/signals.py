@@ -1,4 +1,4 @@
-"""What the signals that ask for an end do to the search rank and to a worker rank."""
+"""Signals that ask for an end, on the search rank and on worker ranks."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """Whether a signal has asked the campaign to stop; a context manager that handles the signals.
+    """Request of a signal to stop the campaign; a context manager that handles the signals.
 
     The first signal asks for an orderly end, the second one ends this process at once; but one that only repeats the
     first does nothing, also if it comes when the campaign has ended.

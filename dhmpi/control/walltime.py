@@ -1,4 +1,4 @@
-"""When the time ends, and what may still begin before that."""
+"""Wall time of a campaign: its end, and the evaluations that may still begin before that."""
 
 import logging
 import math
@@ -197,7 +197,7 @@ class Drain:
 
     @property
     def expected(self) -> float:
-        """How long an evaluation is thought to take [s]: a high quantile, the longest if there are few."""
+        """Duration that an evaluation is expected to have [s]: a high quantile, the longest if there are few."""
         if not self._sorted:
             return self._floor
         return max(self._floor, self._sorted[math.ceil(QUANTILE * len(self._sorted)) - 1])

@@ -73,7 +73,7 @@ class JobEvaluator(Evaluator):
 
     @property
     def num_workers(self) -> int:
-        """How many jobs there are at the same time."""
+        """Number of jobs at the same time."""
         return self._num_workers
 
     def running_seconds(self) -> float:

@@ -34,7 +34,7 @@ class UnreachableError(Exception):
 
 
 class Request(NamedTuple):
-    """What a job is told: a task, and the surroundings in which the search would find the run function.
+    """Request to a job: a task, and the surroundings in which the search would find the run function.
 
     Attributes:
         task: The evaluation.
@@ -52,12 +52,12 @@ class Request(NamedTuple):
 
     @property
     def num_ranks(self) -> int:
-        """How many ranks evaluate it together."""
+        """Number of ranks that evaluate it together."""
         return self.setup.resources.num_nodes * self.setup.resources.ranks_per_node
 
 
 class Reply(NamedTuple):
-    """What a job tells: the outcome, or why the run function could not be loaded.
+    """Reply of a job: the outcome, or why the run function could not be loaded.
 
     Attributes:
         host: Where it ran.
@@ -73,7 +73,7 @@ class Reply(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Where a job stands.
+    """Status of a job.
 
     Attributes:
         state: Balsam's word for it.
@@ -213,7 +213,7 @@ class OwnJob:
 
     @property
     def request(self) -> Request:
-        """What is to be done."""
+        """Request to the job."""
         return decode_request(self._data["request"])
 
     def is_wanted(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a Balsam job runs: one evaluation, which it takes from the job and whose outcome it puts there.
+"""Program of a Balsam job: one evaluation, which it takes from the job and whose outcome it puts there.
 
 A job of one rank supervises a child, because Balsam's launchers in serial mode neither stop a job that is killed, nor
 take a job for failed that ends with status 1, 255 or -11: they start it again, up to three times.

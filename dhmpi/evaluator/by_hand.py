@@ -57,7 +57,7 @@ class HandDrivenEvaluator:
 
     @property
     def num_workers(self) -> int:
-        """How many evaluations can run at the same time."""
+        """Number of evaluations that can run at the same time."""
         return self.evaluator.num_workers
 
     def add_eval(self, x: Point) -> None:

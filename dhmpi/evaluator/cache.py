@@ -53,7 +53,7 @@ class Cache:
 
     @property
     def num_waiting(self) -> int:
-        """How many evaluations wait for others to end, or for being gathered."""
+        """Number of evaluations that wait for others to end, or to be gathered."""
         return len(self._answers) + sum(map(len, self._waiting.values()))
 
     @property

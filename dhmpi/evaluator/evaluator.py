@@ -48,16 +48,16 @@ class Evaluator(ABC):
     @property
     @abstractmethod
     def num_workers(self) -> int:
-        """How many evaluations can run at the same time."""
+        """Number of evaluations that can run at the same time."""
 
     @property
     def layout(self) -> str:
-        """Who searches and who evaluates, for people."""
+        """Layout of the ranks as a sentence: which of them search, and which evaluate."""
         return f"1 rank, which searches; {self.name} evaluates with {self.num_workers} workers"
 
     @property
     def num_pending(self) -> int:
-        """How many evaluations have been submitted and not gathered."""
+        """Number of evaluations that have been submitted and not gathered."""
         return len(self._pending) + len(self._killed) + (self.cache.num_waiting if self.cache else 0)
 
     def running_seconds(self) -> float:
@@ -71,7 +71,7 @@ class Evaluator(ABC):
 
     @property
     def num_idle(self) -> int:
-        """How many evaluations can be submitted now."""
+        """Number of evaluations that can be submitted now."""
         return self.num_workers - len(self._pending)
 
     def start(self) -> None:  # noqa: B027  # not all have something to start

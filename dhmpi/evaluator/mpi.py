@@ -52,12 +52,12 @@ class MPIEvaluator(Evaluator):
 
     @property
     def num_workers(self) -> int:
-        """How many worker ranks there are."""
+        """Number of worker ranks."""
         return len(self._usable)
 
     @property
     def num_idle(self) -> int:
-        """How many evaluations the worker ranks can take."""
+        """Number of evaluations that the worker ranks can take."""
         return len(self._free)
 
     def start(self) -> None:
@@ -160,7 +160,7 @@ class MPIEvaluator(Evaluator):
 
     @property
     def layout(self) -> str:
-        """Who searches and who evaluates."""
+        """Layout of the ranks as a sentence."""
         size = self._comm.size
         others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
         return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
@@ -171,7 +171,7 @@ class MPIEvaluator(Evaluator):
 
 
 class BatchSize:
-    """How many evaluations a worker is given at once.
+    """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
     long as real work does brings the number down to one, and for a while, since others must not queue behind its like.

@@ -35,7 +35,7 @@ CHILD_WAIT = 0.02
 
 
 class WorkerTag(IntEnum):
-    """What a message is."""
+    """Kind of a message."""
 
     LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
     HELLO = 1

@@ -44,7 +44,7 @@ class PoolEvaluator(Evaluator):
 
     @property
     def num_idle(self) -> int:
-        """How many executors have nothing to do; one that is still loading takes its first task already."""
+        """Number of idle executors; one that is still loading takes its first task already."""
         return sum(not executor.busy for executor in self._executors)
 
     def start(self) -> None:
@@ -121,7 +121,7 @@ class SerialEvaluator(PoolEvaluator):
 
     @property
     def layout(self) -> str:
-        """Who searches and who evaluates."""
+        """Layout of the ranks as a sentence."""
         return "1 rank, which searches and evaluates"
 
 

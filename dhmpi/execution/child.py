@@ -57,7 +57,7 @@ class ChildExecutor(Executor):
 
     @property
     def descriptor(self) -> int | None:
-        """What is readable when the child has answered or ended; None if there is none."""
+        """File descriptor that is readable when the child has answered or ended; None if there is none."""
         return None if self._pipes is None else self._pipes.descriptor
 
     @property
@@ -277,7 +277,7 @@ class Pipes:
 
     @property
     def descriptor(self) -> int:
-        """What is readable when there is something to be read, or watched."""
+        """File descriptor that is readable when there is something to be read, or watched."""
         return self._events.fileno()
 
     def watch(self, descriptor: int) -> None:

@@ -59,7 +59,7 @@ def main(commands: int, answers: int) -> None:
 
 
 class ProcessState:
-    """What user code has around it when it is called: standard streams, signal handlers and timers."""
+    """Process state around user code when it is called: standard streams, signal handlers and timers."""
 
     def __init__(self) -> None:
         self._output = out_of_the_way(dup(1))

@@ -34,7 +34,7 @@ BATCH_TIME = 1e-3
 
 @dataclass(frozen=True)
 class Resources:
-    """What one evaluation gets on a cluster, in Balsam's words.
+    """Resources of an evaluation on a cluster, in Balsam's words.
 
     Attributes:
         num_nodes: Nodes.
@@ -51,7 +51,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Setup:
-    """What an executor has to know.
+    """Settings of an executor.
 
     Attributes:
         run: The run function, its name or its pickle.
@@ -145,7 +145,7 @@ class Executor(ABC):
 
     @property
     def descriptor(self) -> int | None:
-        """What is readable when `poll` has something to do; None: it has at once, or there is nothing to wait for."""
+        """File descriptor that is readable when `poll` has something to do; None: at once, or nothing to wait for."""
         return None
 
     @property

@@ -35,7 +35,7 @@ class Mailbox:
 
     @property
     def descriptor(self) -> int:
-        """What the interpreter inherits."""
+        """File descriptor that the interpreter inherits."""
         return self._file.fileno()
 
     def answers(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where user code prints, and the file of its own that each evaluation's output is kept in."""
+"""Output of user code, which is kept in a file for each evaluation."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ _FAILURES = (State.FAILED, State.TIMEOUT)
 
 
 class Output:
-    """Where user code prints: a nameless file on the node, copied to a file of its own per evaluation.
+    """Output of user code: a nameless file on the node, copied to a file for each evaluation.
 
     A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds.
 

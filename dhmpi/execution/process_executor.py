@@ -18,7 +18,7 @@ LOOK_INTERVAL = 0.5
 
 
 class Begin(NamedTuple):
-    """When something began, by two clocks: durations are those of the one that nobody sets.
+    """Beginning of something by two clocks: durations are those of the one that nobody sets.
 
     Attributes:
         time: In seconds since 1970-01-01 UTC.
@@ -39,7 +39,7 @@ class Begin(NamedTuple):
 
 
 class ExitVerdict(NamedTuple):
-    """Why there is or will be no outcome of a task's own.
+    """Verdict on a process that gives no outcome of its own.
 
     Attributes:
         state: What becomes of the evaluation.
@@ -109,7 +109,7 @@ class ProcessExecutor(Executor):
 
     @property
     def descriptor(self) -> int | None:
-        """What is readable when there is news of the process; None if there is none."""
+        """File descriptor that is readable when there is news of the process; None if there is none."""
         return self._supervisor.descriptor if self._supervisor.is_active else None
 
     @property

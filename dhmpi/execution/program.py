@@ -49,7 +49,7 @@ def check_placeholders(run: str, names: Collection[str]) -> None:
 
 
 class Program(NamedTuple):
-    """What to start for an evaluation.
+    """Program that is started for an evaluation.
 
     Attributes:
         words: The program and its arguments; of a template, what follows its path.

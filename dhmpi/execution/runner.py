@@ -27,7 +27,7 @@ STATES = {state.value: state for state in State}
 
 
 class Task(NamedTuple):
-    """What a worker is given: the evaluation's id, its point, and a seed of its own."""
+    """Task of a worker: the evaluation's id, its point, and a seed of its own."""
 
     id: int
     point: Point
@@ -35,7 +35,7 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a worker gives back, with its own clock's times [s since 1970-01-01 UTC].
+    """Outcome of a task, with times by the worker's clock [s since 1970-01-01 UTC].
 
     The warning is for the person who runs the campaign, and not kept.
     """
@@ -83,7 +83,7 @@ class Interrupted(BaseException):
 
 
 class Context:
-    """What a run function may know of its evaluation, if its signature names `context`.
+    """Context of an evaluation, for a run function whose signature names `context`.
 
     Attributes:
         id: Number of the evaluation in its campaign.
@@ -207,7 +207,7 @@ def read_answer(message: Any, id: int) -> Outcome | None:
 
 
 class Reading(NamedTuple):
-    """What a run function returned.
+    """Reading of what a run function returned.
 
     Attributes:
         objective: A finite number, or None.

@@ -50,7 +50,7 @@ def exit_message(status: int) -> str:
 
 
 class Ending(NamedTuple):
-    """How a process has ended.
+    """End of a process.
 
     Attributes:
         status: Its exit status, or the negative number of the signal that has killed it.
@@ -91,7 +91,7 @@ class Supervisor:
 
     @property
     def descriptor(self) -> int:
-        """What is readable when there is news."""
+        """File descriptor that is readable when there is news."""
         return self._socket.fileno()
 
     @property
@@ -106,7 +106,7 @@ class Supervisor:
 
     @property
     def ending(self) -> Ending:
-        """How the process has ended that was started last."""
+        """End of the process that was started last."""
         return self._ending or Ending(0, time.monotonic(), "the process has not ended")
 
     def open(self) -> None:

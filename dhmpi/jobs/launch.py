@@ -42,7 +42,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class LaunchSite:
-    """What is there to launch with.
+    """Launcher, MPI and scheduler that are found here.
 
     Attributes:
         library: Name and version of the MPI library that mpi4py uses.
@@ -75,7 +75,7 @@ class LaunchSite:
 
     @property
     def num_slots(self) -> int:
-        """How many ranks fit without two of them sharing a core."""
+        """Number of ranks that fit without two of them sharing a core."""
         if "SLURM_JOB_ID" in self.env:
             return slurm_cpus(self.env.get("SLURM_JOB_CPUS_PER_NODE", ""))
         return self.num_cores * (self.num_nodes or 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Site:
-    """What a job script has to know of a machine.
+    """Site: the facts of a machine that its job scripts need.
 
     Attributes:
         title: What it is, in a line.

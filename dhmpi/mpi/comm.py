@@ -13,7 +13,7 @@ from dhmpi.support import environment
 
 
 class Message(NamedTuple):
-    """What a rank has sent.
+    """Message of a rank.
 
     Attributes:
         source: Its rank.

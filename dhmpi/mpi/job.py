@@ -50,7 +50,7 @@ NUM_CONVERSATIONS = 2
 
 
 class JobTag(IntEnum):
-    """What a message of the job itself is."""
+    """Kind of a message of the job itself."""
 
     LOST = LOST  # never sent; the news that a rank has died
     END = 1
@@ -61,7 +61,7 @@ class JobTag(IntEnum):
 
 
 class Loss(Enum):
-    """Why a rank has left a campaign without a word: the payload of the news `LOST`."""
+    """Loss of a rank, and its reason: the payload of the news `LOST`."""
 
     DEAD = "it is gone"
     SILENT = "it has been silent for too long"
@@ -82,7 +82,7 @@ def follow(loss: Loss | None) -> None:
 
 
 class Conversation:
-    """What the ranks of one campaign, or some of them, say to each other; nothing else is heard here.
+    """Conversation between the ranks of one campaign, or some of them; no other messages are received here.
 
     The news that a rank has left comes as a message with the tag `LOST`, after everything that this rank has sent.
 
@@ -173,7 +173,7 @@ class Job:
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """Number of ranks."""
         return self.comm.size
 
     def library(self) -> str:

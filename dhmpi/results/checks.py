@@ -1,4 +1,4 @@
-"""Whether a results file says what it should: other programs may have changed it, and everything relies on it."""
+"""Checks of a results file, which other programs may have changed; everything else relies on them."""
 
 import json
 import math

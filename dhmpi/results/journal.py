@@ -135,7 +135,7 @@ class JournalWriter:
 
 @dataclass(frozen=True)
 class Journal:
-    """What could be read of a journal.
+    """Journal as far as it could be read.
 
     Attributes:
         generation: Number of the snapshot that it continues; -1 if the header is damaged.

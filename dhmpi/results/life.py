@@ -1,4 +1,4 @@
-"""Whether a campaign is running: the sign of life of whoever writes its file."""
+"""Liveness of a campaign, by the heartbeat of the process that writes its file."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a results file says of its campaign as a whole."""
+"""Metadata: a campaign as a whole, as its results file has it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

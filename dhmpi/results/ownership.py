@@ -36,7 +36,7 @@ Pause = Callable[[float], None]
 
 
 class Sight(NamedTuple):
-    """What can be seen of a file's writers.
+    """Traces of a file's writers.
 
     Attributes:
         owner: The last of the chain; None if the file has no writer.

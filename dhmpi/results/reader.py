@@ -20,7 +20,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """What a results file and its journal say.
+    """Results of a campaign: its file and the journal together.
 
     Attributes:
         metadata: The campaign as a whole.
@@ -49,7 +49,7 @@ class Results:
 
 
 class Recovered(NamedTuple):
-    """What a results file and its journal say, to be continued."""
+    """Results that a run continues."""
 
     metadata: Metadata
     table: EvaluationTable

@@ -1,4 +1,4 @@
-"""Which results are taken back, for their points to be evaluated again."""
+"""Results that are taken back, for their points to be evaluated again."""
 
 import logging
 import time

@@ -50,7 +50,7 @@ FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
 class Snapshot(NamedTuple):
-    """What a results file holds.
+    """Content of a results file.
 
     Attributes:
         metadata: The campaign as a whole.

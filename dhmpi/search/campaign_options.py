@@ -15,7 +15,7 @@ DEFAULT_SEED = 12345
 
 @dataclass(frozen=True)
 class CampaignOptions:
-    """How much is evaluated, where, and what becomes of the results."""
+    """Options of every campaign."""
 
     max_evals: int | None = option(
         None,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a search is, and what it is in one line."""
+    """Entry of a search: its module and class, and a line about it."""
 
     module: str
     attribute: str

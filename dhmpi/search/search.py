@@ -122,7 +122,7 @@ class Search(ABC):
 
     @property
     def num_pending(self) -> int:
-        """How many points have been asked and not told."""
+        """Number of points that have been asked and not told."""
         return len(self._pending)
 
     @property

@@ -11,7 +11,7 @@ from dhmpi.errors import ProblemError, did_you_mean
 
 
 class Rule(NamedTuple):
-    """What a hyperparameter must be, as a test and as words."""
+    """Rule that a hyperparameter must follow, as a test and as words."""
 
     fits: Callable[[Any], bool]
     constraint: str

@@ -1,4 +1,4 @@
-"""What the environment says: the launcher, this rank, this host, the threads a child may use."""
+"""Environment of the process: the launcher, this rank, this host, the threads that a child may use."""
 
 import functools
 import os
@@ -89,7 +89,7 @@ END_SIGNALS = (
 
 
 class Launch(NamedTuple):
-    """How the launcher numbered this process.
+    """Rank and size that the launcher gave this process.
 
     Attributes:
         rank: This process's rank, 0 without a launcher.

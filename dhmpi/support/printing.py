@@ -1,4 +1,4 @@
-"""What people see: text without control characters, on streams that may be closed or full."""
+"""Printing for people: text without control characters, on streams that may be closed or full."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 
 class Stream(Protocol):
-    """Where text is written."""
+    """Stream that text is written to."""
 
     def write(self, text: str, /) -> object:
         """Write some text."""

@@ -34,7 +34,7 @@ LIES = ("cl_min", "cl_mean", "cl_max")
 
 @dataclass(frozen=True)
 class AMBSOptions:
-    """How AMBS models the objective and chooses points."""
+    """Options of AMBS: its model of the objective, and how points are chosen by it."""
 
     learner: str = option(
         "auto",

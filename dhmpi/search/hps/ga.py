@@ -31,7 +31,7 @@ OFFSPRING = "offspring"
 
 @dataclass(frozen=True)
 class GAOptions:
-    """How GA chooses parents, and what it makes of them."""
+    """Options of GA: selection of parents, crossover and mutation."""
 
     population_size: int = option(20, integer(2), "best evaluations, from which parents are chosen")
     tournament_size: int = option(3, integer(1), "members of the population of which the best becomes a parent")

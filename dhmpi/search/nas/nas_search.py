@@ -19,11 +19,11 @@ LARGEST_COUNTED = 20_000
 
 
 class Structure(Protocol):
-    """What a search needs to know of a space of architectures; `KerasStructure` is one."""
+    """Space of architectures, as far as a search needs it; `KerasStructure` is one."""
 
     @property
     def num_options(self) -> tuple[int, ...]:
-        """How many options each decision has."""
+        """Number of options of each decision."""
 
     @property
     def decision_names(self) -> tuple[str, ...]:

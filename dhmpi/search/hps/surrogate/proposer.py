@@ -60,7 +60,7 @@ class Proposer(ABC, Generic[Made]):
     @property
     @abstractmethod
     def mode(self) -> str:
-        """What the proposals come from now, in one word; `initial` before there is a model."""
+        """Source of the proposals now, in one word; `initial` before there is a model."""
 
     @abstractmethod
     def asked(self, key: Hashable, point: Point) -> None:

@@ -35,7 +35,7 @@ NO_VECTOR = np.zeros(0, dtype=np.float32)
 
 
 class MessageKind(IntEnum):
-    """What a message of the exchange is; the numbers are tags of bytes (`mpi.comm.FIRST_RAW_TAG`)."""
+    """Kind of a message of the exchange; the numbers are tags of bytes (`mpi.comm.FIRST_RAW_TAG`)."""
 
     GRADIENT = 100
     REWARDS = 101
@@ -145,7 +145,7 @@ class ParameterServer:
 
     @property
     def version(self) -> int:
-        """How many steps the policy has taken."""
+        """Number of steps that the policy has taken."""
         return self._adam.num_steps
 
     def state(self) -> PolicyState:

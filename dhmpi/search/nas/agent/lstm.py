@@ -13,7 +13,7 @@ FORGET_BIAS = 1.0
 
 
 class Memory(NamedTuple):
-    """What an LSTM has computed for whole sequences; the axes are step, sequence, unit.
+    """Activations of an LSTM over whole sequences; the axes are step, sequence, unit.
 
     Attributes:
         inputs: What it was given.

@@ -12,7 +12,7 @@ Views = dict[str, NDArray[Any]]
 
 
 class ParameterLayout:
-    """Where each array of parameters lies in the vector.
+    """Layout of the arrays of parameters in one vector.
 
     Args:
         shapes: Shape of every array, by name, in order.

@@ -31,7 +31,7 @@ class Rollout(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What a policy says of episodes; the first axis is the decision, the second the episode.
+    """Forward pass of a policy over episodes; the first axis is the decision, the second the episode.
 
     Attributes:
         log_probabilities: Of every option, minus infinity of those that a decision does not have; third axis.

@@ -44,7 +44,7 @@ class Played(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What came of a batch.
+    """Result of learning from a batch.
 
     Attributes:
         number: Of the update, among those of this agent.
@@ -99,12 +99,12 @@ class PPOLearner:
 
     @property
     def version(self) -> int:
-        """How many steps the policy has taken, as far as this agent knows."""
+        """Number of steps that the policy has taken, as far as this agent knows."""
         return self._version
 
     @property
     def num_ended(self) -> int:
-        """How many episodes are there to learn from."""
+        """Number of episodes to learn from."""
         return len(self._ended)
 
     @property

@@ -13,7 +13,7 @@ STALENESS_PER_AGENT = 200
 
 @dataclass(frozen=True)
 class PPOOptions:
-    """How agents play and learn; the defaults are those of DeepHyper 0.0.5 where it had any."""
+    """Options of PPO agents; the defaults are those of DeepHyper 0.0.5 where it had any."""
 
     agents: int | None = option(
         None, integer(1), "agents (default: as many as ranks can be; each of them then evaluates in its own rank)"

@@ -88,7 +88,7 @@ class Stepped(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """How an update went: means over the decisions of this agent in the last epoch, but for the last four."""
+    """Figures of an update: means over the decisions of this agent in the last epoch, but for the last four."""
 
     loss: float
     policy_loss: float
@@ -164,7 +164,7 @@ def update(policy: Policy, parameters: Vector, batch: Batch, options: PPOOptions
 
 
 class _Problem(NamedTuple):
-    """What the loss of a batch depends on besides the policy; arrays have the shape (decisions, episodes)."""
+    """Loss of a batch as a function of the policy; arrays have the shape (decisions, episodes)."""
 
     actions: Actions
     old: Floats

@@ -23,7 +23,7 @@ MAX_HISTORY = 500
 
 
 class TrainingContext(Protocol):
-    """What is needed of an evaluation's context."""
+    """Part of an evaluation's context that is needed here."""
 
     seed: int
     deadline: float | None

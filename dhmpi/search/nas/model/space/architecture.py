@@ -25,7 +25,7 @@ class Architecture:
 
     @cached_property
     def network(self) -> list[NetworkStep]:
-        """What the output depends on, identities left out; the last step gives the output."""
+        """Network that the output depends on, identities left out; the last step gives the output."""
         return make_network(self.plan, self.choices)
 
     @cached_property
@@ -43,7 +43,7 @@ class Architecture:
 
     @property
     def canonical_key(self) -> str:
-        """What it has in common with equal architectures."""
+        """Key that equal architectures have in common."""
         return canonical_key(self.network)
 
     def create_model(self, activation: str | None = None) -> Any:

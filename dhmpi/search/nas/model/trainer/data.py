@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Where data come from, and what becomes of them; equal sources give equal data.
+    """Source of data, and their preparation; equal sources give equal data.
 
     Attributes:
         load: Returns pairs of inputs and targets: for training, validation and perhaps a final test.
@@ -54,7 +54,7 @@ class Source:
 
 
 class AffineScaling(NamedTuple):
-    """What is done to the columns of each input, and to those of predictions; None where nothing is."""
+    """Affine scaling of the columns of each input, and of those of predictions; None where there is none."""
 
     inputs: list[Affine | None]
     original: Affine | None

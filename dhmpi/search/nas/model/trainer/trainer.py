@@ -26,7 +26,7 @@ Record = dict[str, float]
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """How models are trained; the problem's entry of this name.
+    """Hyperparameters of the training; the problem's entry of this name.
 
     Attributes:
         batch_size: Samples per step.
@@ -62,7 +62,7 @@ class Hyperparameters:
 
 
 class Training(NamedTuple):
-    """What came of a training.
+    """Result of a training.
 
     Attributes:
         reward: The reward, larger is better.

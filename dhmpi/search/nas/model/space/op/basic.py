@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What may be assumed of an operation when architectures are simplified and compared."""
+    """Kind of an operation: what may be assumed of it when architectures are simplified and compared."""
 
     SOURCE = "takes no inputs"
     PASS = "gives its only input as it is"
@@ -27,7 +27,7 @@ class Kind(Enum):
 
 
 class Operation:
-    """What a node can do: make a tensor of the tensors that it gets.
+    """Operation of a node: makes a tensor of the tensors that it gets.
 
     Subclasses define `__call__` and keep their settings as attributes; they may define `kind` and `__str__`.
 
