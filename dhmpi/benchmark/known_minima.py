@@ -1,4 +1,4 @@
-"""What is known of the functions of `dhmpi.benchmark.functions`: domains, minima and where they are.
+"""Domains and minima of the functions of `dhmpi.benchmark.functions`.
 
 >>> known = KNOWN["trid"]
 >>> known.bounds(3), known.minimiser(3), known.minimum(3)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
 from dhmpi.cli.parser import Parser
+from dhmpi.cli.problem_commands import PROBLEM_COMMANDS
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
 from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
@@ -24,7 +25,7 @@ from dhmpi.support import environment, printing
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import tell
 
-COMMANDS = SEARCH_COMMANDS | RESULTS_COMMANDS | JOB_COMMANDS
+COMMANDS = SEARCH_COMMANDS | RESULTS_COMMANDS | PROBLEM_COMMANDS | JOB_COMMANDS
 EPILOG = """\
 examples:
   mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
