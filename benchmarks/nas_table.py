@@ -27,11 +27,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="number of tables (default: 5)")
+    num_seeds = parser.parse_args().seeds
     columns = ["seed", "mean", "sd", "50 %", "99 %", "99.9 %"]
     columns += [f"{name}, {num:,}" for name in ("random", "evolution") for num in NUM_EVALS]
     columns += ["ascent, median", "ascents to the optimum"]
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-    for seed in range(parser.parse_args().seeds):
+    for seed in range(num_seeds):
         print(row(seed), flush=True)
     table, arch = Table(), STRUCTURE.sample(np.random.default_rng(0))
     config = {**Problem.space, "arch_seq": list(arch)}

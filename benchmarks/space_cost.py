@@ -1,4 +1,4 @@
-"""What the points of a space cost: sampling them, and their keys, by which equal ones are known.
+"""Cost of the points of a space: of sampling them, and of their keys, by which equal ones are known.
 
 Prints microseconds a point: the median of repeated measurements, and the smallest and largest.
 """
