@@ -1,6 +1,6 @@
-"""Aliases of modules: names that DeepHyper 0.0.5 documented for what is somewhere else in this package."""
+"""Aliases of modules and packages: names that DeepHyper 0.0.5 documented for what is somewhere else in this package."""
 
-import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -8,6 +8,9 @@ from types import ModuleType
 
 ALIASES = {
     "dhmpi.benchmark.benchmark_functions": "dhmpi.benchmark.functions",
+    "dhmpi.benchmark.hps.gen": "dhmpi.benchmark.hps.gcn",
+    "dhmpi.benchmark.hps.mnistenn": "dhmpi.benchmark.hps.mnistcnn",
+    "dhmpi.benchmark.mnistmlp": "dhmpi.benchmark.hps.mnistmlp",
     "dhmpi.benchmark.problem": "dhmpi.space.problem",
     "dhmpi.evaluator._balsam": "dhmpi.evaluator.by_hand",
     "dhmpi.evaluator._processPool": "dhmpi.evaluator.by_hand",
@@ -21,6 +24,15 @@ ALIASES = {
 }
 
 
+def resolved(name: str) -> str | None:
+    """Return the name of the module that an alias, or a module in a package with an alias, stands for; else None."""
+    if name in ALIASES or not name.startswith("dhmpi."):
+        return ALIASES.get(name)
+    package, _, module = name.rpartition(".")
+    real = resolved(package)
+    return None if real is None else f"{real}.{module}"
+
+
 class AliasFinder:
     """Finder and loader of aliases; an alias is the very module that it stands for, not a copy."""
 
@@ -29,11 +41,16 @@ class AliasFinder:
         cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of an alias, or None for any other name."""
-        return ModuleSpec(name, cls()) if name in ALIASES else None  # type: ignore[arg-type]  # it has the methods
+        real = resolved(name)
+        if real is None or importlib.util.find_spec(real) is None:
+            return None
+        return ModuleSpec(name, cls())  # type: ignore[arg-type]  # it has the methods
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that an alias stands for."""
-        module = importlib.import_module(ALIASES[spec.name])
+        real = resolved(spec.name)
+        assert real is not None
+        module = importlib.import_module(real)
         self._spec = module.__spec__
         return module
 
@@ -43,6 +60,6 @@ class AliasFinder:
 
 
 def install() -> None:
-    """Let the import system know the aliases."""
+    """Let the import system know the aliases, before its own finders make copies of what is in aliased packages."""
     if AliasFinder not in sys.meta_path:
-        sys.meta_path.append(AliasFinder)
+        sys.meta_path.insert(0, AliasFinder)

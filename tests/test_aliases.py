@@ -63,7 +63,10 @@ def test_documented_names_are_there(module):
     assert all(callable(getattr(importlib.import_module(module), name)) for name in NAMES[module])
 
 
-@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+INSIDE = {"dhmpi.benchmark.mnistmlp.load_data": "dhmpi.benchmark.hps.mnistmlp.load_data"}
+
+
+@pytest.mark.parametrize(("alias", "name"), (ALIASES | INSIDE).items())
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_alias_is_the_module_itself(alias, name, order):
     first, second = (alias, name)[::order]
@@ -72,6 +75,11 @@ def test_an_alias_is_the_module_itself(alias, name, order):
         f"assert one is other and one.__name__ == one.__spec__.name == {name!r}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_there_is_nothing_else_in_a_package_with_an_alias():
+    with pytest.raises(ModuleNotFoundError, match=r"gen\.nothing"):
+        importlib.import_module("dhmpi.benchmark.hps.gen.nothing")
 
 
 def test_methods_of_problems_are_there():

@@ -99,11 +99,11 @@ def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
     candidates = _candidates(results, top, again)  # may find faults for which TensorFlow is not needed
     from dhmpi.search.nas.model.run import alpha
     from dhmpi.search.nas.model.trainer.cost import num_parameters
-    from dhmpi.search.nas.model.trainer.session import session
+    from dhmpi.support.training_session import Standalone, session
 
     for each in candidates:
         with session(each.seed):
-            trained = alpha.train(each.config, alpha.Standalone(each.seed))
+            trained = alpha.train(each.config, Standalone(each.seed))
             test = None if trained.data.test is None else trained.trainer.evaluate(trained.data.test)
             valid = trained.trainer.evaluate(trained.data.valid)
             reward, parameters = trained.training.reward, num_parameters(trained.model)
@@ -214,12 +214,12 @@ def export(results: Results, path: str, again: Again, with_preprocessing: bool, 
     [each] = _candidates(results, 1, again)
     from dhmpi.search.nas.model import deployment
     from dhmpi.search.nas.model.run import alpha
-    from dhmpi.search.nas.model.trainer.session import session
+    from dhmpi.support.training_session import Standalone, session
 
     with session(each.seed):
         data = alpha.load_raw(each.config)
         scaling = _affine(data) if with_preprocessing else None  # before a training that would be in vain
-        trained = alpha.train(each.config, alpha.Standalone(each.seed), data)
+        trained = alpha.train(each.config, Standalone(each.seed), data)
         try:
             deployment.save(trained.model, scaling, path)
         except OSError as error:

@@ -12,54 +12,70 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.benchmark.datasets import images
-from dhmpi.benchmark.datasets.data_files import data_directory, missing, reading
+from dhmpi.benchmark.datasets.data_files import (
+    SYNTHETIC,
+    PublicFile,
+    data_directory,
+    data_source,
+    missing,
+    reading,
+    ready,
+    verify,
+)
 from dhmpi.benchmark.datasets.images import Images
 
-ARCHIVE = "cifar-10-python.tar.gz"
 SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+ARCHIVE = PublicFile(
+    "cifar-10-python.tar.gz", SOURCE, 170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+)
 SHAPE = (32, 32, 3)
 FOLDER = "cifar-10-batches-py"
 TRAIN = tuple(f"{FOLDER}/data_batch_{number}" for number in range(1, 6))
 TEST = f"{FOLDER}/test_batch"
+# Numbers of synthetic images for training and test.
+NUM_TRAIN, NUM_TEST = 1_400, 350
 
 
-def read(data_dir: str | None = None) -> Images:
-    """Return the images of the archive for Python, which must be in a directory.
+def load(source: str | None = None, stage_in: str | None = None, seed: int = 0) -> Images:
+    """Return the images, from the archive for Python, or synthetic ones.
 
     Args:
-        data_dir: The directory; by default $DHMPI_DATA, or `data` in the current directory.
+        source: A directory, or `synthetic`; by default $DHMPI_DATA, or `data` in the current directory.
+        stage_in: Directory on this node to which the archive is copied; by default $DHMPI_STAGE_IN, or none.
+        seed: Seed of synthetic images.
 
     Raises:
         DataError: If the archive is missing or broken.
     """
-    path = _find(data_dir)
+    if data_source(source) == SYNTHETIC:
+        return images.synthetic(SHAPE, NUM_TRAIN, NUM_TEST, seed)
+    path = ready(_find(source), ARCHIVE, stage_in)
     with reading(path, SOURCE), tarfile.open(path) as archive:
         batches = [_read_batch(archive, name) for name in (*TRAIN, TEST)]
     train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
     return Images(train_images, train_labels, *batches[-1])
 
 
-def check(synthetic: bool = False, data_dir: str | None = None, **others: object) -> None:
-    """Find out whether the archive is there and begins as it should, without reading all of it.
+def check(source: str | None = None) -> None:
+    """Find out whether the archive is there and whole, and begins as it should.
 
     Args:
-        synthetic: Whether no file is needed.
-        data_dir: See `read`.
-        **others: What else a function that loads data is given.
+        source: See `load`.
 
     Raises:
         DataError: If the archive is missing or broken.
     """
-    if not synthetic:
-        path = _find(data_dir)
+    if data_source(source) != SYNTHETIC:
+        path = _find(source)
+        verify(path, ARCHIVE)
         with reading(path, SOURCE), tarfile.open(path) as archive:
             archive.next()
 
 
-def _find(data_dir: str | None) -> Path:
-    path = data_directory(data_dir) / ARCHIVE
+def _find(source: str | None) -> Path:
+    path = data_directory(source) / ARCHIVE.name
     if not path.is_file():
-        raise missing(ARCHIVE, path.parent, SOURCE)
+        raise missing(ARCHIVE.name, path.parent, SOURCE)
     return path
 
 
@@ -91,8 +107,3 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return _dtype
         raise pickle.UnpicklingError(f"{module}.{name} in place of an array")
-
-
-def synthetic(seed: int) -> Images:
-    """Return a tenth of as many images that can be learnt."""
-    return images.synthetic(SHAPE, 5_000, 1_000, seed)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dhmpi.errors import ProblemError
 
+Array = npt.NDArray[Any]
 Part = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # images, one-hot labels
 
 NUM_CLASSES = 10

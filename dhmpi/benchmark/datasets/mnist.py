@@ -1,6 +1,7 @@
-"""MNIST: 70,000 handwritten digits of 28 x 28 pixels.
+"""MNIST: 70,000 handwritten digits of 28 x 28 pixels; and Fashion-MNIST, as many pictures of clothes in the same form.
 
-Source: Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/
+Sources: Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/; H. Xiao, K. Rasul and R. Vollgraf 2017,
+Fashion-MNIST, arXiv 1708.07747.
 """
 
 import gzip
@@ -14,74 +15,120 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.benchmark.datasets import images
-from dhmpi.benchmark.datasets.data_files import data_directory, missing, reading
+from dhmpi.benchmark.datasets.data_files import (
+    FASHION,
+    SYNTHETIC,
+    PublicFile,
+    data_directory,
+    data_source,
+    missing,
+    reading,
+    ready,
+    verify,
+)
 from dhmpi.benchmark.datasets.images import Images
+from dhmpi.errors import DataError
 
 SHAPE = (28, 28)
-ARCHIVE = "mnist.npz"
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 ARCHIVE_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-ORIGINALS = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
+ARCHIVE = PublicFile(
+    "mnist.npz", ARCHIVE_SOURCE, 11_490_434, "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 )
 ORIGINALS_SOURCE = "http://yann.lecun.com/exdb/mnist/"
+ORIGINALS = tuple(
+    PublicFile(name, ORIGINALS_SOURCE, size, sha256)
+    for name, size, sha256 in (
+        (
+            "train-images-idx3-ubyte.gz",
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        ("train-labels-idx1-ubyte.gz", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        ("t10k-images-idx3-ubyte.gz", 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        ("t10k-labels-idx1-ubyte.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    )
+)
+FASHION_DIRECTORY = Path("/usr/share/datasets/fashion-mnist")
+FASHION_SOURCE = "Debian's package dataset-fashion-mnist"
+FASHION_FILES = tuple(
+    PublicFile(original.name, FASHION_SOURCE, size, sha256)
+    for original, size, sha256 in zip(
+        ORIGINALS,
+        (26_421_856, 29_491, 4_422_079, 5_125),
+        (
+            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+        ),
+        strict=True,
+    )
+)
 UINT8 = 8  # how the idx format calls it
+# Numbers of synthetic images for training and test, of the 1,797 digits that scikit-learn brings along.
+NUM_TRAIN, NUM_TEST = 1_400, 350
 
 
-def read(data_dir: str | None = None) -> Images:
-    """Return the images that are in a directory, as Keras's `mnist.npz` or as the four original files.
+def load(source: str | None = None, stage_in: str | None = None, seed: int = 0) -> Images:
+    """Return the images, from Keras's `mnist.npz`, from the four original files, or synthetic ones.
 
     Args:
-        data_dir: The directory; by default $DHMPI_DATA, or `data` in the current directory.
+        source: A directory, `fashion` or `synthetic`; by default $DHMPI_DATA, or `data` in the current directory.
+        stage_in: Directory on this node to which files are copied; by default $DHMPI_STAGE_IN, or none.
+        seed: Seed of synthetic images.
 
     Raises:
         DataError: If files are missing or broken.
     """
-    paths = _find(data_directory(data_dir))
+    if data_source(source) == SYNTHETIC:
+        return synthetic(seed)
+    files = _find(source)
+    paths = [ready(path, file, stage_in) for path, file in files]
     if len(paths) == 1:
         return _read_archive(paths[0])
-    with reading(paths[0], ORIGINALS_SOURCE):
-        return _with_channel([_read_original(path) for path in paths])
+    with reading(paths[0], files[0][1].source):
+        return _with_channel([_read_original(path, file) for path, (_, file) in zip(paths, files, strict=True)])
 
 
-def check(synthetic: bool = False, data_dir: str | None = None, **others: object) -> None:
-    """Find out whether the files are there and begin as they should, without reading all of them.
+def check(source: str | None = None) -> None:
+    """Find out whether the files are there and whole, and begin as they should.
 
     Args:
-        synthetic: Whether no files are needed.
-        data_dir: See `read`.
-        **others: What else a function that loads data is given.
+        source: See `load`.
 
     Raises:
         DataError: If files are missing or broken.
     """
-    if synthetic:
+    if data_source(source) == SYNTHETIC:
         return
-    paths = _find(data_directory(data_dir))
-    if len(paths) == 1:
-        with _opened(paths[0]) as arrays:
-            for name in NAMES:
-                arrays.files.index(name)
-    else:
-        for path in paths:
-            with reading(path, ORIGINALS_SOURCE), gzip.open(path) as file:
-                _read_shape(file)
+    for path, file in _find(source):
+        verify(path, file)
+        if file is ARCHIVE:
+            with _opened(path) as arrays:
+                for name in NAMES:
+                    arrays.files.index(name)
+        else:
+            with reading(path, file.source), gzip.open(path) as opened:
+                _read_shape(opened)
 
 
-def _find(directory: Path) -> list[Path]:
-    """Return the archive, or else the four original files."""
-    if (directory / ARCHIVE).is_file():
-        return [directory / ARCHIVE]
-    found = [(directory / name).is_file() for name in ORIGINALS]
-    if all(found):
-        return [directory / name for name in ORIGINALS]
-    if any(found):
-        names = " and ".join(name for name, is_there in zip(ORIGINALS, found, strict=True) if not is_there)
-        raise missing(names, directory, ORIGINALS_SOURCE)
-    raise missing(ARCHIVE, directory, ARCHIVE_SOURCE)
+def _find(source: str | None) -> list[tuple[Path, PublicFile]]:
+    """Return the archive, or else the four original files, each with what it should be."""
+    if data_source(source) == FASHION:
+        if not all((FASHION_DIRECTORY / file.name).is_file() for file in FASHION_FILES):
+            remedy = f"install {FASHION_SOURCE}, or choose {SYNTHETIC!r}"
+            raise DataError(f"Fashion-MNIST must be in {FASHION_DIRECTORY}, got none; {remedy}")
+        return [(FASHION_DIRECTORY / file.name, file) for file in FASHION_FILES]
+    directory = data_directory(source)
+    if (directory / ARCHIVE.name).is_file():
+        return [(directory / ARCHIVE.name, ARCHIVE)]
+    lacking = [file.name for file in ORIGINALS if not (directory / file.name).is_file()]
+    if not lacking:
+        return [(directory / file.name, file) for file in ORIGINALS]
+    if len(lacking) < len(ORIGINALS):
+        raise missing(" and ".join(lacking), directory, ORIGINALS_SOURCE, (FASHION, SYNTHETIC))
+    raise missing(ARCHIVE.name, directory, ARCHIVE_SOURCE, (FASHION, SYNTHETIC))
 
 
 def _read_archive(path: Path) -> Images:
@@ -96,10 +143,10 @@ def _opened(path: Path) -> Iterator[Any]:
         yield arrays
 
 
-def _read_original(path: Path) -> npt.NDArray[np.uint8]:
-    with reading(path, ORIGINALS_SOURCE), gzip.open(path) as file:
-        shape = _read_shape(file)
-        return np.frombuffer(file.read(), np.uint8).reshape(shape)
+def _read_original(path: Path, file: PublicFile) -> npt.NDArray[np.uint8]:
+    with reading(path, file.source), gzip.open(path) as opened:
+        shape = _read_shape(opened)
+        return np.frombuffer(opened.read(), np.uint8).reshape(shape)
 
 
 def _read_shape(file: gzip.GzipFile) -> tuple[int, ...]:
@@ -117,6 +164,37 @@ def _with_channel(arrays: list[npt.NDArray[Any]]) -> Images:
     return Images(train_images[..., np.newaxis], train_labels, test_images[..., np.newaxis], test_labels)
 
 
-def synthetic(seed: int) -> Images:
-    """Return a tenth of as many images that can be learnt."""
-    return images.synthetic((*SHAPE, 1), 6_000, 1_000, seed)
+def synthetic(seed: int = 0) -> Images:
+    """Return fewer images of the same kind: scikit-learn's digits, larger, moved about and covered with noise.
+
+    Source: the optical recognition of handwritten digits data set of the UCI repository, 8 x 8 pixels.
+
+    Args:
+        seed: Seed of the order, the moves and the noise.
+    """
+    from sklearn.datasets import load_digits  # it takes seconds to import
+
+    rng = np.random.default_rng(seed)
+    digits, labels = load_digits(return_X_y=True)
+    order = rng.permutation(len(labels))[: NUM_TRAIN + NUM_TEST]
+    large = _enlarged(digits[order].reshape(-1, 8, 8) / 16)
+    pixels = np.zeros((len(order), *SHAPE), np.float32)
+    height, width = large.shape[1:]
+    corners = rng.integers(1, (SHAPE[0] - height, SHAPE[1] - width), size=(len(order), 2))
+    for image, digit, (row, column) in zip(pixels, large, corners, strict=True):
+        image[row : row + height, column : column + width] = digit
+    pixels *= rng.uniform(0.5, 1, size=(len(order), 1, 1))
+    pixels += np.float32(0.25) * rng.standard_normal(pixels.shape, np.float32)
+    shades = np.rint(images.MAX_PIXEL * pixels.clip(0, 1)).astype(np.uint8)[..., np.newaxis]
+    numbers = labels[order].astype(np.uint8)
+    return Images(shades[:NUM_TRAIN], numbers[:NUM_TRAIN], shades[NUM_TRAIN:], numbers[NUM_TRAIN:])
+
+
+def _enlarged(digits: npt.NDArray[np.float64], factor: int = 3) -> npt.NDArray[np.float32]:
+    """Return images that are larger by a factor, by linear interpolation; shape (num, height, width)."""
+    places = np.linspace(0, digits.shape[1] - 1, factor * (digits.shape[1] - 1) + 1)
+    below = np.minimum(places.astype(int), digits.shape[1] - 2)
+    share = places - below
+    rows = digits[:, below] * (1 - share)[:, np.newaxis] + digits[:, below + 1] * share[:, np.newaxis]
+    large: npt.NDArray[np.float64] = rows[:, :, below] * (1 - share) + rows[:, :, below + 1] * share
+    return large.astype(np.float32)

@@ -1,17 +1,79 @@
 """Classification benchmarks: data of images, and a problem."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from dhmpi.benchmark.datasets.data_files import SYNTHETIC, data_source, needs_files
+from dhmpi.benchmark.datasets.images import Images, split
 from dhmpi.space.problem import Problem
 
 Part = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # inputs, one-hot labels
+LoadData = Callable[..., tuple[Part, ...]]
 
 ANL_MLP_2 = {"func": "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure", "kwargs": {"num_cells": 5}}
 GOOGLE_NAS_NET = {"func": "dhmpi.search.nas.model.baseline.google_nas_net:create_structure"}
+NUM_EPOCHS = 50  # of the problems with this space, as documented
+# For synthetic images, what a laptop can train: the same space with fewer features, fewer images, and fewer steps.
+SMALL_NAS_NET = {**GOOGLE_NAS_NET, "kwargs": {"num_filters": 4}}
+SMALL_PROP = 0.4
+SMALL_TRAINING = {"batch_size": 16, "num_epochs": 8, "learning_rate": 0.003}
+# Share of synthetic training images that are for validation; there are few.
+SYNTHETIC_VALID_SHARE = 0.3
+
+
+class Dataset(Protocol):
+    """Module of a data set of images."""
+
+    def load(self, source: str | None = None, stage_in: str | None = None, seed: int = 0) -> Images:
+        """Return the images."""
+
+    def check(self, source: str | None = None) -> None:
+        """Find out whether its files are there."""
+
+
+def needs_images(dataset: Dataset) -> Callable[[LoadData], LoadData]:
+    """Return a decorator for a function that loads images: it says before a campaign whether the files are there.
+
+    Args:
+        dataset: The data set that the function loads.
+    """
+
+    def check(synthetic: bool = False, data_dir: str | None = None, **others: object) -> None:
+        dataset.check(SYNTHETIC if synthetic else data_dir)
+
+    return needs_files(check)
+
+
+def load_parts(
+    dataset: Dataset,
+    valid_share: float,
+    prop: float,
+    seed: int,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    test: bool = False,
+) -> tuple[Part, ...]:
+    """Return the parts of a data set for training, validation and, if asked for, test.
+
+    Args:
+        dataset: The data set.
+        valid_share: Share of the training images in files, the first ones, that are for validation.
+        prop: Share of the others that are for training, drawn at random.
+        seed: Seed of that draw, and of synthetic images.
+        synthetic: Whether to make images in place of reading files.
+        data_dir: Directory of the files, or `fashion` or `synthetic`.
+        test: Whether to append the test images.
+
+    Raises:
+        DataError: If files are missing or broken.
+        ProblemError: If `prop` is not in its range.
+    """
+    source = SYNTHETIC if synthetic else data_source(data_dir)
+    share = SYNTHETIC_VALID_SHARE if source == SYNTHETIC else valid_share
+    return split(dataset.load(source, seed=seed), share, prop, seed, test)
 
 
 def flattened(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -26,6 +88,7 @@ def classification_problem(
     batch_size: int,
     learning_rate: float,
     num_epochs: int,
+    kind: type[Problem] = Problem,
 ) -> Problem:
     """Return a problem with the loss, metric and optimizer of all classification benchmarks.
 
@@ -35,8 +98,9 @@ def classification_problem(
         batch_size: Number of examples in a batch.
         learning_rate: Learning rate of adam.
         num_epochs: Number of epochs of a training.
+        kind: Class of the problem.
     """
-    problem = Problem()
+    problem = kind()
     problem.add_dim("regression", False)
     problem.add_dim("load_data", {"func": load_data, "kwargs": {"test": True}})
     problem.add_dim("create_structure", dict(create_structure))
@@ -52,3 +116,25 @@ def classification_problem(
         },
     )
     return problem
+
+
+class NasNetProblem(Problem):
+    """Problem with two sizes: as documented, and one that a laptop can train, for synthetic images.
+
+    What has been given another value by `with_dim` keeps it.
+    """
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """Copy of the entries; those of the small size if the images are synthetic."""
+        space = super().space
+        kwargs = space["load_data"].get("kwargs", {})
+        if not kwargs.get("synthetic") and data_source(kwargs.get("data_dir")) != SYNTHETIC:
+            return space
+        small = {"prop": SMALL_PROP, **kwargs, "synthetic": True}
+        space["load_data"] = {**space["load_data"], "kwargs": small}
+        if space["create_structure"] == GOOGLE_NAS_NET:
+            space["create_structure"] = dict(SMALL_NAS_NET)
+        if space["hyperparameters"]["num_epochs"] == NUM_EPOCHS:
+            space["hyperparameters"] = {**space["hyperparameters"], **SMALL_TRAINING}
+        return space

@@ -1,6 +1,6 @@
 """Multilayer perceptron on handwritten digits; minus the validation accuracy, minimised."""
 
-from dhmpi.benchmark.hps.digits.digits_mlp import run
-from dhmpi.benchmark.hps.digits.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem", "run"]
+__getattr__ = exported(__name__, Problem="problem", run="digits_mlp")

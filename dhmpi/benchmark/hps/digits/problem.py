@@ -20,3 +20,6 @@ Problem.add_dim(
 )  # sgd
 Problem.add_dim(p_name="momentum", p_space=(0.0, 0.99), default=0.9)  # sgd
 Problem.add_dim(p_name="beta_1", p_space=(0.5, 0.99), default=0.9)  # adam
+
+if __name__ == "__main__":
+    print(Problem)

@@ -1,6 +1,6 @@
 """Three-hump camel function with a penalty, minimised; optimum 0 at the origin without penalty."""
 
-from dhmpi.benchmark.hps.dummy1.problem import Problem
-from dhmpi.benchmark.hps.dummy1.three_hump_camel import run
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem", "run"]
+__getattr__ = exported(__name__, Problem="problem", run="three_hump_camel")

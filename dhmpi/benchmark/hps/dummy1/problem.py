@@ -12,3 +12,6 @@ Problem = HpProblem()
 Problem.add_dim(p_name="x", p_space=(-0.3, 0.3), default=0.0)
 Problem.add_dim(p_name="y", p_space=(-1.0, 1.0), default=0.0)
 Problem.add_dim(p_name="penalty", p_space=["no", "yes"], default="yes")
+
+if __name__ == "__main__":
+    print(Problem)

@@ -5,6 +5,7 @@ from typing import Any
 
 from dhmpi.benchmark import functions
 
+DEFAULTS = {"x": 2.5, "y": -3.1, "penalty": "no"}  # of the command line
 PENALTY = 2.0
 
 

@@ -1,6 +1,6 @@
 """Minus the sum of squares of ten integers, minimised; optimum -1000 at the corners."""
 
-from dhmpi.benchmark.hps.polynome2.polynome2 import run
-from dhmpi.benchmark.hps.polynome2.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem", "run"]
+__getattr__ = exported(__name__, Problem="problem", run="polynome2")

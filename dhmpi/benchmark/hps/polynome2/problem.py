@@ -12,3 +12,6 @@ OPTIMUM = Optimum(dict.fromkeys(NAMES, 10), -1000)
 Problem = HpProblem()
 for i, name in enumerate(NAMES):
     Problem.add_dim(p_name=name, p_space=(-10, 10), default=i)
+
+if __name__ == "__main__":
+    print(Problem)

@@ -11,3 +11,6 @@ OPTIMUM = Optimum(dict.fromkeys(NAMES, 1.0), 0.0)
 Problem = HpProblem()
 for name in NAMES:
     Problem.add_dim(p_name=name, p_space=(-3.0, 4.0), default=-2.0)
+
+if __name__ == "__main__":
+    print(Problem)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dhmpi.benchmark.functions import rosenbrock
 from dhmpi.benchmark.hps.rosen30.problem import NAMES
 
+DEFAULTS = {name: 2.0 + i for i, name in enumerate(NAMES, start=1)}  # of the command line
+
 
 def run(point: Mapping[str, float]) -> float:
     """Return the Rosenbrock function, to be minimised; the optimum is 0 where every dimension is 1.

@@ -1,26 +1,31 @@
 """Data of mnist1D."""
 
 from dhmpi.benchmark.datasets import mnist
-from dhmpi.benchmark.datasets.data_files import needs_files
-from dhmpi.benchmark.datasets.images import split
-from dhmpi.benchmark.nas.classification_problem import Part, flattened
+from dhmpi.benchmark.datasets.data_files import SYNTHETIC, data_source
+from dhmpi.benchmark.nas.classification_problem import Part, flattened, load_parts, needs_images
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 
 
-@needs_files(mnist.check)
+@needs_images(mnist)
 def load_data(
-    prop: float = 0.1, seed: int = 2018, synthetic: bool = False, data_dir: str | None = None, test: bool = False
+    prop: float | None = None,
+    seed: int = 2018,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    test: bool = False,
 ) -> tuple[Part, ...]:
     """Return MNIST as rows of pixels.
 
-    The first 5,000 training images are for validation.
+    The first 5,000 training images are for validation; of 1,400 synthetic ones, 420.
 
     Args:
-        prop: Share of the other 55,000 that are for training, drawn at random; above 0, at most 1.
+        prop: Share of the other 55,000 that are for training, drawn at random; above 0, at most 1. By default 0.1,
+            and 1 of synthetic images.
         seed: Seed of that draw, and of synthetic images.
-        synthetic: Whether to make a tenth of as many images in place of reading files.
-        data_dir: Directory of the files; by default $DHMPI_DATA, or `data` in the current directory.
+        synthetic: Whether to make images in place of reading files.
+        data_dir: Where images come from: a directory, or `fashion` or `synthetic`; by default $DHMPI_DATA, or `data` in
+            the current directory.
         test: Whether to append a third part, the test images.
 
     Returns:
@@ -31,5 +36,6 @@ def load_data(
         DataError: If files are missing or broken.
         ProblemError: If `prop` is not in its range.
     """
-    images = mnist.synthetic(seed) if synthetic else mnist.read(data_dir)
-    return flattened(split(images, VALID_SHARE, prop, seed, test))
+    is_synthetic = synthetic or data_source(data_dir) == SYNTHETIC
+    prop = (1.0 if is_synthetic else 0.1) if prop is None else prop
+    return flattened(load_parts(mnist, VALID_SHARE, prop, seed, synthetic, data_dir, test))

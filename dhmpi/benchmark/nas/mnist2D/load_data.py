@@ -1,26 +1,25 @@
 """Data of mnist2D."""
 
 from dhmpi.benchmark.datasets import mnist
-from dhmpi.benchmark.datasets.data_files import needs_files
-from dhmpi.benchmark.datasets.images import split
-from dhmpi.benchmark.nas.classification_problem import Part
+from dhmpi.benchmark.nas.classification_problem import Part, load_parts, needs_images
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 
 
-@needs_files(mnist.check)
+@needs_images(mnist)
 def load_data(
     prop: float = 1.0, seed: int = 2018, synthetic: bool = False, data_dir: str | None = None, test: bool = False
 ) -> tuple[Part, ...]:
     """Return MNIST as images.
 
-    The first 5,000 training images are for validation.
+    The first 5,000 training images are for validation; of 1,400 synthetic ones, 420.
 
     Args:
         prop: Share of the other 55,000 that are for training, drawn at random; above 0, at most 1.
         seed: Seed of that draw, and of synthetic images.
-        synthetic: Whether to make a tenth of as many images in place of reading files.
-        data_dir: Directory of the files; by default $DHMPI_DATA, or `data` in the current directory.
+        synthetic: Whether to make images in place of reading files.
+        data_dir: Where images come from: a directory, or `fashion` or `synthetic`; by default $DHMPI_DATA, or `data` in
+            the current directory.
         test: Whether to append a third part, the test images.
 
     Returns:
@@ -31,5 +30,4 @@ def load_data(
         DataError: If files are missing or broken.
         ProblemError: If `prop` is not in its range.
     """
-    images = mnist.synthetic(seed) if synthetic else mnist.read(data_dir)
-    return split(images, VALID_SHARE, prop, seed, test)
+    return load_parts(mnist, VALID_SHARE, prop, seed, synthetic, data_dir, test)

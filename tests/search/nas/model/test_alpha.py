@@ -17,7 +17,7 @@ from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
 from dhmpi.search.nas.model.run import alpha
-from dhmpi.search.nas.model.trainer.session import session
+from dhmpi.support.training_session import session
 
 CELLS = "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure"
 HYPERPARAMETERS = {

@@ -12,8 +12,8 @@ from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler, stdscaler
 from dhmpi.search.nas.model.run import alpha
 from dhmpi.search.nas.model.trainer.data import AffineScaling
-from dhmpi.search.nas.model.trainer.session import session
 from dhmpi.search.nas.model.trainer.steps import as_called
+from dhmpi.support.training_session import session
 
 # Keras's own way of turning variables into arrays, on saving.
 pytestmark = pytest.mark.filterwarnings(

@@ -12,8 +12,8 @@ from dhmpi.search.nas.model.trainer.classification import ClassificationTrainer
 from dhmpi.search.nas.model.trainer.cost import flops, num_parameters
 from dhmpi.search.nas.model.trainer.data import Data, Source, data_of
 from dhmpi.search.nas.model.trainer.regression import RegressionTrainer
-from dhmpi.search.nas.model.trainer.session import num_threads, session
 from dhmpi.search.nas.model.trainer.trainer import Hyperparameters
+from dhmpi.support.training_session import num_threads, session
 
 NUM, NUM_VALID = 90, 40
 HYPERPARAMETERS = {

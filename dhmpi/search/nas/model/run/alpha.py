@@ -5,42 +5,20 @@ TensorFlow is imported with this module, so that a worker does it before its fir
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from dhmpi.errors import ProblemError, TrainingError
 from dhmpi.search.nas.model.trainer.classification import ClassificationTrainer
 from dhmpi.search.nas.model.trainer.cost import flops, num_parameters
 from dhmpi.search.nas.model.trainer.data import Data, Source, data_of
 from dhmpi.search.nas.model.trainer.regression import RegressionTrainer
-from dhmpi.search.nas.model.trainer.session import seed_process, session
 from dhmpi.search.nas.model.trainer.trainer import Hyperparameters, Record, Trainer, Training
 from dhmpi.support.json_text import dumps
 from dhmpi.support.loader import load
+from dhmpi.support.training_session import Standalone, TrainingContext, seed_process, session
 
 # Epochs that a history holds at most; of longer ones it holds every second, third, ... and the last.
 MAX_HISTORY = 500
-
-
-class TrainingContext(Protocol):
-    """Part of an evaluation's context that is needed here."""
-
-    seed: int
-    deadline: float | None
-
-    def report(self, step: float, value: float) -> None:
-        """Keep an intermediate value."""
-
-
-@dataclass
-class Standalone:
-    """The context of an evaluation outside a campaign."""
-
-    seed: int
-    deadline: float | None = None
-
-    def report(self, step: float, value: float) -> None:
-        """Keep nothing."""
 
 
 class Trained(NamedTuple):

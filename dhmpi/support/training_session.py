@@ -5,16 +5,39 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
+import keras
 import tensorflow as tf
 
 from dhmpi.errors import ProblemError
-from dhmpi.search.nas.model.backend import keras
 from dhmpi.support import environment
 
 # Seeds and the list of what has been built belong to the whole process.
 _one_at_a_time = threading.RLock()
+
+
+class TrainingContext(Protocol):
+    """What a training needs of an evaluation's context."""
+
+    seed: int
+    deadline: float | None
+
+    def report(self, step: float, value: float) -> None:
+        """Keep an intermediate value."""
+
+
+@dataclass
+class Standalone:
+    """The context of an evaluation outside a campaign."""
+
+    seed: int
+    deadline: float | None = None
+
+    def report(self, step: float, value: float) -> None:
+        """Keep nothing."""
 
 
 @contextlib.contextmanager

@@ -1,0 +1,53 @@
+"""Run function of b1."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import layers
+
+from dhmpi.benchmark.datasets import addition
+from dhmpi.benchmark.hps.b1.problem import Problem
+from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
+from dhmpi.benchmark.hps.network_layers import dropout, rnn
+from dhmpi.benchmark.hps.network_problem import augmenting
+from dhmpi.benchmark.hps.network_training import Network, train
+from dhmpi.support.training_session import TrainingContext
+
+augment_parser = augmenting(Problem, {"rnn_type": "LSTM", "nhidden": 128, "nlayers": 1})
+
+
+def load(source: str, stage_in: str) -> SampleParts:
+    """Return questions, one-hot, and the characters of their answers."""
+    sums = addition.load(source)
+    questions = keras.utils.to_categorical(sums.questions, len(addition.CHARACTERS))
+    whole, num_train = Samples(questions, sums.answers), len(questions) - sums.num_test
+    return split(whole.rows(0, num_train), whole.rows(num_train, len(questions)), len(addition.CHARACTERS))
+
+
+def build(params: Mapping[str, Any], data: SampleParts) -> Any:
+    """Return a recurrent layer that reads the question, and `nlayers` that write the answer."""
+    model = keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:])])
+    model.add(rnn(params, params["nhidden"]))
+    model.add(layers.RepeatVector(data.train.classes.shape[1]))
+    for _ in range(params["nlayers"]):
+        model.add(rnn(params, params["nhidden"], return_sequences=True))
+    model.add(dropout(params))
+    model.add(layers.Dense(data.num_classes, activation="softmax"))
+    return model
+
+
+NETWORK = Network("b1", augment_parser, load, build)
+
+
+def run(point: Mapping[str, Any], context: TrainingContext | None = None) -> dict[str, Any]:
+    """Train the network and return minus its validation accuracy, to be minimised; the optimum is unknown.
+
+    Args:
+        point: The dimensions of the problem, and perhaps other options of the command line.
+        context: The evaluation's context.
+
+    Returns:
+        See `dhmpi.benchmark.hps.network_training.train`.
+    """
+    return train(NETWORK, point, context)

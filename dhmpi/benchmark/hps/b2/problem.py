@@ -1,0 +1,16 @@
+"""Memory network that answers questions about stories (bAbI, task 1).
+
+The objective, minus the accuracy on the validation part, is minimised. Optimum: unknown; -1 is a bound.
+"""
+
+from dhmpi.benchmark.datasets import babi
+from dhmpi.benchmark.hps.network_problem import RNN_TYPES, NetworkProblem
+
+Problem = NetworkProblem(babi.check)
+Problem.add_dim("epochs", (5, 30), 5)
+Problem.add_dim("rnn_type", RNN_TYPES, "LSTM")
+Problem.add_dim("nhidden", (1, 100), 1)
+Problem.add_network_dims()
+
+if __name__ == "__main__":
+    print(Problem)
