@@ -28,7 +28,7 @@ Finished = tuple[int, str, float | None, float | None, float | None, int, str, s
 class EvaluationTable:
     """The columns of `/evaluations`, in order of submission.
 
-    Errors and extras are rare, so only rows that have one hold one.
+    Errors, extras and memories are rare, so only rows that have one hold one.
 
     Args:
         names: Names of the dimensions.
@@ -54,6 +54,7 @@ class EvaluationTable:
         self.known = array("q")
         self.fitted = array("q")
         self.detail = array("q")
+        self.memory: dict[int, str] = {}
         self.counts = [0] * len(STATES)
         self._hosts: dict[str, str] = {}  # one clean string per host, not per evaluation
 
@@ -99,7 +100,9 @@ class EvaluationTable:
             self.rank.append(rank)
             self.host.append(hosts[host])
             self.order.append(-1)
-            model, known, fitted, detail = origin
+            model, known, fitted, detail, *memory = origin  # older journals have none
+            if memory and memory[0]:
+                self.memory[rows[number]] = memory[0]
             self.model.append(model)
             self.known.append(known)
             self.fitted.append(fitted)
@@ -174,7 +177,9 @@ class EvaluationTable:
             host=self.host[row],
             error=self.error.get(row, ""),
             extra=json.loads(self.extra.get(row, "{}")),
-            origin=Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row]),
+            origin=Origin(
+                self.model[row], self.known[row], self.fitted[row], self.detail[row], self.memory.get(row, "")
+            ),
             order=self.order[row],
         )
 

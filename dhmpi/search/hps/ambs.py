@@ -112,8 +112,10 @@ class AMBS(Search):
 
     def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
         """Go on with a campaign, with the model that it would have had; see `Search`."""
+        evaluations = list(evaluations)
         super().resume(seed, evaluations)
         if self._proposer is not None:
+            self._proposer.restore(evaluations)
             self._proposer.settle()
 
     def _begin(self, seed: int) -> None:
