@@ -98,22 +98,21 @@ class Hedge:
         """Go on where a campaign stopped.
 
         Args:
-            evaluations: All of it. What had come when the latest point was proposed has added to the gains then.
+            evaluations: All of it; those that have been told come first, in that order.
         """
-        chosen = sorted((each for each in evaluations if each.origin.memory), key=lambda each: each.id)
+        chosen = [each for each in evaluations if each.origin.memory]
         if not chosen:
             return
-        last = chosen[-1].origin
+        last = max(chosen, key=lambda each: each.id).origin
         self.gains, self.memory = json.loads(last.memory)["gains"], last.memory
         space = self._encoding.space
-        self._open, due = {}, []
-        for each in chosen:
-            wanted = json.loads(each.origin.memory).get("wanted")
-            if wanted is None or (each.state.is_final and each.order < last.known):
+        # What was known when the latest point was proposed has added to the gains then.
+        for each in evaluations[last.known :]:
+            wanted = json.loads(each.origin.memory or "{}").get("wanted")
+            if wanted is None:
                 continue
-            rows = self._encoding.encode([dict(zip(space.names, values, strict=True)) for values in wanted])
+            self._open[space.key(each.point)] = self._encoding.encode(
+                [dict(zip(space.names, values, strict=True)) for values in wanted]
+            )
             if each.state.is_final:
-                due.append((each.order, rows))
-            else:
-                self._open[space.key(each.point)] = rows
-        self._due = [rows for _, rows in sorted(due, key=lambda pair: pair[0])]
+                self.told([space.key(each.point)])

@@ -96,7 +96,11 @@ class Proposer(ABC, Generic[Made]):
         """Return a point whose key is not among the seen ones, or None to have one drawn at random."""
 
     def restore(self, evaluations: Sequence[Evaluation]) -> None:  # not all have more to remember
-        """Go on where a campaign stopped, all of whose evaluations have been told or asked."""
+        """Go on where a campaign stopped.
+
+        Args:
+            evaluations: All of them; those that have been told come first, in that order.
+        """
 
     def settle(self) -> None:
         """Wait for everything that is due; only when nobody waits for points."""
