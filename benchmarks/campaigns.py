@@ -124,7 +124,7 @@ def _signal_when_there(path: Path, signum: signal.Signals) -> None:
 def _refused(campaign: Campaign) -> bool:
     options = campaign.options()
     if IS_RANK_0:
-        Path(options["output"]).write_text("somebody's")
+        Path(options["output"]).write_text("another one's")
     try:
         return RandomSearch(f"{POLYNOME}.Problem", f"{POLYNOME}.run", **options).main() is None and not IS_RANK_0
     except ResultsError:  # the program goes on

@@ -44,7 +44,7 @@ def run(point, context):
     time.sleep(random.Random(context.seed).uniform(0.002, 0.005))
     return -sum(value * value for value in point.values())
 """
-# Nobody waits longer for a job that should end by itself [s].
+# Longest wait for a job that should end by itself [s].
 PATIENCE = 60.0
 OPEN_INTERVAL = 0.01  # s
 

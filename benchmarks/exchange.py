@@ -13,11 +13,12 @@ import time
 import numpy as np
 from mpi4py import MPI
 
+from dhmpi.agents.exchange import ParameterServer, ServerExchange
 from dhmpi.mpi.comm import Backoff, Communicator
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState, ServerExchange
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import Scale
-from dhmpi.search.nas.agent.update import UpdateStep
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import Scale
+from dhmpi.search.nas.policy.update import UpdateStep
 
 NUM_PARAMETERS = 9_000
 

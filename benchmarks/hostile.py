@@ -24,7 +24,7 @@ from dhmpi import results
 
 PROBLEM = "dhmpi.benchmark.hps.polynome2.Problem"
 TIME_LIMIT = 1.0  # of an evaluation [s]
-# Nobody waits longer for an evaluation on average, nor for the last processes to end after the job [s].
+# Longest wait for an evaluation on average, and for the last processes to end after the job [s].
 PATIENCE, LAST_MOMENTS = 10.0, 10.0
 
 

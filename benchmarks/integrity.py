@@ -95,7 +95,7 @@ def trial(kind: str, directory: Path) -> str:
     """Start contenders at the same moment.
 
     Args:
-        kind: new, overwrite, resume (what a killed campaign has left), or elsewhere (likewise, and each has another
+        kind: new, overwrite, resume (what a killed campaign has left), or elsewhere (the same, and each has another
             host).
         directory: Where; it is empty.
 
@@ -156,7 +156,8 @@ def sample(path: Path) -> None:
         error, extra = ("Traceback: no", {}) if state is State.FAILED else ("", {"loss": id / 7})
         objective = id / 3 if state is State.DONE else None
         kept.finished([Evaluation(id, point, objective, state, None, 1e9 + id, 1e9 + id + 1, 1, "nid0", error, extra)])
-    kept.learned([[1.0, *map(float, range(id, id + len(PolicyRow._fields) - 1))] for id in range(5)])
+    rows = [{name: float(id + number) for number, name in enumerate(PolicyRow._fields)} for id in range(5)]
+    kept.learned([PolicyRow(**row | {"agent": 1, "update": id}) for id, row in enumerate(rows)])
     arrays = {name: np.arange(40, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
     kept.keep_policy(arrays, 5)
     kept.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})

@@ -21,7 +21,7 @@ SEARCHES = ("nas-random", "ppo-async", "ppo-sync")
 
 
 def run(search: str, problem: str, num_evals: int, seed: int, options: list[str], directory: str) -> list[float]:
-    """Run a search; return the mean of each third, the deviation of the last one, the best, and the minutes it took."""
+    """Run a search; return the means of its thirds, the last one's standard deviation, the best, and the minutes."""
     output = f"{directory}/{search}-{seed}.h5"
     # In step two ranks are two agents; else rank 0 trains nothing.
     ranks = 2 if search == "ppo-sync" else 3
@@ -48,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{arguments.problem}, {arguments.evals} evaluations, agents with {arguments.options}\n")
     print(
-        "| search | seed | first third | second third | last third | its deviation | best | minutes |\n"
+        "| search | seed | first third | second third | last third | its standard deviation | best | minutes |\n"
         + "|---" * 8
         + "|"
     )

@@ -23,7 +23,7 @@ from dhmpi.space.space import Categorical, Integer
 
 
 class Peer(ABC):
-    """A search of somebody else: asked for one point at a time, and told one value at a time.
+    """A search of another package: asked for one point at a time, and told one value at a time.
 
     Args:
         function: What is searched.

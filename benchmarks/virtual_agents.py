@@ -17,17 +17,17 @@ import numpy as np
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
-from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import PATIENCE, Ledger
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
 from dhmpi.control.walltime import Drain
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.mpi.comm import Message
+from dhmpi.mpi.roles import Roles
 from dhmpi.results import Metadata, ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import PATIENCE, Ledger
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
@@ -61,7 +61,7 @@ class Network:
         self.wakes: list[float] = []
 
 
-class VirtualPost:
+class VirtualMailbox:
     """Mailbox of a simulated rank, by which it sends; it receives from the simulation."""
 
     def __init__(self, network: Network, rank: int) -> None:
@@ -124,6 +124,9 @@ class VirtualEvaluator:
         """Stop all."""
         return [each[-1]._replace(state=State.CANCELLED) for each in self.running]
 
+    def shutdown(self) -> None:
+        """Do nothing: no rank has to leave."""
+
 
 class NoDrain(Drain):
     """Lets evaluations begin until the horizon, where the simulation stops, not the search."""
@@ -173,7 +176,7 @@ class Fleet:
         self._network, self._horizon, self._slowdown = Network(), horizon, slowdown
         self.search = CLASSES[mode](problem, seed=seed, agents=num_agents, **options)
         own = self.search.own_options
-        self.layout = AgentLayout.of(num_agents + (mode == "async"), num_agents, mode == "async", True)
+        self.roles = Roles.of_agents(num_agents + (mode == "async"), num_agents, mode == "async", True)
         self.ended: list[Ended] = []
         self._directory = TemporaryDirectory()
         metadata = Metadata(self.search.name, problem, self.search.space.specs())
@@ -182,13 +185,13 @@ class Fleet:
         server = ParameterServer(state, own, Scale(), stale) if mode == "async" else None
         self._ranks: dict[int, list[Any]] = {}
         self.evaluators = []
-        for number, rank in enumerate(self.layout.agents):
+        for number, rank in enumerate(self.roles.agents):
             own_workers = num_workers * (number + 1) // num_agents - num_workers * number // num_agents
             evaluator = VirtualEvaluator(self._network, own_workers, evaluate, self.ended)
             self.evaluators.append(evaluator)
             kind = AsyncAgent if mode == "async" else SyncAgent
-            post = VirtualPost(self._network, rank)
-            self._ranks[rank] = [kind(self.search, evaluator, (), post, list, self.layout.agents, self.clock)]
+            mailbox = VirtualMailbox(self._network, rank)
+            self._ranks[rank] = [kind(self.search, evaluator, self.roles, mailbox, self.clock)]
 
         def start(rank: int) -> Start:
             now, scale = (state, Scale()) if server is None else (server.state(), server.scale)
@@ -197,12 +200,12 @@ class Fleet:
         budget = Budget(Limits(), clock=self.clock)
         budget.drain = NoDrain(None if horizon == float("inf") else horizon, clock=self.clock)
         self.coordinator = Coordinator(
-            Team(self.layout, VirtualPost(self._network, 0), num_workers),
+            Team(self.roles, VirtualMailbox(self._network, 0), num_workers),
             self.store,
             Ledger(max_evals, None, self.search.space.size, patience),
             Teaching(start, server),
             budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self._ranks.setdefault(0, []).insert(0, self.coordinator)
         self.computing = dict.fromkeys(self._ranks, 0.0)

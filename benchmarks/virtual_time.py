@@ -220,7 +220,7 @@ class Simulation:
         return isinstance(self._search, Search) and self._search.is_waiting
 
     def _ask(self, num: int) -> list[Point]:
-        """Return points; as in a campaign, nobody waits in the search for a model."""
+        """Return points; as in a campaign, no worker waits in the search for a model."""
         if isinstance(self._search, Search):
             return [proposal.point for proposal in self._search.proposals(num, 0.0)]
         return self._search.ask(num)

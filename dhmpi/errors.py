@@ -1,7 +1,7 @@
 """Every exception that dhmpi raises.
 
 * DhmpiError
-  x InputError         what somebody typed or wrote cannot be used; exit status 2
+  x InputError         input that cannot be used; exit status 2
     + ProblemError     a problem, one of its dimensions, or a point
     + EvaluationError  an evaluation that cannot be told to a search
     + LoadError        a name or file that should hold a problem or a run function
@@ -21,17 +21,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 # Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
-# and nothing has come of it either.
+# and has made no progress either.
 EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
 # Of a rank whose rank 0 has died.
 EXIT_SEARCH_RANK_LOST = 70
 
 
-_BEGIN, _END = "\ufdd0", "\ufdd1"  # characters that stand in no text (Unicode, noncharacters)
+_BEGIN, _END = "\ufdd0", "\ufdd1"  # characters that no text contains (Unicode, noncharacters)
 
 
 def option_name(name: str) -> str:
-    """Return how a sentence of an error names an option; whoever shows the error spells it.
+    """Return how a sentence of an error names an option; the command line spells it as a flag.
 
     Args:
         name: As it is written in Python, such as `output`; a flag is `resume=True`.
@@ -55,7 +55,7 @@ class DhmpiError(Exception):
         return self.spelled(str)
 
     def spelled(self, spell: Callable[[str], str]) -> str:
-        """Return the sentence with options as somebody knows them.
+        """Return the sentence with options as the command line, or Python, spells them.
 
         Args:
             spell: Makes that of an option's name in Python.
@@ -75,7 +75,7 @@ def reason(error: Exception) -> str:
 
 
 class InputError(DhmpiError, ValueError):
-    """Something that a person typed or wrote cannot be used."""
+    """Input cannot be used."""
 
 
 class ProblemError(InputError):
@@ -116,7 +116,7 @@ class ResumeError(InputError, RuntimeError):
 
 
 class StorageError(DhmpiError):
-    """Results cannot be written any more: the file system takes no more, or somebody else writes them."""
+    """Results cannot be written any more: the file system takes no more, or another process writes them."""
 
 
 class CampaignError(DhmpiError):

@@ -27,7 +27,7 @@ def seed_of(campaign_seed: int, id: int) -> int:
         campaign_seed: Seed of the campaign.
         id: Number of the evaluation.
     """
-    # A cheap hash: neighbouring ids get unlike seeds.
+    # A cheap hash: neighbouring ids get distinct seeds.
     return (campaign_seed * 0x9E3779B97F4A7C15 + (id + 1) * 0xD1B54A32D192ED03) % 2**32
 
 
@@ -48,7 +48,7 @@ class State(StrEnum):
         return self in FINAL_STATES
 
 
-# What stands in an error between its reason and the end of what the evaluation has printed.
+# The line in an error between its reason and the end of the evaluation's output.
 LAST_OUTPUT = "--- last output ---"
 
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
@@ -90,7 +90,7 @@ class Worker(NamedTuple):
     host: str
 
 
-NOBODY = Worker(-1, "")
+NO_WORKER = Worker(-1, "")
 
 
 class Evaluation(NamedTuple):
@@ -100,7 +100,7 @@ class Evaluation(NamedTuple):
         id: Number of the evaluation in its campaign, from 0.
         point: Value of every dimension, by name.
         objective: What the run function returned, finite; None unless the state is DONE.
-        state: Where it stands.
+        state: Its state.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
         started: When its worker began; while it runs, when it was sent there; None before that
             [s since 1970-01-01 UTC].
@@ -111,7 +111,7 @@ class Evaluation(NamedTuple):
         error: Why it failed: the user's traceback, an exit code, a signal; empty otherwise.
         extra: What the run function returned besides the objective (JSON values).
         origin: How the point was chosen.
-        order: How many results the campaign had when this one came; -1 if it is none, or nobody counted.
+        order: How many results the campaign had when this one came; -1 if it is none, or it was not counted.
     """
 
     id: int

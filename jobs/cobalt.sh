@@ -38,7 +38,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
+trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 dhmpi launch -n "$RANKS" \
     --ranks-per-node "$RANKS_PER_NODE" -- "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"

@@ -51,7 +51,7 @@ began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 read -ra arguments <<< "$ARGUMENTS"
-trap CHAIN=0 TERM # somebody ends this job, and so the chain; the rest of the script runs when the search has ended
+trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
     --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 \
     --no-kill --kill-on-bad-exit=0 \

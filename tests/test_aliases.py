@@ -63,7 +63,10 @@ def test_documented_names_are_there(module):
     assert all(callable(getattr(importlib.import_module(module), name)) for name in NAMES[module])
 
 
-INSIDE = {"dhmpi.benchmark.mnistmlp.load_data": "dhmpi.benchmark.hps.mnistmlp.load_data"}
+INSIDE = {
+    "dhmpi.benchmark.mnistmlp.load_data": "dhmpi.benchmark.hps.mnistmlp.load_data",
+    "dhmpi.search.nas.agent.policy": "dhmpi.search.nas.policy.policy",
+}
 
 
 @pytest.mark.parametrize(("alias", "name"), (ALIASES | INSIDE).items())
@@ -78,8 +81,8 @@ def test_an_alias_is_the_module_itself(alias, name, order):
 
 
 def test_there_is_nothing_else_in_a_package_with_an_alias():
-    with pytest.raises(ModuleNotFoundError, match=r"gen\.nothing"):
-        importlib.import_module("dhmpi.benchmark.hps.gen.nothing")
+    with pytest.raises(ModuleNotFoundError, match=r"agent\.nothing"):
+        importlib.import_module("dhmpi.search.nas.agent.nothing")
 
 
 def test_methods_of_problems_are_there():

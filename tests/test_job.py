@@ -1,4 +1,4 @@
-"""Campaigns that follow each other, and the farewell, on ranks that are in one process; tests/mpi has real ones."""
+"""Campaigns that follow each other, and how ranks exit, on ranks that are in one process; tests/mpi has real ones."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi import job as job_module
 from dhmpi.mpi.comm import LOST, Message
 from dhmpi.mpi.job import Job, JobTag, Loss
-from dhmpi.mpi.memory import LocalPost, Mailboxes
+from dhmpi.mpi.memory import LocalMailbox, Mailboxes
 
 
 class Aborted(BaseException):
@@ -20,7 +20,7 @@ class LeftAtOnce(BaseException):
     """The process would have ended here."""
 
 
-class FakeCommunicator(LocalPost):
+class FakeCommunicator(LocalMailbox):
     """One of the ranks, as far as a job needs it."""
 
     is_finalized, num_conversations = False, 1000
@@ -37,13 +37,13 @@ class FakeCommunicator(LocalPost):
 
 @pytest.fixture(autouse=True)
 def process(monkeypatch):
-    """This process is no rank: it neither leaves, nor says farewell at its end."""
+    """This process is no rank: it neither leaves, nor tells others at its end."""
 
     def leave(status):
         raise LeftAtOnce(status)
 
     monkeypatch.setattr(job_module, "leave_at_once", leave)
-    monkeypatch.setattr(job_module, "FAREWELL", 0.05)
+    monkeypatch.setattr(job_module, "EXIT_WAIT", 0.05)
     monkeypatch.setattr(job_module, "LAST_WAIT", 0.05)
     monkeypatch.setattr(job_module.atexit, "register", lambda function: None)
     monkeypatch.setattr(job_module.sys, "excepthook", lambda *error: None)
@@ -198,7 +198,7 @@ def say(jobs, rank, tag, destination=0):
     jobs[rank].send(destination, 0, tag, None)
 
 
-def test_all_say_farewell_and_finalize(jobs):
+def test_all_say_that_they_end_and_finalize(jobs):
     for rank in (1, 2):
         say(jobs, rank, JobTag.END)
     jobs[0].leave()
@@ -218,16 +218,16 @@ def test_nobody_finalizes_after_a_death(jobs):
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_who_does_not_say_farewell_is_killed(jobs, status, capsys):
+def test_who_does_not_end_is_killed(jobs, status, capsys):
     jobs[0].status = status
     say(jobs, 1, JobTag.END)
     with pytest.raises(Aborted, match=str(status)):
         jobs[0].leave()
-    assert capsys.readouterr().err == "rank 2 did not say farewell in time, and will be killed\n"
+    assert capsys.readouterr().err == "rank 2 did not end in time, and will be killed\n"
 
 
 def test_who_did_not_answer_before_is_not_waited_for(jobs, monkeypatch):
-    monkeypatch.setattr(job_module, "FAREWELL", 60.0)
+    monkeypatch.setattr(job_module, "EXIT_WAIT", 60.0)
     campaign(jobs[0], 1).give_up([1, 2])
     say(jobs, 1, JobTag.END)  # it only was slow
     begun = time.monotonic()
@@ -256,3 +256,22 @@ def test_an_exception_ends_all(jobs):
     with pytest.raises(Aborted, match=str(EXIT_FAILURE)):
         jobs[1]._end_by_exception(lambda *error: shown.append(error), KeyError, KeyError("x"), None)
     assert len(shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("launcher", "needs_mpi", "expected"),
+    [
+        ({}, False, 1),
+        ({}, True, 3),  # a launcher that is not known
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "5"}, True, 5),  # before MPI starts
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}, False, 1),
+        ({"PMIX_RANK": "1"}, False, 3),  # a launcher that does not say how many there are
+    ],
+)
+def test_mpi_is_asked_how_many_ranks_there_are_if_the_launcher_does_not_say(
+    jobs, monkeypatch, launcher, needs_mpi, expected
+):
+    monkeypatch.setattr(job_module, "current", lambda: jobs[0])
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    assert job_module.num_ranks(needs_mpi) == expected

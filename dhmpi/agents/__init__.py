@@ -1,1 +1,1 @@
-"""Searches by agents: several ranks search, each with evaluators of its own, and rank 0 keeps their books."""
+"""Searches by agents: several ranks search, each with evaluators of its own, and rank 0 coordinates them."""

@@ -4,28 +4,41 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from dhmpi.agents.ledger import Answer, Claim, ClaimVerdict
-from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Post, Start
+from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
+from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Mailbox, Start
 from dhmpi.control.budget import CANCEL_WAIT
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import Evaluator
+from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
-from dhmpi.search.nas.agent.exchange import Exchange, ServerExchange, TreeExchange
-from dhmpi.search.nas.agent.ppo_learner import Episode, Learned, PPOLearner
-from dhmpi.search.nas.ppo import PPOSearch
+from dhmpi.mpi.roles import COORDINATOR, Roles
+from dhmpi.results.schema import PolicyRow
+from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
+from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
+from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
 
-# Rank 0 coordinates.
-COORDINATOR = 0
-# Episodes of a batch, at least, if nobody says how many.
-SMALLEST_BATCH = 8
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
 MOST_BATCHES = 4
+
+
+def dismiss(evaluator: Evaluator, group: Sequence[int]) -> list[int]:
+    """Tell the workers of an agent to leave.
+
+    Args:
+        evaluator: The agent's.
+        group: The agent and the ranks that evaluate for it, or nothing.
+
+    Returns:
+        The ranks that have not answered.
+    """
+    evaluator.shutdown()
+    return [group[number] for number in evaluator.stuck] if isinstance(evaluator, MPIEvaluator) else []
 
 
 class Agent(ABC):
@@ -34,15 +47,13 @@ class Agent(ABC):
     Args:
         search: The space, the run function's arguments, the options and the seed.
         evaluator: Where architectures are evaluated; it need not have started.
-        ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
-        post: Delivers messages.
-        dismiss: Sends the evaluator's workers home, and returns the ranks of those that do not answer.
-        agents: Ranks of all agents, in order.
+        roles: What each rank does.
+        mailbox: Delivers messages.
         clock: Tells the time [s].
 
     Attributes:
         is_over: Whether the agent has left.
-        loss: Why rank 0 has left without a word, if it has.
+        loss: The loss of rank 0, if it is lost.
         batch_size: Episodes that it learns from at once.
     """
 
@@ -50,16 +61,15 @@ class Agent(ABC):
         self,
         search: PPOSearch,
         evaluator: Evaluator,
-        ranks: Sequence[int],
-        post: Post,
-        dismiss: Callable[[], list[int]],
-        agents: Sequence[int],
+        roles: Roles,
+        mailbox: Mailbox,
         clock: Clock = time.monotonic,
     ) -> None:
         self.is_over = False
         self.loss: Loss | None = None
-        self._dismiss, self._agents = dismiss, agents
-        self._search, self._evaluator, self._ranks, self._post = search, evaluator, ranks, post
+        self._search, self._evaluator, self._agents, self._mailbox = search, evaluator, roles.agents, mailbox
+        # By the evaluator's own numbers; nothing if it runs on this rank.
+        self._ranks = roles.group_of(mailbox.rank) if roles.workers else ()
         self._clock = clock
         self._options = search.own_options
         self.batch_size = self._options.episodes_per_batch or max(self._smallest_batch(), evaluator.num_workers)
@@ -82,7 +92,7 @@ class Agent(ABC):
         return SMALLEST_BATCH
 
     @abstractmethod
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         """Return what asks the other agents, or their server, for what an update needs."""
 
     @abstractmethod
@@ -111,7 +121,7 @@ class Agent(ABC):
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        source, tag, payload = message
+        source, tag, payload = message.source, message.tag, message.payload
         if tag >= FIRST_RAW_TAG:
             self._exchange.take(source, tag, payload)
         elif tag == AgentTag.START:
@@ -127,21 +137,12 @@ class Agent(ABC):
             self.is_over, self.loss = True, payload
 
     def _begin(self, start: Start) -> None:
-        search, rank = self._search, self._post.rank
+        search, rank = self._search, self._mailbox.rank
         # Another stream for each agent, and another one for each time that the campaign is continued.
         rng = np.random.default_rng((search.seed, rank, start.num_before))
         self._exchange = self._make_exchange(start)
-        state = start.state
-        self._learner = PPOLearner(
-            search.policy,
-            state.parameters,
-            state.version,
-            self._exchange,
-            self._options,
-            start.max_staleness,
-            rng,
-            start.num_updates,
-        )
+        settings = LearnerSettings(search.policy, self._options, start.max_staleness)
+        self._learner = PPOLearner(settings, start.state, self._exchange, rng, start.num_updates)
         self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
 
     def _take_progress(self, progress: float) -> None:  # noqa: B027  # a server knows it already
@@ -178,7 +179,7 @@ class Agent(ABC):
         self._learner.finish(episode, math.nan if reward is None else reward, is_hit)
 
     def _send(self, tag: AgentTag, payload: object = None) -> None:
-        self._post.send(COORDINATOR, tag, payload)
+        self._mailbox.send(COORDINATOR, tag, payload)
         self._last_sign = self._clock()
 
     # --- work
@@ -225,7 +226,7 @@ class Agent(ABC):
 
     def _as_told(self, evaluation: Evaluation) -> Evaluation:
         """Return an evaluation for rank 0, which knows the point, and calls ranks by other numbers."""
-        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._post.rank
+        rank = self._ranks[evaluation.rank] if self._ranks and evaluation.rank >= 0 else self._mailbox.rank
         return evaluation._replace(point={}, rank=rank)
 
     def _flush(self, is_due: bool = False) -> None:
@@ -252,7 +253,7 @@ class Agent(ABC):
         if num <= 0:
             return False
         claims = []
-        space, rank = self._search.space, self._post.rank
+        space, rank = self._search.space, self._mailbox.rank
         for episode in learner.play(num):
             number, values = self._num_episodes, tuple(episode.actions.tolist())
             self._num_episodes += 1
@@ -270,7 +271,7 @@ class Agent(ABC):
             learner.learn(self.batch_size)
         learned = learner.advance()
         if learned is not None:
-            self._send(AgentTag.LEARNED, _row(self._post.rank, learned))
+            self._send(AgentTag.LEARNED, policy_row(self._mailbox.rank, learned))
             self._note_learned()
         return learned is not None
 
@@ -282,7 +283,7 @@ class Agent(ABC):
             for evaluation in self._evaluator.cancel(CANCEL_WAIT):
                 self._conclude(evaluation)
             self._flush()
-        self._send(AgentTag.BYE, self._dismiss())
+        self._send(AgentTag.BYE, dismiss(self._evaluator, self._ranks))
 
 
 class AsyncAgent(Agent):
@@ -290,8 +291,8 @@ class AsyncAgent(Agent):
 
     _is_denied = False
 
-    def _make_exchange(self, start: Start) -> Exchange:
-        return ServerExchange(COORDINATOR, self._post.send, start.scale, start.state.version)
+    def _make_exchange(self, start: Start) -> RemoteExchange:
+        return ServerExchange(COORDINATOR, self._mailbox.send, start.scale, start.state.version)
 
     def _wants(self) -> int:
         assert self._learner is not None
@@ -313,9 +314,9 @@ class AsyncAgent(Agent):
 class SyncAgent(Agent):
     """Plays one batch, waits until all agents have ended theirs, and learns with them."""
 
-    def _make_exchange(self, start: Start) -> Exchange:
+    def _make_exchange(self, start: Start) -> RemoteExchange:
         self._tree = TreeExchange(
-            self._agents, self._post.rank, self._post.send, start.state, self._options, start.scale
+            self._agents, self._mailbox.rank, self._mailbox.send, start.state, self._options, start.scale
         )
         self._num_left = self.batch_size
         return self._tree
@@ -354,22 +355,32 @@ class SyncAgent(Agent):
     def _note_learned(self) -> None:
         if not self._tree.is_over:
             self._num_left = self.batch_size
-        if self._post.rank == self._agents[0]:
-            self._send(AgentTag.STATE, tuple(self._tree.state()))
+        if self._mailbox.rank == self._agents[0]:
+            self._send(AgentTag.STATE, self._tree.state())
 
 
-def _row(rank: int, learned: Learned) -> tuple[float, ...]:
-    """Return what the results file keeps of an update: the values of a `PolicyRow`."""
+def policy_row(rank: int, learned: Learned) -> PolicyRow:
+    """Return what the results file keeps of an update."""
     rewards = np.array([each.reward for each in learned.episodes if not math.isnan(each.reward)])
+    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)).tolist() if rewards.size else [math.nan] * 5
+    smallest, q10, median, q90, largest = quantiles
     assert learned.figures is not None
-    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)) if rewards.size else [math.nan] * 5
-    num_failed = len(learned.episodes) - rewards.size
-    return (
-        *(rank, learned.number, learned.version, time.time(), len(learned.episodes)),
-        *(sum(each.is_hit for each in learned.episodes), num_failed, learned.num_dropped),
-        float(np.mean(learned.staleness)) if learned.staleness else math.nan,
-        float(max(learned.staleness, default=math.nan)),
-        float(rewards.mean()) if rewards.size else math.nan,
-        *map(float, quantiles),
-        *learned.figures,
+    return PolicyRow(
+        agent=rank,
+        update=learned.number,
+        version=learned.version,
+        ended=time.time(),
+        episodes=len(learned.episodes),
+        hits=sum(each.is_hit for each in learned.episodes),
+        failures=len(learned.episodes) - rewards.size,
+        dropped=learned.num_dropped,
+        staleness_mean=float(np.mean(learned.staleness)) if learned.staleness else math.nan,
+        staleness_max=float(max(learned.staleness, default=math.nan)),
+        reward_mean=float(rewards.mean()) if rewards.size else math.nan,
+        reward_min=smallest,
+        reward_q10=q10,
+        reward_median=median,
+        reward_q90=q90,
+        reward_max=largest,
+        **learned.figures._asdict(),
     )

@@ -1,4 +1,4 @@
-"""Rank 0 of a search by agents: keeps the books and the results, answers claims, and sees to it that all ends."""
+"""Rank 0 of a search by agents: answers claims, keeps the results, and sees to it that all ends."""
 
 import logging
 import math
@@ -6,24 +6,26 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Answer, Claim, Ledger
-from dhmpi.agents.protocol import AgentTag, Post, Start
+from dhmpi.agents.exchange import ParameterServer
+from dhmpi.agents.protocol import AgentTag, Mailbox, Start
 from dhmpi.control.budget import Budget
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
-from dhmpi.evaluation import NOBODY, Evaluation, State, Worker
+from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
+from dhmpi.mpi.roles import Roles
 from dhmpi.results import ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
+from dhmpi.results.schema import STATE_COLUMNS, PolicyRow
+from dhmpi.search.nas.ledger import Answer, Claim, Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
 
 log = logging.getLogger(__name__)
 
 SILENCE_CHECK_INTERVAL = 0.5
 REMEDY = f"continue with {option_name('resume=True')}"
-# How long agents get to say farewell; longer than they give their own evaluators [s].
-FAREWELL = 5.0
+# How long agents get to leave; longer than they give their own evaluators [s].
+EXIT_WAIT = 5.0
 # How often the file learns how things stand [s].
 STATISTICS_INTERVAL = 5.0
 # Longest time between two commits [s], which also make the file current.
@@ -34,14 +36,14 @@ class Team(NamedTuple):
     """The agents of a campaign, as rank 0 knows them.
 
     Attributes:
-        layout: What each rank does.
-        post: Delivers messages.
+        roles: What each rank does.
+        mailbox: Delivers messages.
         num_workers: Evaluations that can run at the same time.
-        timeout: Silence after which an agent is given up [s]; None where agents cannot give signs of life.
+        timeout: Silence after which an agent is given up [s]; None where agents cannot send heartbeats.
     """
 
-    layout: AgentLayout
-    post: Post
+    roles: Roles
+    mailbox: Mailbox
     num_workers: int
     timeout: float | None = None
 
@@ -59,7 +61,7 @@ class Teaching(NamedTuple):
 
 
 class Coordinator:
-    """The books of a search by agents, and the parameter server if there is one.
+    """The coordinator of a search by agents, and its parameter server if there is one.
 
     Args:
         team: The agents.
@@ -86,19 +88,19 @@ class Coordinator:
         progress: Progress,
     ) -> None:
         self.is_over, self.why = False, ""
-        layout, self._post, self._num_workers, self._agent_timeout = team
-        self._layout = layout
+        self._roles, self._mailbox = team.roles, team.mailbox
+        self._num_workers, self._agent_timeout = team.num_workers, team.timeout
         self._names = tuple(store.metadata.space)
         self._store, self._ledger, self._budget, self._progress = store, ledger, budget, progress
-        self._start, self._server = teaching
+        self._start, self._server = teaching.start, teaching.server
         self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
-        self._at_work = set(layout.agents)
-        self._present = set(layout.agents)  # those that are to say farewell
+        self._at_work = set(team.roles.agents)
+        self._present = set(team.roles.agents)  # those that have not left
         self._started: set[int] = set()
         self._finished: set[int] = set()
-        self._heard = dict.fromkeys(layout.agents, clock())
+        self._heard = dict.fromkeys(team.roles.agents, clock())
         self._claims: list[Claim] = []
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
@@ -115,7 +117,7 @@ class Coordinator:
             AgentTag.CLAIMS: self._take_claims,
             AgentTag.OUTCOMES: self._take_outcomes,
             AgentTag.LEARNED: self._take_learned,
-            AgentTag.STATE: lambda rank, payload: self._keep(PolicyState(*payload)),
+            AgentTag.STATE: lambda rank, payload: self._keep(payload),
             AgentTag.FINISHED: lambda rank, payload: self._finished.add(rank),
             AgentTag.FAILED: lambda rank, payload: self._lose(rank, payload),
             AgentTag.BYE: self._take_bye,
@@ -125,13 +127,13 @@ class Coordinator:
 
     def take(self, message: Message) -> None:
         """Take a message in."""
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._heard[rank] = self._clock()
-        if tag == AgentTag.LOST and rank not in self._layout.agents:
+        if tag == AgentTag.LOST and rank not in self._roles.agents:
             self._miss(rank, payload)
             return
         if tag == AgentTag.LOST and rank not in self._present:
-            return  # it has said farewell here
+            return  # it has left here
         if rank in self.lost and tag not in (AgentTag.BYE, AgentTag.LOST):
             return  # what it says is too late: others have been given its work
         if tag >= FIRST_RAW_TAG:
@@ -140,12 +142,12 @@ class Coordinator:
             self._handlers[tag](rank, payload)
 
     def _take_ready(self, rank: int, payload: tuple[int, list[str]]) -> None:
-        ranks = self._layout.group_with(rank)[1:] or (rank,)
+        ranks = self._roles.group_of(rank)[1:] or (rank,)
         if len(ranks) == len(payload[1]) == 1:
             self._workers[rank] = Worker(ranks[0], payload[1][0])
         if not self.why:
             self._started.add(rank)
-            self._post.send(rank, AgentTag.START, self._start(rank))
+            self._mailbox.send(rank, AgentTag.START, self._start(rank))
 
     def _take_unloadable(self, rank: int, payload: tuple[str, str]) -> None:
         self._lose(rank, payload[0])
@@ -168,7 +170,7 @@ class Coordinator:
                     self._answer(self._ledger.claim(claim))
 
     def _now(self) -> float:
-        """Return the time [s since 1970-01-01 UTC] by a clock that nobody sets."""
+        """Return the time [s since 1970-01-01 UTC] by the monotonic clock."""
         return self._clock_offset + self._clock()
 
     def _answer(self, answer: Answer) -> None:
@@ -178,8 +180,9 @@ class Coordinator:
             assert claim is not None
             self._submitted[answer.id] = now = self._now()
             point = dict(zip(self._names, claim.values, strict=True))
-            worker = self._workers.get(answer.agent, NOBODY)
-            self._store.submitted([Evaluation(answer.id, point, None, State.RUNNING, now, None, None, *worker)])
+            worker = self._workers.get(answer.agent, NO_WORKER)
+            running = Evaluation(answer.id, point, state=State.RUNNING, submitted=now)
+            self._store.submitted([running._replace(rank=worker.rank, host=worker.host)])
             self._is_dirty = True
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -216,20 +219,19 @@ class Coordinator:
             }
         return extra
 
-    def _take_learned(self, rank: int, row: tuple[float, ...]) -> None:
+    def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())
 
     def _keep(self, state: PolicyState) -> None:
-        *arrays, version = state
-        names = PolicyState._fields[:3]
-        self._store.keep_policy(dict(zip(names, arrays, strict=True)), int(version))
+        arrays = {column.name: getattr(state, column.name) for column in STATE_COLUMNS}
+        self._store.keep_policy(arrays, state.version)
 
     def _take_bye(self, rank: int, stuck: list[int]) -> None:
         self._present.discard(rank)
-        self._post.give_up(stuck)
+        self._mailbox.give_up(stuck)
 
     def _miss(self, rank: int, loss: Loss) -> None:
         """Do without the worker of an agent, which has noticed; unless it has never been there."""
@@ -249,7 +251,7 @@ class Coordinator:
         if self.why:
             return
         sentence = f"agent {rank} is given up: {reason}"
-        if self._server is None and len(self._layout.agents) > 1:
+        if self._server is None and len(self._roles.agents) > 1:
             self.fail(EvaluatorError(f"all agents must go on where they search in step, but {sentence}", remedy=REMEDY))
         elif not self._at_work:
             self.fail(EvaluatorError(f"at least one agent must be left, but {sentence}", remedy=REMEDY))
@@ -257,7 +259,8 @@ class Coordinator:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)
             for id in lost:
-                left = Evaluation(id, {}, None, State.LOST, self._submitted.pop(id), error=sentence, rank=rank)
+                submitted = self._submitted.pop(id)
+                left = Evaluation(id, {}, state=State.LOST, submitted=submitted, error=sentence, rank=rank)
                 self._store.finished([left])
                 self._is_dirty = True
             for answer in answers:
@@ -272,7 +275,7 @@ class Coordinator:
         if self._pushes and self._server is not None:
             pushes, self._pushes = self._pushes, []
             self._server.scale = self._server.scale._replace(progress=self._progress_made())
-            self._server.serve(pushes, self._post.send)
+            self._server.serve(pushes, self._mailbox.send)
         if self._claims:
             self._answer_claims()
         if self._is_dirty or now >= self._next_commit:
@@ -281,7 +284,7 @@ class Coordinator:
         self._send_answers()
         if self.why:
             if not self._present or now >= self._leave_until:
-                self._post.give_up(self._present)
+                self._mailbox.give_up(self._present)
                 self.is_over = True
             return moved
         self._look_around(now)
@@ -292,7 +295,7 @@ class Coordinator:
         progress = self._progress_made() if answers else 0.0
         for rank, each in answers.items():
             if rank not in self.lost:
-                self._post.send(rank, AgentTag.ANSWERS, (progress, [tuple(answer) for answer in each]))
+                self._mailbox.send(rank, AgentTag.ANSWERS, (progress, [tuple(answer) for answer in each]))
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
@@ -346,9 +349,9 @@ class Coordinator:
         """Tell all agents to leave."""
         self.why = self.why or why
         self._ledger.close()
-        self._leave_until = min(self._leave_until, self._clock() + FAREWELL)
+        self._leave_until = min(self._leave_until, self._clock() + EXIT_WAIT)
         for rank in self._present:
-            self._post.send(rank, tag)
+            self._mailbox.send(rank, tag)
 
     @property
     def is_complete(self) -> bool:
@@ -357,7 +360,7 @@ class Coordinator:
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
-        left = [Evaluation(id, {}, None, State.CANCELLED, moment) for id, moment in self._submitted.items()]
+        left = [Evaluation(id, {}, state=State.CANCELLED, submitted=moment) for id, moment in self._submitted.items()]
         self._store.finished(left)
         now = self._now()
         for each in left:
@@ -372,7 +375,7 @@ class Coordinator:
         """Return what is known of the campaign as a whole."""
         ledger, server = self._ledger, self._server
         found: dict[str, float] = {
-            "agents": len(self._layout.agents),
+            "agents": len(self._roles.agents),
             "lost_agents": len(self.lost),
             "episodes": ledger.num_episodes,
             "hits": ledger.num_hits,

@@ -1,4 +1,4 @@
-"""Protocol between agents and rank 0, apart from the exchange of the policy (`search.nas.agent.exchange`).
+"""Protocol between agents and rank 0, apart from the exchange of the policy (`agents.exchange`).
 
     agent                           rank 0
     READY      workers, hosts    -> its evaluator has started
@@ -23,20 +23,21 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from dhmpi.agents.exchange import TO_SERVER
 from dhmpi.mpi.comm import LOST, Backoff, Message
-from dhmpi.search.nas.agent.exchange import TO_SERVER, PolicyState
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.rewards import Scale
 
 Clock = Callable[[], float]
 
-# An agent gives a sign of life after so many seconds of silence.
+# An agent sends a heartbeat after so many seconds of silence.
 ALIVE_INTERVAL = 5.0
 
 
 class AgentTag(IntEnum):
     """Kind of a message; those of the exchange have tags of their own."""
 
-    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign unexpectedly
     READY = 20
     UNLOADABLE = 21
     CLAIMS = 22
@@ -74,7 +75,7 @@ class Start(NamedTuple):
     num_before: int
 
 
-class Post(Protocol):
+class Mailbox(Protocol):
     """Mailbox: `mpi.job.Conversation`, or one in memory."""
 
     @property
@@ -92,7 +93,7 @@ class Post(Protocol):
 
 
 class Participant(Protocol):
-    """An agent, or rank 0's books."""
+    """An agent, or the coordinator."""
 
     is_over: bool
 
@@ -103,18 +104,18 @@ class Participant(Protocol):
         """Do what can be done without waiting; return whether something was."""
 
 
-def drive(post: Post, member: Participant, agent: Participant | None = None) -> None:
+def drive(mailbox: Mailbox, member: Participant, agent: Participant | None = None) -> None:
     """Let the members that live on this rank work until the first is over.
 
     Args:
-        post: Delivers messages.
-        member: The books, or an agent.
-        agent: The agent beside the books.
+        mailbox: Delivers messages.
+        member: The coordinator, or an agent.
+        agent: The agent beside the coordinator.
     """
     members = [member] if agent is None else [member, agent]
     backoff = Backoff()
     while not member.is_over:
-        moved = deliver(post, member, agent)
+        moved = deliver(mailbox, member, agent)
         for each in members:
             moved = each.advance() or moved
         if moved:
@@ -123,15 +124,15 @@ def drive(post: Post, member: Participant, agent: Participant | None = None) -> 
             backoff.wait()
 
 
-def deliver(post: Post, member: Participant, agent: Participant | None) -> bool:
+def deliver(mailbox: Mailbox, member: Participant, agent: Participant | None) -> bool:
     """Hand out what has arrived; return whether something had."""
     moved = False
-    while (message := post.receive()) is not None:
+    while (message := mailbox.receive()) is not None:
         moved = True
         (agent if agent is not None and is_for_agent(message.tag) else member).take(message)
     return moved
 
 
 def is_for_agent(tag: int) -> bool:
-    """Return whether a message is for an agent, on a rank where there are books, too."""
+    """Return whether a message is for an agent, on a rank where the coordinator is, too."""
     return tag in TO_AGENT or (tag >= min(TO_SERVER) and tag not in TO_SERVER)

@@ -2,26 +2,25 @@
 
 import traceback
 from collections.abc import Callable
-from itertools import chain
 from typing import TextIO
 
-from dhmpi.agents.agent import COORDINATOR, Agent
-from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.protocol import AgentTag, Post, drive
+from dhmpi.agents.agent import Agent, dismiss
+from dhmpi.agents.protocol import AgentTag, Mailbox, drive
 from dhmpi.control.signals import leave_to_search_rank
-from dhmpi.errors import EXIT_FAILURE, LoadError
+from dhmpi.errors import LoadError
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
-from dhmpi.evaluator.mpi_ranks import limit_threads, own_output, serve
+from dhmpi.evaluator.mpi_ranks import evaluations_output, limit_threads, serve
 from dhmpi.evaluator.pool import PoolEvaluator
-from dhmpi.execution.choice import local_executor
-from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
-from dhmpi.mpi.comm import Backoff, leave_at_once
-from dhmpi.mpi.job import Conversation, Loss, follow
+from dhmpi.mpi.comm import Backoff
+from dhmpi.mpi.job import Loss, follow
 from dhmpi.mpi.memory import Mailboxes
+from dhmpi.mpi.roles import COORDINATOR, Roles
 from dhmpi.support import environment
 
 
@@ -29,35 +28,23 @@ class RankResources:
     """Resources of this rank.
 
     Args:
-        layout: Who does what.
-        rank: This rank.
-        comm: What all ranks say to each other; None without MPI.
-        group: The same for an agent and those that evaluate for it; None where agents evaluate themselves.
+        roles: What each rank does.
+        mailbox: Delivers messages between agents and the coordinator.
         evaluator: That of an agent on this rank, or None.
-        executor: Where this rank evaluates for an agent, or None.
+        worker: What evaluates on this rank for an agent, or None.
         unloadable: Why the agent on this rank cannot evaluate, or None.
-
-    Attributes:
-        post: Delivers messages between agents and rank 0.
-        worker_ranks: Ranks of the evaluator's workers by its own numbers; none if it runs on this rank.
     """
 
     def __init__(
         self,
-        layout: AgentLayout,
-        rank: int,
-        comm: Conversation | None,
-        group: Conversation | None,
+        roles: Roles,
+        mailbox: Mailbox,
         evaluator: Evaluator | None,
-        executor: Executor | None,
+        worker: WorkerEnd | None,
         unloadable: LoadError | None,
     ) -> None:
-        self.rank, self.comm, self.evaluator, self.unloadable = rank, comm, evaluator, unloadable
-        self.post: Post = Mailboxes(1).post(0) if comm is None else comm
-        self._group, self._executor = group, executor
-        self.worker_ranks: tuple[int, ...] = ()
-        if evaluator is not None and group is not None:
-            self.worker_ranks = layout.group_with(rank)
+        self.roles, self.mailbox, self.evaluator, self.unloadable = roles, mailbox, evaluator, unloadable
+        self._worker = worker
 
     def interrupt(self) -> None:
         """Stop user code that runs in this very process; called by a signal handler."""
@@ -65,45 +52,33 @@ class RankResources:
             self.evaluator.interrupt()
 
     def dismiss(self) -> list[int]:
-        """Send those home that evaluate for this rank's agent; return those that have not answered."""
-        if self.evaluator is None:
-            return []
-        self.evaluator.shutdown()
-        stuck = self.evaluator.stuck if isinstance(self.evaluator, MPIEvaluator) else []
-        return [self.worker_ranks[rank] for rank in stuck]
+        """Tell the workers of this rank's agent to leave; return those that have not answered."""
+        return [] if self.evaluator is None else dismiss(self.evaluator, self.roles.group_of(self.mailbox.rank))
 
     def work(self, make_agent: Callable[[], Agent]) -> None:
-        """Do what this rank, other than 0, is there for, until rank 0 ends it."""
-        if self._executor is not None:
-            assert self._group is not None
-            leave_to_search_rank(self._executor.interrupt)
-            if serve(WorkerEnd(self._group, self._executor)) is not None:
-                # Its agent has left. What the others do without it is none of this rank's business, but rank 0 ends it.
-                follow(self._wait_for_end())
-            return
-        leave_to_search_rank(self.interrupt)
-        with own_output() as stderr:
-            try:
+        """Do what this rank, which does not coordinate, is there for, until the coordinator ends it."""
+        if self._worker is None:
+            leave_to_search_rank(self.interrupt)
+            with evaluations_output() as stderr:
                 loss = self._be_agent(make_agent, stderr)
-            except Exception:
-                # Rank 0 would wait for this one until it has been silent for long enough.
-                traceback.print_exc(file=stderr)
-                stderr.flush()
-                leave_at_once(EXIT_FAILURE)
-        follow(loss)
+            follow(loss)
+            return
+        leave_to_search_rank(self._worker.interrupt)
+        if serve(self._worker) is not None:
+            # Its agent has left. What the others do without it is none of this rank's business, but rank 0 ends it.
+            follow(self._wait_for_end())
 
     def _be_agent(self, make_agent: Callable[[], Agent], stderr: TextIO) -> Loss | None:
-        """Search; return why rank 0 has left without a word, if it has."""
+        """Search; return the loss of rank 0, if it is lost."""
         try:
             if self.unloadable is not None:
                 raise self.unloadable
             agent = make_agent()
-            drive(self.post, agent)
+            drive(self.mailbox, agent)
         except LoadError as error:
             return self._give_up(AgentTag.UNLOADABLE, (str(error), error.details))
         except Exception as error:
             traceback.print_exc(file=stderr)
-            stderr.flush()
             return self._give_up(AgentTag.FAILED, f"{type(error).__name__}: {error}")
         if agent.loss is not None:
             self.dismiss()
@@ -113,20 +88,20 @@ class RankResources:
         """Tell rank 0 that there is no agent here, and wait for the end, which others may be far from.
 
         Returns:
-            Why rank 0 has left without a word, if it has.
+            The loss of rank 0, if it is lost.
         """
-        self.post.send(COORDINATOR, tag, reason)
+        self.mailbox.send(COORDINATOR, tag, reason)
         loss = self._wait_for_end()
         stuck = self.dismiss()
         if loss is None:
-            self.post.send(COORDINATOR, AgentTag.BYE, stuck)
+            self.mailbox.send(COORDINATOR, AgentTag.BYE, stuck)
         return loss
 
     def _wait_for_end(self) -> Loss | None:
-        """Wait until rank 0 ends the campaign; return why it has left without a word, if it has."""
+        """Wait until rank 0 ends the campaign; return its loss, if it is lost."""
         backoff = Backoff()
         while True:
-            message = self.post.receive()
+            message = self.mailbox.receive()
             if message is None:
                 backoff.wait()
             elif message.tag in (AgentTag.DONE, AgentTag.ABORT):
@@ -135,8 +110,8 @@ class RankResources:
                 return Loss(message.payload)
 
 
-def take_place(
-    layout: AgentLayout,
+def prepare_rank(
+    roles: Roles,
     setup: Setup,
     method: str,
     isolation: str,
@@ -146,40 +121,41 @@ def take_place(
     """Join the campaign that has begun, and prepare what this rank needs; every rank of the job calls this.
 
     Args:
-        layout: Who does what.
+        roles: What each rank does.
         setup: What to run.
         method: How agents evaluate.
         isolation: `process` or `inline`.
-        given: An evaluator that somebody has made for the agent on this rank, or None.
+        given: An evaluator that the user has made for the agent on this rank, or None.
         num_workers: Evaluations at the same time for each agent that does not evaluate on ranks.
 
     Raises:
         InputError: An option cannot be used.
     """
-    rank, evaluator, executor, unloadable = environment.launch().rank, None, None, None
-    has_groups, is_agent = bool(layout.groups[0]), rank in layout.agents
-    if any(rank in group for group in layout.groups):
+    rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
+    evaluates_itself = rank in roles.agents and not roles.workers
+    # What user code runs in is there before MPI starts, as far as that does not depend on the cores of the others.
+    if rank in roles.workers:
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
-    elif is_agent and not has_groups and (given or num_workers or method in ("serial", "balsam")):
+    elif evaluates_itself and (given or num_workers or method in ("serial", "balsam")):
         evaluator = given or make(method, setup, num_workers, isolation)
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
-    comm = group = None
-    threads = None
-    if layout.size > 1:
-        comm = job.current().converse()
-        members = layout.group_with(rank)
-        group = job.current().converse(members) if has_groups and members else None
-        threads = job.current().num_threads([*chain(*layout.groups)] if has_groups else layout.agents)
-    if executor is not None and threads is not None:
-        limit_threads(executor, isolation, threads)
-    elif is_agent and group is not None:
-        evaluator = MPIEvaluator(group, signs=isolation == "process")
-    elif is_agent:
+    mailbox: Mailbox = Mailboxes(1).of(0)
+    if roles.size > 1:
+        mailbox = job.current().converse()
+        roles = roles.placed(job.current().comm.nodes)
+    if executor is not None:
+        limit_threads(executor, isolation, roles.threads(rank))
+        worker = WorkerEnd(job.current().converse(roles.group_of(rank)), executor)
+    elif evaluates_itself:
+        threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         unloadable = _start(evaluator, isolation, threads)
-    return RankResources(layout, rank, comm, group, evaluator, executor, unloadable)
+    elif rank in roles.agents:
+        group = job.current().converse(roles.group_of(rank))
+        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles)
+    return RankResources(roles, mailbox, evaluator, worker, unloadable)
 
 
 def _start(evaluator: Evaluator, isolation: str, threads: int | None) -> LoadError | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.support.error_lines import error_kind, error_line
-from dhmpi.support.printing import Stream, escape
+from dhmpi.support.printing import Stream, escape, in_short
 
 # Kinds of errors that `show` lists if not all are wanted.
 NUM_KINDS = 5
@@ -65,7 +65,7 @@ def print_all_errors(evaluations: Iterable[Evaluation], path: str, stream: Strea
     for kind in kinds:
         first, ids = kind.evaluations[0], [each.id for each in kind.evaluations]
         print(f"{len(ids)} x {_said(kind)}", file=stream)
-        print(f"  evaluations  {_in_short(ids)}", file=stream)
+        print(f"  evaluations  {in_short(ids)}", file=stream)
         print(f"  log of {first.id:<6}{_log(path, first.id)}", file=stream)
         for line in first.error.splitlines():
             print(f"    {line}", file=stream)
@@ -113,14 +113,3 @@ def _said(kind: ErrorKind) -> str:
 def _log(path: str, id: int) -> str:
     log = Path(f"{path}.files") / f"evaluation-{id:06d}.log"
     return str(log) if log.exists() else "no log"
-
-
-def _in_short(ids: Sequence[int]) -> str:
-    """Return ascending numbers as `dhmpi redo --ids` takes them: 3,7-9."""
-    runs: list[list[int]] = []
-    for id in ids:
-        if runs and runs[-1][1] == id - 1:
-            runs[-1][1] = id
-        else:
-            runs.append([id, id])
-    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)

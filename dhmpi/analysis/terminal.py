@@ -15,7 +15,7 @@ from dhmpi.evaluation import Evaluation, Point, State, turned
 from dhmpi.results import Results
 from dhmpi.support.printing import Stream, escape
 
-# Characters of a result that a person wants to see.
+# Characters of a result that are shown.
 LONGEST = 200
 
 
@@ -28,7 +28,7 @@ def show(
         results: What the file says.
         stream: Where it is printed.
         path: How the file is called.
-        is_written: Whether somebody is writing it; None if that is not known.
+        is_written: Whether it is being written; None if that is not known.
         where: Where the problem is.
     """
     metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)

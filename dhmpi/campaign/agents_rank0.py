@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 
 from dhmpi.agents.agent import Agent, AsyncAgent, SyncAgent
-from dhmpi.agents.coordinator import FAREWELL, Coordinator, Teaching, Team
-from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Ledger
+from dhmpi.agents.coordinator import EXIT_WAIT, Coordinator, Teaching, Team
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Start, drive
-from dhmpi.agents.ranks import RankResources, take_place
+from dhmpi.agents.ranks import RankResources, prepare_rank
 from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
 from dhmpi.control.budget import Budget
 from dhmpi.control.signals import StopRequest
@@ -19,13 +18,14 @@ from dhmpi.evaluator.factory import resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
+from dhmpi.mpi.roles import COORDINATOR, Roles
 from dhmpi.results import Results, ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
-from dhmpi.search.nas.agent.exchange import ParameterServer, PolicyState
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Ledger
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.search import Search
-from dhmpi.support import environment
 from dhmpi.support.loader import check_problem
 from dhmpi.support.options import choice
 from dhmpi.support.printing import tell
@@ -53,45 +53,44 @@ def run_agents(
     Returns:
         The results on rank 0, None on the other ranks.
     """
-    launch = environment.launch()
     job.current().begin_campaign()
     given = given_evaluator(evaluator)
     search = make_search()
     assert isinstance(search, PPOSearch)
-    layout, method = _roles(search, evaluator, launch.size if launch.found and launch.size else 1)
+    roles, method = _roles(search, evaluator)
     isolation = "inline" if given else resolve_isolation(method, options.isolation)
     setup = make_setup(isolation)
-    if launch.rank == 0 and layout.size == 1:  # before the evaluator starts; with several ranks, the others wait
+    if roles.size == 1:  # before the evaluator starts; with several ranks, the others wait
         check_file(options)
         check_problem(search.problem)
-    resources = take_place(layout, setup, method, isolation, given, options.num_workers)
-    if resources.rank > 0:
-        resources.work(lambda: _make_agent(search, layout, resources))
+    resources = prepare_rank(roles, setup, method, isolation, given, options.num_workers)
+    if resources.mailbox.rank != COORDINATOR:
+        resources.work(lambda: _make_agent(search, resources))
         return None
     # Where user code runs in an agent's own process, silence says nothing.
-    has_signs = isolation == "process" or bool(layout.groups[0])
+    has_heartbeats = isolation == "process" or bool(roles.workers)
     with exit_status():
-        return AgentsRank0(search, layout, resources, has_signs, begun).run()
+        return AgentsRank0(search, resources, has_heartbeats, begun).run()
 
 
-def _roles(search: PPOSearch, evaluator: object, size: int) -> tuple[AgentLayout, str]:
+def _roles(search: PPOSearch, evaluator: object) -> tuple[Roles, str]:
     """Return who does what, and by which method agents evaluate."""
     is_given = given_evaluator(evaluator) is not None
     wanted = None if evaluator is None or is_given else choice(METHODS)(option_name("evaluator"), evaluator)
-    may_have_groups = not is_given and wanted in (None, "mpi")
-    layout = AgentLayout.of(size, search.own_options.agents, search.has_server, may_have_groups)
-    if wanted == "mpi" and not layout.groups[0]:
+    may_have_workers = not is_given and wanted in (None, "mpi")
+    roles = Roles.of_agents(job.num_ranks(), search.own_options.agents, search.has_server, may_have_workers)
+    if wanted == "mpi" and not roles.workers:
         raise OptionError(
-            f"{option_name('evaluator')} mpi must have ranks that evaluate, got none ({layout}); "
+            f"{option_name('evaluator')} mpi must have ranks that evaluate, got none ({roles}); "
             f"give fewer {option_name('agents')}, or start more ranks"
         )
-    return layout, "mpi" if layout.groups[0] else wanted or "serial"
+    return roles, "mpi" if roles.workers else wanted or "serial"
 
 
-def _make_agent(search: PPOSearch, layout: AgentLayout, resources: RankResources) -> Agent:
+def _make_agent(search: PPOSearch, resources: RankResources) -> Agent:
     assert resources.evaluator is not None
-    make = AsyncAgent if layout.has_server else SyncAgent
-    return make(search, resources.evaluator, resources.worker_ranks, resources.post, resources.dismiss, layout.agents)
+    make = AsyncAgent if resources.roles.has_server else SyncAgent
+    return make(search, resources.evaluator, resources.roles, resources.mailbox)
 
 
 class AgentsRank0(Rank0):
@@ -99,23 +98,21 @@ class AgentsRank0(Rank0):
 
     Args:
         search: The search.
-        layout: What each rank does.
         resources: Those of rank 0.
-        has_signs: Whether agents give signs of life while they evaluate.
+        has_heartbeats: Whether agents send heartbeats while they evaluate.
         begun: When a program began that does nothing else [monotonic s].
     """
 
     def __init__(
         self,
         search: PPOSearch,
-        layout: AgentLayout,
         resources: RankResources,
-        has_signs: bool,
+        has_heartbeats: bool,
         begun: float | None,
     ) -> None:
         super().__init__(search.options, begun)
-        self._search, self._layout, self._resources, self._has_signs = search, layout, resources, has_signs
-        self._own, self._post = search.own_options, resources.post
+        self._search, self._resources, self._has_heartbeats = search, resources, has_heartbeats
+        self._own, self._roles, self._mailbox = search.own_options, resources.roles, resources.mailbox
         self._agent: Agent | None = None
         self._news: list[Message] = []
         self._coordinator: Coordinator | None = None
@@ -127,7 +124,7 @@ class AgentsRank0(Rank0):
         """Check nothing else."""
 
     def _check_problem(self, search: Search) -> None:
-        if self._layout.size > 1:  # else that has been done before the evaluator started
+        if self._roles.size > 1:  # else that has been done before the evaluator started
             super()._check_problem(search)
 
     def _prepare(self, search: Search, earlier: Results | None) -> None:
@@ -162,13 +159,13 @@ class AgentsRank0(Rank0):
         if self._resources.unloadable is not None:
             raise self._resources.unloadable
         if self._resources.evaluator is not None:
-            self._agent = _make_agent(self._search, self._layout, self._resources)
-        missing, news, until = set(self._layout.agents), self._news, float("inf")
+            self._agent = _make_agent(self._search, self._resources)
+        missing, news, until = set(self._roles.agents), self._news, float("inf")
         backoff = Backoff()
         while missing and time.monotonic() < until:
             if self._agent is not None:
                 self._agent.advance()
-            message = self._post.receive()
+            message = self._mailbox.receive()
             if message is None:
                 backoff.wait()
                 continue
@@ -177,7 +174,7 @@ class AgentsRank0(Rank0):
                 raise LoadError(*message.payload)
             if message.tag != AgentTag.ALIVE:
                 news.append(message)
-                is_agents = message.source in self._layout.agents
+                is_agents = message.source in self._roles.agents
                 missing.discard(message.source)
                 until = min(until, time.monotonic() + (READY_WAIT if is_agents else 0.0))
 
@@ -187,28 +184,28 @@ class AgentsRank0(Rank0):
         try:
             for message in self._news:
                 coordinator.take(message)
-            drive(self._post, coordinator, self._agent)
+            drive(self._mailbox, coordinator, self._agent)
             coordinator.cancel_rest()
         finally:
             coordinator.close()
         return CampaignEnd(coordinator.why, coordinator.is_complete, coordinator.statistics(), coordinator.error)
 
     def _made_coordinator(self, store: ResultsStore, earlier: Results | None, budget: Budget) -> Coordinator:
-        search, layout, options, own = self._search, self._layout, self._options, self._own
+        search, roles, options, own = self._search, self._roles, self._options, self._own
         evaluations, state = store.evaluations, self._state(earlier)
         num_workers = self._begin_run(store)
         limit = None if options.max_evals is None and own.num_episodes is not None else options.eval_limit
         ledger = self._ledger(limit, earlier)
         scale = self._scale(evaluations)._replace(progress=ledger.progress)
-        stale = own.most_stale(len(layout.agents))
-        server = ParameterServer(state, own, scale, stale) if layout.has_server else None
+        stale = own.most_stale(len(roles.agents))
+        server = ParameterServer(state, own, scale, stale) if roles.has_server else None
 
         def start(rank: int) -> Start:
             now, rewards = (state, scale) if server is None else (server.state(), server.scale)
             return Start(now, rewards, stale, store.policy.num_updates(rank), len(evaluations))
 
         progress = self._progress(budget, max(num_workers, 1), limit, search.maximises)
-        team = Team(layout, self._post, num_workers, own.agent_timeout if self._has_signs else None)
+        team = Team(roles, self._mailbox, num_workers, own.agent_timeout if self._has_heartbeats else None)
         return Coordinator(team, store, ledger, Teaching(start, server), budget, progress)
 
     def _ledger(self, eval_limit: int | None, earlier: Results | None) -> Ledger:
@@ -226,9 +223,9 @@ class AgentsRank0(Rank0):
         """Enter the beginning of the run, and show the roles; return how many evaluations can run at once."""
         ready = [message.payload for message in self._news if message.tag == AgentTag.READY]
         num_workers = sum(int(num) for num, _ in ready)
-        comm = self._resources.comm
-        layout = str(self._layout) if comm is None else f"{self._layout}; {comm.library()}"
-        store.begin_run(num_workers, sorted({host for _, hosts in ready for host in hosts}), layout)
+        layout = f"{self._roles}; {job.current().library()}" if self._roles.nodes else str(self._roles)
+        hosts = sorted({host for _, hosts in ready for host in hosts})
+        store.begin_run(num_workers, hosts, layout, self._roles.as_json())
         if not self._options.quiet:
             tell(layout)
         return num_workers
@@ -243,16 +240,16 @@ class AgentsRank0(Rank0):
         """Tell all agents to leave if they have not, and wait until they have, but not for long."""
         if self._coordinator is not None and self._coordinator.is_over:
             return
-        missing = set(self._layout.agents) - {self._resources.rank}
+        missing = set(self._roles.agents) - {COORDINATOR}
         for rank in missing:
-            self._post.send(rank, AgentTag.ABORT)
-        end, backoff = time.monotonic() + FAREWELL, Backoff()
+            self._mailbox.send(rank, AgentTag.ABORT)
+        end, backoff = time.monotonic() + EXIT_WAIT, Backoff()
         self._resources.dismiss()
         while missing and time.monotonic() < end:
-            message = self._post.receive()
+            message = self._mailbox.receive()
             if message is None:
                 backoff.wait()
             elif message.tag in (AgentTag.BYE, AgentTag.LOST):
                 missing.discard(message.source)
-                self._post.give_up(message.payload if message.tag == AgentTag.BYE else ())
-        self._post.give_up(missing)
+                self._mailbox.give_up(message.payload if message.tag == AgentTag.BYE else ())
+        self._mailbox.give_up(missing)

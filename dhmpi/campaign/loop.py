@@ -77,7 +77,7 @@ class Campaign:
         except Stopped:
             why = self._reason_to_stop()
         if self._evaluator.num_pending:
-            self._store.snapshot()  # first of all, since whoever sent the signal may not wait for the rest
+            self._store.snapshot()  # first of all, since the sender of the signal may not wait for the rest
             with self._stop.writing():
                 ended = self._evaluator.cancel(CANCEL_WAIT)
                 self._store.finished(ended)
@@ -133,7 +133,7 @@ class Campaign:
         with self._stop.interruptible(), self._clock("ask"):
             proposals = self._search.proposals(room, timeout)
         self._submit(
-            [Evaluation(id, point, origin=origin) for id, (point, origin) in enumerate(proposals, start=self._next_id)]
+            [Evaluation(id, each.point, origin=each.origin) for id, each in enumerate(proposals, start=self._next_id)]
         )
         self._next_id += len(proposals)
         if self._search.is_waiting:

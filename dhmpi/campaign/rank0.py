@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import dhmpi
 from dhmpi import results
-from dhmpi.campaign import whereabouts
+from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
@@ -93,10 +93,10 @@ class Rank0(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Let everything go that takes part, however it has ended."""
+        """Release all that takes part, however it has ended."""
 
     def _interrupt(self) -> None:  # noqa: B027  # user code runs elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     def run(self) -> Results | None:
         """Run the campaign.
@@ -149,7 +149,7 @@ class Rank0(ABC):
         earlier = results.read(self._options.output)
         now = _metadata(search)
         earlier.metadata.resumed(now)
-        if changed := whereabouts.difference(earlier.metadata.source, now.source):
+        if changed := problem_source.difference(earlier.metadata.source, now.source):
             log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
@@ -160,7 +160,7 @@ class Rank0(ABC):
         return earlier
 
     def _open(self, search: Search, stop: StopRequest) -> ResultsStore:
-        """Open the results file for writing, which may mean to wait until it is known that nobody else writes it."""
+        """Open the results file for writing, perhaps after a wait for a writer that may be gone."""
         options, metadata = self._options, _metadata(search)
 
         def pause(seconds: float) -> None:
@@ -186,8 +186,8 @@ class Rank0(ABC):
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
     def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
-        deadline, terminal = budget.limits.deadline, environment.terminal()
-        return Progress(num_workers, eval_limit, deadline, terminal, self._options.quiet, budget.num_final, maximises)
+        limits, terminal = budget.limits._replace(evals=eval_limit), environment.terminal()
+        return Progress(num_workers, limits, terminal, self._options.quiet, budget.num_final, maximises)
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
@@ -257,7 +257,7 @@ class EvaluatingRank0(Rank0):
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
             search.resume(store.metadata.seed, store.evaluations)
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout)
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         if not self._options.quiet:
             tell(evaluator.layout)
@@ -325,5 +325,5 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
-        source=whereabouts.record(target, search.problem),
+        source=problem_source.record(target, search.problem),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhmpi.benchmark import Problem
-from dhmpi.campaign import whereabouts
+from dhmpi.campaign import problem_source
 from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option_name
 from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.results import Results
@@ -147,7 +147,7 @@ def recall(results: Results, given: str | None, data: str | None = None) -> Any:
     Raises:
         InputError: It is not found, or cannot be loaded.
     """
-    problem, changed = whereabouts.recall(results, given)
+    problem, changed = problem_source.recall(results, given)
     if changed:
         tell(f"warning: {changed}")
     return problem if data is None else _with_data(problem, data)

@@ -13,6 +13,7 @@ from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Resources, Setup
 from dhmpi.mpi import job
+from dhmpi.mpi.roles import Roles
 from dhmpi.results import Results
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
@@ -32,7 +33,7 @@ def run_search(search: Search) -> Results | None:
 def _take_part(
     search_class: type[Search], problem: Any, run: Any, evaluator: Any, options: CampaignOptions, own_options: Any
 ) -> None:
-    """Take part, on a rank that waits for what rank 0 comes to, in a search that it has not come across."""
+    """Take part in a search that rank 0 has made, on a rank that `serve`s."""
     search_class.from_options(problem, run, evaluator, options, own_options).main()
 
 
@@ -67,14 +68,15 @@ def run(
     if has_agents:
         return run_agents(make_search, make_setup, evaluator, options, begun)
     launch = environment.launch()
+    is_spare = launch.rank in Roles.local().spare  # one rank is enough for the evaluators that need no MPI
     given = given_evaluator(evaluator)
     if given is not None:
-        return None if launch.rank > 0 else EvaluatingRank0(options, begun, make_search, given).run()
+        return None if is_spare else EvaluatingRank0(options, begun, make_search, given).run()
     method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()
-    elif launch.rank > 0:
-        return None  # one rank is enough for the evaluators that need no MPI
+    elif is_spare:
+        return None
     isolation = resolve_isolation(method, options.isolation)
     setup = make_setup(isolation)
     if method != "mpi":

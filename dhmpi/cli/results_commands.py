@@ -45,7 +45,7 @@ def _show(command: str, words: list[str]) -> int:
 
     from dhmpi import results
     from dhmpi.analysis import details, terminal
-    from dhmpi.campaign import whereabouts
+    from dhmpi.campaign import problem_source
     from dhmpi.support.options import number
 
     found, printer = results.read(arguments.file), Printer()
@@ -58,7 +58,7 @@ def _show(command: str, words: list[str]) -> int:
     is_written = found.metadata.is_open and results.is_written(arguments.file)
     if found.metadata.is_open and not is_written:
         found = results.read(arguments.file)  # it may just have ended
-    where = whereabouts.described(found, arguments.problem)
+    where = problem_source.described(found, arguments.problem)
     terminal.show(found, printer, arguments.file, is_written, where)
     return 0
 

@@ -28,7 +28,7 @@ def run_search(command: str, words: list[str]) -> int:
     )
     parser.add_argument(
         "--run",
-        help="function that evaluates a point, named likewise (default: that in the file of --problem; "
+        help="function that evaluates a point, named in the same way (default: that in the file of --problem; "
         f"{search_class.default_run} without {'it' if search_class.default_run_fits_all else 'either'})",
     )
     parser.add_argument(

@@ -10,14 +10,14 @@ from dhmpi.support.error_lines import error_kind, error_line, is_hopeless
 # Failures after which a campaign without anything DONE is given up: of those that no point causes, and of all. Problems
 # that fail on most of their space exist, where ten failures in a row are nothing unusual.
 HOPELESS_LIMIT, LIMIT = 10, 100
-# What takes less has not come further than failures, which may be quicker still [s].
+# Evaluations that take less have not come further than failures, which may be quicker still [s].
 SHORT = 1.0
 
 
 class Failures:
     """Counts the failures of a run until anything in the campaign is DONE.
 
-    What failed in earlier runs does not count: somebody may have mended it since.
+    What failed in earlier runs does not count: it may have been mended since.
 
     Args:
         limit: Failures of any kind after which the campaign is given up; 0 for never. None: HOPELESS_LIMIT of those
@@ -36,7 +36,7 @@ class Failures:
         self._earlier = [] if self._has_done else earlier
         self.num = 0
         self._hopeless: Counter[str] = Counter()  # by what they say
-        self._longest = 0.0  # that one of them took, from its submission until this was heard of [s]
+        self._longest = 0.0  # that one of them took, from its submission until its end was known here [s]
         self._kinds: Counter[str] = Counter()
         self._lines: dict[str, str] = {}  # the first of each kind
 

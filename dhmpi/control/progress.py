@@ -9,6 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from dhmpi.control.budget import Limits
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.printing import tell
 
@@ -24,8 +25,7 @@ class Progress:
 
     Args:
         num_workers: Evaluations at the same time.
-        eval_limit: Number of evaluations at which the campaign ends, or None.
-        deadline: When it ends [monotonic s], or None.
+        limits: When the campaign ends.
         terminal: A terminal, or None for plain lines on standard error.
         quiet: Whether nothing is shown.
         num_before: Evaluations that an earlier run has left.
@@ -35,23 +35,21 @@ class Progress:
     def __init__(
         self,
         num_workers: int,
-        eval_limit: int | None,
-        deadline: float | None,
+        limits: Limits,
         terminal: TextIO | None,
         quiet: bool,
         num_before: int = 0,
         maximises: bool = False,
     ) -> None:
         self._num_workers = num_workers
-        self._eval_limit = eval_limit
-        self._deadline = deadline
+        self._limits = limits
         self._quiet = quiet
         self._maximises = maximises
         self._bar = None
         if terminal is not None and not quiet:
             with suppress(OSError):
                 self._bar = tqdm(
-                    total=eval_limit, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
+                    total=limits.evals, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
                 )
         self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
         self._begun = time.monotonic()
@@ -111,12 +109,12 @@ class Progress:
         return " | ".join(parts)
 
     def _seconds_left(self, now: float, num_final: int, rate: float) -> float | None:
-        limits = []
-        if self._deadline is not None:
-            limits.append(max(0.0, self._deadline - now))
-        if self._eval_limit is not None and rate > 0:
-            limits.append((self._eval_limit - num_final) / rate)
-        return min(limits, default=None)
+        ends = []
+        if self._limits.deadline is not None:
+            ends.append(max(0.0, self._limits.deadline - now))
+        if self._limits.evals is not None and rate > 0:
+            ends.append((self._limits.evals - num_final) / rate)
+        return min(ends, default=None)
 
 
 def _num_final(counts: Mapping[State, int]) -> int:

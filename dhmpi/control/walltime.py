@@ -16,7 +16,7 @@ from dhmpi.evaluation import Evaluation, State
 
 log = logging.getLogger(__name__)
 
-# Part of the evaluations that must have taken no longer than is left when another one begins.
+# Share of the evaluations that must have taken no longer than is left when another one begins.
 QUANTILE = 0.95
 # How many of the latest evaluations tell how long the next one takes.
 MEMORY = 200

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # Seconds between two looks at the database: from the first after an evaluation has ended, to the last while none does.
 SHORTEST, LONGEST = 0.2, 1.0
-# How long a node that is to stop an evaluation itself may take for that and to say so [s].
+# How long a node that is to stop an evaluation itself may take for that and to report it [s].
 GRACE = 60.0
 # How long the database may be silent [s].
 PATIENCE = 600.0
@@ -44,7 +44,7 @@ class JobEvaluator(Evaluator):
     one of these decides instead, for its evaluation. An evaluation of several ranks runs in all of them, and rank 0's
     outcome counts; any other is supervised in a child, as by worker ranks.
 
-    An evaluation that somebody kills in Balsam is FAILED, since beginning it again is not what they want; one whose job
+    An evaluation that is killed in Balsam by a person is FAILED, since it is not wanted again; one whose job
     is deleted, or whose launcher ends, is LOST and begins again.
 
     Args:
@@ -180,7 +180,7 @@ class JobEvaluator(Evaluator):
             else:
                 yield self._fail(self._forget(key), State.FAILED, f"its Balsam job failed: {why}")
         elif status.state == "USER_KILLED":
-            yield self._fail(self._forget(key), State.FAILED, "somebody killed its Balsam job")
+            yield self._fail(self._forget(key), State.FAILED, "its Balsam job was killed by a person")
         elif status.state in ("RUN_DONE", "POSTPROCESSED", "JOB_FINISHED"):
             yield self._fail(self._forget(key), State.FAILED, "its Balsam job ended without an outcome")
         elif status.begun is not None:

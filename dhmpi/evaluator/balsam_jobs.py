@@ -217,7 +217,7 @@ class OwnJob:
         return decode_request(self._data["request"])
 
     def is_wanted(self) -> bool:
-        """Return whether nobody has killed or deleted it.
+        """Return whether it has been neither killed nor deleted.
 
         Raises:
             UnreachableError: The database does not answer.

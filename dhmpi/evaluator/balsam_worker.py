@@ -17,8 +17,8 @@ from typing import TypeVar
 from dhmpi.errors import EXIT_FAILURE, LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.balsam_jobs import OwnJob, Reply, Request, UnreachableError
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.runner import Outcome
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.support import environment
@@ -26,14 +26,14 @@ from dhmpi.support.printing import tell
 
 T = TypeVar("T")
 
-# How often to see whether somebody has killed the job [s]; one database may have thousands of jobs running.
+# How often to see whether the job has been killed [s]; one database may have thousands of jobs running.
 LOOK_INTERVAL = 10.0
 # For how long, and how often, to try to reach a database that does not answer [s].
 PATIENCE, RETRY_INTERVAL = 900.0, 5.0
 
 
 class JobKilled(Exception):  # noqa: N818  # nothing is wrong
-    """Somebody has killed the job, or deleted it."""
+    """The job has been killed or deleted."""
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ class _Watch:
 
 
 def _try(tell: Callable[[float], None], value: float) -> None:
-    with contextlib.suppress(UnreachableError):  # nobody needs that but to notice a node that is gone
+    with contextlib.suppress(UnreachableError):  # only needed to notice a node that is gone
         tell(value)
 
 

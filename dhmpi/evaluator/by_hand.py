@@ -1,4 +1,4 @@
-"""Driving an evaluator by hand: any number of requests, and their answers in any order.
+"""Evaluators that are driven by hand: any number of requests, and their answers in any order.
 
 Scripts import this, and so does each interpreter that runs their run functions: it imports little.
 """
@@ -6,9 +6,9 @@ Scripts import this, and so does each interpreter that runs their run functions:
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from dhmpi.errors import EvaluatorError, InputError
 from dhmpi.evaluation import Evaluation, Point
@@ -16,10 +16,7 @@ from dhmpi.evaluator.cache import Cache, CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 
-if TYPE_CHECKING:
-    from dhmpi.execution.executor import Setup
-
-# How long a poll waits for the first result, and how long those who wait do between two looks at their time [s].
+# How long a poll waits for the first result, and how long those that wait sleep between two looks at their time [s].
 POLL_WAIT, WAIT = 0.01, 0.5
 # How often an evaluation is begun again whose worker is lost.
 RETRIES = 2
@@ -33,13 +30,13 @@ class HandDrivenEvaluator:
 
     Args:
         evaluator: Where points are evaluated.
-        cache_key: Returns what equal points have in common; each of these is evaluated once. None: everything is.
+        cache_key: Returns the key that equal points have in common; each key is evaluated once. None: everything is.
 
     Attributes:
         evaluator: The same, for searches.
     """
 
-    # What `get_finished_evals` and `await_evals` give for a failure.
+    # Objective of a failure, for `get_finished_evals` and `await_evals`.
     FAIL_RETURN_VALUE: ClassVar[float] = Evaluator.FAIL_RETURN_VALUE
 
     def __init__(self, evaluator: Evaluator, cache_key: CacheKey | None = None) -> None:
@@ -130,7 +127,7 @@ class HandDrivenEvaluator:
             yield point, self._close(ids[0], key) if ids and ids[0] in self._ended else self._latest[key]
 
     def shutdown(self) -> None:
-        """Stop the workers and give everything back."""
+        """Stop the workers and release all resources."""
         self.evaluator.shutdown()
 
     def __enter__(self) -> Self:
@@ -173,53 +170,7 @@ class HandDrivenEvaluator:
 
 
 def given_evaluator(evaluator: object) -> Evaluator | None:
-    """Return the evaluator that somebody has given, or drives by hand; None if there is only a name, or nothing."""
+    """Return the evaluator that the user has given, or drives by hand; None if there is only a name, or nothing."""
     if isinstance(evaluator, HandDrivenEvaluator):
         return evaluator.evaluator
     return evaluator if isinstance(evaluator, Evaluator) else None
-
-
-class MethodEvaluator(HandDrivenEvaluator):
-    """Drives an evaluator of one method; by default everything is evaluated, also what is equal.
-
-    Args:
-        run_function: The run function or its name, or a setup with more about it.
-        cache_key: See `HandDrivenEvaluator`.
-        num_workers: Evaluations at the same time (default: one per core; what Balsam's launcher has).
-    """
-
-    method: ClassVar[str]
-
-    def __init__(
-        self,
-        run_function: "Callable[..., Any] | str | Setup",
-        cache_key: CacheKey | None = None,
-        num_workers: int | None = None,
-    ) -> None:
-        from dhmpi.evaluator.factory import make_for_hand  # it imports all evaluators
-
-        super().__init__(make_for_hand(self.method, run_function, num_workers), cache_key)
-
-
-class ThreadPoolEvaluator(MethodEvaluator):
-    """Drives threads of this process."""
-
-    method = "threadPool"
-
-
-class ProcessPoolEvaluator(MethodEvaluator):
-    """Drives children that stay."""
-
-    method = "processPool"
-
-
-class SubprocessEvaluator(MethodEvaluator):
-    """Drives a fresh interpreter for each evaluation."""
-
-    method = "subprocess"
-
-
-class BalsamEvaluator(MethodEvaluator):
-    """Drives jobs in the active Balsam database."""
-
-    method = "balsam"

@@ -1,4 +1,4 @@
-"""Evaluating equal points once."""
+"""Cache of outcomes, by which equal points are evaluated once."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ CacheKey = Callable[[Point], Hashable]
 
 
 def canonical_key(point: Point) -> Hashable:
-    """Return what equal points have in common.
+    """Return the key that equal points have in common.
 
     The order of the names does not matter; numbers are equal if their values are, as 1, 1.0 and a numpy scalar; a text,
     a boolean and a number never are. Nothing is rounded.

@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.evaluation import NOBODY, Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluation import NO_WORKER, Evaluation, Point, State, Worker, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
 from dhmpi.execution.runner import Outcome, RunFunction, Task
+from dhmpi.mpi.roles import Roles
 
 if TYPE_CHECKING:
     from dhmpi.evaluator.by_hand import HandDrivenEvaluator
@@ -26,17 +27,19 @@ class Evaluator(ABC):
     evaluation, never as an exception. People may also drive an evaluator by hand, through a `HandDrivenEvaluator`.
 
     Attributes:
-        name: What people know it by.
+        name: Its name in messages.
+        roles: What each rank does in a campaign whose search rank has this evaluator.
         seed: The campaign's seed, from which each evaluation gets one of its own.
-        maximises: Whether run functions return what is to be large; objectives are small when they are good.
+        maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
     """
 
-    # What those who drive an evaluator by hand get for a failure.
+    # Objective of a failure, for evaluators that are driven by hand.
     FAIL_RETURN_VALUE: ClassVar[float] = sys.float_info.max
 
     def __init__(self) -> None:
         self.name = type(self).__name__
+        self.roles = Roles.local()
         self.seed = 0
         self.maximises = False
         self.cache: Cache | None = None
@@ -53,7 +56,7 @@ class Evaluator(ABC):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence: which of them search, and which evaluate."""
-        return f"1 rank, which searches; {self.name} evaluates with {self.num_workers} workers"
+        return f"{self.roles}; {self.name} evaluates with {self.num_workers} workers"
 
     @property
     def num_pending(self) -> int:
@@ -83,14 +86,14 @@ class Evaluator(ABC):
         """
 
     def submit(self, evaluation: Evaluation, config: Point | None = None) -> Evaluation:
-        """Start an evaluation on an idle worker, which one that `is_known` does not take.
+        """Start an evaluation on an idle worker; one that `is_known` needs none.
 
         Args:
             evaluation: One that is not running yet; its id is not among those that are.
             config: What the run function gets (default: the point).
 
         Returns:
-            The evaluation, RUNNING; with its worker, if it is known who that is.
+            The evaluation, RUNNING; with its worker, if that is known.
         """
         if not self.num_idle and not self.is_known(evaluation.point):
             raise ValueError(f"an evaluator takes one evaluation per idle worker, got one more: {evaluation}")
@@ -103,7 +106,7 @@ class Evaluator(ABC):
         self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
         worker = self._submit(Task(id, point if config is None else config, seed_of(self.seed, id)))
-        rank, host = worker or NOBODY
+        rank, host = worker or NO_WORKER
         started = begun if worker else None
         running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
         self._pending[id] = running
@@ -124,11 +127,11 @@ class Evaluator(ABC):
             EvaluatorError: No worker is left.
         """
         if not self.cache:
-            return self._judged(timeout)
-        return self.cache.answer(self._judged(0.0 if self.cache.has_answers else timeout))
+            return self._sifted(timeout)
+        return self.cache.answer(self._sifted(0.0 if self.cache.has_answers else timeout))
 
-    def _judged(self, timeout: float) -> list[Evaluation]:
-        """Do what `gather` says, but keep back for a moment what may have been killed by the end of the job."""
+    def _sifted(self, timeout: float) -> list[Evaluation]:
+        """Gather, but keep back for a moment evaluations that the end of the job may have killed."""
         if self._killed:
             timeout = min(timeout, self._killed.seconds_left)
             if not self._pending:
@@ -137,7 +140,7 @@ class Evaluator(ABC):
 
     @abstractmethod
     def _gather(self, timeout: float) -> list[Evaluation]:
-        """Do what `gather` says, for what has been handed to a worker."""
+        """Gather evaluations that have been handed to a worker; see `gather`."""
 
     def cancel(self, timeout: float) -> list[Evaluation]:
         """Stop all running evaluations and return them, CANCELLED or as they ended, within about `timeout` seconds."""
@@ -146,13 +149,13 @@ class Evaluator(ABC):
 
     @abstractmethod
     def _cancel(self, timeout: float) -> list[Evaluation]:
-        """Do what `cancel` says, for what has been handed to a worker."""
+        """Cancel evaluations that have been handed to a worker; see `cancel`."""
 
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     def shutdown(self) -> None:  # noqa: B027  # not all have something to stop
-        """Stop the workers and give everything back."""
+        """Stop the workers and release all resources."""
 
     def hosts(self) -> list[str]:
         """Return the names of the hosts on which evaluations run."""
@@ -166,8 +169,8 @@ class Evaluator(ABC):
         num_workers: int | None = None,
         **options: Any,
     ) -> "HandDrivenEvaluator":
-        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.factory.create`."""
-        from dhmpi.evaluator.factory import create  # it imports all of the classes that derive from this one
+        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.methods.create`."""
+        from dhmpi.evaluator.methods import create  # the documented way to make one
 
         return create(run_function, cache_key, method, num_workers, **options)
 
@@ -175,16 +178,25 @@ class Evaluator(ABC):
 
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
-        id, state, objective, started, ended, error, extra, warning = outcome
+        id, warning = outcome.id, outcome.warning
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
-            log.warning("evaluation %d on %s: %s; others may have the same trouble", id, host, warning)
+            log.warning("evaluation %d on %s: %s; others may fail in the same way", id, host, warning)
         pending = self._pending.pop(id)
         del self._submitted_at[id]
-        objective = turned(objective, self.maximises)
-        ended = max(started, ended)  # its clock may have been set back
+        started, ended = outcome.started, outcome.ended
         return Evaluation(
-            id, pending.point, objective, state, pending.submitted, started, ended, rank, host, error, extra
+            id=id,
+            point=pending.point,
+            objective=turned(outcome.objective, self.maximises),
+            state=outcome.state,
+            submitted=pending.submitted,
+            started=started,
+            ended=ended if ended > started else started,  # its clock may have been set back
+            rank=rank,
+            host=host,
+            error=outcome.error,
+            extra=outcome.extra,
         )
 
     def _give_up(self, ids: Iterable[int], state: State, error: str = "") -> list[Evaluation]:
@@ -193,6 +205,6 @@ class Evaluator(ABC):
         for id in list(ids):
             pending, seconds = self._pending.pop(id), now - self._submitted_at.pop(id)
             ended = None if pending.submitted is None else pending.submitted + seconds
-            # Nobody knows when it began, if it did.
+            # It is not known when it began, if it did.
             given_up.append(pending._replace(state=state, started=None, ended=ended, error=error))
         return given_up

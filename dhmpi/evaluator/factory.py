@@ -1,31 +1,15 @@
-"""Making evaluators by the name of their method."""
+"""Factory of evaluators, by the name of their method."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import ISOLATIONS, METHODS
 from dhmpi.evaluator.balsam import JobEvaluator
-from dhmpi.evaluator.by_hand import (
-    BalsamEvaluator,
-    HandDrivenEvaluator,
-    MethodEvaluator,
-    ProcessPoolEvaluator,
-    SubprocessEvaluator,
-    ThreadPoolEvaluator,
-)
-from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
-from dhmpi.execution.choice import local_executor
-from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.program import is_program
-from dhmpi.execution.runner import RunFunction
-from dhmpi.mpi import job
-from dhmpi.support.options import check_names, choice, integer, number
 
 MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "threadPool": ThreadEvaluator,
@@ -33,103 +17,8 @@ MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "subprocess": subprocess_pool,
     "balsam": JobEvaluator,
 }
-# The classes of those that are driven by hand, for the methods that have one of their own.
-DRIVEN: dict[str, type[MethodEvaluator]] = {
-    each.method: each for each in (ThreadPoolEvaluator, ProcessPoolEvaluator, SubprocessEvaluator, BalsamEvaluator)
-}
 # Whether user code runs in a process of its own, where the method leaves no choice.
 ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
-
-
-def create(
-    run_function: RunFunction | str,
-    cache_key: CacheKey | None = None,
-    method: str = "subprocess",
-    num_workers: int | None = None,
-    *,
-    timeout: float | None = None,
-    files: str = "results.h5.files",
-    isolation: str | None = None,
-    **resources: int,
-) -> HandDrivenEvaluator:
-    """Make an evaluator that is driven by hand.
-
-    With `mpi`, all ranks call this; it returns on rank 0 only. The others evaluate, also for all evaluators and
-    searches that follow on rank 0, and exit when its program ends.
-
-    Args:
-        run_function: The run function, or its name.
-        cache_key: Returns what equal points have in common; each of these is evaluated once (default: the point
-            itself, whatever the order of its names and the types of its numbers).
-        method: mpi, serial, threadPool, processPool, subprocess or balsam.
-        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
-        timeout: Seconds that an evaluation may take (default: no limit).
-        files: Directory for what evaluations print and write.
-        isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
-            method needs, or process).
-        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`.
-
-    Raises:
-        InputError: An argument cannot be used.
-    """
-    method = choice(METHODS)("method", method)
-    if num_workers is not None:
-        num_workers = integer(1)("num_workers", num_workers)
-    if timeout is not None:
-        timeout = number(0, exclusive=True)("timeout", timeout)
-    if isolation is not None:
-        isolation = choice(ISOLATIONS)("isolation", isolation)
-    check_names([Resources], resources)
-    setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
-    key = canonical_key if cache_key is None else cache_key
-    with _as_arguments():
-        isolation = resolve_isolation(method, isolation)
-        if method in DRIVEN:
-            return DRIVEN[method](setup, key, num_workers)
-        make_one = _make_on_ranks if method == "mpi" else _make_serial
-        return HandDrivenEvaluator(make_one(setup, num_workers, isolation), key)
-
-
-def make_for_hand(method: str, run: RunFunction | str | Setup, num_workers: int | None) -> Evaluator:
-    """Make what a `MethodEvaluator` drives."""
-    with _as_arguments():
-        return make(method, Setup.of(run), num_workers)
-
-
-@contextmanager
-def _as_arguments() -> Iterator[None]:
-    """Let errors call options as the arguments of `create` are called."""
-    try:
-        yield
-    except OptionError as error:
-        raise OptionError(error.spelled(_argument)) from error.__cause__
-
-
-def _make_serial(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
-    return make("serial", setup, num_workers, isolation)
-
-
-def _make_on_ranks(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
-    setup = setup.named() if isolation == "process" else setup
-    job.current().call(_join, setup, isolation)
-    found = _join(setup, isolation)
-    if found is None:
-        job.current().serve()
-    job.current().keep_servants()
-    if num_workers not in (None, found.num_workers):
-        found.shutdown()
-        raise OptionError(f"num_workers must be {found.num_workers} here ({found.layout}), got {num_workers}")
-    return found
-
-
-def _join(setup: Setup, isolation: str) -> Evaluator | None:
-    job.current().begin_campaign()
-    return join(setup, isolation)
-
-
-def _argument(name: str) -> str:
-    """Return how `create` calls an option."""
-    return {"run": "run_function", "evaluator": "method"}.get(name, name)
 
 
 def make(

@@ -1,4 +1,4 @@
-"""Evaluations whose process somebody else has killed: for a moment nobody knows why."""
+"""Evaluations whose process was killed from outside: the reason is known only a moment later."""
 
 import re
 import time
@@ -9,7 +9,7 @@ from signal import SIGKILL
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.support.environment import END_SIGNALS
 
-# How long after such a death the end of the job is still expected [s]. Whoever ends a job signals its processes one by
+# How long after such a death the end of the job is still expected [s]. The processes of a job are signalled one by
 # one, in any order, and those of other nodes a little later.
 MOMENT = 2.0
 # What `supervisor.exit_message` begins with.
@@ -19,9 +19,9 @@ KILLED_BY = re.compile(r"the process was killed by signal (\d+) ")
 class KilledEvaluations:
     """Keeps evaluations back that were killed as a job's end would, until it is known whether this was one.
 
-    If the end comes, they are CANCELLED. If it does not, somebody has asked just this process to end, and the
-    evaluation is LOST, to be begun again; but a SIGKILL is most often the kernel's, since memory was short, and the
-    evaluation FAILED.
+    If the end comes, they are CANCELLED. If it does not, this process alone was asked to end, and the evaluation
+    is LOST, to be begun again; but a SIGKILL is most often the kernel's, since memory was short, and the evaluation
+    FAILED.
 
     Args:
         clock: Tells the time [s].
@@ -44,15 +44,15 @@ class KilledEvaluations:
         if not self._kept and all(each.state is not State.FAILED for each in ended):
             return ended  # the usual case
         now = self._clock()
-        judged = []
+        sifted = []
         for each in ended:
             if _signal_of(each) is None:
-                judged.append(each)
+                sifted.append(each)
             else:
                 self._kept.append((now + MOMENT, each))
         while self._kept and self._kept[0][0] <= now:
-            judged.append(_verdict(self._kept.popleft()[1]))
-        return judged
+            sifted.append(_verdict(self._kept.popleft()[1]))
+        return sifted
 
     def cancel(self, ended: Iterable[Evaluation]) -> list[Evaluation]:
         """Return what has ended and what was kept back; the end has come, so what was killed is CANCELLED."""

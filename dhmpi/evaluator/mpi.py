@@ -1,4 +1,4 @@
-"""Evaluates on the worker ranks of an MPI job."""
+"""Evaluator on the worker ranks of an MPI job."""
 
 import logging
 import time
@@ -12,12 +12,13 @@ from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
+from dhmpi.mpi.roles import Roles
 
 log = logging.getLogger(__name__)
 
-# How long workers get to say farewell before they are left behind [s].
-FAREWELL = 2.0
-# What takes so long is no short evaluation; well above what a busy node's scheduler adds to one [s].
+# How long workers get to leave before they are left behind [s].
+EXIT_WAIT = 2.0
+# Evaluations of this length are not short; well above what a busy node's scheduler adds to one [s].
 REAL_WORK = 0.05
 
 
@@ -29,17 +30,19 @@ class MPIEvaluator(Evaluator):
     up: its evaluations come back LOST.
 
     Args:
-        comm: What the ranks of the campaign say to each other; the others run `protocol.WorkerEnd.serve`.
-        signs: Whether workers give signs of life (those with a child do).
+        comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
+        has_heartbeats: Whether workers send heartbeats (those with a child do).
+        roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
 
     Attributes:
-        stuck: Workers that did not answer when they were sent home.
+        stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool, roles: Roles | None = None) -> None:
         super().__init__()
+        self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
-        self._end = SearchEnd(comm, signs)
+        self._end = SearchEnd(comm, has_heartbeats)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}
@@ -61,7 +64,7 @@ class MPIEvaluator(Evaluator):
         return len(self._free)
 
     def start(self) -> None:
-        """Wait for the first rank that can evaluate, or that says why it cannot."""
+        """Wait for the first rank that can evaluate, or that reports why it cannot."""
         while not self._anyone_ready:
             self.gather(1.0)
 
@@ -74,7 +77,7 @@ class MPIEvaluator(Evaluator):
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Send what was submitted; return what has ended; wait up to `timeout` seconds for the first."""
-        self._post()
+        self._send_outbox()
         ended: list[Evaluation] = []
         begun = time.monotonic()
         is_waiting = bool(self._pending) or not self._free  # without an idle rank, for one to be ready
@@ -83,19 +86,20 @@ class MPIEvaluator(Evaluator):
             self._batches.shrink()
             for rank in self._running:
                 self._offer(rank)
-        for rank, tag, payload in events:
+        for event in events:
+            rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
-                ended += self._account(rank, unpack_outcomes(payload))
+                ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
                 self._anyone_ready = True
                 self._running[rank] = set()
                 self._workers[rank] = Worker(rank, self._host(rank))
                 self._offer(rank)
             elif rank in self._usable:
-                ended += self._retire(rank, tag, payload)
+                ended += self._retire(rank, tag, event.payload)
         return ended
 
-    def _post(self) -> None:
+    def _send_outbox(self) -> None:
         for rank, tasks in self._outbox.items():
             self._end.send_tasks(rank, pack_tasks(tasks))
         self._outbox.clear()
@@ -142,7 +146,7 @@ class MPIEvaluator(Evaluator):
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Ask all busy workers to stop, and give up what does not come back in time."""
-        self._post()  # what comes after the CANCEL would be evaluated
+        self._send_outbox()  # what comes after the CANCEL would be evaluated
         for rank, ids in self._running.items():
             if ids:
                 self._end.cancel(rank)
@@ -155,15 +159,13 @@ class MPIEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
-        """Send all workers home."""
-        self.stuck = self._end.stop(FAREWELL)
+        """Tell all workers to leave the campaign."""
+        self.stuck = self._end.stop(EXIT_WAIT)
 
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        size = self._comm.size
-        others = "rank 1 evaluates" if size == 2 else f"ranks 1 to {size - 1} evaluate"
-        return f"{size} ranks: rank 0 searches, {others}; {self._comm.library()}"
+        return f"{self.roles}; {self._comm.library()}"
 
     def hosts(self) -> list[str]:
         """Return the names of the workers' hosts."""
@@ -174,8 +176,8 @@ class BatchSize:
     """Number of evaluations that a worker is given at once.
 
     Twice as many while a batch succeeds within `BATCH_TIME`, half as many when it takes twice that. One that takes as
-    long as real work does brings the number down to one, and for a while, since others must not queue behind its like.
-    Failures prove nothing: they may be quick where successes take hours.
+    long as real work does brings the number down to one, and for a while, so that others do not wait behind another.
+    Failures do not count: they may be quick where successes take hours.
     """
 
     LARGEST = 256

@@ -6,7 +6,7 @@
     UNLOADABLE sentence, ... -> it cannot: the run function does not load
                              <- TASKS   to be evaluated one after the other
     OUTCOMES of some of them ->
-    ALIVE                    -> nothing else to say for a while
+    ALIVE                    -> heartbeat, where nothing else is sent for a while
                              <- CANCEL  stop what is running, send its outcome
                              <- STOP    nothing more will come
     BYE                      -> the worker leaves the campaign
@@ -26,7 +26,7 @@ from dhmpi.mpi.job import Conversation, Loss
 from dhmpi.support import environment
 
 SEARCH_RANK = 0
-# A worker gives a sign of life after so many seconds of silence, and counts as gone after so many.
+# A worker sends a heartbeat after so many seconds of silence, and counts as gone after so many.
 ALIVE_INTERVAL = 20.0
 SILENCE_LIMIT = 120.0
 SILENCE_CHECK_INTERVAL = 5.0
@@ -37,7 +37,7 @@ CHILD_WAIT = 0.02
 class WorkerTag(IntEnum):
     """Kind of a message."""
 
-    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign without a word
+    LOST = LOST  # never sent; the news that a rank has died, or has left the campaign unexpectedly
     HELLO = 1
     READY = 2
     UNLOADABLE = 3
@@ -64,17 +64,17 @@ class Event(NamedTuple):
 
 
 class SearchEnd:
-    """The search rank's end.
+    """The search rank's end of the protocol.
 
     Args:
-        comm: What the ranks of the campaign say to each other.
-        signs: Whether workers give signs of life. They cannot where user code runs in the rank's own process; their
-            silence then says nothing.
+        comm: Conversation of the campaign's ranks.
+        has_heartbeats: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
+            silence then means nothing.
     """
 
-    def __init__(self, comm: Conversation, signs: bool) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
         self._comm = comm
-        self._signs = signs
+        self._has_heartbeats = has_heartbeats
         self._backoff = Backoff()
         self._news_from: set[int] = set()  # since the last check
         self._heard: dict[int, float] = {}
@@ -95,7 +95,7 @@ class SearchEnd:
             while (message := self._comm.receive()) is not None:
                 self._note(message, events)
             now = time.monotonic()
-            if self._signs and now >= self._next_check:
+            if self._has_heartbeats and now >= self._next_check:
                 self._next_check = now + SILENCE_CHECK_INTERVAL
                 events += self._silent_ranks(now)
             if events or now >= end:
@@ -112,7 +112,7 @@ class SearchEnd:
         return [Event(rank, WorkerTag.LOST, Loss.SILENT) for rank in silent]
 
     def _note(self, message: Message, events: list[Event]) -> None:
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._news_from.add(rank)
         if tag == WorkerTag.OUTCOMES:
             events.append(Event(rank, WorkerTag.OUTCOMES, payload))
@@ -130,7 +130,7 @@ class SearchEnd:
         self._comm.send(rank, WorkerTag.CANCEL)
 
     def stop(self, timeout: float) -> list[int]:
-        """Tell all workers that nothing more comes, and wait for their farewells.
+        """Tell all workers that nothing more comes, and wait until they have left.
 
         Returns:
             Those that have not left the campaign.
@@ -145,10 +145,10 @@ class SearchEnd:
 
 
 class WorkerEnd:
-    """A worker rank's end.
+    """A worker rank's end of the protocol.
 
     Args:
-        comm: What the ranks of the campaign say to each other.
+        comm: Conversation of the campaign's ranks.
         executor: Where evaluations run; it has begun to load.
     """
 
@@ -160,8 +160,12 @@ class WorkerEnd:
         self._loss: Loss | None = None  # of the search rank
         self._last_sign = time.monotonic()
 
+    def interrupt(self) -> None:
+        """Stop user code that runs in this very process; called by a signal handler."""
+        self._executor.interrupt()
+
     def serve(self) -> Loss | None:
-        """Evaluate what the search rank sends, until it says STOP; return why it has left without a word, if it has."""
+        """Evaluate the search rank's tasks until it sends STOP; return its loss, if it is lost."""
         self._comm.send(SEARCH_RANK, WorkerTag.HELLO, environment.hostname())
         try:
             self._executor.load()

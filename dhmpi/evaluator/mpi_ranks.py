@@ -1,4 +1,4 @@
-"""Joining the ranks of an MPI job: rank 0 gets an evaluator, the others evaluate for it."""
+"""Joining the ranks of an MPI job: the search rank gets an evaluator, the workers evaluate for it."""
 
 import contextlib
 import os
@@ -12,11 +12,12 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import leave_at_once
 from dhmpi.mpi.job import Loss
+from dhmpi.mpi.roles import Roles
 from dhmpi.support import environment
 
 Prepare = Callable[[Callable[[], None]], None]
@@ -31,55 +32,57 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
         prepare: Called on worker ranks before they serve, with what interrupts user code in the rank's own process.
 
     Returns:
-        On rank 0, an evaluator of the other ranks, or of this one if there is no other. On the others None, when they
-        have evaluated what they were sent and rank 0 has told them to stop.
+        On the search rank, an evaluator of the workers, or of this rank if there is no other. On the workers None, when
+        they have evaluated what they were sent and the search rank has told them to stop.
     """
-    executor = None
-    if environment.launch().rank > 0:
+    roles, executor = Roles.on_ranks(job.num_ranks(needs_mpi=True)), None
+    if environment.launch().rank in roles.workers:
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     comm = job.current().converse()
-    if comm.rank == 0:
-        if comm.size == 1:
-            return SerialEvaluator(local_executor(setup, isolation))
-        return MPIEvaluator(comm, signs=isolation == "process")
-    executor = executor or local_executor(setup, isolation, redirect=True)
-    limit_threads(executor, isolation, job.current().num_threads(range(1, comm.size)))
-    prepare(executor.interrupt)
-    job.follow(serve(WorkerEnd(comm, executor)))
-    return None
+    roles = roles.placed(job.current().comm.nodes)
+    if comm.rank in roles.workers:
+        executor = executor or local_executor(setup, isolation, redirect=True)  # the launcher has not told the rank
+        limit_threads(executor, isolation, roles.threads(comm.rank))
+        prepare(executor.interrupt)
+        job.follow(serve(WorkerEnd(comm, executor)))
+        return None
+    if roles.workers:
+        return MPIEvaluator(comm, has_heartbeats=isolation == "process", roles=roles)
+    return SerialEvaluator(local_executor(setup, isolation))
 
 
 def limit_threads(executor: Executor, isolation: str, threads: int) -> None:
-    """Let the user code of an executor have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    """Give the user code of an executor so many threads, unless OMP_NUM_THREADS is set."""
     executor.threads = threads
     if isolation == "inline":
         environment.limit_threads(threads)
 
 
 def serve(end: WorkerEnd) -> Loss | None:
-    """Evaluate for the search rank until it says stop; return why it has left without a word, if it has."""
-    with own_output() as stderr:
-        try:
-            return end.serve()
-        except Exception:
-            # Rank 0 would wait for this one until it has been silent for long enough.
-            traceback.print_exc(file=stderr)
-            stderr.flush()
-            leave_at_once(EXIT_FAILURE)
+    """Evaluate for the search rank until it sends STOP; return its loss, if it is lost."""
+    with evaluations_output():
+        return end.serve()
 
 
 @contextlib.contextmanager
-def own_output() -> Iterator[TextIO]:
-    """Give back standard output and error at the end: inline, they become the evaluations'.
+def evaluations_output() -> Iterator[TextIO]:
+    """Let standard output and error become the evaluations', which they do inline, and give them back at the end.
+
+    An exception is shown on what standard error was, and this rank leaves at once: others would wait for it until it
+    has been silent for long enough.
 
     Yields:
-        What standard error was.
+        What standard error was; each line is there at once.
     """
     kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
     try:
-        with os.fdopen(os.dup(2), "w") as stderr:
-            yield stderr
+        with os.fdopen(os.dup(2), "w", buffering=1) as stderr:
+            try:
+                yield stderr
+            except Exception:
+                traceback.print_exc(file=stderr)
+                leave_at_once(EXIT_FAILURE)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Evaluates in executors of this process: one of them, or a pool of children."""
+"""Evaluators in executors of this process: one of them, or a pool of children."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.choice import count_workers, local_executor
 from dhmpi.execution.executor import Executor, Setup, readable
+from dhmpi.execution.executor_choice import count_workers, local_executor
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
 from dhmpi.execution.program import ProgramExecutor, is_program
 from dhmpi.execution.runner import Task
@@ -18,7 +18,7 @@ class PoolEvaluator(Evaluator):
     """Runs one evaluation at a time in each of its executors.
 
     Args:
-        executors: Where evaluations run; all alike, and only one if it is inline.
+        executors: Where evaluations run; all of one kind, and only one if it is inline.
     """
 
     def __init__(self, executors: Sequence[Executor]) -> None:
@@ -28,12 +28,12 @@ class PoolEvaluator(Evaluator):
         self.divide(environment.num_cores())
 
     def divide(self, num_cores: int) -> None:
-        """Let each executor have its part of so many cores; to be called before they load."""
+        """Give each executor its part of so many cores; to be called before they load."""
         for executor in self._executors:
             executor.threads = max(1, num_cores // len(self._executors))
 
     def open(self) -> None:
-        """Start what must be there before MPI starts; see `Executor.open`."""
+        """Start what must run before MPI starts; see `Executor.open`."""
         for executor in self._executors:
             executor.open()
 
@@ -86,7 +86,7 @@ class PoolEvaluator(Evaluator):
         return evaluations + self._give_up(self._pending, State.CANCELLED)
 
     def interrupt(self) -> None:
-        """Stop user code that runs in this very process."""
+        """Stop user code that runs in this process."""
         for executor in self._executors:
             executor.interrupt()
 
@@ -100,7 +100,7 @@ class PoolEvaluator(Evaluator):
 
 
 def _at_once(act: Callable[[Executor], None], executors: Sequence[Executor]) -> None:
-    """Do what may take half a second to every executor at the same time."""
+    """Call a function for every executor at the same time, since it may take half a second."""
     with ThreadPoolExecutor(max(1, len(executors))) as threads:
         list(threads.map(act, executors))
 
@@ -122,11 +122,11 @@ class SerialEvaluator(PoolEvaluator):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        return "1 rank, which searches and evaluates"
+        return f"{self.roles} and evaluates"
 
 
 def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
-    """Return an evaluator whose children stay; whatever happens to one of them costs one evaluation.
+    """Return an evaluator whose children stay; the loss of one of them costs one evaluation.
 
     Args:
         setup: What to run.

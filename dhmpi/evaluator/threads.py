@@ -1,4 +1,4 @@
-"""Evaluates in threads of this process."""
+"""Evaluator in threads of this process."""
 
 import contextlib
 import ctypes
@@ -9,8 +9,8 @@ from threading import Thread
 
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.choice import count_workers
 from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
 from dhmpi.support import environment
 from dhmpi.support.loader import load_run
@@ -22,7 +22,7 @@ class ThreadEvaluator(Evaluator):
     """Runs evaluations in threads of this process: for run functions that wait, or compute outside of Python.
 
     Threads share the memory, and the interpreter's lock: pure Python code is no faster in several of them. What they
-    print goes where this process prints, since nobody can tell which of them has printed it. An evaluation that takes
+    print goes where this process prints, since it cannot be told which of them has printed it. An evaluation that takes
     too long is given up and its thread replaced; an exception in the old one ends Python code, while other code goes on
     to its end, unnoticed.
 

@@ -1,4 +1,4 @@
-"""A supervised child interpreter: whatever user code does to it costs one evaluation.
+"""A supervised child interpreter: its crash, or any harm by user code, costs one evaluation.
 
 The child is a fresh interpreter, started by a supervisor from before MPI and without the variables of a rank: a forked
 one would share MPI's and TensorFlow's state, and one that they describe as a rank would wait for MPI_Init for ever. It
@@ -69,7 +69,7 @@ class ChildExecutor(Executor):
 
     def open(self) -> None:
         """Start the supervisor of what runs user code."""
-        with contextlib.suppress(OSError):  # whatever starts a process tries again, and says why
+        with contextlib.suppress(OSError):  # the start of a process tries again, and reports why it fails
             self._supervisor.open()
 
     def load(self) -> None:
@@ -209,7 +209,7 @@ class ChildExecutor(Executor):
         return []
 
     def _account(self, message: Any, line: bytes) -> list[Outcome]:
-        """Take an answer; whatever else comes through its channel, the child is not to be trusted any more."""
+        """Take an answer; if anything else comes through its channel, the child is not to be trusted any more."""
         outcome = read_answer(message, self._tasks[0].id) if self._num_sent else None
         if outcome is None:
             self._condemn(State.FAILED, _not_an_answer(line))
@@ -259,7 +259,7 @@ class Pipes:
 
     Attributes:
         child_ends: The descriptors that the child gets: for orders, and for answers.
-        has_ended: Whether nobody can answer any more.
+        has_ended: Whether no answer can come any more.
     """
 
     def __init__(self) -> None:
@@ -290,7 +290,7 @@ class Pipes:
             os.close(descriptor)
 
     def send(self, message: object) -> bool:
-        """Send an order, at once or bit by bit while waiting; return whether there is anybody to read it."""
+        """Send an order, at once or bit by bit while waiting; return whether there is a child to read it."""
         self._unsent += dumps(message).encode() + b"\n"
         return self._flush()
 
@@ -313,7 +313,7 @@ class Pipes:
 
     @property
     def has_news(self) -> bool:
-        """Whether anything has come that has not been taken for a line, or may be read or watched."""
+        """Whether there is anything to be read, as a part of a line or in the pipe, or to be watched."""
         return bool(self._received) or bool(self._events.poll(0.0))
 
     def wait(self, timeout: float) -> bool:

@@ -154,14 +154,14 @@ class Executor(ABC):
         return math.inf
 
     def open(self) -> None:  # noqa: B027  # not all start processes
-        """Start what must be there before MPI starts, since a later process could inherit parts of it."""
+        """Start what must run before MPI starts, since a later process could inherit parts of MPI."""
 
     @abstractmethod
     def load(self) -> None:
         """Begin to load the run function; a second time does nothing.
 
         Raises:
-            LoadError: It cannot be loaded; a child says so at a later `poll`.
+            LoadError: It cannot be loaded; a child reports that at a later `poll`.
         """
 
     @abstractmethod
@@ -177,11 +177,11 @@ class Executor(ABC):
         """Stop what is running; `poll` then returns all tasks, CANCELLED unless they have just ended."""
 
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
-        """Stop user code that runs in this very process; called by a signal handler."""
+        """Stop user code that runs in this process; called by a signal handler."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the executor holds, and what runs in it."""
+        """Release the executor's resources, and end what runs in it."""
 
     def _cancelled(self) -> list[Outcome]:
         """Give up all tasks."""
@@ -200,7 +200,7 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
 
 
 class InlineExecutor(Executor):
-    """Runs evaluations in this very process: fastest, and as fragile as the run function.
+    """Runs evaluations in this process: fastest, but a crash of the run function ends it.
 
     A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
     Python to return.

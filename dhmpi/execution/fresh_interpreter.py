@@ -18,10 +18,10 @@ from dhmpi.support.json_text import dumps, loads
 LINGER = 5.0
 
 
-class Mailbox:
+class AnswerFile:
     """A nameless file in which an interpreter finds its order, and leaves its answers.
 
-    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds; nameless, so that
+    A file and not a pipe, because a pipe that is not read blocks a writer once it is full; nameless, so that
     nothing else comes in.
 
     Args:
@@ -74,14 +74,14 @@ class InterpreterExecutor(ProcessExecutor):
         setup = self._setup
         path = [entry for entry in sys.path if entry]
         order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path, "task": task}
-        self._mailbox = Mailbox(order)
+        self._answer_file = AnswerFile(order)
         words = interpreter("dhmpi.execution.fresh_main", 3)
         self._supervisor.start(
-            words, None, environment.child_environment(threads=self.threads), [self._mailbox.descriptor]
+            words, None, environment.child_environment(threads=self.threads), [self._answer_file.descriptor]
         )
 
     def _deadline(self) -> float:
-        answers = self._mailbox.answers()
+        answers = self._answer_file.answers()
         if "ended" in answers:
             return float(answers["ended"]) + LINGER
         if "begun" in answers and self._setup.timeout is not None:
@@ -89,10 +89,10 @@ class InterpreterExecutor(ProcessExecutor):
         return math.inf
 
     def _has_outcome(self) -> bool:
-        return "ended" in self._mailbox.answers()
+        return "ended" in self._answer_file.answers()
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
-        answers = self._mailbox.answers()
+        answers = self._answer_file.answers()
         outcome = read_answer(answers.get("outcome"), task.id)
         if outcome is not None and "garbage" not in answers:
             return outcome
@@ -107,7 +107,7 @@ class InterpreterExecutor(ProcessExecutor):
     def _end(self) -> list[Outcome]:
         if self.ready:
             return super()._end()
-        ending, answers = self._supervisor.ending, self._mailbox.answers()
+        ending, answers = self._supervisor.ending, self._answer_file.answers()
         self._clean()
         self._has_begun = False
         if "error" in answers:
@@ -118,4 +118,4 @@ class InterpreterExecutor(ProcessExecutor):
         return []
 
     def _clean(self) -> None:
-        self._mailbox.close()
+        self._answer_file.close()

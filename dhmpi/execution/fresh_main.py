@@ -14,7 +14,7 @@ from dhmpi.execution.runner import RunFunction, Runner, Task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.loader import load_run
 
-# The environment variable that says so while an interpreter loads a run function.
+# The environment variable that is set while an interpreter loads a run function.
 LOADING = "DHMPI_LOADING"
 # How many descriptors there may be between one that is put out of user code's way and the last.
 MARGIN = 8
@@ -60,7 +60,7 @@ def prepare(order: Mapping[str, Any]) -> RunFunction:
         order: `path` of the other interpreter, and `run`, a name or the fields of a pickle.
     """
     assert isinstance(sys.stdout, io.TextIOWrapper)
-    sys.stdout.reconfigure(line_buffering=True)  # a crash must not swallow the last words
+    sys.stdout.reconfigure(line_buffering=True)  # a crash must not lose the last output
     sys.argv = [sys.argv[0]]
     sys.path.extend(entry for entry in order["path"] if entry not in sys.path)
     run = order["run"]

@@ -22,7 +22,7 @@ _FAILURES = (State.FAILED, State.TIMEOUT)
 class Output:
     """Output of user code: a nameless file on the node, copied to a file for each evaluation.
 
-    A file and not a pipe, because a pipe that nobody reads blocks whoever writes more than it holds.
+    A file and not a pipe, because a pipe that is not read blocks a writer once it is full.
 
     Args:
         directory: Where the files go; it is made when something has been printed.
@@ -48,7 +48,7 @@ class Output:
 
         Args:
             id: Of the evaluation.
-            end: Where its output ends; None: nobody is printing, and the nameless file begins anew.
+            end: Where its output ends; None: nothing is being printed, and the nameless file begins anew.
             is_kept: Whether it goes to the evaluation's own file. Default: True.
         """
         self.trouble = ""
@@ -82,7 +82,7 @@ class Output:
         return outcome._replace(error=f"{outcome.error}\n{LAST_OUTPUT}\n{tail}")
 
     def clear(self) -> None:
-        """Forget what has been printed, while nobody prints."""
+        """Forget what has been printed, while nothing is being printed."""
         os.ftruncate(self.file.fileno(), 0)
         self._begin = 0
 

@@ -1,7 +1,7 @@
 """Run functions that no name leads to, such as closures and those of notebooks, on their way to another interpreter.
 
 The only importer of cloudpickle. A pickle goes from a process to interpreters that it has started itself, and nowhere
-else: whoever opens one runs what is in it.
+else: opening one runs what is in it.
 """
 
 import base64

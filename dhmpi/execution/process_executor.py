@@ -1,4 +1,4 @@
-"""One process per evaluation: what fresh interpreters and foreign programs have in common."""
+"""Base of executors with one process per evaluation: fresh interpreters and foreign programs."""
 
 import contextlib
 import math
@@ -13,12 +13,12 @@ from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.execution.supervisor import Ending, Supervisor
 
-# How often to look at a process although nothing has been heard of it [s].
+# How often to look at a process although there is no news of it [s].
 LOOK_INTERVAL = 0.5
 
 
 class Begin(NamedTuple):
-    """Beginning of something by two clocks: durations are those of the one that nobody sets.
+    """Beginning of something by two clocks: durations are those of the monotonic one.
 
     Attributes:
         time: In seconds since 1970-01-01 UTC.
@@ -80,7 +80,7 @@ class ProcessExecutor(Executor):
 
     def open(self) -> None:
         """Start the supervisor of what runs user code."""
-        with contextlib.suppress(OSError):  # whatever starts a process tries again, and says why
+        with contextlib.suppress(OSError):  # the start of a process tries again, and reports why it fails
             self._supervisor.open()
 
     @abstractmethod

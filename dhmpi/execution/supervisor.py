@@ -1,4 +1,4 @@
-"""The worker's end of a supervisor, which starts processes and lets nothing of them stay."""
+"""The worker's end of a supervisor, which starts processes and ends all that they have started."""
 
 import contextlib
 import marshal
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from dhmpi.execution.executor import readable
-from dhmpi.execution.supervise import ENDED, FAILED, GONE, START, STARTED, STOP
+from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, START, STARTED, STOP
 from dhmpi.support import environment
 
 # Seconds between SIGTERM and SIGKILL; and for what handles SIGTERM, such as an mpirun, which has ranks to end.
@@ -24,7 +24,7 @@ GRACE, LONG_GRACE = 0.5, 3.0
 # After how many seconds more a supervisor that has not ended everything must have been stopped or killed itself.
 PATIENCE = 5.0
 # How long a worker that ends waits for its supervisor to end everything; that goes on without it [s].
-FAREWELL = 1.0
+EXIT_WAIT = 1.0
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -41,7 +41,7 @@ def interpreter(module: str, *descriptors: int) -> list[str]:
 
 
 def exit_message(status: int) -> str:
-    """Say how a process that ran user code has ended, from its status as `subprocess` gives it."""
+    """Return the exit message of a process that ran user code, from its status as `subprocess` gives it."""
     if status >= 0:
         return f"the process ended with exit status {status} before the run function returned"
     name = next((each.name for each in signal.Signals if each == -status), "real-time")
@@ -69,11 +69,11 @@ class Ending(NamedTuple):
 
 
 class Supervisor:
-    """Starts one process at a time, and lets nothing of it stay.
+    """Starts one process at a time, and ends all that it has started.
 
     Whatever user code has started, and however this process ends: the supervisor ends it all. It is started early,
     before MPI, and serves for one process after the other; if it is killed itself, another takes its place. Its own end
-    of the conversation is `dhmpi.execution.supervise`.
+    of the conversation is `dhmpi.execution.supervisor_main`.
 
     Args:
         output: Where the standard output and error of all processes go.
@@ -119,7 +119,7 @@ class Supervisor:
             return
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
-            script = Path(__file__).with_name("supervise.py")
+            script = Path(__file__).with_name("supervisor_main.py")
             words = [sys.executable, "-S", "-P", str(script), str(its.fileno()), str(GRACE), str(LONG_GRACE)]
             try:
                 self._process = subprocess.Popen(
@@ -290,7 +290,7 @@ class Supervisor:
         os.close(self._children)
         self._process.send_signal(signal.SIGCONT)
         try:
-            self._process.wait(FAREWELL)
+            self._process.wait(EXIT_WAIT)
         except subprocess.TimeoutExpired:  # it goes on alone, and ends by itself
             threading.Thread(target=self._process.wait, daemon=True).start()
         self._process, self._is_active = None, False

@@ -38,7 +38,7 @@ class JobScript:
         nodes: How many it gets.
         minutes: How long it lasts.
         ranks_per_node: Ranks on each node.
-        account: Who pays; the script names nobody if it is empty.
+        account: Project that is charged; the script names none if it is empty.
         queue: Name of the queue, the partition or the quality of service.
         problem: What is searched.
         run: What evaluates a point.

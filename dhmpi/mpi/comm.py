@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
+from dhmpi.mpi.nodes import ComputeNode
 from dhmpi.support import environment
 
 
@@ -47,10 +47,10 @@ class Communicator:
     Args:
         mpi: The module mpi4py.MPI.
         comm: An intracommunicator.
-        masks: The cores that each rank on this node may run on, by rank.
+        nodes: Where the ranks are.
     """
 
-    def __init__(self, mpi: Any, comm: Any, masks: Mapping[int, frozenset[int]] | None = None) -> None:
+    def __init__(self, mpi: Any, comm: Any, nodes: tuple[ComputeNode, ...] = ()) -> None:
         self._mpi = mpi
         self._comm = comm
         self._status = mpi.Status()
@@ -59,7 +59,7 @@ class Communicator:
         self._news: list[Message] = []
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
-        self.masks = masks or {}
+        self.nodes = nodes
 
     def send(self, destination: int, tag: int, payload: Any = None) -> None:
         """Send without waiting for the receiver.
@@ -93,7 +93,7 @@ class Communicator:
             return self._news.pop()
         status = self._status
         try:
-            # Matched probe: a probe and a receive by source would trip for ever over a dead rank's last message.
+            # Matched probe: a probe and a receive by source would fail for ever at a dead rank's last message.
             message = self._comm.improbe(source=self._mpi.ANY_SOURCE, tag=self._mpi.ANY_TAG, status=status)
             if message is None:
                 return None
@@ -110,7 +110,7 @@ class Communicator:
 
     @property
     def num_conversations(self) -> int:
-        """Into how many conversations this MPI's tags can be divided."""
+        """Number of conversations that this MPI's tags can be divided into."""
         return (int(self._comm.Get_attr(self._mpi.TAG_UB)) + 1) // NUM_TAGS
 
     def barrier(self) -> None:
@@ -122,7 +122,7 @@ class Communicator:
         return self._comm.bcast(value, root=0)
 
     def _find_lost(self, *suspects: int) -> None:
-        """Ask a fault-tolerant MPI (ULFM) which ranks are gone."""
+        """Return the ranks that are gone, as a fault-tolerant MPI (ULFM) knows them."""
         found = set(suspects)
         try:
             self._comm.Ack_failed()
@@ -144,7 +144,7 @@ class Communicator:
         """End all ranks at once.
 
         Args:
-            status: With what the job is to exit, where the launcher allows that.
+            status: Exit status of the job, where the launcher allows that.
         """
         _flush()
         launcher = next(environment.launchers(), None)
@@ -176,15 +176,18 @@ def connect() -> Communicator:
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
     comm = MPI.COMM_WORLD.Dup()
-    return Communicator(MPI, comm, _masks(MPI, comm))
+    return Communicator(MPI, comm, nodes_of(MPI, comm))
 
 
-def _masks(mpi: Any, comm: Any) -> dict[int, frozenset[int]]:
+def nodes_of(mpi: Any, comm: Any) -> tuple[ComputeNode, ...]:
+    """Return where all ranks are: each node's first rank asks the others there, and rank 0 asks these."""
     rank = comm.Get_rank()
-    node = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
-    masks = dict(node.allgather((rank, environment.cores())))
-    node.Free()
-    return masks
+    here = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
+    found = here.gather((rank, sum(1 << core for core in environment.cores())))
+    here.Free()
+    every = comm.gather(found and ComputeNode(environment.hostname(), *zip(*found, strict=True)))
+    nodes: tuple[ComputeNode, ...] = comm.bcast(every and tuple(filter(None, every)))
+    return nodes
 
 
 def library() -> str:
@@ -224,7 +227,7 @@ def leave_at_once(status: int) -> NoReturn:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        # It may be closed, or its disk full; whoever leaves must not go on to MPI_Finalize because of that.
+        # It may be closed, or its disk full; a rank that leaves must not go on to MPI_Finalize because of that.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
 
@@ -250,7 +253,7 @@ class Backoff:
         self._since = time.perf_counter()
 
     def wait(self) -> None:
-        """Let a little time pass."""
+        """Wait for a moment."""
         waited = time.perf_counter() - self._since
         if waited < self._spinning:
             os.sched_yield()

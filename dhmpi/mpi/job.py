@@ -1,26 +1,26 @@
-"""All ranks of a job from start to end: campaigns that follow each other, and the farewell.
+"""All ranks of a job from start to end: campaigns that follow each other, and how they exit.
 
-Ranks count campaigns, each by itself, and every message says to which it belongs. So nothing of one campaign is heard
-in another: what belongs to an earlier one is dropped, what belongs to a later one is kept until that begins here. A
-rank that speaks of a later campaign has left the earlier ones, whatever made it do so; nobody waits for it there. Rank
+Each rank counts campaigns, and every message carries the number of its campaign. So no message of one campaign is
+received in another: those of an earlier one are dropped, those of a later one are kept until that begins here. A rank
+that sends messages of a later campaign has left the earlier ones, for whatever reason; no rank waits for it there. Rank
 0 and the others tell each other when they begin one:
 
     BEGIN    number   <-> the campaign has begun here
 
 An evaluator that is driven by hand is driven on rank 0 alone. The others cannot go on with the program meanwhile, and
-do not know how far rank 0 has come when it is done with it. So from then on they do what rank 0 calls:
+do not know how far rank 0 has come when it has finished. So from then on they do what rank 0 calls:
 
                        <- CALL      a function and its arguments
 
-At the end of its process each rank says farewell, and waits for rank 0's word:
+At the end of its process each rank sends END, and waits for rank 0's answer:
 
     rank                  rank 0
-    END                -> it will say nothing more
+    END                -> it will send nothing more
                        <- END       nothing more will begin
-                       <- FINALIZE  all have said farewell, and go to MPI_Finalize
+                       <- FINALIZE  all have sent END, and go to MPI_Finalize
                        <- LEAVE     a rank has died, for which MPI_Finalize could wait for ever: leave without it
 
-If a rank has not said farewell in time, or has ended with an exception, all are ended by MPI_Abort.
+If a rank has not ended in time, or has ended with an exception, all are ended by MPI_Abort.
 """
 
 import atexit
@@ -30,7 +30,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any, NoReturn
@@ -39,9 +39,9 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_SEARCH_RANK_LOST, OptionError, Proto
 from dhmpi.mpi.comm import LOST, NUM_TAGS, Backoff, Communicator, Message, connect, leave_at_once
 from dhmpi.support import environment
 
-# How long rank 0 waits for the farewells of the others when its own process ends [s].
-FAREWELL = 8.0
-# How long it stays until they have left; the death of rank 0 could reach them before its last word does [s].
+# How long rank 0 waits for the others to end when its own process ends [s].
+EXIT_WAIT = 8.0
+# How long it stays until they have left; the death of rank 0 could reach them before its last message does [s].
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
 FLUSH_TIME = 0.5
@@ -70,10 +70,10 @@ class Loss(Enum):
 
 
 def follow(loss: Loss | None) -> None:
-    """Do as rank 0 has done, if it has left a campaign without a word.
+    """Leave as rank 0 has left, if it is lost to the campaign.
 
     Raises:
-        SystemExit: Its program has ended; what it exits with is the job's status.
+        SystemExit: Its program has ended; its exit status is the job's.
     """
     if loss is Loss.DEAD:
         leave_at_once(EXIT_SEARCH_RANK_LOST)
@@ -118,7 +118,7 @@ class Conversation:
         self.deliver(self._ranks[0] if rank == 0 else rank, LOST, loss)
 
     def give_up(self, ranks: Iterable[int]) -> None:
-        """Take note of ranks that have not answered: unless they speak again, nobody waits for them at the end."""
+        """Take note of ranks that have not answered: only those that send again are waited for at the end."""
         self._job.give_up(self._ranks[rank] for rank in ranks)
 
     def library(self) -> str:
@@ -130,10 +130,10 @@ class Job:
     """The ranks that one launcher has started.
 
     Args:
-        connect: Starts MPI and returns all ranks; called when they have something to say for the first time.
+        connect: Starts MPI and returns all ranks; called before the first message.
 
     Attributes:
-        status: With what this process is to exit, as far as campaigns tell.
+        status: Exit status of this process, as campaigns have set it.
     """
 
     def __init__(self, connect: Callable[[], Communicator] = connect) -> None:
@@ -142,7 +142,7 @@ class Job:
         self._campaign = 0
         self._open: dict[int, Conversation] = {}
         self._early: list[Message] = []  # of campaigns, or groups, that have not begun here
-        # The latest campaign that each rank has spoken of; infinite if it has left.
+        # The latest campaign of which a message has come from each rank; infinite if it has left.
         self._reached: dict[int, float] = {}
         self._dead: set[int] = set()
         self._ended: set[int] = set()
@@ -179,15 +179,6 @@ class Job:
     def library(self) -> str:
         """Return the name and version of the MPI library."""
         return self.comm.library()
-
-    def num_threads(self, ranks: Collection[int]) -> int:
-        """Return how many threads user code of this rank may have, where some ranks run such code.
-
-        Args:
-            ranks: Those that do; the cores of the others count as free.
-        """
-        masks = self.comm.masks
-        return environment.share(masks[self.rank], [mask for rank, mask in masks.items() if rank in ranks])
 
     # --- campaigns
 
@@ -247,7 +238,7 @@ class Job:
         message = self.comm.receive()
         if message is None:
             return False
-        rank, tag, payload = message
+        rank, tag, payload = message.source, message.tag, message.payload
         self._stuck.discard(rank)
         if tag >= NUM_TAGS:
             self._deliver(message)
@@ -275,7 +266,7 @@ class Job:
             self._early.append(message)
 
     def _note(self, rank: int, campaign: float) -> None:
-        """Take note of how far a rank has come, and tell those who may wait for it in an earlier campaign."""
+        """Take note of a rank's latest campaign, and of its loss to the earlier ones."""
         if campaign <= self._reached.get(rank, 0):
             return
         self._reached[rank] = campaign
@@ -296,7 +287,7 @@ class Job:
         """Let the others call a function, if they `serve`; they would have called it by themselves otherwise.
 
         Raises:
-            OptionError: One of the arguments cannot travel.
+            OptionError: One of the arguments cannot be sent.
         """
         if not self._has_servants:
             return
@@ -332,19 +323,19 @@ class Job:
     # --- the end
 
     def leave(self) -> None:
-        """Say farewell; called when this process ends. MPI_Finalize follows where nobody would wait in it for ever."""
+        """Tell the others that this process ends. MPI_Finalize follows unless a rank would wait in it for ever."""
         if self.comm.is_finalized:
             return
-        word = self._dismiss_others() if self.rank == 0 else self._wait_for_word()
+        word = self._end_job() if self.rank == 0 else self._wait_for_rank0()
         if word is JobTag.LEAVE:
             self.comm.flush(FLUSH_TIME)
             leave_at_once(self.status)
 
-    def _dismiss_others(self) -> JobTag:
+    def _end_job(self) -> JobTag:
         others = set(range(1, self.size))
         for rank in others - self._dead:
             self.send(rank, 0, JobTag.END, None)
-        end, backoff = time.monotonic() + FAREWELL, Backoff()
+        end, backoff = time.monotonic() + EXIT_WAIT, Backoff()
         while (has_come := self.receive()) or (
             others - self._ended - self._dead - self._stuck and time.monotonic() < end
         ):
@@ -363,10 +354,10 @@ class Job:
 
     def _end_others(self, missing: set[int]) -> None:
         names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, sorted(missing)))}"
-        print(f"{names} did not say farewell in time, and will be killed", file=sys.stderr)
+        print(f"{names} did not end in time, and will be killed", file=sys.stderr)
         self.comm.abort(self.status)
 
-    def _wait_for_word(self) -> JobTag:
+    def _wait_for_rank0(self) -> JobTag:
         self.send(0, 0, JobTag.END, None)
         backoff = Backoff()
         while self._word is None:
@@ -385,7 +376,7 @@ class Job:
         error: BaseException,
         trace: TracebackType | None,
     ) -> None:
-        """Show an exception that nobody has caught, and end all ranks: they would wait for this one for ever."""
+        """Show an uncaught exception, and end all ranks: they would wait for this one for ever."""
         show(kind, error, trace)
         if not self.comm.is_finalized:
             self.comm.abort(EXIT_FAILURE)
@@ -395,3 +386,13 @@ class Job:
 def current() -> Job:
     """Return the job that this process belongs to; there is one, as there is one MPI."""
     return Job()
+
+
+def num_ranks(needs_mpi: bool = False) -> int:
+    """Return how many ranks there are, as the launcher says: what user code runs in is to start before MPI does.
+
+    Args:
+        needs_mpi: Whether MPI will start anyway; it is asked now if the launcher says nothing of several ranks.
+    """
+    size = environment.launch().size
+    return size if size > 1 or (size == 1 and not needs_mpi) else current().size

@@ -18,12 +18,12 @@ class Mailboxes:
     def __init__(self, size: int) -> None:
         self.boxes: list[deque[Message]] = [deque() for _ in range(size)]
 
-    def post(self, rank: int) -> "LocalPost":
+    def of(self, rank: int) -> "LocalMailbox":
         """Return what a rank sends and receives by."""
-        return LocalPost(self, rank)
+        return LocalMailbox(self, rank)
 
 
-class LocalPost:
+class LocalMailbox:
     """One of these ranks; see `Conversation`.
 
     Args:

@@ -3,9 +3,9 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from dhmpi.results.life import is_written
+from dhmpi.results.liveness import is_written
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.reader import PathLike, Results, read
+from dhmpi.results.reader import Results, read
 from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Metadata",
     "ModelUse",
-    "PathLike",
     "Results",
     "ResultsStore",
     "Summary",

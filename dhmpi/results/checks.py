@@ -55,7 +55,9 @@ def _is_list_of(value: Any, is_item: Callable[[Any], bool]) -> bool:
 
 
 def _is_run(value: Any) -> bool:
-    return isinstance(value, dict) and all(name in value and is_right(value[name]) for name, is_right in _RUN.items())
+    if not isinstance(value, dict) or not _is_mapping(value.get("roles", {})):
+        return False
+    return all(name in value and is_right(value[name]) for name, is_right in _RUN.items())
 
 
 def _is_spec(value: Any) -> bool:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def journal_path(path: Path) -> Path:
-    """Return where the journal of a results file is."""
+    """Return the path of the journal of a results file."""
     return path.with_name(f"{path.name}.journal")
 
 
 def temporary(path: Path, token: str) -> Path:
-    """Return where a writer writes the successor of a file; a killed one may leave it behind.
+    """Return the temporary path to which a writer writes the successor of a file; a killed one may leave it behind.
 
     Args:
         path: The file.
-        token: The writer's; so that nobody takes the file of another one for his own.
+        token: The writer's; so that no writer takes the file of another one for its own.
     """
     return path.with_name(f".{path.name}.{token}.tmp")
 
@@ -51,7 +51,7 @@ def replace_file(path: Path, data: bytes, token: str, check: Callable[[], None])
         data: Its new content.
         token: The writer's.
         check: Raises an exception if this is no longer the writer. It is called when the temporary file is there, which
-            a successor removes: so either it notices him, or the file cannot take the place of his.
+            a successor removes: so either the successor is noticed, or the file cannot take the place of its own.
 
     Raises:
         OSError: The old file is still there, untouched.

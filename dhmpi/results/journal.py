@@ -27,10 +27,9 @@ MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
 VERSION, OLDEST = 3, 2
 MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
-_MARK = b"\xc1REC"  # 0xC1 begins nothing in MessagePack
+_MARK = b"\xc1REC"  # no MessagePack object begins with 0xC1
 
-# The kinds of events; with them go rows as `Table` or `PolicyLog` takes them, or changed fields of the metadata as JSON
-# text.
+# The kinds of events; with them go rows of `table` or of `policy_log`, or changed fields of the metadata as JSON text.
 SUBMITTED, FINISHED, LEARNED, METADATA = "s", "f", "l", "m"
 Event = Sequence[Any]
 
@@ -110,7 +109,7 @@ class JournalWriter:
     def beat(self) -> None:
         """Append an empty record if nothing has been appended since the last call; another thread may call it.
 
-        The size tells others that this writer is alive.
+        A heartbeat: the size tells others that this writer is alive.
 
         Raises:
             OSError: Nothing was appended.
@@ -156,17 +155,17 @@ class Journal:
 
 
 def read_owner(path: Path) -> tuple[Owner | None, tuple[int, ...]]:
-    """Return who writes a journal, and numbers that change while somebody does.
+    """Return the writer of a journal, and numbers that change while it is written.
 
     Raises:
         OSError: The file cannot be read.
         ResultsError: A dhmpi with another format wrote it.
     """
     with path.open("rb") as file:
-        signs = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
         header = _header(file.read(1 << 16), path)
     owner = Owner("an unknown host") if header is None else header.owner
-    return owner, (signs.st_ino, signs.st_size, signs.st_mtime_ns)
+    return owner, (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def read_journal(path: Path) -> Journal:

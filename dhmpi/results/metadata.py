@@ -23,7 +23,7 @@ class Metadata:
         version: Version of dhmpi.
         command: The command line.
         runs: One mapping per start: started, ended (None while it runs, or if it was killed) [s since 1970-01-01 UTC],
-            num_workers, hosts, layout (text), why (it ended; empty if nobody could say).
+            num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values).
         statistics: What the search and the evaluator measured of themselves; JSON values.
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
@@ -53,7 +53,7 @@ class Metadata:
 
     @property
     def is_open(self) -> bool:
-        """Whether the latest run has not said that it has ended: it is going on, or was killed."""
+        """Whether the end of the latest run has not been recorded: it is going on, or was killed."""
         return not self.runs or self.runs[-1]["ended"] is None
 
     @property
@@ -61,10 +61,19 @@ class Metadata:
         """The datasets of the points, in order."""
         return dimensions(self.space)
 
-    def begin_run(self, started: float, num_workers: int, hosts: Sequence[str], layout: str) -> "Metadata":
+    def begin_run(
+        self,
+        started: float,
+        num_workers: int,
+        hosts: Sequence[str],
+        layout: str,
+        roles: Mapping[str, Any] | None = None,
+    ) -> "Metadata":
         """Return the metadata with one more run."""
         run: dict[str, Any] = {"started": started, "ended": None, "num_workers": num_workers}
         run |= {"hosts": list(hosts), "layout": layout, "why": ""}
+        if roles is not None:
+            run["roles"] = dict(roles)
         return replace(self, runs=[*self.runs, run], complete=False)
 
     def end_run(self, ended: float, why: str) -> "Metadata":

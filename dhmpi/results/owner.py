@@ -1,4 +1,4 @@
-"""The process that writes a campaign, as others find it named."""
+"""Owner of a results file: the process that writes it, as others find it named."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ class Owner(NamedTuple):
         pid: Its process id there.
         started: When it started, in clock ticks since the host's boot; -1 where the system does not tell.
         place: The boot of the host, and the namespace in which the process id holds; empty where that is unknown.
-        token: What names this writer of this file, and no other one ever; empty before there were such names.
+        token: A unique name of this writer of this file; empty in older files.
     """
 
     host: str
@@ -26,7 +26,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def current(cls) -> "Owner":
-        """Return this very process, with a new token."""
+        """Return this process, with a new token."""
         return cls(platform.node(), os.getpid(), _started(os.getpid()), _place(), uuid.uuid4().hex)
 
     @property

@@ -1,10 +1,10 @@
-"""Exactly one process writes a campaign, whoever starts at the same moment, on whatever host.
+"""Ownership of a results file: exactly one process writes it, whichever start at the same moment, on any host.
 
-The journal names its writer by a token that is never used again. Each writer can have one successor: whoever makes the
-claim, a symbolic link that is called after the writer's token and holds the successor's name. A file system makes such
-a link, with what it holds, for one process only, also over a network; no lock is needed. So the journal and the claims
-are a chain whose last member is the writer; once the journal names it, the claims that led to it are removed. Whoever
-is late and makes one of these again sees that the journal has gone on, and takes it back.
+The journal names its writer by a token that is never used again. Each writer can have one successor: the process that
+makes the claim, a symbolic link that is called after the writer's token and holds the successor's name. A file system
+makes such a link, with what it holds, for one process only, also over a network; no lock is needed. So the journal and
+the claims are a chain whose last member is the writer; once the journal names it, the claims that led to it are
+removed. A process that is late and makes one of these again sees that the journal has gone on, and takes it back.
 """
 
 import errno
@@ -25,7 +25,7 @@ from dhmpi.support.json_text import dumps
 
 log = logging.getLogger(__name__)
 
-# A writer shows every so many seconds that it is alive; one that has shown nothing for so many is succeeded [s].
+# A writer has a heartbeat every so many seconds; one that has had none for so many is succeeded [s].
 BEAT_INTERVAL = 3.0
 PATIENCE = 60.0
 LOOK_INTERVAL = 0.5
@@ -35,18 +35,18 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 Pause = Callable[[float], None]
 
 
-class Sight(NamedTuple):
-    """Traces of a file's writers.
+class Traces(NamedTuple):
+    """Traces of a file's writers: its owner, and the claims to succeed it.
 
     Attributes:
         owner: The last of the chain; None if the file has no writer.
-        claims: The claims that lead to him.
-        signs: Numbers that change while the journal is written.
+        claims: The claims that lead to it.
+        heartbeat: Numbers that change while the journal is written.
     """
 
     owner: Owner | None
     claims: tuple[Path, ...]
-    signs: tuple[int, ...]
+    heartbeat: tuple[int, ...]
 
     @property
     def is_alive(self) -> bool | None:
@@ -54,7 +54,7 @@ class Sight(NamedTuple):
         return False if self.owner is None else self.owner.is_alive
 
     @classmethod
-    def of(cls, path: Path) -> "Sight":
+    def of(cls, path: Path) -> "Traces":
         """Look at a results file.
 
         Raises:
@@ -62,9 +62,9 @@ class Sight(NamedTuple):
             ResultsError: A claim says nothing, or a dhmpi with another format wrote the journal.
         """
         try:
-            owner, signs = read_owner(journal_path(path))
+            owner, heartbeat = read_owner(journal_path(path))
         except FileNotFoundError:
-            owner, signs = None, ()
+            owner, heartbeat = None, ()
         claims: list[Path] = []
         while (claim := claim_path(path, owner)) not in claims:
             try:
@@ -72,9 +72,11 @@ class Sight(NamedTuple):
             except FileNotFoundError:
                 break
             except (ValueError, TypeError) as error:
-                raise ResultsError(f"{claim} must say who is about to write {path}, got {error}; remove it") from error
+                raise ResultsError(
+                    f"{claim} must name the process that is about to write {path}, got {error}; remove it"
+                ) from error
             claims.append(claim)
-        return cls(owner, tuple(claims), signs)
+        return cls(owner, tuple(claims), heartbeat)
 
 
 def claim_path(path: Path, owner: Owner | None) -> Path:
@@ -83,14 +85,14 @@ def claim_path(path: Path, owner: Owner | None) -> Path:
 
 
 def require_free(path: Path) -> None:
-    """Check that nobody is known to be writing a results file.
+    """Check that no process is known to be writing a results file.
 
     Raises:
         ResultsError: Another process on this host is.
     """
-    sight = look(path)
-    if sight.is_alive:
-        raise _occupied(path, sight.owner)
+    traces = look(path)
+    if traces.is_alive:
+        raise _occupied(path, traces.owner)
 
 
 class Ownership:
@@ -121,34 +123,34 @@ class Ownership:
         """
         owner, watched, until = Owner.current(), None, 0.0
         while True:
-            sight = look(path)
-            is_alive = sight.is_alive
+            traces = look(path)
+            is_alive = traces.is_alive
             if is_alive is None:
                 if watched is None:
-                    watched, until = sight, time.monotonic() + PATIENCE
-                    warn_of_waiting(path, sight.owner, PATIENCE)
-                if sight != watched:
+                    watched, until = traces, time.monotonic() + PATIENCE
+                    warn_of_waiting(path, traces.owner, PATIENCE)
+                if traces != watched:
                     is_alive = True
                 elif time.monotonic() < until:
                     pause(LOOK_INTERVAL)
                     continue
             if is_alive:
-                raise _occupied(path, sight.owner)
-            if (taken := cls._claimed(path, owner, sight)) is not None:
+                raise _occupied(path, traces.owner)
+            if (taken := cls._claimed(path, owner, traces)) is not None:
                 return taken
 
     @classmethod
-    def _claimed(cls, path: Path, owner: Owner, sight: Sight) -> "Ownership | None":
-        """Claim to succeed the writer that has been seen; None if somebody was faster."""
-        claim = claim_path(path, sight.owner)
+    def _claimed(cls, path: Path, owner: Owner, traces: Traces) -> "Ownership | None":
+        """Claim to succeed the writer that has been seen; None if another process was faster."""
+        claim = claim_path(path, traces.owner)
         try:
             os.symlink(dumps(owner), claim)
         except FileExistsError:
             return None
         except OSError as error:
             raise unwritable(path, error) from error
-        chain = (*sight.claims, claim)
-        if look(path) != Sight(owner, chain, sight.signs):
+        chain = (*traces.claims, claim)
+        if look(path) != Traces(owner, chain, traces.heartbeat):
             claim.unlink(missing_ok=True)
             return None
         sync_directory(path.parent)
@@ -172,19 +174,19 @@ class Ownership:
 
         Raises:
             OSError: The journal cannot be read.
-            StorageError: Somebody has taken this process for dead, and its place.
+            StorageError: Another process has taken this one for dead, and its place.
         """
         # In this order: a successor makes the claim first and removes it last.
         if not self._is_succeeded:
-            sight = Sight.of(self._path)
-            if sight.owner == self.owner:
+            traces = Traces.of(self._path)
+            if traces.owner == self.owner:
                 return True
-            if sight.owner is None and self._has_last_written():
+            if traces.owner is None and self._has_last_written():
                 return False
         raise StorageError(f"{self._path} must have one writer, and another process has taken it over")
 
     def _has_last_written(self) -> bool:
-        """Whether nobody has put a results file in place since this process, if the file is still there at all."""
+        """Whether this process was the last to put a results file in place, if the file is still there at all."""
         try:
             return self._file is not None and os.path.samestat(self._file, os.stat(self._path))
         except FileNotFoundError:
@@ -196,21 +198,21 @@ class Ownership:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the temporary files of predecessors, so that those who live nevertheless can put nothing in place."""
+    """Remove the temporary files of predecessors, so that one that is alive after all can put nothing in place."""
     pattern = re.compile(rf"\.{re.escape(path.name)}(\.journal)?(\.([0-9a-f]{{32}})?)?\.tmp")
     for name in os.listdir(path.parent):
         if pattern.fullmatch(name):
             path.with_name(name).unlink(missing_ok=True)
 
 
-def look(path: Path) -> Sight:
+def look(path: Path) -> Traces:
     """Look at the writers of a results file.
 
     Raises:
         ResultsError: The journal or a claim cannot be read, or says what no dhmpi of this version has written.
     """
     try:
-        return Sight.of(path)
+        return Traces.of(path)
     except OSError as error:
         raise ResultsError(f"cannot read {journal_path(path)}: {error.strerror}") from error
 
@@ -233,7 +235,7 @@ def _occupied(path: Path, owner: Owner | None) -> ResultsError:
 
 
 def warn_of_waiting(path: Path, owner: Owner | None, seconds: float) -> None:
-    """Say that a writer is watched, for so many seconds at most."""
+    """Warn that a writer is watched, for so many seconds at most."""
     log.warning(
         "%s may have a writer, %s, which cannot be asked from here; waiting up to %g s to see whether it goes on",
         *(path, _named(owner), seconds),

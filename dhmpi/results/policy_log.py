@@ -1,7 +1,7 @@
 """Log of a policy: a row per update, and the policy itself."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dhmpi.results.schema import PolicyRow
@@ -28,14 +28,14 @@ class PolicyLog:
     def __bool__(self) -> bool:
         return bool(len(self) or self.state)
 
-    def append(self, rows: Iterable[Sequence[float]]) -> None:
-        """Enter updates, given as the values of a `PolicyRow`; one that is there already is passed over."""
+    def append(self, rows: Iterable[PolicyRow]) -> None:
+        """Enter updates; one that is there already is passed over."""
         for row in rows:
-            agent, update = int(row[0]), int(row[1])
+            agent, update = int(row.agent), int(row.update)
             if update >= self.num_updates(agent):
                 self._num_updates[agent] = update + 1
-                for column, value in zip(self.columns.values(), row, strict=True):
-                    column.append(value)
+                for name, column in self.columns.items():
+                    column.append(getattr(row, name))
 
     def num_updates(self, agent: int) -> int:
         """Return how many updates an agent has made."""
@@ -43,4 +43,4 @@ class PolicyLog:
 
     def rows(self) -> list[PolicyRow]:
         """Return all updates; whole numbers are floats."""
-        return [PolicyRow(*values) for values in zip(*self.columns.values(), strict=True)]
+        return [PolicyRow(*values) for values in zip(*map(self.columns.get, PolicyRow._fields), strict=True)]

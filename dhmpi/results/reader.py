@@ -13,7 +13,8 @@ from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.table import EvaluationTable
+from dhmpi.results.schema import PolicyRow
+from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
 
 PathLike = str | os.PathLike[str]
 
@@ -109,13 +110,14 @@ def recover(path: Path) -> Recovered:
     journal = open_journal(path)
     from dhmpi.results import snapshot  # h5py is slow to import
 
-    metadata, table, campaign, generation, policy, doubt = snapshot.parse(_read_bytes(path), path)
-    if journal is None:
-        return Recovered(metadata, table, campaign, generation, policy, doubt)
+    found = snapshot.parse(_read_bytes(path), path)
+    metadata, generation = found.metadata, found.generation
     name = journal_path(path)
-    if journal.generation < 0:
+    if journal is None:
+        dropped = ""
+    elif journal.generation < 0:
         dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
-    elif journal.campaign != campaign:
+    elif journal.campaign != found.campaign:
         dropped = f"{name} belongs to another campaign and was left out"
     elif journal.generation > generation:
         raise ResultsError(
@@ -125,10 +127,10 @@ def recover(path: Path) -> Recovered:
     elif journal.generation < generation:
         dropped = ""
     else:
-        metadata = _replayed(journal, name, metadata, table, policy)
+        metadata = _replayed(journal, name, metadata, found.table, found.policy)
         dropped = _dropped(name, journal)
-    dropped = "; ".join(filter(None, (doubt, dropped)))
-    return Recovered(metadata, table, campaign, generation, policy, dropped)
+    dropped = "; ".join(filter(None, (found.doubt, dropped)))
+    return Recovered(metadata, found.table, found.campaign, generation, found.policy, dropped)
 
 
 def _replayed(journal: Journal, name: Path, metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
@@ -146,11 +148,11 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
     # A writer that was interrupted between writing and forgetting may have written a record twice.
     for kind, what in events:
         if kind == SUBMITTED:
-            table.submit([row for row in what if not table.has_ended(row[0])])
+            table.submit(each for each in read_submitted(what, table.names) if not table.has_ended(each.id))
         elif kind == FINISHED:
-            table.finish(what)
+            table.finish(read_finished(what))
         elif kind == LEARNED:
-            policy.append(what)
+            policy.append(PolicyRow(*row) for row in what)
         elif kind == METADATA:
             changes |= json.loads(what)
     return replace(metadata, **changes)

@@ -27,7 +27,7 @@ def redo(
     """Take results back; the next run that resumes the campaign evaluates their points again.
 
     Args:
-        path: The results file, which nobody must be writing.
+        path: The results file, which no process must be writing.
         states: Only evaluations in these; what is not final is begun again anyway. Default: FAILED and TIMEOUT, or with
             `ids` any.
         ids: Only these evaluations. Default: all.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from dhmpi.errors import ResultsError
 from dhmpi.support.json_text import clean, plain
@@ -82,7 +82,7 @@ ATTRIBUTES = (
     Column("created", "float64", _TIME, "when the campaign began"),
     Column("version", "string", "", "version of dhmpi in the latest run"),
     Column("command", "json", "", "command line of the latest run, a list"),
-    Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why"),
+    Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why, roles"),
     Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
     Column(
         "maximises",
@@ -96,66 +96,43 @@ ATTRIBUTES = (
 )
 
 
-class PolicyRow(NamedTuple):
-    """One update of a policy; what the fields mean is in `POLICY_COLUMNS`."""
-
-    agent: int
-    update: int
-    version: int
-    ended: float
-    episodes: int
-    hits: int
-    failures: int
-    dropped: int
-    staleness_mean: float
-    staleness_max: float
-    reward_mean: float
-    reward_min: float
-    reward_q10: float
-    reward_median: float
-    reward_q90: float
-    reward_max: float
-    loss: float
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    kl: float
-    clip_fraction: float
-    explained_variance: float
-    gradient_norm: float
-    learning_rate: float
-    epochs: float
-
-
 _STEPS = "steps that the policy had taken since the batch's architectures were chosen"
+
+
+class PolicyRow(NamedTuple):
+    """One update of a policy: a number for each dataset of `/policy`, with its type in the file, unit and meaning."""
+
+    agent: Annotated[int, "int32", "", "rank of the agent"]
+    update: Annotated[int, "int64", "", "number of the update among those of the agent, from 0"]
+    version: Annotated[int, "int64", "", "how many steps the policy has taken after it"]
+    ended: Annotated[float, "float64", _TIME, "when it ended"]
+    episodes: Annotated[int, "int64", "", "architectures that it learned from"]
+    hits: Annotated[int, "int64", "", "those among them that had been evaluated before, or for somebody else"]
+    failures: Annotated[int, "int64", "", "those among them whose evaluation failed"]
+    dropped: Annotated[int, "int64", "", "architectures that were too old to be learned from"]
+    staleness_mean: Annotated[float, "float64", "", f"mean of the {_STEPS}"]
+    staleness_max: Annotated[float, "float64", "", f"most of the {_STEPS}"]
+    reward_mean: Annotated[float, "float64", "", "mean of the rewards; NaN if all have failed"]
+    reward_min: Annotated[float, "float64", "", "smallest reward"]
+    reward_q10: Annotated[float, "float64", "", "10 % quantile of the rewards"]
+    reward_median: Annotated[float, "float64", "", "median of the rewards"]
+    reward_q90: Annotated[float, "float64", "", "90 % quantile of the rewards"]
+    reward_max: Annotated[float, "float64", "", "largest reward"]
+    loss: Annotated[float, "float64", "", "loss in the last epoch: of the policy, of the value, and of the entropy"]
+    policy_loss: Annotated[float, "float64", "", "clipped surrogate of the policy, negative where it improves"]
+    value_loss: Annotated[float, "float64", "", "mean squared error of the expected rewards, in scaled units"]
+    entropy: Annotated[float, "float64", "nat", "mean entropy of a decision"]
+    kl: Annotated[float, "float64", "nat", "how far the update has moved the policy: mean of log(old / new)"]
+    clip_fraction: Annotated[float, "float64", "", "share of decisions whose probability ratio was clipped"]
+    explained_variance: Annotated[float, "float64", "", "share of the rewards' variance that was expected; 1 is all"]
+    gradient_norm: Annotated[float, "float64", "", "mean norm of the gradients before they were shortened"]
+    learning_rate: Annotated[float, "float64", "", "step size"]
+    epochs: Annotated[float, "float64", "", "steps; NaN for an update without episodes"]
+
+
 # The datasets of `/policy`, one row per update of an agent; the group is there if agents have searched.
-POLICY_COLUMNS = (
-    Column("agent", "int32", "", "rank of the agent"),
-    Column("update", "int64", "", "number of the update among those of the agent, from 0"),
-    Column("version", "int64", "", "how many steps the policy has taken after it"),
-    Column("ended", "float64", _TIME, "when it ended"),
-    Column("episodes", "int64", "", "architectures that it learned from"),
-    Column("hits", "int64", "", "those among them that had been evaluated before, or for somebody else"),
-    Column("failures", "int64", "", "those among them whose evaluation failed"),
-    Column("dropped", "int64", "", "architectures that were too old to be learned from"),
-    Column("staleness_mean", "float64", "", f"mean of the {_STEPS}"),
-    Column("staleness_max", "float64", "", f"most of the {_STEPS}"),
-    Column("reward_mean", "float64", "", "mean of the rewards; NaN if all have failed"),
-    Column("reward_min", "float64", "", "smallest reward"),
-    Column("reward_q10", "float64", "", "10 % quantile of the rewards"),
-    Column("reward_median", "float64", "", "median of the rewards"),
-    Column("reward_q90", "float64", "", "90 % quantile of the rewards"),
-    Column("reward_max", "float64", "", "largest reward"),
-    Column("loss", "float64", "", "loss in the last epoch: of the policy, of the value, and of the entropy"),
-    Column("policy_loss", "float64", "", "clipped surrogate of the policy, negative where it improves"),
-    Column("value_loss", "float64", "", "mean squared error of the expected rewards, in scaled units"),
-    Column("entropy", "float64", "nat", "mean entropy of a decision"),
-    Column("kl", "float64", "nat", "how far the update has moved the policy: mean of log(old / new)"),
-    Column("clip_fraction", "float64", "", "share of decisions whose probability ratio was clipped"),
-    Column("explained_variance", "float64", "", "share of the rewards' variance that was expected; 1 is all"),
-    Column("gradient_norm", "float64", "", "mean norm of the gradients before they were shortened"),
-    Column("learning_rate", "float64", "", "step size"),
-    Column("epochs", "float64", "", "steps; NaN for an update without episodes"),
+POLICY_COLUMNS = tuple(
+    Column(name, *hint.__metadata__) for name, hint in get_type_hints(PolicyRow, include_extras=True).items()
 )
 # The datasets of `/policy/state`: what the policy is continued from. An attribute of the group, `version`, says how
 # many steps it has taken.

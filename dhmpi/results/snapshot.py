@@ -18,6 +18,7 @@ import numpy as np
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results.checks import LAST_TIME, checked
+from dhmpi.results.checksum import is_intact, with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import (
@@ -35,9 +36,9 @@ from dhmpi.results.schema import (
     VERSION,
     Column,
     Dimension,
+    PolicyRow,
     documented,
 )
-from dhmpi.results.seal import is_intact, sealed
 from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import clean, dumps
 
@@ -58,7 +59,7 @@ class Snapshot(NamedTuple):
         campaign: Its identifier.
         generation: Number of the snapshot.
         policy: What its agents have learned.
-        doubt: A sentence about why damage might go unnoticed; empty if it would not.
+        doubt: A sentence about why damage might go unnoticed; empty if it cannot.
     """
 
     metadata: Metadata
@@ -87,7 +88,7 @@ def dump(snapshot: Snapshot) -> bytes:
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
-        return sealed(bytes(file.id.get_file_image()))
+        return with_checksum(bytes(file.id.get_file_image()))
 
 
 def parse(data: bytes, name: str | os.PathLike[str]) -> Snapshot:
@@ -301,7 +302,7 @@ def _read_origin(group: Any, columns: dict[str, Any], table: EvaluationTable) ->
 
 
 def _check(table: EvaluationTable) -> None:
-    """Check what everybody takes for granted."""
+    """Check what all readers rely on."""
     columns = (table.rows, table.points, table.state, table.objective, table.rank, table.host)
     times = (table.submitted, table.started, table.ended)
     origins = (table.order, table.model, table.known, table.fitted, table.detail)
@@ -318,7 +319,8 @@ def _check(table: EvaluationTable) -> None:
 
 def _read_policy(group: Any) -> PolicyLog:
     policy = PolicyLog()
-    policy.append(zip(*(_member(group, column.name)[()].tolist() for column in POLICY_COLUMNS), strict=True))
+    columns = [_member(group, name)[()].tolist() for name in PolicyRow._fields]
+    policy.append(PolicyRow(*values) for values in zip(*columns, strict=True))
     if not _is_missing(group, STATE):
         state = _member(group, STATE)
         policy.state = {column.name: _member(state, column.name)[()] for column in STATE_COLUMNS}

@@ -1,4 +1,4 @@
-"""Write one campaign: a snapshot that is always whole, and a journal of what came after it."""
+"""Store of a campaign: a snapshot that is always whole, and a journal of what came after it."""
 
 import contextlib
 import os
@@ -8,18 +8,18 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from dhmpi.errors import ResultsError, StorageError, option_name
-from dhmpi.evaluation import Evaluation, Point, State
+from dhmpi.evaluation import Evaluation, State
 from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, recover, resolve
+from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import dumps, plain
 
@@ -45,8 +45,8 @@ class ResultsStore:
     def __init__(self, path: Path, state: Recovered, ownership: Ownership) -> None:
         self.path = path
         self._ownership = ownership
-        self.metadata, self._table, self._campaign, self._generation, self.policy, self.dropped = state
-        self._values = _getter(self._table.names)
+        self.metadata, self.policy, self.dropped = state.metadata, state.policy, state.dropped
+        self._table, self._campaign, self._generation = state.table, state.campaign, state.generation
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
         self._changed = self._unsynced = False
@@ -132,7 +132,7 @@ class ResultsStore:
     def reopen(cls, path: Path, change: Callable[[Recovered], Recovered], pause: Pause = time.sleep) -> "ResultsStore":
         """Become the writer of a file that exists, and change what it says; see `resume`."""
         cls.check(path, resume=True)
-        change(recover(path))  # whoever is to wait has typed nothing wrong
+        change(recover(path))  # a process that has to wait has valid input
         ownership = Ownership.take(path, pause)
         try:
             return cls(path, change(recover(path)), ownership)
@@ -150,25 +150,33 @@ class ResultsStore:
         """The number of evaluations in each state."""
         return dict(zip(STATES, self._table.counts, strict=True))
 
-    def begin_run(self, num_workers: int, hosts: Sequence[str], layout: str, started: float | None = None) -> None:
+    def begin_run(
+        self,
+        num_workers: int,
+        hosts: Sequence[str],
+        layout: str,
+        roles: Mapping[str, Any] | None = None,
+        started: float | None = None,
+    ) -> None:
         """Enter a start of the campaign.
 
         Args:
             num_workers: Evaluations that can run at once.
             hosts: Names of the hosts.
             layout: The roles of the ranks, for people.
+            roles: The same for programs; JSON values.
             started: When it began [s since 1970-01-01 UTC]. Default: now.
         """
         started = time.time() if started is None else started
         self._clock_offset = started - time.monotonic()
-        self._change(self.metadata.begin_run(started, num_workers, hosts, layout), "runs", "complete")
+        self._change(self.metadata.begin_run(started, num_workers, hosts, layout, roles), "runs", "complete")
 
     def end_run(self, why: str, ended: float | None = None) -> None:
         """Enter the end of the latest run.
 
         Args:
             why: Why it ended.
-            ended: When [s since 1970-01-01 UTC]. Default: now, by a clock that nobody has set since it began.
+            ended: When [s since 1970-01-01 UTC]. Default: now, by the monotonic clock since it began.
         """
         ended = self._clock_offset + time.monotonic() if ended is None else ended
         self._change(self.metadata.end_run(ended, why), "runs")
@@ -183,20 +191,7 @@ class ResultsStore:
         Raises:
             ResultsError: A point does not have the dimensions of the space, or the evaluation has ended for good.
         """
-        names, rows = self._table.names, []
-        for evaluation in evaluations:
-            point = evaluation.point
-            try:
-                values = self._values(point)
-            except KeyError:
-                values = ()
-            if len(point) != len(names) or len(values) != len(names):
-                wanted = ", ".join(names)
-                raise ResultsError(f"evaluation {evaluation.id} must have the dimensions {wanted}, got {point}")
-            rank, host = evaluation.rank, evaluation.host
-            rows.append((evaluation.id, values, evaluation.submitted, evaluation.origin, rank, host))
-        if rows:
-            self._table.submit(rows)
+        if rows := self._table.submit(evaluations):
             self._events.append((SUBMITTED, rows))
 
     def finished(self, evaluations: Iterable[Evaluation]) -> None:
@@ -205,16 +200,11 @@ class ResultsStore:
         Raises:
             ResultsError: One was never submitted.
         """
-        rows = [
-            (number, state, objective, started, ended, rank, host, error, dumps(extra) if extra else "")
-            for number, _, objective, state, _, started, ended, rank, host, error, extra, _, _ in evaluations
-        ]
-        if rows:
-            self._table.finish(rows)
+        if rows := self._table.finish(evaluations):
             self._events.append((FINISHED, rows))
 
-    def learned(self, rows: Sequence[Sequence[float]]) -> None:
-        """Note updates of a policy, given as the values of a `PolicyRow`."""
+    def learned(self, rows: Sequence[PolicyRow]) -> None:
+        """Note updates of a policy."""
         if rows:
             self.policy.append(rows)
             self._events.append((LEARNED, [list(row) for row in rows]))
@@ -274,7 +264,7 @@ class ResultsStore:
                 journal.discard()
                 raise
             if self._journal is not None:
-                self._journal.close()  # from now on nobody reads it
+                self._journal.close()  # from now on it is not read
             journal.put_in_place()
             self._ownership.settle()
         self._journal = journal
@@ -341,18 +331,12 @@ class ResultsStore:
 
 
 def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
-    """Show every few seconds that a store is there, however long nothing happens."""
+    """Have a heartbeat every few seconds, however long nothing happens."""
     while (store := reference()) is not None and (journal := store._journal) is not None:
-        with contextlib.suppress(OSError):  # the next commit meets it too, and says so
+        with contextlib.suppress(OSError):  # the next commit fails, too, and reports it
             journal.beat()
         del store, journal
         time.sleep(interval)
-
-
-def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda point: tuple(point[name] for name in names)
 
 
 def _require_place(path: Path) -> None:
@@ -382,6 +366,6 @@ def _require_writable(path: Path) -> None:
     token = uuid.uuid4().hex
     try:
         os.close(open_new(path, token))
-        temporary(path, token).unlink(missing_ok=True)  # somebody may have become the writer, and swept it away
+        temporary(path, token).unlink(missing_ok=True)  # another process may have become the writer, and removed it
     except OSError as error:
         raise unwritable(path, error) from error

@@ -3,26 +3,22 @@
 import json
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import NOBODY, Evaluation, Origin, State
-from dhmpi.support.json_text import clean
+from dhmpi.evaluation import Evaluation, Origin, Point, State
+from dhmpi.support.json_text import clean, dumps, loads
 
 STATES = tuple(State)
 _CODES: dict[str, int] = {state: code for code, state in enumerate(STATES)}  # a state is equal to its name
 _RUNNING = _CODES[State.RUNNING]
 _FINAL = frozenset(code for code, state in enumerate(STATES) if state.is_final)
 _NAN = math.nan
-_UNKNOWN = Origin()
 
-# What is entered of an evaluation when it is sent off: id, values of its dimensions in order, time, its origin, and the
-# rank and the host of its worker. Older journals do not have the last ones.
-Submitted = Sequence[Any]
-NUM_SUBMITTED = 6
-# And when it has ended: id, state, objective, started, ended, rank, host, error, and extra as JSON text or nothing.
-Finished = tuple[int, str, float | None, float | None, float | None, int, str, str, str]
+# An evaluation as it stands in a journal.
+Row = Sequence[Any]
 
 
 class EvaluationTable:
@@ -36,6 +32,7 @@ class EvaluationTable:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
+        self._in_order = _getter(self.names)
         self.rows: dict[int, int] = {}
         self.points: list[Sequence[Any]] = []
         self.id = array("q")
@@ -61,34 +58,32 @@ class EvaluationTable:
     def __len__(self) -> int:
         return len(self.id)
 
-    def submit(self, evaluations: Sequence[Submitted]) -> None:
-        """Enter evaluations, or enter them again after they were cancelled or lost.
+    def submit(self, evaluations: Iterable[Evaluation]) -> list[Row]:
+        """Enter evaluations that were sent off, or enter them again after they were cancelled or lost.
+
+        Returns:
+            Their rows in a journal, for `read_submitted`.
 
         Raises:
-            ResultsError: One has already ended for good; none was entered.
+            ResultsError: A point does not have the dimensions of the space, or one has already ended for good; none was
+                entered.
         """
-        rows = self.rows
-        for again in [each[0] for each in evaluations if each[0] in rows]:
-            if self.has_ended(again):
-                state = STATES[self.state[rows[again]]].value
-                raise ResultsError(f"evaluation {again} must not be submitted again once it is {state}")
-        hosts = self._hosts
-        for each in evaluations:
-            if len(each) == NUM_SUBMITTED:
-                number, values, submitted, origin, rank, host = each
-            else:
-                number, values, submitted, *rest = each
-                origin, (rank, host) = rest[0] if rest else _UNKNOWN, NOBODY
-            if host not in hosts:
-                hosts[host] = clean(host)
+        rows, hosts = self.rows, self._hosts
+        checked = [(each, self._checked(each)) for each in evaluations]
+        written: list[Row] = []
+        for each, values in checked:
+            number, submitted, origin, rank, host = each.id, each.submitted, each.origin, each.rank, each.host
+            written.append((number, values, submitted, origin, rank, host))
             moment = _NAN if submitted is None else submitted
             started = moment if rank >= 0 else _NAN  # its worker will know better
-            row = rows.get(number)
-            if row is not None:
+            if number in rows:
+                row = rows[number]
                 self.points[row] = values
                 self.submitted[row] = moment
-                self.finish([(number, State.RUNNING, None, started, None, rank, host, "", "")])
+                self.finish([Evaluation(number, {}, state=State.RUNNING, started=started, rank=rank, host=host)])
                 continue
+            if host not in hosts:
+                hosts[host] = clean(host)
             rows[number] = len(self.id)
             self.points.append(values)
             self.id.append(number)
@@ -100,27 +95,49 @@ class EvaluationTable:
             self.rank.append(rank)
             self.host.append(hosts[host])
             self.order.append(-1)
-            model, known, fitted, detail, *memory = origin  # older journals have none
-            if memory and memory[0]:
-                self.memory[rows[number]] = memory[0]
-            self.model.append(model)
-            self.known.append(known)
-            self.fitted.append(fitted)
-            self.detail.append(detail)
+            self.model.append(origin.model)
+            self.known.append(origin.known)
+            self.fitted.append(origin.fitted)
+            self.detail.append(origin.detail)
+            if origin.memory:
+                self.memory[rows[number]] = origin.memory
             self.counts[_RUNNING] += 1
+        return written
 
-    def finish(self, evaluations: Sequence[Finished]) -> None:
-        """Enter how evaluations ended.
+    def _checked(self, evaluation: Evaluation) -> Sequence[Any]:
+        """Return the values of a point in order, if it may be submitted."""
+        number, point = evaluation.id, evaluation.point
+        try:
+            values = self._in_order(point)
+        except KeyError:
+            values = ()
+        if not len(point) == len(values) == len(self.names):
+            wanted = ", ".join(self.names)
+            raise ResultsError(f"evaluation {number} must have the dimensions {wanted}, got {point}")
+        if number in self.rows and self.has_ended(number):
+            state = STATES[self.state[self.rows[number]]].value
+            raise ResultsError(f"evaluation {number} must not be submitted again once it is {state}")
+        return values
+
+    def finish(self, evaluations: Iterable[Evaluation]) -> list[Row]:
+        """Enter how evaluations ended; their points are known.
+
+        Returns:
+            Their rows in a journal, for `read_finished`.
 
         Raises:
             ResultsError: One was never submitted; none was entered.
         """
-        rows, hosts = self.rows, self._hosts
-        for unknown in [each[0] for each in evaluations if each[0] not in rows]:
-            raise ResultsError(f"evaluation {unknown} must be submitted before it can be finished")
-        for number, state, objective, started, ended, rank, host, error, extra in evaluations:
-            row = rows[number]
-            code = _CODES[state]
+        rows, hosts, evaluations = self.rows, self._hosts, list(evaluations)
+        written: list[Row] = []
+        for each in evaluations:
+            if each.id not in rows:
+                raise ResultsError(f"evaluation {each.id} must be submitted before it can be finished")
+        for each in evaluations:
+            number, state, objective, started, ended = each.id, each.state, each.objective, each.started, each.ended
+            rank, host, error, extra = each.rank, each.host, each.error, dumps(each.extra) if each.extra else ""
+            written.append((number, state, objective, started, ended, rank, host, error, extra))
+            row, code = rows[number], _CODES[state]
             if code in _FINAL and self.order[row] < 0:
                 self.order[row] = self.num_ordered
                 self.num_ordered += 1
@@ -138,12 +155,13 @@ class EvaluationTable:
                 _keep(self.error, row, clean(error))
             if extra or row in self.extra:
                 _keep(self.extra, row, extra)
+        return written
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Make evaluations that have ended PENDING, as if they had never begun; nothing of their results stays."""
         for number in numbers:
             row = self.rows[number]
-            self.finish([(number, State.PENDING, None, None, None, -1, "", "", "")])
+            self.finish([Evaluation(number, {}, state=State.PENDING)])
             self.submitted[row] = _NAN
             self.order[row] = -1
 
@@ -193,3 +211,39 @@ def _keep(column: dict[int, str], row: int, text: str) -> None:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda point: tuple(point[name] for name in names)
+
+
+def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evaluation]:
+    """Yield evaluations that `submit` has written; in older journals, rows end before the origin or before the rank."""
+    for id, values, submitted, *later in rows:
+        point = dict(zip(names, values, strict=True))
+        evaluation = Evaluation(id, point, submitted=submitted)
+        if later:
+            evaluation = evaluation._replace(origin=Origin(*later[0]))
+        if later[1:]:
+            _, rank, host = later
+            evaluation = evaluation._replace(rank=rank, host=host)
+        yield evaluation
+
+
+def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
+    """Yield evaluations that `finish` has written, without their points."""
+    for id, state, objective, started, ended, rank, host, error, text in rows:
+        yield Evaluation(
+            id=id,
+            point={},
+            objective=objective,
+            state=State(state),
+            started=started,
+            ended=ended,
+            rank=rank,
+            host=host,
+            error=error,
+            extra=loads(text) if text else {},
+        )

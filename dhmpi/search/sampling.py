@@ -48,7 +48,7 @@ class Sampler:
         """Return the next point whose key is not among the seen ones, or None if there is none left."""
         size = self._space.size
         # Where most has been seen, looking for what is left is faster than hitting it by chance. What is found depends
-        # on nothing but what has been seen: whoever resumes has not drawn what was drawn before.
+        # on nothing but what has been seen: a search that is resumed has not drawn what was drawn before.
         if size is not None and 2 * len(seen) > size:
             return self._left(seen)
         for _ in range(HOPELESS + len(seen)):

@@ -157,7 +157,7 @@ class Search(ABC):
 
         Args:
             num: How many.
-            timeout: How long a model may be waited for [s]; then there are fewer, and `is_waiting` says so. None: as
+            timeout: How long a model may be waited for [s]; then there are fewer, and `is_waiting` is set. None: as
                 long as it takes.
 
         Raises:
@@ -202,7 +202,7 @@ class Search(ABC):
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
         """Report evaluations; those in a state that is not final stay, or become, pending.
 
-        Evaluations that were never asked are welcome: those of an earlier run, or somebody's own.
+        Evaluations that were never asked are welcome: those of an earlier run, or the user's own.
 
         Raises:
             InputError: A point is not in the space, or an objective is no finite number; nothing has been told.

@@ -44,7 +44,7 @@ RANK_VARIABLES = (
     *("OMPI_COMM_WORLD_*", "OMPI_WORLD_*", "OMPI_UNIVERSE_SIZE", "OMPI_APP_CTX_NUM_PROCS", "OMPI_NUM_APP_CTX"),
     *("OMPI_FIRST_RANKS", "OMPI_ARGV", "OMPI_COMMAND", "OMPI_FILE_LOCATION", "OMPI_LIBDIR_LOC", "OMPI_TOOL_NAME"),
     *("OMPI_VERSION", "OPAL_USER_PARAMS_GIVEN", "OPAL_SYS_PARAMS_GIVEN", "PRTE_LAUNCHED", "PRTE_SHARED_FS"),
-    # What it tells its ranks as if somebody had set it; first version 5, with --with-ft for mpi_ft_enable, then 4.
+    # What it sets for its ranks, as people could; first version 5, with --with-ft for mpi_ft_enable, then 4.
     *("OMPI_MCA_PREFIXES", "OMPI_MCA_cpu_type", "OMPI_MCA_initial_wdir", "OMPI_MCA_num_procs"),
     *("OMPI_MCA_mpi_ft_enable", "OMPI_MCA_ess", "OMPI_MCA_ess_base_*", "OMPI_MCA_pmix", "OMPI_MCA_mpi_oversubscribe"),
     *("OMPI_MCA_orte_ess_*", "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_orte_local_daemon_uri", "OMPI_MCA_orte_app_num"),
@@ -152,7 +152,7 @@ def launchers() -> Iterator[int]:
 
 
 def terminal() -> TextIO | None:
-    """Return the terminal that somebody watches, or None if there is none.
+    """Return the terminal of the person who started this, or None if there is none.
 
     A launcher hands its ranks pipes in place of its terminal; what it writes its own errors to tells about the terminal
     of the person who started it here.
@@ -172,7 +172,7 @@ def terminal() -> TextIO | None:
 def open_standard_streams() -> None:
     """Let standard streams that this process was started without lead to /dev/null.
 
-    Otherwise the next file that is opened takes the place of one, and whatever anybody prints goes there.
+    Otherwise the next file that is opened takes the place of one, and all that is printed goes there.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -189,7 +189,7 @@ def child_environment(env: Mapping[str, str] = os.environ, threads: int | None =
 
     Args:
         env: That of this process.
-        threads: How many it may have, unless somebody has set OMP_NUM_THREADS; None: as many as there are cores.
+        threads: How many it may have, unless OMP_NUM_THREADS is set; None: as many as there are cores.
     """
     child = {name: value for name, value in env.items() if not _is_of_rank(name)}
     _limit_threads(child, threads or num_cores())
@@ -231,7 +231,7 @@ def share(mine: Set[int], masks: Iterable[Set[int]]) -> int:
 
 
 def limit_threads(threads: int) -> None:
-    """Let user code in this very process have so many threads, unless somebody has set OMP_NUM_THREADS."""
+    """Give user code in this process so many threads, unless OMP_NUM_THREADS is set."""
     _limit_threads(os.environ, threads)
 
 

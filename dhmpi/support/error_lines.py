@@ -56,7 +56,7 @@ def _last(text: str) -> str:
 
 
 def error_kind(line: str) -> str:
-    """Return what the lines of errors have in common that differ only in the values of points."""
+    """Return the kind of an error's line: lines that differ only in the values of points have the same."""
     return _VALUE.sub("#", line)
 
 

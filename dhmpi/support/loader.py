@@ -236,7 +236,7 @@ def _imports_relatives(path: Path) -> bool:
     try:
         return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError):
-        return False  # whoever executes it will say why
+        return False  # its import will report why
 
 
 def _import_by_package(text: str, path: Path) -> ModuleType:

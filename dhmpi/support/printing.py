@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, TextIO
 
 from dhmpi.errors import OutputError
@@ -33,8 +33,19 @@ def escape(text: str, keep: str = "\n\t") -> str:
     return _CONTROL.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
 
+def in_short(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as `dhmpi redo --ids` takes them: 3,7-9."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
+
+
 class Printer:
-    """Standard output, for what somebody has asked for."""
+    """Standard output, for what the user has asked for."""
 
     def write(self, text: str) -> None:
         """Write text, without control characters and as the encoding allows.

@@ -68,7 +68,7 @@ def _must_be_given(lacking: str, given: str, target: object, attribute: str) -> 
 def _beside(target: str, attribute: str) -> str | None:
     """Return the name of an attribute of the module that a name leads to; None if its source shows that it has none.
 
-    What cannot be read is taken to have it: whoever loads it will say what is wrong.
+    What cannot be read is taken to have it: loading it will report what is wrong.
     """
     if target.startswith((EXEC, TEMPLATE)):
         return None

@@ -95,7 +95,7 @@ def test_every_update_leaves_a_row_and_the_policy(crew, mode, tmp_path):
     policy = results.read(tmp_path / "results.h5").policy
     rows = policy.rows()
     assert len(rows) == found.store.metadata.statistics["updates"] >= 10
-    for agent in found.layout.agents:
+    for agent in found.roles.agents:
         assert [row.update for row in rows if row.agent == agent] == list(range(policy.num_updates(agent)))
     full = [row for row in rows if row.episodes == 4]
     assert len(full) >= 10
@@ -178,7 +178,7 @@ def held_back(found):
 def test_an_agent_that_evaluates_itself_is_in_the_file_while_it_does(crew, mode):
     found = crew(mode, num_agents=2, target=LARGE)
     running = held_back(found)
-    assert sorted(each.rank for each in running) == list(found.layout.agents)
+    assert sorted(each.rank for each in running) == list(found.roles.agents)
     assert {(each.state, each.host, each.started == each.submitted) for each in running} == {("RUNNING", "here", True)}
 
 
@@ -186,7 +186,7 @@ def test_an_agent_that_evaluates_itself_is_in_the_file_while_it_does(crew, mode)
 def test_which_rank_evaluates_for_an_agent_comes_with_the_next_message(crew, mode):
     found = crew(mode, num_agents=1, num_workers=2, target=LARGE)
     [agent], [evaluator] = found.agents.values(), found.evaluators.values()
-    agent._ranks, submit = (agent._post.rank, 5, 6), evaluator.submit
+    agent._ranks, submit = (agent._mailbox.rank, 5, 6), evaluator.submit
     evaluator.hosts = lambda: ["nid7", "nid8"]
 
     def submitted(evaluation, config):
@@ -407,7 +407,7 @@ def test_a_campaign_is_continued_with_its_policy(crew, mode, tmp_path):
     assert {each.state for each in second.evaluations} == {State.DONE}
     policy = results.read(tmp_path / "results.h5").policy
     assert len(policy) > rows
-    for agent in second.layout.agents:
+    for agent in second.roles.agents:
         updates = [row.update for row in policy.rows() if row.agent == agent]
         assert updates == list(range(len(updates)))
 

@@ -165,7 +165,8 @@ def test_show_says_how_agents_have_learned():
     policy = PolicyLog()
     for number, (episodes, entropy) in enumerate([(8, 2.5), (8, 1.25), (0, float("nan"))]):
         fields = dict.fromkeys(PolicyRow._fields, 0.0)
-        policy.append([[*(fields | {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}).values()]])
+        fields |= {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}
+        policy.append([PolicyRow(**fields)])
     results = Results(replace(METADATA, statistics=statistics), [], policy=policy)
     shown = "2 agents, 3 updates; 250 episodes, 50 of them known already; entropy 2.5 at first, 1.25 at last"
     assert rows(results)["agents"] == shown

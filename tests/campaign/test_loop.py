@@ -78,7 +78,7 @@ def campaign(
         metadata = Metadata(search=search.name, problem="test", space=search.space.specs(), seed=search.seed)
         store = ResultsStore.create(tmp_path / "results.h5", metadata)
     store.begin_run(evaluator.num_workers, [], "test")
-    progress = Progress(evaluator.num_workers, eval_limit, deadline, None, quiet=True)
+    progress = Progress(evaluator.num_workers, Limits(eval_limit, deadline), None, quiet=True)
     stop = stop or StopRequest()
     limits = Limits(eval_limit, deadline, drain_seconds, max_failures, retries)
     budget = Budget(limits, store.evaluations, lambda: stop.signal_name, getattr(evaluator, "_clock", time.monotonic))

@@ -254,7 +254,10 @@ def test_other_ranks_have_nothing_to_do_without_mpi(ranks, run, isolation):
 
 def test_rank_0_is_enough_without_mpi(ranks, monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    assert len(search(evaluator="serial").main().evaluations) == 6
+    found = search(evaluator="serial").main()
+    assert len(found.evaluations) == 6
+    assert found.metadata.runs[0]["layout"] == "1 of 3 ranks, which searches and evaluates"
+    assert found.metadata.runs[0]["roles"]["spare"] == "1-2"
 
 
 def test_other_ranks_leave_an_evaluator_of_somebodys_own_alone(ranks):
@@ -341,6 +344,7 @@ def test_the_file_says_what_ran():
     assert {"ask_seconds", "tell_seconds", "store_seconds", "busy_share"} <= set(metadata.statistics)
     assert {"lost_idle_seconds", "lost_cancelled_seconds"} <= set(metadata.statistics)
     assert metadata.runs[0]["layout"] == "1 rank, which searches and evaluates"
+    assert metadata.runs[0]["roles"]["groups"] == [{"leader": 0, "workers": ""}]
     assert len(metadata.runs[0]["hosts"]) == metadata.runs[0]["num_workers"] == 1
 
 

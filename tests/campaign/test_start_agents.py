@@ -9,7 +9,7 @@ from contracts.nas import problem
 from dhmpi import results
 from dhmpi.errors import CampaignError, DataError, LoadError, OptionError, ResultsError
 from dhmpi.evaluation import State
-from dhmpi.evaluator.factory import create
+from dhmpi.evaluator.methods import create
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
 

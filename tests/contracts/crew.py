@@ -6,16 +6,16 @@ from contracts.nas import problem
 
 from dhmpi.agents.agent import AsyncAgent, SyncAgent
 from dhmpi.agents.coordinator import Coordinator, Teaching, Team
-from dhmpi.agents.layout import AgentLayout
-from dhmpi.agents.ledger import Ledger
+from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
 from dhmpi.evaluation import State
 from dhmpi.mpi.memory import Mailboxes
+from dhmpi.mpi.roles import Roles
 from dhmpi.results import Metadata, ResultsStore
-from dhmpi.search.nas.agent.exchange import ParameterServer
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Ledger
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
 
@@ -66,6 +66,9 @@ class Evaluator:
         running, self.running = self.running, deque()
         return [each._replace(state=State.CANCELLED) for each in running]
 
+    def shutdown(self):
+        assert not self.running
+
 
 class Crew:
     """Who searches; `agents` and `evaluators` are by rank."""
@@ -91,15 +94,15 @@ class Crew:
         options = {"seed": 3, "episodes_per_batch": 4, **options}
         self.search = CLASSES[mode](target or problem(), agents=num_agents, num_episodes=num_episodes, **options)
         own = self.search.own_options
-        self.layout = AgentLayout.of(num_agents + has_server, num_agents, has_server, True)
+        self.roles = Roles.of_agents(num_agents + has_server, num_agents, has_server, True)
         metadata = Metadata(self.search.name, "problem", self.search.space.specs(), maximises=True)
         if earlier is None:
             self.store = ResultsStore.create(path, metadata)
         else:
             self.store = ResultsStore.resume(path, metadata)
-        self.store.begin_run(num_agents * num_workers, ["here"], str(self.layout))
-        self.mailboxes = Mailboxes(self.layout.size)
-        self.posts = [self.mailboxes.post(rank) for rank in range(self.layout.size)]
+        self.store.begin_run(num_agents * num_workers, ["here"], str(self.roles))
+        ranks = Mailboxes(self.roles.size)
+        self.mailboxes = [ranks.of(rank) for rank in range(self.roles.size)]
         self.ledger = Ledger(max_evals, num_episodes, self.search.space.size, patience)
         before = self.store.evaluations
         self.ledger.restore(((each, self.search.space.key(each.point)) for each in before), len(before))
@@ -109,13 +112,10 @@ class Crew:
         stale = own.most_stale(num_agents)
         self.server = ParameterServer(state, own, Scale(), stale) if has_server else None
         self.evaluators, self.agents = {}, {}
-        for rank in self.layout.agents:
+        for rank in self.roles.agents:
             evaluator = self.evaluators[rank] = Evaluator(num_workers, evaluate)
             kind = AsyncAgent if has_server else SyncAgent
-            self.agents[rank] = kind(
-                *(self.search, evaluator, (), self.posts[rank], list),
-                *(self.layout.agents, lambda: self.now),
-            )
+            self.agents[rank] = kind(self.search, evaluator, self.roles, self.mailboxes[rank], lambda: self.now)
 
         def start(rank):
             now = state if self.server is None else self.server.state()
@@ -123,23 +123,23 @@ class Crew:
 
         self.budget = Budget(Limits(None, 1000.0, drain_seconds), before, lambda: self.signal, lambda: self.now)
         self.coordinator = Coordinator(
-            Team(self.layout, self.posts[0], num_agents * num_workers, agent_timeout),
+            Team(self.roles, self.mailboxes[0], num_agents * num_workers, agent_timeout),
             self.store,
             self.ledger,
             Teaching(start, self.server),
             self.budget,
-            Progress(1, None, None, None, quiet=True),
+            Progress(1, Limits(), None, quiet=True),
         )
         self.still = set()  # ranks that do nothing any more
 
     def step(self):
         """Let every rank take in its messages and work once; return whether anything happened."""
         moved = False
-        for rank in range(self.layout.size):
+        for rank in range(self.roles.size):
             if rank in self.still:
                 continue
             agent = self.agents.get(rank)
-            while (message := self.posts[rank].receive()) is not None:
+            while (message := self.mailboxes[rank].receive()) is not None:
                 moved = True
                 is_agents = agent is not None and (rank > 0 or is_for_agent(message.tag))
                 (agent if is_agents else self.coordinator).take(message)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from dhmpi.control import progress
+from dhmpi.control.budget import Limits
 from dhmpi.control.progress import Progress
 from dhmpi.evaluation import Evaluation, State
 
@@ -37,7 +38,7 @@ def lines(capsys):
 
 
 def test_a_line_says_how_it_goes(clock, capsys):
-    shown = Progress(4, 25, None, None, quiet=False)
+    shown = Progress(4, Limits(25), None, quiet=False)
     clock.now += 5
     shown.update(counts(3, 1, TIMEOUT=1, CANCELLED=7, LOST=7, RUNNING=7), 2, best(1 / 3), 2 * (clock.now - BEGUN))
     shown.close()
@@ -45,21 +46,21 @@ def test_a_line_says_how_it_goes(clock, capsys):
 
 
 def test_nothing_has_happened_yet(clock, capsys):
-    shown = Progress(4, 25, None, None, quiet=False)
+    shown = Progress(4, Limits(25), None, quiet=False)
     clock.now += 1
     shown.update({}, 0, None, 0 * (clock.now - BEGUN))
     assert lines(capsys) == ["0 done, 0 failed, 0 running | no objective yet | 0/s | 0 % busy"]
 
 
 def test_no_workers_are_no_division_by_zero(clock, capsys):
-    shown = Progress(0, 5, None, None, quiet=False)
+    shown = Progress(0, Limits(5), None, quiet=False)
     clock.now += 1
     shown.update(counts(0), 0, None, 0 * (clock.now - BEGUN))
     assert lines(capsys) == ["0 done, 0 failed, 0 running | no objective yet | 0/s | 0 % busy"]
 
 
 def test_lines_come_after_the_first_second_and_then_every_five(clock, capsys):
-    shown, due = Progress(1, None, None, None, quiet=False), []
+    shown, due = Progress(1, Limits(), None, quiet=False), []
     for tenth in range(130):
         clock.now = BEGUN + tenth / 10
         if shown.is_due():
@@ -72,7 +73,7 @@ def test_lines_come_after_the_first_second_and_then_every_five(clock, capsys):
 def test_quiet_shows_nothing(clock, capfd):
     master, slave = pty.openpty()
     with open(slave, "w") as terminal:
-        shown = Progress(1, 5, None, terminal, quiet=True)
+        shown = Progress(1, Limits(5), terminal, quiet=True)
         clock.now += 60
         shown.update(counts(3), 1, best(1.0), 1 * (clock.now - BEGUN))
         shown.close()
@@ -97,14 +98,14 @@ def test_quiet_shows_nothing(clock, capfd):
     ],
 )
 def test_the_time_left_is_that_of_the_limit_which_comes_first(clock, capsys, eval_limit, deadline, left):
-    shown = Progress(1, eval_limit, deadline, None, quiet=False)
+    shown = Progress(1, Limits(eval_limit, deadline), None, quiet=False)
     clock.now += 5
     shown.update(counts(8, 2), 1, best(1.0), 1 * (clock.now - BEGUN))
     assert lines(capsys) == [f"8 done, 2 failed, 1 running | best 1 | 2/s | 100 % busy{left}"]
 
 
 def test_the_rate_is_that_of_the_last_half_minute(clock, capsys):
-    shown, rates = Progress(1, None, None, None, quiet=False), []
+    shown, rates = Progress(1, Limits(), None, quiet=False), []
     for seconds, num_done in [(10, 100), (20, 110), (35, 125), (45, 145), (60, 145)]:
         clock.now = BEGUN + seconds
         shown.update(counts(num_done), 1, None, 1 * (clock.now - BEGUN))
@@ -114,14 +115,14 @@ def test_the_rate_is_that_of_the_last_half_minute(clock, capsys):
 
 @pytest.mark.parametrize(("eval_limit", "deadline"), [(10**15, None), (None, 1e15)])
 def test_a_limit_that_is_never_reached_is_no_obstacle(clock, capsys, eval_limit, deadline):
-    shown = Progress(1, eval_limit, deadline, None, quiet=False)
+    shown = Progress(1, Limits(eval_limit, deadline), None, quiet=False)
     clock.now += 5
     shown.update(counts(5), 1, None, 1 * (clock.now - BEGUN))
     assert lines(capsys)[0].startswith("5 done, 0 failed, 1 running | no objective yet | 1/s | 100 % busy")
 
 
 def test_workers_are_busy_for_as_long_as_they_run(clock, capsys):
-    shown = Progress(4, None, None, None, quiet=False)
+    shown = Progress(4, Limits(), None, quiet=False)
     clock.now += 2
     shown.update(counts(0), 3, None, 4.5)
     assert "56 % busy" in lines(capsys)[0]  # 4.5 / (2 * 4)
@@ -138,7 +139,7 @@ def terminal():
 
 
 def test_a_terminal_shows_a_live_line_and_is_clean_afterwards(clock, capfd, terminal):
-    shown = Progress(4, 25, None, terminal.stream, quiet=False)
+    shown = Progress(4, Limits(25), terminal.stream, quiet=False)
     terminal.read()
     clock.now += 0.25
     shown.update(counts(5, 0), 2, best(0.5), 2 * (clock.now - BEGUN))
@@ -152,7 +153,7 @@ def test_a_terminal_shows_a_live_line_and_is_clean_afterwards(clock, capfd, term
 
 
 def test_the_bar_is_as_full_as_the_budget_is_spent(clock, terminal):
-    shown = Progress(4, 32, None, terminal.stream, quiet=False)
+    shown = Progress(4, Limits(32), terminal.stream, quiet=False)
     terminal.read()
     clock.now += 1
     shown.update(counts(20, 4, LOST=8), 2, None, 2 * (clock.now - BEGUN))
@@ -162,7 +163,7 @@ def test_the_bar_is_as_full_as_the_budget_is_spent(clock, terminal):
 
 def test_a_narrow_terminal_gets_no_second_line(clock, terminal):
     fcntl.ioctl(terminal.stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-    shown = Progress(4, 25, None, terminal.stream, quiet=False)
+    shown = Progress(4, Limits(25), terminal.stream, quiet=False)
     clock.now += 1
     shown.update(counts(5, 0), 2, best(0.5), 2 * (clock.now - BEGUN))
     shown.close()

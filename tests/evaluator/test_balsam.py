@@ -172,7 +172,7 @@ def test_jobs_of_a_batch_are_made_at_once(make):
         ("FAILED", {"RUN_TIMEOUT": "", "FAILED": ""}, "LOST", "its Balsam launcher ended"),
         ("RUN_TIMEOUT", {"RUN_TIMEOUT": ""}, "LOST", "its Balsam launcher ended"),
         ("RUN_ERROR", {"RUN_ERROR": "nonzero return 143:"}, "LOST", "its Balsam launcher ended"),
-        ("USER_KILLED", {}, "FAILED", "somebody killed its Balsam job"),
+        ("USER_KILLED", {}, "FAILED", "its Balsam job was killed by a person"),
         ("RUN_DONE", {}, "FAILED", "its Balsam job ended without an outcome"),
         ("JOB_FINISHED", {}, "FAILED", "its Balsam job ended without an outcome"),
     ],

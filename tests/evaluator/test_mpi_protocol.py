@@ -52,7 +52,7 @@ def quick(monkeypatch):
 
 def test_a_silent_rank_is_given_up(quick):
     comm = FakeCommunicator()
-    evaluator = MPIEvaluator(comm, signs=True)
+    evaluator = MPIEvaluator(comm, has_heartbeats=True)
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
@@ -70,7 +70,7 @@ def test_a_silent_rank_is_given_up(quick):
 
 def test_silence_says_nothing_where_user_code_runs_in_the_rank(quick):
     comm = FakeCommunicator()
-    evaluator = MPIEvaluator(comm, signs=False)
+    evaluator = MPIEvaluator(comm, has_heartbeats=False)
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
@@ -80,7 +80,7 @@ def test_silence_says_nothing_where_user_code_runs_in_the_rank(quick):
 
 def test_a_rank_that_was_given_up_is_not_heard_any_more(quick):
     comm = FakeCommunicator()
-    evaluator = MPIEvaluator(comm, signs=False)
+    evaluator = MPIEvaluator(comm, has_heartbeats=False)
     ready(comm, 1, 2)
     evaluator.start()
     submit(evaluator, 0, 1)
@@ -93,7 +93,7 @@ def test_a_rank_that_was_given_up_is_not_heard_any_more(quick):
 
 def test_without_ranks_there_is_nothing_to_go_on_with():
     comm = FakeCommunicator(2)
-    evaluator = MPIEvaluator(comm, signs=False)
+    evaluator = MPIEvaluator(comm, has_heartbeats=False)
     ready(comm, 1)
     evaluator.start()
     comm.inbox.append(Message(1, WorkerTag.LOST, Loss.DEAD))
@@ -108,13 +108,13 @@ def test_the_first_rank_that_cannot_load_ends_it_before_it_has_begun():
         Message(1, WorkerTag.UNLOADABLE, ("no such module", "Traceback ...")),
     ]
     with pytest.raises(LoadError, match="no such module") as caught:
-        MPIEvaluator(comm, signs=True).start()
+        MPIEvaluator(comm, has_heartbeats=True).start()
     assert caught.value.details == "Traceback ..."
 
 
 def test_a_campaign_ends_without_the_ranks_that_do_not_answer():
     comm = FakeCommunicator()
-    end = SearchEnd(comm, signs=False)
+    end = SearchEnd(comm, has_heartbeats=False)
     comm.inbox.append(Message(1, WorkerTag.BYE, None))
     assert end.stop(0.05) == [2]
     assert comm.given_up == {2}

@@ -14,7 +14,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import PoolEvaluator, subprocess_pool
 from dhmpi.execution import fresh_interpreter as interpreter_module
 from dhmpi.execution.executor import Setup
-from dhmpi.execution.fresh_interpreter import InterpreterExecutor, Mailbox
+from dhmpi.execution.fresh_interpreter import AnswerFile, InterpreterExecutor
 from dhmpi.execution.runner import Task
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
@@ -282,17 +282,17 @@ class TestInterpreter:
         assert len(os.listdir("/proc/self/fd")) == before - 1  # the output's, that was there before
 
     def test_a_mailbox_knows_torn_answers(self):
-        mailbox = Mailbox({"any": "order"})
-        assert mailbox.answers() == {}
-        os.write(mailbox.descriptor, b'{"never": 0}')  # in place of the order, which nobody has read
-        os.lseek(mailbox.descriptor, 0, os.SEEK_END)
-        os.write(mailbox.descriptor, b'{"begun": 1}\n{"ended": 2, "outc')
-        assert mailbox.answers() == {"begun": 1}
-        os.write(mailbox.descriptor, b"x\n")
-        assert mailbox.answers() == {"begun": 1, "garbage": b'{"ended": 2, "outcx'}
-        os.ftruncate(mailbox.descriptor, 0)
-        assert mailbox.answers() == {}
-        mailbox.close()
+        answer_file = AnswerFile({"any": "order"})
+        assert answer_file.answers() == {}
+        os.write(answer_file.descriptor, b'{"never": 0}')  # in place of the order, which nobody has read
+        os.lseek(answer_file.descriptor, 0, os.SEEK_END)
+        os.write(answer_file.descriptor, b'{"begun": 1}\n{"ended": 2, "outc')
+        assert answer_file.answers() == {"begun": 1}
+        os.write(answer_file.descriptor, b"x\n")
+        assert answer_file.answers() == {"begun": 1, "garbage": b'{"ended": 2, "outcx'}
+        os.ftruncate(answer_file.descriptor, 0)
+        assert answer_file.answers() == {}
+        answer_file.close()
 
 
 def test_nothing_outlives_a_worker_that_is_killed(tmp_path, files):

@@ -10,8 +10,8 @@ import pytest
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import pool
 from dhmpi.execution import output as output_module
-from dhmpi.execution.choice import local_executor
 from dhmpi.execution.executor import Setup
+from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, flush_streams
 

@@ -95,6 +95,9 @@ def test_it_searches(launch, tmp_path, ranks, words, layout):
     has_groups = size > num_agents + server
     evaluate = range(num_agents + server, size) if has_groups else range(server, size)
     assert {each.rank for each in found.evaluations} == set(evaluate)
+    roles = found.metadata.runs[0]["roles"]
+    assert [group["leader"] for group in roles["groups"]] == list(range(server, server + num_agents))
+    assert [node["ranks"] for node in roles["nodes"]] == ([f"0-{size - 1}"] if size > 1 else [])
     with h5py.File(tmp_path / "results.h5") as file:
         assert file["policy/entropy"].shape == file["policy/agent"].shape == (len(found.policy),)
         assert np.isfinite(file["policy/state/parameters"][()]).all()

@@ -413,7 +413,7 @@ def test_values_travel_unchanged(script, site):
 
 def test_somebody_stops_evaluations(script, site):
     assert [(each.id, each.state, each.error) for each in script["stopped"]] == [
-        (0, "FAILED", "somebody killed its Balsam job"),
+        (0, "FAILED", "its Balsam job was killed by a person"),
         (1, "LOST", "its job is no longer in the Balsam database"),
         (2, "CANCELLED", ""),
     ]

@@ -102,7 +102,7 @@ def test_a_job_ends_although_a_rank_hangs(program, tmp_path):
     job = program(inside="SIGSTOP", ranks=5, launcher_options=["--with-ft", "ulfm"])
     job.wait(60)
     assert "is no longer used: it has been silent for too long" in job.stderr
-    assert "did not say farewell in time, and will be killed" in job.stderr
+    assert "did not end in time, and will be killed" in job.stderr
     assert complete(tmp_path, 0, 1, 2) == [True] * 3
 
 

@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from dhmpi.mpi.comm import FIRST_RAW_TAG, Backoff
+from dhmpi.mpi.comm import FIRST_RAW_TAG, Backoff, nodes_of
+from dhmpi.support import environment
 
 pytestmark = pytest.mark.mpi
 
@@ -54,3 +55,25 @@ def test_bytes_travel_as_they_are(comm):
         assert (message.source, message.tag) == (source, FIRST_RAW_TAG + number)
         assert bytes(message.payload) == payload + bytes([source])
     assert bytes(receive(comm).payload) == b""
+
+
+def test_all_ranks_know_where_all_ranks_are(comm):
+    [node] = comm.nodes
+    assert node.host == environment.hostname()
+    assert node.ranks == tuple(range(comm.size))
+    mask = node.masks[comm.rank]
+    assert {core for core in range(mask.bit_length()) if mask >> core & 1} == environment.cores()
+
+
+def test_ranks_may_be_dealt_out_to_nodes(comm):
+    class TwoNodes:
+        """The ranks of this job, every other one elsewhere."""
+
+        def __getattr__(self, name):
+            return getattr(comm._comm, name)
+
+        def Split_type(self, kind, key):  # noqa: N802  # MPI's name
+            return comm._comm.Split(comm.rank % 2, key)
+
+    found = nodes_of(comm._mpi, TwoNodes())
+    assert [node.ranks for node in found] == [tuple(range(n, comm.size, 2)) for n in range(min(2, comm.size))]

@@ -26,7 +26,7 @@ def session(campaign, make_executor):
     if campaign.rank:
         WorkerEnd(campaign, make_executor()).serve()
         pytest.skip("a worker rank: it has served")
-    evaluator = MPIEvaluator(campaign, signs=True)
+    evaluator = MPIEvaluator(campaign, has_heartbeats=True)
     try:
         yield evaluator
     finally:

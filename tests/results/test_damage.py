@@ -15,9 +15,10 @@ from dhmpi.analysis import terminal
 from dhmpi.cli import main
 from dhmpi.errors import ResultsError
 from dhmpi.results import ResultsStore, export_csv, export_json, load, read
-from dhmpi.results.seal import is_intact, sealed
+from dhmpi.results.checksum import is_intact, with_checksum
+from dhmpi.results.schema import PolicyRow
 
-SIZE_OF_SEAL = len(sealed(b""))
+SIZE_OF_SEAL = len(with_checksum(b""))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def path(tmp_path, metadata, ended):
     evaluations = [ended(number, extra={"loss": number}) for number in range(8)]
     store.submitted(evaluations)
     store.finished(evaluations)
-    store.learned([[float(number)] * 26 for number in range(2)])
+    store.learned([PolicyRow(*[float(number)] * 26) for number in range(2)])
     arrays = {name: np.arange(4, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
     store.keep_policy(arrays, 5)
     store.set_statistics({"mode": "gp", "ask_median": 0.1, "ask_p99": 0.2, "busy_share": 0.5})
@@ -122,6 +123,7 @@ RUN = {"started": 1.0, "ended": 2.0, "num_workers": 3, "hosts": [], "layout": ""
         ("created", -1e9),
         ("created", float("nan")),
         ("runs", "{}"),
+        ("runs", json.dumps([RUN | {"roles": "rank 0 searches"}])),
         ("runs", "[1]"),
         ("runs", json.dumps([{"started": 1.0}])),
         *[("runs", json.dumps([RUN | change])) for change in ({"started": "x"}, {"ended": 1e300}, {"hosts": 3})],
@@ -260,7 +262,7 @@ def test_a_journal_that_no_dhmpi_has_written_is_a_sentence(path, metadata, event
 
 def test_the_checksum_covers_every_byte():
     data = b"\x89HDF\r\n\x1a\n" + bytes(range(200))
-    whole = sealed(data)
+    whole = with_checksum(data)
     assert is_intact(whole)
     assert is_intact(data) is None
     assert is_intact(b"") is None

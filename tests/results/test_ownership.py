@@ -8,10 +8,10 @@ import pytest
 
 from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata, ResultsStore, is_written, life, ownership, read
+from dhmpi.results import Metadata, ResultsStore, is_written, liveness, ownership, read
 from dhmpi.results.files import open_new, put_in_place
 from dhmpi.results.owner import Owner
-from dhmpi.results.ownership import Ownership, Sight, claim_path, require_free
+from dhmpi.results.ownership import Ownership, Traces, claim_path, require_free
 from dhmpi.results.redo import redo
 
 METADATA = Metadata("s", "p", {"x": (0, 10**9)})
@@ -228,13 +228,13 @@ def test_the_trial_file_of_a_newcomer_may_be_swept_away(path, monkeypatch):
 
 def test_claims_of_the_past_have_no_effect(path):
     first = ResultsStore.create(path, METADATA)
-    sight = Sight.of(path)
+    traces = Traces.of(path)
     second = ResultsStore.resume(path, METADATA)
     # Somebody slow, who has seen what was before.
-    assert Ownership._claimed(path, Owner.current(), sight) is None
+    assert Ownership._claimed(path, Owner.current(), traces) is None
     second.commit(time.monotonic() + 2)
     second.close("end")
-    assert Ownership._claimed(path, Owner.current(), sight) is None
+    assert Ownership._claimed(path, Owner.current(), traces) is None
     assert os.listdir(path.parent) == ["results.h5"]
     with pytest.raises(StorageError, match="taken it over"):
         first.close("end")
@@ -248,7 +248,7 @@ def test_successors_that_die_before_they_write_are_succeeded(path):
     ]
     for predecessor, successor in zip([first._ownership.owner, *dead], dead, strict=False):
         claim_path(path, predecessor).symlink_to(ownership.dumps(successor))
-    assert Sight.of(path).owner == dead[-1]
+    assert Traces.of(path).owner == dead[-1]
     ResultsStore.resume(path, METADATA).close("end")
     assert os.listdir(path.parent) == ["results.h5"]
 
@@ -266,7 +266,7 @@ def test_what_is_refused_is_given_back(path):
 
 def test_a_claim_that_says_nothing_is_a_sentence(path):
     claim_path(path, None).symlink_to("nonsense")
-    with pytest.raises(ResultsError, match=r"claim must say who is about to write .*; remove it"):
+    with pytest.raises(ResultsError, match=r"claim must name the process that is about to write .*; remove it"):
         ResultsStore.create(path, METADATA)
 
 
@@ -310,14 +310,14 @@ def test_a_campaign_that_has_ended_is_not_written(path, writer):
 
 
 def test_on_another_host_a_campaign_shows_that_it_runs(path, writer, monkeypatch, caplog):
-    monkeypatch.setattr(life, "LOOK_INTERVAL", 0.05)
+    monkeypatch.setattr(liveness, "LOOK_INTERVAL", 0.05)
     living = writer("new", path, "elsewhere").begin()
     assert is_written(path) is True
     assert (
         f"process {living.process.pid} on elsewhere, which cannot be asked from here; waiting up to 10" in caplog.text
     )
     living.kill()
-    monkeypatch.setattr(life, "SILENCE", 1.0)
+    monkeypatch.setattr(liveness, "SILENCE", 1.0)
     assert is_written(path) is None
 
 

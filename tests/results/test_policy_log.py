@@ -12,7 +12,7 @@ from dhmpi.results.schema import POLICY_COLUMNS, STATE_COLUMNS, PolicyRow
 
 def row(agent=1, update=0, **values):
     fields = dict.fromkeys(PolicyRow._fields, 0.5) | {"agent": agent, "update": update} | values
-    return tuple(fields.values())
+    return PolicyRow(**fields)
 
 
 STATE = {name: np.arange(6, dtype=np.float32) + number for number, name in enumerate(c.name for c in STATE_COLUMNS)}
@@ -30,6 +30,8 @@ def store(path):
 
 def test_the_columns_are_the_fields_of_a_row():
     assert tuple(column.name for column in POLICY_COLUMNS) == PolicyRow._fields
+    assert {column.dtype for column in POLICY_COLUMNS} == {"int32", "int64", "float64"}
+    assert [column.unit for column in POLICY_COLUMNS if column.name == "entropy"] == ["nat"]
 
 
 def test_updates_and_policy_come_back(store, path):

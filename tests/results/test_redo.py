@@ -7,9 +7,9 @@ from dhmpi import results
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results import ResultsStore, snapshot
+from dhmpi.results.checksum import is_intact
 from dhmpi.results.files import journal_path
 from dhmpi.results.redo import redo
-from dhmpi.results.seal import is_intact
 
 STATES = [State.DONE, State.FAILED, State.TIMEOUT, State.DONE, State.FAILED, State.CANCELLED]
 

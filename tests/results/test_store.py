@@ -23,7 +23,7 @@ from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
-from dhmpi.results.table import EvaluationTable
+from dhmpi.results.table import EvaluationTable, read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -222,9 +222,8 @@ def test_files_and_journals_from_before_searches_remembered(path, metadata, runn
     with h5py.File(path, "r+") as file:
         del file["evaluations/origin/memory"]
     assert read(path).evaluations == [ended(0, origin=Origin("RF", 1, 1, 0), order=0)]
-    table = EvaluationTable(["x"])
-    table.submit([(0, [0.5], 1000.0, ["RF", 1, 1, 0], 3, "nid0")])
-    assert table.evaluations()[0].origin == Origin("RF", 1, 1, 0)
+    [older] = read_submitted(EvaluationTable(["x"]).names, [(0, [0.5], 1000.0, ["RF", 1, 1, 0], 3, "nid0")])
+    assert older.origin == Origin("RF", 1, 1, 0)
 
 
 def test_values_beyond_their_specification_are_kept(path, metadata, running):
@@ -319,7 +318,7 @@ def test_points_must_have_the_dimensions(path, metadata, running, change):
 
 def test_runs_and_statistics(path, metadata):
     store = ResultsStore.create(path, metadata)
-    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", started=10.0)
+    store.begin_run(3, ["nid0", "nid1"], "rank 0 searches", {"size": 3}, started=10.0)
     store.set_statistics({"ask": np.float64(0.5)})
     store.commit()
     run = {
@@ -329,6 +328,7 @@ def test_runs_and_statistics(path, metadata):
         "hosts": ["nid0", "nid1"],
         "layout": "rank 0 searches",
         "why": "",
+        "roles": {"size": 3},
     }
     assert read(path).metadata == replace(metadata, runs=[run], statistics={"ask": 0.5})
     store.end_run("walltime", ended=20.0)

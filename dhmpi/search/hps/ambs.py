@@ -46,7 +46,9 @@ class AMBSOptions:
         "gp_hedge", choice(ACQ_FUNCS), "acquisition function (auto has its own): " + ", ".join(ACQ_FUNCS)
     )
     liar_strategy: str = option(
-        "cl_max", choice(LIES), "objective lent to pending points (auto lends its prediction): " + ", ".join(LIES)
+        "cl_max",
+        choice(LIES),
+        "objective that pending points are given (auto gives its prediction): " + ", ".join(LIES),
     )
     kappa: float = option(1.96, number(0), "exploration weight of LCB, in standard deviations")
     xi: float = option(0.01, number(0), "improvement that EI and PI look for, in standard deviations of the objective")

@@ -81,7 +81,7 @@ class GA(Search):
             self._population = [member for member in self._population if member.key != key]
             if evaluation.objective is not None:
                 # Of equal objectives the latest comes first, so that the population drifts over plateaus.
-                point = self.space.canonical(evaluation.point)  # it may be somebody's own
+                point = self.space.canonical(evaluation.point)  # it may be the user's own
                 member = Individual(evaluation.objective, evaluation.id, key, point)
                 insort(self._population, member, key=lambda each: (each.objective, -each.id))
                 del self._population[self.own_options.population_size :]

@@ -2,24 +2,25 @@
 
 import math
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, ClassVar
+from itertools import count
+from typing import ClassVar
 
 import numpy as np
 
 from dhmpi.evaluation import Evaluation, Point, turned
-from dhmpi.search.nas.agent.exchange import PolicyState, TreeExchange
-from dhmpi.search.nas.agent.policies import POLICIES
-from dhmpi.search.nas.agent.policy import Policy
-from dhmpi.search.nas.agent.ppo_learner import Episode, PPOLearner
-from dhmpi.search.nas.agent.ppo_options import PPOOptions
-from dhmpi.search.nas.agent.rewards import Scale
+from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict, Ledger
 from dhmpi.search.nas.nas_search import NasSearch
+from dhmpi.search.nas.policy.gradient_exchange import LocalExchange
+from dhmpi.search.nas.policy.policies import POLICIES
+from dhmpi.search.nas.policy.policy import Policy
+from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.search.nas.policy.ppo_learner import Episode, LearnerSettings, PPOLearner
+from dhmpi.search.nas.policy.ppo_options import PPOOptions
+from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.sampling import Sampler
 
-if TYPE_CHECKING:
-    pass
-
-BATCH = 8
+# Episodes of a batch, at least, if no number is given.
+SMALLEST_BATCH = 8
 # After so many architectures that are known already, one by chance is taken: the policy has converged.
 PATIENCE = 200
 
@@ -44,11 +45,12 @@ class PPOSearch(NasSearch):
         super()._begin(seed)
         options = self.own_options
         self.policy: Policy = POLICIES[options.policy](self.structure.num_options, options.units)
-        self._rewards: dict[Hashable, float] = {}
-        self._open: dict[Hashable, list[Episode]] = {}
-        self._batch_size = options.episodes_per_batch or BATCH
         self._others = Sampler(self.space, seed)
-        self._learner: PPOLearner | None = None  # not before it is needed: `main` has others
+        # By hand alone: `main` has agents with learners of their own, and one ledger for all of them.
+        self._learner: PPOLearner | None = None  # not before it is needed
+        self._ledger = Ledger(None, None, None, patience=None)
+        self._open: dict[int, Episode] = {}  # without a reward yet, by the numbers of their claims
+        self._numbers = count()
 
     def first_state(self) -> PolicyState:
         """Return the policy before it has learned anything; the same for the same seed."""
@@ -57,9 +59,9 @@ class PPOSearch(NasSearch):
     def _hand_driven(self) -> PPOLearner:
         if self._learner is None:
             state, options = self.first_state(), self.own_options
-            alone = TreeExchange([0], 0, lambda rank, kind, payload: None, state, options, Scale())
-            rng = np.random.default_rng((self.seed, 0))
-            self._learner = PPOLearner(self.policy, state.parameters, 0, alone, options, options.most_stale(1), rng)
+            settings = LearnerSettings(self.policy, options, options.most_stale(1))
+            exchange = LocalExchange(state, options, Scale())
+            self._learner = PPOLearner(settings, state, exchange, np.random.default_rng((self.seed, 0)))
         return self._learner
 
     def _propose(self) -> Point | None:
@@ -67,33 +69,36 @@ class PPOSearch(NasSearch):
         for _ in range(PATIENCE):
             [episode] = learner.play()
             point = dict(zip(self.space.names, episode.actions.tolist(), strict=True))
-            key = self.space.key(point)
-            if key in self._rewards:
-                self._finish(episode, self._rewards[key], is_hit=True)
-            elif key in self._open:
-                self._open[key].append(episode)
-            else:
-                self._open[key] = [episode]
-                if key not in self._seen:
-                    return point
+            answer = self._claim(self.space.key(point), point)
+            if answer.verdict is ClaimVerdict.KNOWN:
+                self._finish(episode, answer.objective, is_hit=True)
+                continue
+            self._open[answer.number] = episode
+            if answer.verdict is ClaimVerdict.RUN:
+                return point
         return self._others.draw(self._seen)
+
+    def _claim(self, key: Hashable, point: Point) -> Answer:
+        return self._ledger.claim(Claim(0, next(self._numbers), self.space.decisions(point), key))
+
+    def _add_pending(self, key: Hashable, point: Point) -> None:
+        """Claim what is evaluated although no episode has chosen it: an episode that does so later waits for it."""
+        if not self._ledger.is_running(key):
+            self._claim(key, point)
 
     def _learn(self, evaluations: list[Evaluation]) -> None:
         learner = self._hand_driven()
         for evaluation in evaluations:
-            key = self.space.key(evaluation.point)
-            reward = turned(evaluation.objective, self.maximises)
-            self._rewards[key] = math.nan if reward is None else reward
-            episodes = self._open.pop(key, None)
-            if episodes is None:
-                episodes = [learner.episode_of(np.array(self.space.decisions(evaluation.point)))]
-            for episode in episodes:
-                self._finish(episode, self._rewards[key], is_hit=False)
+            claims = self._ledger.enter(self.space.key(evaluation.point), evaluation.objective)
+            episodes = [self._open.pop(claim.number) for claim in claims if claim.number in self._open]
+            for episode in episodes or [learner.episode_of(np.array(self.space.decisions(evaluation.point)))]:
+                self._finish(episode, evaluation.objective, is_hit=False)
 
-    def _finish(self, episode: Episode, reward: float, is_hit: bool) -> None:
-        learner = self._hand_driven()
-        learner.finish(episode, reward, is_hit)
-        if learner.num_ended >= self._batch_size:
-            learner.learn(self._batch_size)
+    def _finish(self, episode: Episode, objective: float | None, is_hit: bool) -> None:
+        learner, batch_size = self._hand_driven(), self.own_options.episodes_per_batch or SMALLEST_BATCH
+        reward = turned(objective, self.maximises)
+        learner.finish(episode, math.nan if reward is None else reward, is_hit)
+        if learner.num_ended >= batch_size:
+            learner.learn(batch_size)
             while learner.is_updating:
                 learner.advance()

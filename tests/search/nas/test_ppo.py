@@ -5,7 +5,7 @@ import pytest
 from contracts.nas import NUM_UNLIKE, NasContract, problem
 from contracts.search import converse, done
 
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
 
@@ -75,3 +75,19 @@ def test_failures_are_learned_as_the_worst():
     points = converse(search, 800, evaluate)
     failed = [point["cell_0.N_0"] < 10 for point in points]
     assert np.mean(failed[-200:]) < np.mean(failed[:200]) - 0.1
+
+
+def test_what_somebody_else_evaluates_is_not_asked_for_and_learned_from_when_it_ends():
+    search = NasPPOSyncA3C(problem(), episodes_per_batch=2)
+    others = NasPPOAsyncA3C(problem(), seed=3).ask(NUM_UNLIKE - 4)
+    search.tell([Evaluation(id, point, state=State.RUNNING) for id, point in enumerate(others)])
+    points = search.ask(NUM_UNLIKE)
+    assert len(points) == 4
+    assert not {search.space.key(point) for point in points} & {search.space.key(point) for point in others}
+    waiting = len(search._open)
+    assert waiting > 4  # episodes that have chosen what is being evaluated
+    search.tell([done(id, point, -1.0) for id, point in enumerate(others)])
+    assert len(search._open) < waiting
+    search.tell([done(id, point, -1.0) for id, point in enumerate(points, start=len(others))])
+    assert not search._open
+    assert search._learner.num_updates >= waiting // 2

@@ -16,7 +16,7 @@ from dhmpi.space.space import Space
 if TYPE_CHECKING:
     from dhmpi.search.hps.surrogate.model import Model
 
-# How many events may be taken in while somebody is waiting for a point: few, unless they come so fast that the
+# How many events may be taken in while a worker is waiting for a point: few, unless they come so fast that the
 # background has not caught up with them after some rounds.
 FEW_EVENTS, NUM_ROUNDS = 8, 3
 # Lots of candidates per model; a space in which these are not enough is nearly exhausted.

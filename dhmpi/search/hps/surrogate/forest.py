@@ -114,7 +114,7 @@ class Forest(Learner):
         members = self._members[positions]
         num = self._predicted.shape[1]
         changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares.T]
-        # A new array: whoever has asked for the posterior keeps the old one.
+        # A new array: callers of `posterior` keep the old one.
         self._predicted = self._predicted + np.stack(changes)
 
 

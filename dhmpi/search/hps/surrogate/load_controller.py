@@ -45,7 +45,7 @@ class Durations:
     """Exponentially weighted mean of the durations of evaluations.
 
     Attributes:
-        mean: In seconds; None as long as nobody has told one.
+        mean: In seconds; None as long as none is known.
     """
 
     def __init__(self) -> None:

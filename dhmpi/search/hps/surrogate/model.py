@@ -1,7 +1,6 @@
 """A fitted learner and everything that has become known since."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import required
 from dhmpi.search.hps.surrogate.hedge import HEDGED
 from dhmpi.search.hps.surrogate.learner import Learner, Places
-from dhmpi.search.hps.surrogate.refit_task import Change
+from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
 
 class Model:
@@ -25,13 +24,11 @@ class Model:
         learner: It watches the candidates.
         candidates: What to choose from.
         places: Their places, shape (num_candidates, ...).
-        objectives: What the learner was fitted to, shape (num,), NaN for failures.
-        seed: Seed of the search.
-        block: How many lots of candidates there were before, since the last refit to new objectives.
-        options: acq_func, liar_strategy, kappa and xi, as in `AMBSOptions`.
+        task: What the learner was fitted to, and with which options.
         success: How probable the success of each candidate is, shape (num_candidates,); None if nothing has failed.
 
     Attributes:
+        block: How many lots of candidates there were before, since the last refit to new objectives.
         seconds: How long it took to make.
     """
 
@@ -40,19 +37,17 @@ class Model:
         learner: Learner,
         candidates: Candidates,
         places: Places,
-        objectives: Matrix,
-        seed: int,
-        block: int,
-        options: Any,
+        task: RefitTask,
         success: Matrix | None,
     ) -> None:
         self.learner, self.candidates, self._places = learner, candidates, places
-        self.num_fitted, self.block = len(objectives), block
-        self._seed, self._options, self._success = seed, options, success
+        objectives = task.objectives[: task.num]
+        self.num_fitted, self.block = len(objectives), task.block
+        self._seed, self._options, self._success = task.seed, task.options, success
         self._scale = ObjectiveScale.of(objectives, learner.relative_turn)
         standard = self._scale.standard(objectives)
         lies = {"cl_min": standard.min(), "cl_mean": standard.mean(), "cl_max": standard.max()}
-        self._lie = float(lies[options.liar_strategy])
+        self._lie = float(lies[task.options.liar_strategy])
         self._best = float(standard.min())
         self._num_known = len(objectives)
         self._pending_places: dict[Hashable, Places] = {}

@@ -66,7 +66,7 @@ class Proposer(ABC, Generic[Made]):
 
     @abstractmethod
     def asked(self, key: Hashable, point: Point) -> None:
-        """Take note of a point that has become pending, whoever proposed it."""
+        """Take note of a point that has become pending, proposed here or elsewhere."""
 
     @abstractmethod
     def told(self, evaluations: Sequence[Evaluation]) -> None:
@@ -103,7 +103,7 @@ class Proposer(ABC, Generic[Made]):
         """
 
     def settle(self) -> None:
-        """Wait for everything that is due; only when nobody waits for points."""
+        """Wait for everything that is due; only when no worker waits for points."""
         self._advance()
         while self.refits.job is not None:
             self.refits.settle()

@@ -32,7 +32,7 @@ def refit(task: RefitTask) -> Model:
     learner.watch(places)
     feasible = feasibility(task.encoding, rows, objectives)
     success = None if feasible is None else feasible.probability(candidates.rows)
-    model = Model(learner, candidates, places, objectives, task.seed, task.block, task.options, success)
+    model = Model(learner, candidates, places, task, success)
     later = task.rows[task.num :]
     model.learn(range(len(later)), later, task.objectives[task.num :])
     catch_up(model, task.pending)

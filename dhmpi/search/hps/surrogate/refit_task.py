@@ -1,4 +1,4 @@
-"""Tasks of the background; light, since they are made while somebody may be waiting for a point."""
+"""Tasks of the background; light, since they are made while a worker may be waiting for a point."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass

@@ -35,11 +35,11 @@ class Refits(Generic[Made]):
         background: Where models are made, and the clock.
         num_first: Results before which there is no model.
         most: Results after which one is due at the latest.
-        ask_budget: Seconds that a point may take at most; None if nobody has set a limit.
+        ask_budget: Seconds that a point may take at most; None without a limit.
         guide: Seconds that a point should take.
 
     Attributes:
-        num_workers: How many workers evaluate; None if nobody has said so.
+        num_workers: How many workers evaluate; None if unknown.
         num_known: How many results there are.
         due: How many results the model that is due knows; 0 before the first one.
         fitted: How many results the model in force was fitted to; 0 without a model.

@@ -1,0 +1,154 @@
+"""Evaluators that are driven by hand, by their method: `create`, and the classes that DeepHyper documented."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import ISOLATIONS, METHODS
+from dhmpi.evaluator.by_hand import HandDrivenEvaluator
+from dhmpi.evaluator.cache import CacheKey, canonical_key
+from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.factory import make, resolve_isolation
+from dhmpi.evaluator.mpi_ranks import join
+from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.runner import RunFunction
+from dhmpi.mpi import job
+from dhmpi.support.options import check_names, choice, integer, number
+
+
+class MethodEvaluator(HandDrivenEvaluator):
+    """Drives an evaluator of one method; by default every request is evaluated, equal points too.
+
+    Args:
+        run_function: The run function or its name, or a setup with more about it.
+        cache_key: See `HandDrivenEvaluator`.
+        num_workers: Evaluations at the same time (default: one per core; what Balsam's launcher has).
+    """
+
+    method: ClassVar[str]
+
+    def __init__(
+        self,
+        run_function: Callable[..., Any] | str | Setup,
+        cache_key: CacheKey | None = None,
+        num_workers: int | None = None,
+    ) -> None:
+        with _as_arguments():
+            super().__init__(make(self.method, Setup.of(run_function), num_workers), cache_key)
+
+
+class ThreadPoolEvaluator(MethodEvaluator):
+    """Drives threads of this process."""
+
+    method = "threadPool"
+
+
+class ProcessPoolEvaluator(MethodEvaluator):
+    """Drives children that stay."""
+
+    method = "processPool"
+
+
+class SubprocessEvaluator(MethodEvaluator):
+    """Drives a fresh interpreter for each evaluation."""
+
+    method = "subprocess"
+
+
+class BalsamEvaluator(MethodEvaluator):
+    """Drives jobs in the active Balsam database."""
+
+    method = "balsam"
+
+
+# The classes of the methods that have one of their own.
+DRIVEN: dict[str, type[MethodEvaluator]] = {
+    each.method: each for each in (ThreadPoolEvaluator, ProcessPoolEvaluator, SubprocessEvaluator, BalsamEvaluator)
+}
+
+
+def create(
+    run_function: RunFunction | str,
+    cache_key: CacheKey | None = None,
+    method: str = "subprocess",
+    num_workers: int | None = None,
+    *,
+    timeout: float | None = None,
+    files: str = "results.h5.files",
+    isolation: str | None = None,
+    **resources: int,
+) -> HandDrivenEvaluator:
+    """Make an evaluator that is driven by hand.
+
+    With `mpi`, all ranks call this; it returns on rank 0 only. The others evaluate, also for all evaluators and
+    searches that follow on rank 0, and exit when its program ends.
+
+    Args:
+        run_function: The run function, or its name.
+        cache_key: Returns the key that equal points have in common; each key is evaluated once (default: the point
+            itself, whatever the order of its names and the types of its numbers).
+        method: mpi, serial, threadPool, processPool, subprocess or balsam.
+        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
+        timeout: Seconds that an evaluation may take (default: no limit).
+        files: Directory for what evaluations print and write.
+        isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
+            method needs, or process).
+        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`.
+
+    Raises:
+        InputError: An argument cannot be used.
+    """
+    method = choice(METHODS)("method", method)
+    if num_workers is not None:
+        num_workers = integer(1)("num_workers", num_workers)
+    if timeout is not None:
+        timeout = number(0, exclusive=True)("timeout", timeout)
+    if isolation is not None:
+        isolation = choice(ISOLATIONS)("isolation", isolation)
+    check_names([Resources], resources)
+    setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
+    key = canonical_key if cache_key is None else cache_key
+    with _as_arguments():
+        isolation = resolve_isolation(method, isolation)
+        if method in DRIVEN:
+            return DRIVEN[method](setup, key, num_workers)
+        make_one = _make_on_ranks if method == "mpi" else _make_serial
+        return HandDrivenEvaluator(make_one(setup, num_workers, isolation), key)
+
+
+@contextmanager
+def _as_arguments() -> Iterator[None]:
+    """Let errors call options as the arguments of `create` are called."""
+    try:
+        yield
+    except OptionError as error:
+        raise OptionError(error.spelled(_argument)) from error.__cause__
+
+
+def _make_serial(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
+    return make("serial", setup, num_workers, isolation)
+
+
+def _make_on_ranks(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
+    setup = setup.named() if isolation == "process" else setup
+    job.current().call(_join, setup, isolation)
+    found = _join(setup, isolation)
+    if found is None:
+        job.current().serve()
+    job.current().keep_servants()
+    if num_workers not in (None, found.num_workers):
+        found.shutdown()
+        raise OptionError(f"num_workers must be {found.num_workers} here ({found.layout}), got {num_workers}")
+    return found
+
+
+def _join(setup: Setup, isolation: str) -> Evaluator | None:
+    job.current().begin_campaign()
+    return join(setup, isolation)
+
+
+def _argument(name: str) -> str:
+    """Return how `create` calls an option."""
+    return {"run": "run_function", "evaluator": "method"}.get(name, name)
