@@ -23,7 +23,7 @@ from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
-from dhmpi.results.table import EvaluationTable, read_submitted
+from dhmpi.results.table import read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -222,7 +222,7 @@ def test_files_and_journals_from_before_searches_remembered(path, metadata, runn
     with h5py.File(path, "r+") as file:
         del file["evaluations/origin/memory"]
     assert read(path).evaluations == [ended(0, origin=Origin("RF", 1, 1, 0), order=0)]
-    [older] = read_submitted(EvaluationTable(["x"]).names, [(0, [0.5], 1000.0, ["RF", 1, 1, 0], 3, "nid0")])
+    [older] = read_submitted([(0, [0.5], 1000.0, ["RF", 1, 1, 0], 3, "nid0")], ["x"])
     assert older.origin == Origin("RF", 1, 1, 0)
 
 
