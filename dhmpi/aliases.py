@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
 
 ALIASES = {
     "dhmpi.benchmark.benchmark_functions": "dhmpi.benchmark.functions",
@@ -43,9 +43,12 @@ class AliasFinder:
     ) -> ModuleSpec | None:
         """Return the spec of an alias, or None for any other name."""
         real = resolved(name)
-        if real is None or importlib.util.find_spec(real) is None:
+        found = None if real is None else importlib.util.find_spec(real)
+        if found is None:
             return None
-        return ModuleSpec(name, cls())  # type: ignore[arg-type]  # it has the methods
+        spec = ModuleSpec(name, cls(), origin=found.origin)  # type: ignore[arg-type]  # it has the methods
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that an alias stands for."""
@@ -54,6 +57,15 @@ class AliasFinder:
         module = importlib.import_module(real)
         self._spec = module.__spec__
         return module
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Return the code of what an alias stands for, as `python -m` asks for it."""
+        real = resolved(name)
+        assert real is not None
+        found = importlib.util.find_spec(real)
+        assert found is not None
+        code: CodeType | None = found.loader.get_code(real)  # type: ignore[union-attr]  # loaders of files have it
+        return code
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module back its own spec; it has been executed."""

@@ -22,6 +22,7 @@ from dhmpi.errors import InputError, LoadError, did_you_mean
 T = TypeVar("T")
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_MISSING = object()
 IMPORTLIB = Path(importlib.__file__).resolve().parent
 
 
@@ -147,7 +148,7 @@ def locate(target: str, default: str) -> tuple[ModuleType, str]:
         attribute, label = attribute or rest, module.__name__
     else:
         raise LoadError(f"a name must be like pkg.module:{default} or path/to/file.py:{default}, got {target!r}")
-    if not attribute and not hasattr(module, default):
+    if not attribute and _value(module, default, _MISSING) is _MISSING:
         reason = f"{label!r} must hold {default!r} if no attribute is named, got none"
         raise LoadError(f"{reason}; {did_you_mean(default, _public(module))}")
     return module, attribute or default
@@ -167,7 +168,7 @@ def _import_deepest(name: str, is_module: bool) -> tuple[ModuleType, str]:
     module = _import_child(None, parts[0])
     for i, part in enumerate(parts[1:], start=1):
         is_last = i == len(parts) - 1
-        value = getattr(module, part, None)
+        value = _value(module, part, None)
         # In pkg.run, the function run of the package hides its module run.
         is_hidden = is_last and not is_module and value is not None and not isinstance(value, ModuleType)
         if is_hidden or not _is_found(f"{module.__name__}.{part}", module):
@@ -308,18 +309,24 @@ def _is_found_afresh(name: str, file: str) -> bool:
 def _attribute(module: ModuleType, label: str, attribute: str) -> object:
     found: object = module
     for i, part in enumerate(attribute.split(".")):
-        if not hasattr(found, part):
-            raise LoadError(f"{label!r} must hold {part!r}, got none; {did_you_mean(part, _public(found))}")
-        found = getattr(found, part)
+        owner, found = found, _value(found, part, _MISSING)
+        if found is _MISSING:
+            raise LoadError(f"{label!r} must hold {part!r}, got none; {did_you_mean(part, _public(owner))}")
         label += ("." if i else ":") + part
     return found
+
+
+def _value(owner: object, name: str, missing: object) -> object:
+    """Return an attribute; that of a package may be imported only now."""
+    label = f"{getattr(owner, '__name__', _kind(owner))}:{name}"
+    return guarded(lambda: getattr(owner, name, missing), f"{label!r} must be importable")
 
 
 def _public(owner: object) -> set[str]:
     """Return the names of submodules and of the attributes that are meant for others."""
     import pkgutil
 
-    names = {name for name in dir(owner) if not name.startswith("_")}
+    names = {name for name in [*dir(owner), *getattr(owner, "__all__", ())] if not name.startswith("_")}
     names = {name for name in names if not isinstance(getattr(owner, name, 0), ModuleType)}
     return names | {info.name for info in pkgutil.iter_modules(getattr(owner, "__path__", []))}
 

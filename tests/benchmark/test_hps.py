@@ -8,10 +8,28 @@ from sklearn.neural_network import MLPClassifier
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.benchmark.functions import polynome_2, rosenbrock, three_hump_camel
-from dhmpi.benchmark.hps import digits, dummy1, polynome2, rosen2, rosen10, rosen30
+from dhmpi.benchmark.hps import (
+    b1,
+    b2,
+    b3,
+    capsule,
+    cifar10cnn,
+    digits,
+    dummy1,
+    dummy2,
+    gcn,
+    mnistcnn,
+    mnistmlp,
+    polynome2,
+    rosen2,
+    rosen10,
+    rosen30,
+)
 from dhmpi.benchmark.hps.digits.digits_mlp import build, load_parts
+from dhmpi.benchmark.hps.standalone import main
 
-ALL = [polynome2, rosen2, rosen10, rosen30, dummy1, digits]
+NETWORKS = [b1, b2, b3, capsule, cifar10cnn, gcn, mnistcnn, mnistmlp]
+ALL = [polynome2, rosen2, rosen10, rosen30, dummy1, dummy2, digits, *NETWORKS]
 SOLVED = [polynome2, rosen2, rosen10, rosen30, dummy1]
 
 
@@ -136,3 +154,75 @@ def test_light_problems_import_neither_scikit_learn_nor_an_evaluator():
     names = ", ".join(f"dhmpi.benchmark.hps.{name_of(package)}" for package in SOLVED)
     code = f"import sys, {names}; assert not {{'sklearn', 'skopt', 'mpi4py'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# --- dummy2
+
+
+def test_dummy2_fits_a_line():
+    default = dummy2.Problem.starting_point_asdict
+    assert dummy2.Problem.space == {"epochs": (2, 500), "learning_rate": (1e-4, 0.05), "penalty": (0.0, 3.0)}
+    assert default == {"epochs": 10, "learning_rate": 0.01, "penalty": 0.5}
+    best = dummy2.run({"epochs": 500, "learning_rate": 0.05, "penalty": 0.0})
+    assert 0.05 < best["objective"] < 0.25  # half the variance of the noise is 0.125
+    assert dummy2.run(default) == dummy2.run(dict(default))
+    assert list(best) == ["objective", "test_loss"]
+
+
+@pytest.mark.parametrize("name", dummy2.Problem.space)
+def test_every_dimension_of_dummy2_changes_the_objective(name):
+    default = dummy2.Problem.starting_point_asdict
+    other = default | {name: {"epochs": 11, "learning_rate": 0.02, "penalty": 0.4}[name]}
+    assert dummy2.run(other)["objective"] < dummy2.run(default)["objective"]
+
+
+# --- alone
+
+
+@pytest.mark.parametrize(
+    ("words", "objective"),
+    [
+        (["rosen2"], 2504),
+        (["rosen10"], 3_090_084),
+        (["dummy1"], 14.0344791667),
+        (["dummy1", "--penalty", "yes"], 16.0344791667),
+        (["polynome2", "--e0", "-3"], -294),
+    ],
+)
+def test_a_benchmark_runs_alone(words, objective, capsys):
+    assert main(f"dhmpi.benchmark.hps.{words[0]}", words[1:]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("objective: ")
+    assert float(line.split()[1]) == pytest.approx(objective)
+
+
+def test_a_network_runs_alone(capsys, monkeypatch):
+    monkeypatch.setenv("DHMPI_DATA", "synthetic")
+    assert main("dhmpi.benchmark.hps.mnistmlp", ["--nunits", "8", "--epochs", "2", "--num_samples", "50"]) == 0
+    entries = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert (entries["num_epochs"], entries["data_source"]) == ("2", "synthetic")
+    assert -1 <= float(entries["objective"]) <= 0
+
+
+def test_missing_data_are_said_in_a_sentence(capsys, tmp_path):
+    assert main("dhmpi.benchmark.hps.mnistmlp", ["--data_source", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"mnist.npz must be in {tmp_path}, got none; get it from ")
+
+
+def test_programs_and_problems_come_without_a_warning(package):
+    for module in (f"{package.__name__}.problem", "dhmpi.benchmark.nas.linearReg.problem"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", module], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Problem\n{")
+        if package is not digits:  # once is enough for the other
+            return
+
+
+@pytest.mark.parametrize("name", ["rosen2", "gen"])
+def test_the_help_of_a_benchmark(name):
+    words = [sys.executable, "-W", "error", "-m", f"dhmpi.benchmark.hps.{name}", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: python -m dhmpi.benchmark.hps.{name.replace('gen', 'gcn')} [-h]")

@@ -204,18 +204,22 @@ def test_the_directory_comes_from_the_environment(tmp_path, mnist, monkeypatch):
 
 
 def test_missing_files(tmp_path, mnist):
-    tail = "and put it there, or set DHMPI_DATA to its directory"
+    tail = "and put it there, or set DHMPI_DATA to its directory or to"
+    of_mnist = f"{tail} 'fashion' or 'synthetic'"
     keras = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-    assert message(load_mnist1d, tmp_path) == f"mnist.npz must be in {tmp_path}, got none; get it from {keras} {tail}"
+    assert (
+        message(load_mnist1d, tmp_path) == f"mnist.npz must be in {tmp_path}, got none; get it from {keras} {of_mnist}"
+    )
     assert message(load_mnist_nas, tmp_path) == message(load_mnist2d, tmp_path) == message(load_mnist1d, tmp_path)
     toronto = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-    expected = f"cifar-10-python.tar.gz must be in {tmp_path}, got none; get it from {toronto} {tail}"
+    expected = f"cifar-10-python.tar.gz must be in {tmp_path}, got none; get it from {toronto} {tail} 'synthetic'"
     assert message(load_cifar10, tmp_path) == expected
     write_originals(tmp_path, mnist)
     (tmp_path / ORIGINALS[1]).unlink()
     lecun = "http://yann.lecun.com/exdb/mnist/"
     assert (
-        message(load_mnist1d, tmp_path) == f"{ORIGINALS[1]} must be in {tmp_path}, got none; get it from {lecun} {tail}"
+        message(load_mnist1d, tmp_path)
+        == f"{ORIGINALS[1]} must be in {tmp_path}, got none; get it from {lecun} {of_mnist}"
     )
 
 
@@ -344,8 +348,7 @@ def synthetic(request):
 
 def test_synthetic_images_look_like_the_real_ones(synthetic):
     _, shape, parts = synthetic
-    num_train = {784: 550, 28: 5_500, 32: 4_500}[shape[0]]
-    assert [len(inputs) for inputs, _ in parts] == [num_train, 500, 1_000]
+    assert [len(inputs) for inputs, _ in parts] == [980, 420, 350]
     for inputs, labels in parts:
         assert inputs.shape[1:] == shape
         assert labels.shape == (len(inputs), 10)
@@ -360,7 +363,7 @@ def test_synthetic_images_look_like_the_real_ones(synthetic):
 def test_synthetic_images_can_be_learnt(synthetic):
     _, _, ((train_x, train_y), (valid_x, valid_y), _) = synthetic
     model = RidgeClassifier(alpha=100).fit(train_x[:500].reshape(500, -1), train_y[:500].argmax(axis=1))
-    assert 0.4 < model.score(valid_x.reshape(500, -1), valid_y.argmax(axis=1)) < 0.99
+    assert 0.4 < model.score(valid_x.reshape(420, -1), valid_y.argmax(axis=1)) < 0.99
 
 
 def test_synthetic_images_depend_on_the_seed_alone():
@@ -384,3 +387,31 @@ def test_digits():
     for part, same in zip(load_digits(), parts, strict=False):
         np.testing.assert_array_equal(part[0], same[0])
     assert len(load_digits()) == 2
+
+
+# --- what a laptop can train
+
+
+@pytest.mark.parametrize("module", [mnist2d_problem, cifar10_problem])
+def test_synthetic_images_make_a_small_problem(module, monkeypatch):
+    monkeypatch.delenv("DHMPI_DATA", raising=False)
+    documented = module.Problem.space
+    assert documented["hyperparameters"]["num_epochs"] == 50
+    assert "kwargs" not in documented["create_structure"]
+    load = documented["load_data"]
+    by_kwargs = module.Problem.with_dim("load_data", {**load, "kwargs": {**load["kwargs"], "synthetic": True}}).space
+    monkeypatch.setenv("DHMPI_DATA", "synthetic")
+    small = module.Problem.space
+    assert small == by_kwargs
+    assert small["hyperparameters"]["num_epochs"] < 10
+    assert small["create_structure"]["kwargs"] == {"num_filters": 4}
+    assert small["load_data"]["kwargs"]["synthetic"] is True
+    own = {**documented["hyperparameters"], "num_epochs": 3}
+    assert module.Problem.with_dim("hyperparameters", own).space["hyperparameters"] == own
+    module.Problem.check()
+
+
+def test_the_source_of_images_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("DHMPI_DATA", "synthetic")
+    for part, same in zip(load_mnist1d(), load_mnist1d(synthetic=True), strict=True):
+        np.testing.assert_array_equal(part[0], same[0])

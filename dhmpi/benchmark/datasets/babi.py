@@ -48,7 +48,7 @@ class Questions(NamedTuple):
     test: list[Question]
 
 
-class Task(NamedTuple):
+class BabiTask(NamedTuple):
     """One of the twenty tasks.
 
     Attributes:
@@ -60,11 +60,11 @@ class Task(NamedTuple):
     path: str
 
 
-ONE_FACT = Task(1, f"{FOLDER}/en-10k/qa1_single-supporting-fact_{{}}.txt")
-TWO_FACTS = Task(2, f"{FOLDER}/en/qa2_two-supporting-facts_{{}}.txt")
+ONE_FACT = BabiTask(1, f"{FOLDER}/en-10k/qa1_single-supporting-fact_{{}}.txt")
+TWO_FACTS = BabiTask(2, f"{FOLDER}/en/qa2_two-supporting-facts_{{}}.txt")
 
 
-def load(task: Task, source: str | None = None, stage_in: str | None = None, seed: int = 0) -> Questions:
+def load(task: BabiTask, source: str | None = None, stage_in: str | None = None, seed: int = 0) -> Questions:
     """Return the questions of a task, from the archive or synthetic ones.
 
     Args:
@@ -139,7 +139,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text)
 
 
-def _invent(task: Task, num_stories: int, rng: np.random.Generator) -> str:
+def _invent(task: BabiTask, num_stories: int, rng: np.random.Generator) -> str:
     """Return the text of stories, in which people move about and, in the second task, take things along."""
     lines: list[str] = []
     for _ in range(num_stories):

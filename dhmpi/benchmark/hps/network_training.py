@@ -14,14 +14,16 @@ from dhmpi.benchmark.datasets.data_files import data_source
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples
 from dhmpi.benchmark.keras_cmdline import fill_missing_defaults, return_optimizer
 from dhmpi.benchmark.util import TerminateOnTimeOut, Timer, resume_from_disk, save_meta_data
+from dhmpi.errors import ProblemError
 from dhmpi.support.training_session import Standalone, TrainingContext, seed_process, session
 
 Params = Mapping[str, Any]
 
 # Share of the time until the deadline that a training may take; the rest is for what comes after it.
-TRAINING_SHARE = 0.9
+TRAINING_SHARE = 0.75
 # Samples that are predicted at a time; no dimension, so that it can change nothing.
 PREDICTED_AT_ONCE = 128
+LEAST = {"epochs": 1, "batch_size": 1, "num_samples": 0}
 # By how much the validation accuracy must change to have changed.
 DELTA = 1e-4
 
@@ -81,6 +83,7 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._network, self._part, self._report = network, part, report
         self._num_unchanged = 0
         self.num_epochs = 0
+        self.is_finite = True
         self.score = Score(math.nan, math.nan)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -88,6 +91,7 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         before = self.score.accuracy
         self.num_epochs = epoch + 1
         self.score = measure(self._network, self.model, self._part)
+        self.is_finite = math.isfinite((logs or {}).get("loss", 0.0)) and math.isfinite(self.score.loss)
         self._report(epoch + 1, -self.score.accuracy)
         self._num_unchanged = self._num_unchanged + 1 if abs(self.score.accuracy - before) <= DELTA else 0
         if self._num_unchanged == self._network.patience:
@@ -110,8 +114,12 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
 
     Raises:
         DataError: If files are missing or broken.
+        ProblemError: If there is nothing to train.
     """
     params = fill_missing_defaults(network.augment_parser, dict(point))
+    for name, least in LEAST.items():
+        if params[name] < least:
+            raise ProblemError(f"{name} must be at least {least}, got {params[name]}")
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
     with session(context.seed):
@@ -168,7 +176,7 @@ def _minutes(timeout: float, deadline: float | None) -> float:
 
 
 def _reason(progress: ValidationProgress, num_epochs: int, is_time_over: bool) -> str:
-    if not math.isfinite(progress.score.loss):
+    if not progress.is_finite:
         return "diverged"
     if is_time_over:
         return "time"

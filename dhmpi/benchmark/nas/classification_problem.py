@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.benchmark.datasets.data_files import SYNTHETIC, data_source, needs_files
-from dhmpi.benchmark.datasets.images import Images, split
+from dhmpi.benchmark.datasets.images import Images
 from dhmpi.space.problem import Problem
 
 Part = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # inputs, one-hot labels
@@ -19,7 +19,7 @@ NUM_EPOCHS = 50  # of the problems with this space, as documented
 # For synthetic images, what a laptop can train: the same space with fewer features, fewer images, and fewer steps.
 SMALL_NAS_NET = {**GOOGLE_NAS_NET, "kwargs": {"num_filters": 4}}
 SMALL_PROP = 0.4
-SMALL_TRAINING = {"batch_size": 16, "num_epochs": 8, "learning_rate": 0.003}
+SMALL_TRAINING = {"batch_size": 16, "num_epochs": 6, "learning_rate": 0.01}
 # Share of synthetic training images that are for validation; there are few.
 SYNTHETIC_VALID_SHARE = 0.3
 
@@ -47,33 +47,24 @@ def needs_images(dataset: Dataset) -> Callable[[LoadData], LoadData]:
     return needs_files(check)
 
 
-def load_parts(
-    dataset: Dataset,
-    valid_share: float,
-    prop: float,
-    seed: int,
-    synthetic: bool = False,
-    data_dir: str | None = None,
-    test: bool = False,
-) -> tuple[Part, ...]:
-    """Return the parts of a data set for training, validation and, if asked for, test.
+def load_images(
+    dataset: Dataset, valid_share: float, seed: int, synthetic: bool, data_dir: str | None
+) -> tuple[Images, float]:
+    """Return images, and the share of those for training that are for validation.
 
     Args:
         dataset: The data set.
-        valid_share: Share of the training images in files, the first ones, that are for validation.
-        prop: Share of the others that are for training, drawn at random.
-        seed: Seed of that draw, and of synthetic images.
+        valid_share: That share of the images in files.
+        seed: Seed of synthetic images.
         synthetic: Whether to make images in place of reading files.
         data_dir: Directory of the files, or `fashion` or `synthetic`.
-        test: Whether to append the test images.
 
     Raises:
         DataError: If files are missing or broken.
-        ProblemError: If `prop` is not in its range.
     """
     source = SYNTHETIC if synthetic else data_source(data_dir)
     share = SYNTHETIC_VALID_SHARE if source == SYNTHETIC else valid_share
-    return split(dataset.load(source, seed=seed), share, prop, seed, test)
+    return dataset.load(source, seed=seed), share
 
 
 def flattened(parts: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -36,6 +36,7 @@ class Capsules(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
             shape=(1 if self.share_weights else positions, features, outputs),
             initializer=keras.initializers.RandomUniform(-limit, limit),
         )
+        super().build(input_shape)  # so that Keras 2 does not build it again
 
     def call(self, inputs: Any) -> Any:
         """Return the lengths."""

@@ -43,6 +43,7 @@ def build(params: Mapping[str, Any], data: SampleParts) -> Any:
     return model
 
 
+@keras.saving.register_keras_serializable("dhmpi")  # type: ignore[untyped-decorator]  # Keras has no types
 def margin_loss(classes: Any, lengths: Any) -> Any:
     """Return the loss of capsules of some lengths: the right one shall be above 0.9, the others below 0.1.
 

@@ -1,8 +1,9 @@
 """Two graph convolutions over all nodes of a graph.
 
-Sources: Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv 1609.02907, for
-`localpool`; Wu et al. 2019, Simplifying Graph Convolutional Networks, arXiv 1902.07153, for its powers; Defferrard et al.
-2016, Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering, arXiv 1606.09375, for `chebyshev`.
+Sources: T. Kipf and M. Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv 1609.02907
+(`localpool`); F. Wu et al. 2019, Simplifying Graph Convolutional Networks, arXiv 1902.07153 (its powers); M. Defferrard
+et al. 2016, Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering, arXiv 1606.09375
+(`chebyshev`).
 """
 
 from typing import Any
@@ -78,6 +79,7 @@ class GraphNetwork(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ty
         self.step = self.add_weight(name="step", shape=(num_nodes, num_nodes), initializer="zeros", trainable=False)
         self.hidden = self._kernels("hidden", num_words, self.settings["nunits"], keras.regularizers.L2(WEIGHT_DECAY))
         self.output_kernels = self._kernels("output", self.settings["nunits"], num_classes, None)
+        super().build(input_shape)  # so that Keras 2 does not build it again
 
     def _kernels(self, name: str, inputs: int, outputs: int, regularizer: Any) -> list[Any]:
         degrees = 1 if self.is_local else self.max_degree + 1

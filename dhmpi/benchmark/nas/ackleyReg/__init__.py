@@ -1,5 +1,6 @@
 """Regression of minus Ackley's function."""
 
-from dhmpi.benchmark.nas.ackleyReg.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

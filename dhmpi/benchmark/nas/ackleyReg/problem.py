@@ -3,3 +3,6 @@
 from dhmpi.benchmark.nas.regression_problem import regression_problem
 
 Problem = regression_problem("dhmpi.benchmark.nas.ackleyReg.load_data:load_data")
+
+if __name__ == "__main__":
+    print(Problem)

@@ -1,5 +1,6 @@
 """CIFAR-10."""
 
-from dhmpi.benchmark.nas.cifar10.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

@@ -1,5 +1,6 @@
 """Regression of the sum of the inputs."""
 
-from dhmpi.benchmark.nas.linearReg.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

@@ -6,3 +6,6 @@ BEST_REWARD = -10 * (50 / 9) ** 2
 
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.mathEnv.numbers:create_structure"})
+
+if __name__ == "__main__":
+    print(Problem)

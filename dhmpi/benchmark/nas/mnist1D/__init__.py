@@ -1,5 +1,6 @@
 """MNIST as rows of pixels, a tenth of it."""
 
-from dhmpi.benchmark.nas.mnist1D.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

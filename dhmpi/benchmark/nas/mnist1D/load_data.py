@@ -2,7 +2,8 @@
 
 from dhmpi.benchmark.datasets import mnist
 from dhmpi.benchmark.datasets.data_files import SYNTHETIC, data_source
-from dhmpi.benchmark.nas.classification_problem import Part, flattened, load_parts, needs_images
+from dhmpi.benchmark.datasets.images import split
+from dhmpi.benchmark.nas.classification_problem import Part, flattened, load_images, needs_images
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 
@@ -38,4 +39,5 @@ def load_data(
     """
     is_synthetic = synthetic or data_source(data_dir) == SYNTHETIC
     prop = (1.0 if is_synthetic else 0.1) if prop is None else prop
-    return flattened(load_parts(mnist, VALID_SHARE, prop, seed, synthetic, data_dir, test))
+    images, share = load_images(mnist, VALID_SHARE, seed, synthetic, data_dir)
+    return flattened(split(images, share, prop, seed, test))

@@ -1,5 +1,6 @@
 """MNIST as images."""
 
-from dhmpi.benchmark.nas.mnist2D.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

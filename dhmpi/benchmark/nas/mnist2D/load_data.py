@@ -1,7 +1,8 @@
 """Data of mnist2D."""
 
 from dhmpi.benchmark.datasets import mnist
-from dhmpi.benchmark.nas.classification_problem import Part, load_parts, needs_images
+from dhmpi.benchmark.datasets.images import split
+from dhmpi.benchmark.nas.classification_problem import Part, load_images, needs_images
 
 VALID_SHARE = 1 / 12  # 5,000 of 60,000, as in TensorFlow's tutorial
 
@@ -30,4 +31,5 @@ def load_data(
         DataError: If files are missing or broken.
         ProblemError: If `prop` is not in its range.
     """
-    return load_parts(mnist, VALID_SHARE, prop, seed, synthetic, data_dir, test)
+    images, share = load_images(mnist, VALID_SHARE, seed, synthetic, data_dir)
+    return split(images, share, prop, seed, test)

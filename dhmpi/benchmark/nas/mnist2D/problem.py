@@ -10,3 +10,6 @@ Problem = classification_problem(
     num_epochs=NUM_EPOCHS,
     kind=NasNetProblem,
 )
+
+if __name__ == "__main__":
+    print(Problem)

@@ -1,5 +1,6 @@
 """Regression of a saddle."""
 
-from dhmpi.benchmark.nas.saddleReg.problem import Problem
+from dhmpi.benchmark.exports import exported
 
 __all__ = ["Problem"]
+__getattr__ = exported(__name__, Problem="problem")

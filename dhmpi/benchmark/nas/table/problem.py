@@ -7,3 +7,6 @@ BEST_REWARD = 1.0
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.table.table_structure:create_structure"})
 Problem.add_dim("table", {"seed": 0})
+
+if __name__ == "__main__":
+    print(Problem)
