@@ -23,7 +23,7 @@ from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
-from dhmpi.results.table import read_submitted
+from dhmpi.results.table import EvaluationTable, read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
