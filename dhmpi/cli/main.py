@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
 from dhmpi.cli.parser import Parser, in_columns
+from dhmpi.cli.problem_commands import PROBLEM_COMMANDS
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
 from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
@@ -25,6 +26,7 @@ from dhmpi.support.printing import tell
 
 # In the order of a campaign: what help lists them under.
 GROUPS = {
+    "prepare a problem": PROBLEM_COMMANDS,
     "search": SEARCH_COMMANDS,
     "look at results, and go on from them": RESULTS_COMMANDS,
     "prepare jobs": JOB_COMMANDS,

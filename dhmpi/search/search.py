@@ -254,7 +254,7 @@ class Search(ABC):
             evaluations: All of its evaluations so far.
         """
         self._begin(seed)
-        self.tell(_as_told(list(evaluations)))
+        self.tell(as_told(list(evaluations)))
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""
@@ -321,7 +321,7 @@ def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
     return state, float(number)
 
 
-def _as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
+def as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
     """Return evaluations in the order in which their results came, if that is known: a file has them in order of id."""
     final = [each for each in evaluations if each.state.is_final]
     if all(each.order >= 0 for each in final):
