@@ -3,8 +3,8 @@
     python benchmarks/ambs_matrix.py [--minutes 10] [--results matrix.jsonl]
 
 Each of the 72 searches has 40 evaluations of the mixed space below on three workers. What has been done is in the
-results file, a line each; the same command goes on where it stopped. The table shows the best objective of each search;
-the exit status is 1 if one did not do as it should.
+results file, a line each; the same command goes on where it stopped, and repeats what was wrong. The table shows the
+best objective of each search; the exit status is 1 if one did not do as it should.
 """
 
 import argparse
@@ -143,18 +143,17 @@ def main() -> int:
     parser.add_argument("--ranks", type=int, default=NUM_RANKS, help="ranks of a search (default: %(default)s)")
     arguments = parser.parse_args()
     path, end = Path(arguments.results), time.monotonic() + 60 * arguments.minutes
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    known = {tuple(row[name] for name in Combination._fields) for row in rows}
-    wanted = COMBINATIONS if arguments.turn is None else fifth(arguments.turn)
-    for combination in wanted:
-        if combination in known or time.monotonic() > end:
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = {Combination(*(row[name] for name in Combination._fields)): row for row in lines}
+    for combination in COMBINATIONS if arguments.turn is None else fifth(arguments.turn):
+        if (combination in rows and not rows[combination]["wrong"]) or time.monotonic() > end:
             continue
-        rows.append(search(combination, arguments.ranks))
+        rows[combination] = search(combination, arguments.ranks)
         with path.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
+            file.write(json.dumps(rows[combination]) + "\n")
         print(f"{len(rows)}: {' '.join(combination)}", file=sys.stderr)
-    print_table(rows)
-    return int(any(row["wrong"] for row in rows))
+    print_table(rows.values())
+    return int(any(row["wrong"] for row in rows.values()))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _evaluations(rehearsal: Rehearsal) -> Iterator[Finding]:
     for (state, _), failed in kinds.items():
         first = failed[0]
         count = f"{len(failed)} of {len(evaluations)} are {state}"
-        text = f"{count}: {error_line(first.error)}; the first of them with {first.point}"
+        text = f"{count}: {error_line(first.error) or 'stopped'}; the first of them with {first.point}"
         yield Finding(Mark.WRONG, "evaluations", text, first.error)
 
 

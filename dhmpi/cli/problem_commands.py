@@ -5,7 +5,7 @@ from dhmpi.cli.results_commands import DATA_HELP, check_file
 from dhmpi.errors import EXIT_FAILURE, OptionError
 from dhmpi.support import environment
 from dhmpi.support.options import as_flag
-from dhmpi.support.printing import Printer
+from dhmpi.support.printing import Printer, tell
 
 PROBLEMS = "the problems that are built in, or one of them"
 CHECK = "whether a problem and its run function are fit for a search; or whether a results file can be repeated"
@@ -71,7 +71,10 @@ def _check(command: str, words: list[str]) -> int:
     num = int(integer(1)("-n", arguments.n or 3))
     rehearsal = rehearse(arguments.problem, arguments.run, arguments.evaluator, options, num)
     if rehearsal is None:
-        return 0 if environment.launch().rank > 0 else EXIT_FAILURE
+        if environment.launch().rank > 0:
+            return 0
+        tell(f"dhmpi {command}: stopped by a signal before anything was evaluated")
+        return EXIT_FAILURE
     found = findings(rehearsal, minutes)
     print_findings(found, Printer())
     return EXIT_FAILURE if any(each.mark is Mark.WRONG for each in found) else 0
