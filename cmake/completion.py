@@ -7,7 +7,6 @@ print it is kept. Needs shtab.
 """
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,7 @@ from unittest import mock
 import shtab
 
 from dhmpi import cli
+from dhmpi.cli.main import COMMANDS
 
 FILES = {"problem", "run", "output", "file", "keras"}
 
@@ -42,9 +42,8 @@ def parser_of(*command: str) -> argparse.ArgumentParser:
 
 
 def commands() -> list[str]:
-    """Return the names of all commands, as the program's help lists them."""
-    listed = (parser_of().description or "").partition("commands (each has --help):\n")[2]
-    return re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE)
+    """Return the names of all commands, in the order of the program's help."""
+    return list(COMMANDS)
 
 
 def script() -> str:

@@ -7,6 +7,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 
 ALIASES = {
+    "dhmpi.benchmark.benchmark_functions": "dhmpi.benchmark.functions",
     "dhmpi.benchmark.hps.gen": "dhmpi.benchmark.hps.gcn",
     "dhmpi.benchmark.hps.mnistenn": "dhmpi.benchmark.hps.mnistcnn",
     "dhmpi.benchmark.mnistmlp": "dhmpi.benchmark.hps.mnistmlp",

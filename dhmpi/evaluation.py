@@ -66,12 +66,14 @@ class Origin(NamedTuple):
         fitted: To how many of them its model was fitted; 0 without a model.
         detail: What else the choice depended on: which lot of candidates there was, how many were followed downhill, or
             the place of the point among those that were proposed at once.
+        memory: What the search must know of the choice to go on when it is resumed, as JSON text; empty if nothing.
     """
 
     model: str = ""
     known: int = 0
     fitted: int = 0
     detail: int = 0
+    memory: str = ""
 
 
 class Proposal(NamedTuple):

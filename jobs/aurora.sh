@@ -10,17 +10,19 @@
 # --- submit: qsub -A PROJECT jobs/aurora.sh
 #     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/aurora.sh
 # Aurora, ALCF: two 52-core Xeon Max and six GPUs of two tiles per node.
-# Queue debug-scaling: 2 to 31 nodes and an hour; larger jobs -q prod. Cores 0 and 52 are the system's
-# (ALCF user guides, docs/aurora/running-jobs-aurora). The site has gpu_tile_compact.sh: a tile per rank.
+# GPUs are tiles here. Queue debug-scaling: 2 to 256 nodes and an hour; capacity: 1 to 16 nodes and 7 days;
+# prod: from 256 nodes on (as of 2026-11). Cores 0 and 52 are the system's, and no rank should lie across
+# sockets (ALCF user guides, docs/aurora/running-jobs-aurora, read 2026-11-26).
 SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-RANKS_PER_NODE=${RANKS_PER_NODE:-12}
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 12 of a node; 0: ranks are given none of their own
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 12 / GPUS_PER_EVAL : 12))}
 CHAIN=${CHAIN:-0}
-ARGUMENTS=${ARGUMENTS:-}
-MODULE=${MODULE-deephyper}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -28,8 +30,17 @@ esac
 [ -n "$PROBLEM" ] || PROBLEM=$problem
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
-# --- modules
-[ -z "$MODULE" ] || module load "$MODULE"
+# --- modules: PBS exports nothing of the environment in which it was submitted
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
 
 # --- environment
 cd "$PBS_O_WORKDIR" || exit # jobs begin in the home directory
@@ -39,30 +50,64 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+if [ "$RANKS_PER_NODE" -lt 1 ] || [ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -gt 12 ]; then
+    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 12 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+fi
 RANKS=$((NODES * RANKS_PER_NODE))
-DEPTH=$((102 / RANKS_PER_NODE)) # hardware threads of each rank
+DEPTH=$((51 / ((RANKS_PER_NODE + 1) / 2))) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 102 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+export MPIR_CVAR_ENABLE_GPU=0 # nothing is sent from the memory of GPUs
+export FI_CXI_DEFAULT_CQ_SIZE=131072 # every rank writes to rank 0, whose event queue must not overflow
+export FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, 2025-09-05)
+export FI_CXI_CQ_FILL_PERCENT=20
 
 # --- launch line
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
-read -ra arguments <<< "$ARGUMENTS"
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+cores= # of each rank, on one socket: half of the ranks on cores 1 to 51, half on 53 to 103
+half=$(((RANKS_PER_NODE + 1) / 2))
+for ((rank = 0; rank < RANKS_PER_NODE; rank++)); do
+    first=$((rank < half ? 1 + rank * DEPTH : 53 + (rank - half) * DEPTH))
+    cores+=:$first-$((first + DEPTH - 1))
+done
+export GPUS_PER_EVAL
+# Tile 3 is 1.1 where the hierarchy is COMPOSITE, as by default there, and 3 where it is FLAT, as with frameworks.
+# shellcheck disable=SC2016  # expanded by each rank
+select_tiles=(bash -c '
+    mask=
+    for tile in $(seq $((PALS_LOCAL_RANKID * GPUS_PER_EVAL)) $(((PALS_LOCAL_RANKID + 1) * GPUS_PER_EVAL - 1))); do
+        [ "$ZE_FLAT_DEVICE_HIERARCHY" != COMPOSITE ] || tile=$((tile / 2)).$((tile % 2))
+        mask+=${mask:+,}$tile
+    done
+    [ -z "$mask" ] || export ZE_AFFINITY_MASK=$mask
+    exec "$@"' --)
+copper=/tmp/$USER/copper
+if [ "$NODES" -gt 1000 ] && [ -n "$DHMPI_ROOT" ]; then # else imports of so many overload Lustre
+    module load copper
+    launch_copper.sh -v "$copper" -b 49,50,51 ||
+        give_up "Copper must start on more than 1000 nodes, and does not; bring dhmpi to /tmp of each node instead"
+    packages=("$DHMPI_ROOT"/venv/lib/python3*/site-packages)
+    export PYTHONPATH=$copper${packages[0]}${PYTHONPATH:+:$PYTHONPATH}
+fi
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
-    --depth="$DEPTH" --cpu-bind depth \
-    gpu_tile_compact.sh \
-    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --cpu-bind "list$cores" \
+    "${select_tiles[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
+[ "$NODES" -le 1000 ] || [ -z "$DHMPI_ROOT" ] || stop_copper.sh -v "$copper"
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
 submit_successor() { # with the same account and variables; PBS exports those that are named
-    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE"
+    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL"
     account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
-    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL
     qsub ${account:+-A "$account"} -v "${names// /,}" "$0"
 }
 dhmpi show "$OUTPUT" --is-complete --since "$began"

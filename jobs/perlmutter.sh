@@ -8,21 +8,22 @@
 #SBATCH --exclusive
 #SBATCH --gpus-per-node=4
 
-# --- submit: sbatch -A PROJECT jobs/perlmutter.sh
-#     or, for example: sbatch -A PROJECT --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter.sh
+# --- submit: sbatch -A PROJECT_g jobs/perlmutter.sh
+#     or, for example: sbatch -A PROJECT_g --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter.sh
 # Perlmutter, NERSC: one 64-core EPYC Milan and four A100 per GPU node.
-# Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and
-# says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).
-# For a trial --qos=debug. A step outlives the loss of a rank or a node.
+# Accounts of GPU nodes end in _g. Four ranks, each with a GPU and 16 cores, which are 32 hardware threads;
+# libraries start one thread for each core (WarpX, Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch,
+# read 2026-11-26). For a trial --qos=debug. A step outlives the loss of a rank or a node.
 SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-RANKS_PER_NODE=${RANKS_PER_NODE:-4}
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: ranks are given none of their own
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL : 4))}
 CHAIN=${CHAIN:-0}
-ARGUMENTS=${ARGUMENTS:-}
-MODULE=${MODULE-deephyper}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -31,7 +32,16 @@ esac
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
-[ -z "$MODULE" ] || module load "$MODULE"
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
 
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
@@ -40,20 +50,28 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+if [ "$RANKS_PER_NODE" -lt 1 ] || [ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -gt 4 ]; then
+    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+fi
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 128 threads of a node, got $RANKS_PER_NODE"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(((DEPTH + 1) / 2))} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+export MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU library, which mpi4py is not linked with
 
 # --- launch line
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
-read -ra arguments <<< "$ARGUMENTS"
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+gpus=() # of each rank
+[ "$GPUS_PER_EVAL" = 0 ] || gpus=("--gpus-per-task=$GPUS_PER_EVAL")
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
-    --cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 \
+    --cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" \
     --no-kill --kill-on-bad-exit=0 \
     dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
@@ -61,7 +79,7 @@ status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
 submit_successor() { # with the same account and variables; Slurm exports what is in the environment
-    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL
     sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0"
 }
 dhmpi show "$OUTPUT" --is-complete --since "$began"

@@ -10,17 +10,19 @@
 # --- submit: qsub -A PROJECT jobs/polaris.sh
 #     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/polaris.sh
 # Polaris, ALCF: one 32-core EPYC Milan and four A100 per node.
-# Queue prod: 10 nodes at least; for a trial -q debug, up to 2 nodes and an hour. A GPU for each rank, in
-# reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs).
+# Queue prod: 10 nodes at least; fewer in debug (2, an hour), debug-scaling (10, an hour) and capacity (4,
+# 168 hours). GPUs in reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs,
+# read 2026-11-26).
 SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-RANKS_PER_NODE=${RANKS_PER_NODE:-4}
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: ranks are given none of their own
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL : 4))}
 CHAIN=${CHAIN:-0}
-ARGUMENTS=${ARGUMENTS:-}
-MODULE=${MODULE-deephyper}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -28,8 +30,17 @@ esac
 [ -n "$PROBLEM" ] || PROBLEM=$problem
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
-# --- modules
-[ -z "$MODULE" ] || module load "$MODULE"
+# --- modules: PBS exports nothing of the environment in which it was submitted
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
 
 # --- environment
 cd "$PBS_O_WORKDIR" || exit # jobs begin in the home directory
@@ -39,31 +50,41 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
+if [ "$RANKS_PER_NODE" -lt 1 ] || [ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -gt 4 ]; then
+    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+fi
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((32 / RANKS_PER_NODE)) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 32 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+export MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU library, which mpi4py is not linked with
 
 # --- launch line
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
-read -ra arguments <<< "$ARGUMENTS"
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
-# shellcheck disable=SC2016  # expanded by each rank
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+export GPUS_PER_EVAL
+# shellcheck disable=SC2016  # expanded by each rank: GPU 3 is near the first cores, GPU 0 near the last
+select_gpus=(bash -c '
+    gpus=$(seq -s, $((4 - (PMI_LOCAL_RANK + 1) * GPUS_PER_EVAL)) $((3 - PMI_LOCAL_RANK * GPUS_PER_EVAL)))
+    [ "$GPUS_PER_EVAL" = 0 ] || export CUDA_VISIBLE_DEVICES=$gpus
+    exec "$@"' --)
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
     --depth="$DEPTH" --cpu-bind depth \
-    bash -c 'export CUDA_VISIBLE_DEVICES=$((3 - PMI_LOCAL_RANK % 4)); exec "$@"' -- \
-    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    "${select_gpus[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 
 # --- exit status: success is proved by the mark in the results file, not by what a launcher returns
 submit_successor() { # with the same account and variables; PBS exports those that are named
-    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE"
+    local account names="SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL"
     account=$(qstat -f "$PBS_JOBID" | sed -n 's/^ *Account_Name = //p')
-    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL
     qsub ${account:+-A "$account"} -v "${names// /,}" "$0"
 }
 dhmpi show "$OUTPUT" --is-complete --since "$began"

@@ -15,8 +15,8 @@ MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
-ARGUMENTS=${ARGUMENTS:-}
-MODULE=${MODULE-}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-} # modules that bring dhmpi; nothing if it is in PATH
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -25,7 +25,16 @@ esac
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
-[ -z "$MODULE" ] || module load "$MODULE"
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
 
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES
@@ -43,8 +52,9 @@ export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
-read -ra arguments <<< "$ARGUMENTS"
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 dhmpi launch -n "$RANKS" \
     --ranks-per-node "$RANKS_PER_NODE" -- "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"

@@ -10,8 +10,9 @@
 #     or, for example: qsub -A PROJECT --env MAX_EVALS=2000:OUTPUT=mine.h5 jobs/theta_ga.sh
 # Theta, ALCF: Cray XC40, one 64-core KNL 7230 per node; retired on 2023-12-31.
 # Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an
-# hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the
-# same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.
+# hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four
+# threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).
+# Cobalt reads directives directly below the first line alone.
 SEARCH=${SEARCH:-ga} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
@@ -19,8 +20,8 @@ MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
 RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
-ARGUMENTS=${ARGUMENTS:-}
-MODULE=${MODULE-deephyper}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -28,14 +29,24 @@ esac
 [ -n "$PROBLEM" ] || PROBLEM=$problem
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
-# --- modules
+# --- modules: the job has nothing of the environment in which it was submitted
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
 module unload trackdeps darshan xalt
-[ -z "$MODULE" ] || module load "$MODULE"
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
 
 # --- environment
 NODES=$COBALT_JOBSIZE
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 128 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
@@ -48,8 +59,9 @@ export MPICH_GNI_FORK_MODE=FULLCOPY # ranks start children (libEnsemble, docs/pl
 began=$(date +%s)
 resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
-read -ra arguments <<< "$ARGUMENTS"
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 aprun -n "$RANKS" -N "$RANKS_PER_NODE" \
     -d "$DEPTH" -j 2 -cc depth \
     dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \

@@ -16,6 +16,7 @@ from dhmpi.cli.main import COMMANDS
 from dhmpi.evaluation import State
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.registry import SEARCHES
+from dhmpi.support.resources import Resources
 
 ROOT = Path(__file__).parents[1]
 POLYNOME = ["--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "dhmpi.benchmark.hps.polynome2.run"]
@@ -128,6 +129,71 @@ def test_help_shows_every_option_with_its_default(capsys):
         assert f"default: {default}" in text
 
 
+@pytest.fixture
+def help_of(capsys, monkeypatch):
+    """The help of a command on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def shown(*words):
+        with pytest.raises(SystemExit, match="0"):
+            main([*words, "--help"])
+        return capsys.readouterr().out
+
+    return shown
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_has_at_most_40_options(name, help_of):
+    """Settings that belong to a choice are in its value, as --evaluator balsam:nodes=2; see `Setting`."""
+    options = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", help_of(name), re.MULTILINE)
+    assert 15 < len(options) <= 40
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_options_of_a_search_are_grouped(name, help_of):
+    text = help_of(name)
+    assert text.startswith(f"usage: dhmpi {name} [--problem PROBLEM] [--run RUN] [OPTION ...]\n")
+    titles = re.findall(r"^(\w.*):\n  ", text, re.MULTILINE)
+    assert titles[:5] == ["problem", "budget", "evaluation", "results", "search"]
+    assert titles[5:-1] == [title for title in titles if title.startswith("settings of ")]
+    assert "settings of --evaluator balsam, as balsam:nodes=1,ranks=1" in titles
+    places = [
+        text.index(f"\n  {option} ") for option in ("--problem", "--max-evals", "--evaluator", "--output", "--seed")
+    ]
+    assert places == sorted(places)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_commands_are_grouped_in_the_order_of_a_campaign(help_of):
+    text = help_of()
+    assert text.startswith("usage: dhmpi COMMAND [OPTION ...]\n")
+    places = [
+        text.index(part)
+        for part in ("\nsearch:\n  ambs ", "\nlook at results", "\n  show ", "\nprepare jobs:", "\n  job ")
+    ]
+    assert places == sorted(places)
+    assert [text.count(f"\n  {name} ") for name in COMMANDS] == [1] * len(COMMANDS)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--evaluator", "balsam:nodes=2,packing=4"],
+        ["--evaluator", "balsam", "--num-nodes", "2", "--node-packing-count", "4"],
+    ],
+)
+def test_settings_of_balsam_in_its_value_or_as_they_were(words, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "dhmpi.campaign.start.run", lambda make, run, evaluator, options, *_, **__: made.append((evaluator, options))
+    )
+    assert main(["ambs", *POLYNOME, *words]) == 0
+    [(evaluator, options)] = made
+    assert evaluator == "balsam"
+    assert options.resources == Resources(num_nodes=2, node_packing_count=4)
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
@@ -141,7 +207,19 @@ def test_version(capsys):
         (["amsb"], "no such command: 'amsb'; did you mean 'ambs'?"),
         (["ambs", "--evaluator", "mpl"], "got mpl; did you mean 'mpi'?"),
         (["ambs", "--max-evals", "0"], "--max-evals must be an integer of at least 1, got 0"),
-        (["ambs", "--unknown", "1"], "unrecognized arguments: --unknown 1"),
+        (["ambs", "--unknown", "1"], "unrecognized arguments: --unknown 1; see dhmpi ambs --help"),
+        (["ambs", "--mex-evals", "1"], "unrecognized arguments: --mex-evals 1; did you mean '--max-evals'?"),
+        (["ambs", "--max-evls=1"], "unrecognized arguments: --max-evls=1; did you mean '--max-evals'?"),
+        (["job", "--sites", "theta"], "unrecognized arguments: --sites theta; did you mean '--site'?"),
+        (["ambs", "surplus"], "unrecognized arguments: surplus"),
+        (["ambs", "--evaluator", "balsm:nodes=2"], "got balsm; did you mean 'balsam'?"),
+        (
+            ["ambs", "--evaluator", "balsam:nods=2"],
+            "--evaluator balsam must have settings that are known, got nods; did ",
+        ),
+        (["ambs", "--evaluator", "balsam:nodes=0"], "--evaluator balsam:nodes must be an integer of at least 1, got 0"),
+        (["ambs", "--evaluator", "mpi:nodes=2"], "--evaluator mpi must have no settings, got mpi:nodes=2"),
+        (["ppo-sync", "--policy", "lstm:units=0"], "--policy lstm:units must be an integer of at least 1, got 0"),
         (["ambs", "--num-workers", "4"], "--num-workers must be 1 here (one rank that evaluates itself), got 4"),
         (["ambs", "--kappa", "-1"], "--kappa must be a finite number of at least 0, got -1"),
         (["ga", "--population-size", "1"], "--population-size must be an integer of at least 2, got 1"),

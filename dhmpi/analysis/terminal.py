@@ -157,7 +157,7 @@ def repetition(results: Results, difference: tuple[Evaluation, Point | None] | N
         print(f"the same: {results.metadata.search} proposes all {points} again", file=stream)
         return 0
     found, proposed = difference
-    model, known, fitted, _ = found.origin
+    model, known, fitted, *_ = found.origin
     how = f"{model or 'no model'}; {known} results known, {fitted} in the model"
     print(f"evaluation {found.id} differs ({how}):", file=stream)
     names = [escape(name, keep="") for name in found.point]

@@ -5,7 +5,7 @@ Importing this module does not import Keras.
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import dhmpi
 from dhmpi.benchmark.util import str2bool
@@ -58,50 +58,73 @@ OWN_PARAMETERS = {
 }
 
 
+class NetworkOption(NamedTuple):
+    """Option of the command line.
+
+    Attributes:
+        name: Its name; the flag has two dashes before it.
+        default: Its value if it is not given.
+        text: What it is, for people.
+        type: Makes the value of a word.
+        bare: Its value if it is given without one; None is the default.
+        choices: Values that it may have; None is any.
+    """
+
+    name: str
+    default: Any
+    text: str
+    type: Callable[[str], Any]
+    bare: Any = None
+    choices: tuple[str, ...] | None = None
+
+
+OPTIONS = (
+    NetworkOption("backend", "tensorflow", "what Keras computes with", str, choices=("tensorflow",)),
+    NetworkOption("activation", "relu", "activation function of the hidden layers", str, choices=ACTIVATIONS),
+    NetworkOption("loss", "mae", "loss", str, choices=LOSSES),
+    NetworkOption("epochs", 2, "number of epochs", int),
+    NetworkOption("batch_size", 128, "number of samples in a batch", int),
+    NetworkOption("init", "normal", "initializer of the weights", str, choices=INITIALIZERS),
+    NetworkOption("dropout", 0.0, "share of units that are dropped", float, bare=0.5),
+    NetworkOption("optimizer", "sgd", "optimizer", str, choices=tuple(OPTIMIZERS)),
+    NetworkOption("patience", 10, "number of epochs without progress after which a training may end", int),
+    NetworkOption("delta", 1e-4, "what counts as progress", float),
+    NetworkOption("clipnorm", None, "largest norm of a gradient; by default any", float, bare=1.0),
+    NetworkOption("clipvalue", None, "largest part of a gradient; by default any", float, bare=0.5),
+    NetworkOption("learning_rate", 0.01, "learning rate; also --lr", float),
+    NetworkOption("momentum", 0.0, "momentum of sgd and rmsprop", float, bare=0.9),
+    NetworkOption("decay", 0.0, "the learning rate is divided by 1 + decay * steps", float, bare=1e-6),
+    NetworkOption("nesterov", False, "whether sgd has Nesterov's momentum", str2bool, bare=True),
+    NetworkOption("rho", 0.9, "decay of the averages of rmsprop and adadelta", float),
+    NetworkOption("epsilon", 1e-8, "what keeps optimizers from dividing by 0", float),
+    NetworkOption("beta1", 0.9, "decay of the average of gradients of adam, adamax and nadam", float),
+    NetworkOption("beta2", 0.999, "decay of the average of their squares", float),
+    NetworkOption("model_path", "", "directory of saved models; by default nothing is saved", str),
+    NetworkOption("data_source", "", "directory of the data", str),
+    NetworkOption("stage_in_destination", "", "directory to copy the data to, such as a disk of the node", str),
+    NetworkOption("timeout", 60.0, "time limit of a training [minutes], or -1 for none", float),
+)
+OTHER_FLAGS = {"learning_rate": ["--lr"]}
+
+
 def create_parser() -> argparse.ArgumentParser:
     """Return a parser of the options that all networks have; an option without a value takes the value in brackets."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-v", "--version", action="version", version=f"%(prog)s {dhmpi.__version__}")
-    _add(parser, "backend", str, "tensorflow", "what Keras computes with", choices=("tensorflow",))
-    _add(parser, "activation", str, "relu", "activation function of the hidden layers", choices=ACTIVATIONS)
-    _add(parser, "loss", str, "mae", "loss", choices=LOSSES)
-    _add(parser, "epochs", int, 2, "number of epochs")
-    _add(parser, "batch_size", int, 128, "number of samples in a batch")
-    _add(parser, "init", str, "normal", "initializer of the weights", choices=INITIALIZERS)
-    _add(parser, "dropout", float, 0.0, "share of units that are dropped", const=0.5)
-    _add(parser, "optimizer", str, "sgd", "optimizer", choices=tuple(OPTIMIZERS))
-    _add(parser, "patience", int, 10, "number of epochs without progress after which a training may end")
-    _add(parser, "delta", float, 1e-4, "what counts as progress")
-    _add(parser, "clipnorm", float, None, "largest norm of a gradient; by default any", const=1.0)
-    _add(parser, "clipvalue", float, None, "largest part of a gradient; by default any", const=0.5)
-    _add(parser, "learning_rate", float, 0.01, "learning rate", aliases=["--lr"])
-    _add(parser, "momentum", float, 0.0, "momentum of sgd and rmsprop", const=0.9)
-    _add(parser, "decay", float, 0.0, "the learning rate is divided by 1 + decay * steps", const=1e-6)
-    _add(parser, "nesterov", str2bool, False, "whether sgd has Nesterov's momentum", const=True)
-    _add(parser, "rho", float, 0.9, "decay of the averages of rmsprop and adadelta")
-    _add(parser, "epsilon", float, 1e-8, "what keeps optimizers from dividing by 0")
-    _add(parser, "beta1", float, 0.9, "decay of the average of gradients of adam, adamax and nadam")
-    _add(parser, "beta2", float, 0.999, "decay of the average of their squares")
-    _add(parser, "model_path", str, "", "directory of saved models; by default nothing is saved")
-    _add(parser, "data_source", str, "", "directory of the data")
-    _add(parser, "stage_in_destination", str, "", "directory to copy the data to, such as a disk of the node")
-    _add(parser, "timeout", float, 60.0, "time limit of a training [minutes], or -1 for none")
+    for name, default, text, kind, bare, choices in OPTIONS:
+        const = default if bare is None else bare
+        parser.add_argument(
+            f"--{name}",
+            *OTHER_FLAGS.get(name, []),
+            dest=name,
+            nargs="?",
+            type=kind,
+            default=default,
+            const=const,
+            choices=choices,
+            help=f"{text} (default: {default!r}{'' if const == default else f', [{const!r}]'})",
+        )
     return parser
-
-
-def _add(
-    parser: argparse.ArgumentParser,
-    name: str,
-    type_: Callable[[str], Any],
-    default: Any,
-    help_: str,
-    const: Any = None,
-    **others: Any,
-) -> None:
-    flags = [f"--{name}", *others.pop("aliases", ())]
-    bare = default if const is None else const
-    text = f"{help_} (default: {default!r}{'' if bare == default else f', [{bare!r}]'})"
-    parser.add_argument(*flags, dest=name, nargs="?", type=type_, default=default, const=bare, help=text, **others)
 
 
 def fill_missing_defaults(

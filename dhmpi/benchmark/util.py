@@ -86,7 +86,7 @@ class Timer:
 
 
 class SavedModel(NamedTuple):
-    """What is on disk of a model, and where to save it.
+    """Model as it is on disk, and where to save it.
 
     Attributes:
         model: The model, or None if it is to be built.

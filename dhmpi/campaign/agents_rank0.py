@@ -146,8 +146,8 @@ class AgentsRank0(Rank0):
         policy, units = options.get("policy"), options.get("units")
         if (own.policy, own.units) != (policy, units):
             raise OptionError(
-                f"{option_name('policy')} and {option_name('units')} must be {policy} and {units} as in the file, "
-                f"got {own.policy} and {own.units}"
+                f"{option_name('policy')} must be {policy}:units={units} as in the file, "
+                f"got {own.policy}:units={own.units}"
             )
         if len(kept.parameters) != len(first.parameters):
             num = len(first.parameters)

@@ -11,7 +11,7 @@ from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import given_evaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
-from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.roles import Roles
 from dhmpi.results import Results
@@ -95,8 +95,5 @@ def _default_method(launch: environment.Launch) -> str:
 
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
-    resources = Resources(
-        options.num_nodes, options.ranks_per_node, options.threads_per_rank, options.node_packing_count
-    )
-    setup = Setup(run_target, options.timeout, files_of(options), resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
+    setup = Setup(run_target, options.timeout, files_of(options), options.resources, options.logs)  # type: ignore[arg-type]  # checked when loaded
     return setup.portable() if isolation == "process" else setup

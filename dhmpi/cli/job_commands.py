@@ -1,8 +1,8 @@
 """Commands that start searches: on several ranks, or by a job script."""
 
-from dhmpi.cli.parser import Command, Parser
+from dhmpi.cli.parser import Command, Parser, in_columns
 from dhmpi.errors import OptionError
-from dhmpi.support.printing import Printer
+from dhmpi.support.printing import Printer, tell
 
 
 def _launch(command: str, words: list[str]) -> int:
@@ -40,44 +40,64 @@ def _launch(command: str, words: list[str]) -> int:
 
 
 def _job(command: str, words: list[str]) -> int:
-    from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES
-
-    parser = Parser(f"dhmpi {command}", description="Print a job script for a site and a search.")
-    parser.add_argument("--site", help=", ".join(f"{name} ({site.title})" for name, site in SITES.items()))
-    parser.add_argument(
-        "--search",
-        default="ambs",
-        help=f"default of the variable SEARCH, or {BALSAM} for Theta's workflow with Balsam: {', '.join(SEARCH_JOBS)} "
-        "(default: %(default)s)",
-    )
-    parser.add_argument("--nodes", help="nodes of the job (default: the site's)")
-    parser.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
-    parser.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
-    parser.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
-    parser.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
-    parser.add_argument("--problem", default="", help="default of the variable PROBLEM")
-    parser.add_argument("--run", default="", help="default of the variable RUN")
-    parser.add_argument("--max-evals", help="default of the variable MAX_EVALS")
-    parser.add_argument("--output", default="", help="default of the variable OUTPUT: the results file")
-    parser.add_argument(
-        "--chain", action="store_true", help="let the job submit its successor, until the budget is spent"
-    )
-    parser.add_argument("--all", metavar="DIRECTORY", help="write the scripts of all sites with their defaults instead")
-    values = vars(parser.parse_args(words))
+    values = vars(_job_parser(command).parse_args(words))
 
     from pathlib import Path
 
-    from dhmpi.jobs import script
+    from dhmpi.jobs import limits, script
+    from dhmpi.jobs.installation import modulefiles
     from dhmpi.jobs.job_options import job_of
 
     if values["all"] is not None:
         if not Path(values["all"]).is_dir():
             raise OptionError(f"--all must be a directory that exists, got {values['all']}")
-        for path in script.write_all(Path(values["all"])):
+        for path in script.write_all(Path(values["all"]), modulefiles()):
             print(path, file=Printer())
     else:
-        print(script.render(job_of(values)), end="", file=Printer())
+        job = job_of(values)
+        print(script.render(job, modulefiles()), end="", file=Printer())
+        for doubt in limits.doubts(job):
+            tell(f"dhmpi {command}: warning: {doubt}")
     return 0
+
+
+def _job_parser(command: str) -> Parser:
+    from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES
+
+    sites = in_columns((name, site.title) for name, site in SITES.items())
+    parser = Parser(
+        f"dhmpi {command}",
+        usage=f"dhmpi {command} --site SITE [OPTION ...]\n       dhmpi {command} --all DIRECTORY",
+        description=f"Print a job script for a site and a search.\n\nsites:\n{sites}",
+    )
+    job = parser.add_argument_group("job")
+    job.add_argument("--site", help="one of those above")
+    job.add_argument("--nodes", help="nodes of the job (default: the site's)")
+    job.add_argument("--walltime", help="minutes, or H:MM (default: the site's)")
+    job.add_argument("--queue", default="", help="queue, partition or quality of service (default: the site's)")
+    job.add_argument("--account", default="", help="project that pays (default: none; give it to the scheduler)")
+    job.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
+    job.add_argument(
+        "--gpus-per-eval", help="GPUs of each rank, where the site's are known; 0: none of its own (default: 1)"
+    )
+    job.add_argument("--module", help="modules that bring dhmpi (default: the site's, or that of this installation)")
+    job.add_argument("--chain", action="store_true", help="let the job submit its successor, until the budget is spent")
+    search = parser.add_argument_group("search; defaults of variables, which may be given when the script is submitted")
+    search.add_argument(
+        "--search",
+        default="ambs",
+        help=f"{', '.join(name for name in SEARCH_JOBS if name != BALSAM)}; or {BALSAM} for Theta's workflow with it "
+        "(default: %(default)s)",
+    )
+    search.add_argument("--problem", default="", help="what is searched (default: an example)")
+    search.add_argument("--run", default="", help="what evaluates points (default: that in the file of the problem)")
+    search.add_argument("--max-evals", help="budget (default: 1000)")
+    search.add_argument("--output", default="", help="results file (default: named after the search)")
+    search.add_argument(
+        "--arguments", default="", help="more options of the search, as in --arguments='--seed 3 --quiet'"
+    )
+    parser.add_argument("--all", metavar="DIRECTORY", help="write the scripts of all sites with their defaults instead")
+    return parser
 
 
 JOB_COMMANDS = {

@@ -1,13 +1,13 @@
 """The command line from its words to the exit status."""
 
-import argparse
 import errno
 import sys
 from collections.abc import Sequence
 
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
-from dhmpi.cli.parser import Parser
+from dhmpi.cli.parser import Parser, in_columns
+from dhmpi.cli.problem_commands import PROBLEM_COMMANDS
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
 from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
@@ -24,13 +24,23 @@ from dhmpi.support import environment, printing
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import tell
 
-COMMANDS = SEARCH_COMMANDS | RESULTS_COMMANDS | JOB_COMMANDS
+# In the order of a campaign: what help lists them under.
+GROUPS = {
+    "prepare a problem": PROBLEM_COMMANDS,
+    "search": SEARCH_COMMANDS,
+    "look at results, and go on from them": RESULTS_COMMANDS,
+    "prepare jobs": JOB_COMMANDS,
+}
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
 EPILOG = """\
+dhmpi COMMAND --help tells of a command.
+
 examples:
-  mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem --run dhmpi.benchmark.hps.polynome2.run
-  dhmpi hps-random --problem my_problem.py --run my_run.py --max-evals 50 --output random.h5
-  dhmpi show results.h5
-  dhmpi launch -n 8 -- ambs --max-evals 500
+  mpirun -np 4 dhmpi ambs --problem dhmpi.benchmark.hps.polynome2.Problem
+  dhmpi hps-random --problem my_problem.py --max-evals 50 --output random.h5
+  dhmpi show random.h5
+  dhmpi launch -n 8 -- ambs --problem my_problem.py --max-evals 500
+  dhmpi job --site polaris --nodes 10 --walltime 3:00 --problem my_problem.py
 """
 
 
@@ -66,17 +76,21 @@ def _complain(prefix: str, error: DhmpiError, status: int) -> int:
     return status
 
 
+def _listed() -> str:
+    """Return the commands, by group, in the columns of argparse."""
+    groups = GROUPS.items()
+    return "\n\n".join(
+        f"{title}:\n{in_columns((name, each.summary) for name, each in group.items())}" for title, group in groups
+    )
+
+
 def _command(words: list[str]) -> str:
     if words and not words[0].startswith("-"):
         if words[0] not in COMMANDS:
             raise OptionError(f"no such command: {words[0]!r}; {did_you_mean(words[0], COMMANDS)}")
         return words[0]
-    listed = "\n".join(f"  {name:12}{command.summary}" for name, command in COMMANDS.items())
     parser = Parser(
-        "dhmpi",
-        description=f"{dhmpi.__doc__}\n\ncommands (each has --help):\n{listed}",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "dhmpi", usage="dhmpi COMMAND [OPTION ...]", description=f"{dhmpi.__doc__}\n\n{_listed()}", epilog=EPILOG
     )
     parser.add_argument("--version", action="version", version=f"dhmpi {dhmpi.__version__}")
     parser.parse_args(words)

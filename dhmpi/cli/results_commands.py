@@ -15,7 +15,6 @@ SHOW = "what ran, how it went, and the best point"
 BEST = "the best evaluation"
 EXPORT = "all evaluations as CSV or JSON, or the best architecture as a Keras model"
 TRAIN = "what becomes of the best architectures when they are trained again"
-CHECK = "whether a search proposes the same points when it is asked again, along its results file"
 REDO = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW = "a picture of a space of architectures, or of one of them"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
@@ -147,25 +146,27 @@ def _training(arguments: argparse.Namespace) -> "Again":
     return Again(epochs, seed, arguments.problem, arguments.data)
 
 
-def _check(command: str, words: list[str]) -> int:
-    parser = Parser(
-        f"dhmpi {command}",
-        description=f"Tell {CHECK}. What time decided in the campaign is in the file, and decided alike. "
-        "Exit status: 0 if so, 1 if a point differs.",
-    )
-    parser.add_argument("file", help="results file; it may still be being written")
-    parser.add_argument("--problem", help=f"{PROBLEM_HELP}; that of hyperparameters is in the file")
-    parser.add_argument("--data", metavar="DIRECTORY", help=DATA_HELP)
-    arguments = parser.parse_args(words)
+def check_file(file: str, problem: str | None, data: str | None) -> int:
+    """Tell whether a search proposes the same points when it is asked again, along its results file.
 
+    What time decided in the campaign is in the file, and decided alike.
+
+    Args:
+        file: The results file.
+        problem: Where the problem of an architecture search is now; that of hyperparameters is in the file.
+        data: Where the data are, if they come from files.
+
+    Returns:
+        The exit status: 0 if so, 1 if a point differs.
+    """
     from dhmpi import results
     from dhmpi.analysis import terminal
     from dhmpi.campaign import replay, retraining
 
-    found = results.read(arguments.file)
-    needed = found.metadata.maximises or arguments.problem is not None or arguments.data is not None
-    problem = retraining.recall(found, arguments.problem, arguments.data) if needed else None
-    return terminal.repetition(found, replay.first_difference(found, problem), Printer())
+    found = results.read(file)
+    needed = found.metadata.maximises or problem is not None or data is not None
+    recalled = retraining.recall(found, problem, data) if needed else None
+    return terminal.repetition(found, replay.first_difference(found, recalled), Printer())
 
 
 def _redo(command: str, words: list[str]) -> int:
@@ -208,7 +209,6 @@ RESULTS_COMMANDS = {
     "best": Command(_best, BEST),
     "export": Command(_export, EXPORT),
     "train": Command(_train, TRAIN),
-    "check": Command(_check, CHECK),
     "redo": Command(_redo, REDO),
     "draw": Command(_draw, DRAW),
 }

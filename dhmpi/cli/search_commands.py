@@ -1,7 +1,7 @@
 """Commands that search."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import CampaignError, OutputError
@@ -11,39 +11,20 @@ from dhmpi.support.printing import Printer, tell
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
+    from dhmpi.search.search import Search
 
 
 def run_search(command: str, words: list[str]) -> int:
     """Run a search, and print what came of it."""
-    from dhmpi.evaluation import METHODS
     from dhmpi.search.campaign_options import CampaignOptions
-    from dhmpi.support.options import add_arguments, build, choice
+    from dhmpi.support.options import build
 
     search_class = find(command)
-    parser = Parser(f"dhmpi {command}", description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "--problem",
-        help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "
-        f"path/to/file.py:Problem (default: that in the file of --run; {search_class.default_problem} without either)",
-    )
-    parser.add_argument(
-        "--run",
-        help="function that evaluates a point, named in the same way (default: that in the file of --problem; "
-        f"{search_class.default_run} without {'it' if search_class.default_run_fits_all else 'either'})",
-    )
-    parser.add_argument(
-        "--evaluator",
-        help=f"where points are evaluated: {', '.join(METHODS)} (default: mpi with several ranks, else serial)",
-    )
-    add_arguments(parser, CampaignOptions)
-    add_arguments(parser, search_class.Options)
-    values = vars(parser.parse_args(words))
+    values = vars(_parser(command, search_class).parse_args(words))
+    evaluator = _evaluator(values)
     options = build(CampaignOptions, values)
     own_options: object = build(search_class.Options, values)
     problem, run = search_class.complete(values["problem"], values["run"])
-    evaluator = values["evaluator"]
-    if evaluator is not None:
-        evaluator = choice(METHODS)("--evaluator", evaluator)
 
     from dhmpi.analysis import terminal
     from dhmpi.campaign import start
@@ -69,6 +50,51 @@ def run_search(command: str, words: list[str]) -> int:
     if found is not None:
         report(found)
     return 0
+
+
+def _evaluator(values: dict[str, Any]) -> str | None:
+    """Return the name of the evaluator; its settings are options, which `build` finds."""
+    from dhmpi.evaluation import METHODS
+    from dhmpi.support.options import choice_with_settings, name_alone
+
+    if values["evaluator"] is None:
+        return None
+    values["evaluator"] = choice_with_settings(METHODS)("--evaluator", values["evaluator"])
+    return name_alone(values["evaluator"])
+
+
+def _parser(command: str, search_class: "type[Search]") -> Parser:
+    """Return the parser of a search, whose help is in the order in which people need it."""
+    from dhmpi.evaluation import METHODS
+    from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, CampaignOptions
+    from dhmpi.support.options import add_arguments, argument_group
+
+    parser = Parser(
+        f"dhmpi {command}",
+        usage=f"dhmpi {command} [--problem PROBLEM] [--run RUN] [OPTION ...]",
+        description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0],
+        add_help=False,
+    )
+    order = (PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH)
+    problem, _, evaluation, *_ = [argument_group(parser, title) for title in order]
+    problem.add_argument(
+        "--problem",
+        help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "
+        f"path/to/file.py:Problem (default: that in the file of --run; {search_class.default_problem} without either)",
+    )
+    problem.add_argument(
+        "--run",
+        help="function that evaluates a point, named in the same way (default: that in the file of --problem; "
+        f"{search_class.default_run} without {'it' if search_class.default_run_fits_all else 'either'})",
+    )
+    evaluation.add_argument(
+        "--evaluator",
+        help=f"where points are evaluated: {', '.join(METHODS)} (default: mpi with several ranks, else serial)",
+    )
+    add_arguments(parser, search_class.Options, SEARCH)
+    add_arguments(parser, CampaignOptions, EVALUATION)
+    argument_group(parser, "help").add_argument("-h", "--help", action="help", help="show this help and exit")
+    return parser
 
 
 SEARCH_COMMANDS = {name: Command(run_search, entry.summary) for name, entry in SEARCHES.items()}

@@ -1,5 +1,7 @@
 """Progress of a campaign, as it is printed while it runs."""
 
+import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.printing import tell
 
 LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
+BAR_WIDTH, NARROW_BAR_WIDTH, WIDE = 16, 4, 100  # columns: of the bar, on a narrow terminal, and where that ends
 RATE_WINDOW = 30.0  # s
 YEAR = 365 * 86400  # s
 
@@ -45,11 +48,11 @@ class Progress:
         self._limits = limits
         self._quiet = quiet
         self._maximises = maximises
-        self._bar = None
+        self._bar, self._terminal = None, terminal
         if terminal is not None and not quiet:
             with suppress(OSError):
                 self._bar = tqdm(
-                    total=limits.evals, file=terminal, dynamic_ncols=True, leave=False, bar_format="{bar:16}|{desc}"
+                    total=limits.evals, file=terminal, dynamic_ncols=True, leave=False, bar_format=_bar_format(terminal)
                 )
         self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
         self._begun = time.monotonic()
@@ -69,13 +72,16 @@ class Progress:
         if now < self._next or self._quiet:
             return
         self._next = now + self._interval
-        text = self._line(now, counts, num_running, best, busy)
-        if self._bar is not None:
+        parts = self._parts(now, counts, num_running, best, busy)
+        if self._bar is not None and self._terminal is not None:
             self._bar.n = _num_final(counts)
+            self._bar.bar_format = _bar_format(self._terminal)
             with suppress(OSError):
-                self._bar.set_description_str(text)
+                self._bar.set_description_str(
+                    _fitting(parts, _columns(self._terminal) - _bar_width(self._terminal) - 2)
+                )
         else:
-            tell(text)
+            tell(" | ".join(parts.values()))
 
     def is_due(self) -> bool:
         """Whether it is time to show the state; cheaper than the arguments of `update`."""
@@ -87,9 +93,10 @@ class Progress:
             with suppress(OSError):
                 self._bar.close()
 
-    def _line(
+    def _parts(
         self, now: float, counts: Mapping[State, int], num_running: int, best: Evaluation | None, busy: float
-    ) -> str:
+    ) -> dict[str, str]:
+        """Return the parts of the line, in its order."""
         num_final = _num_final(counts)
         self._history.append((now, num_final))
         while len(self._history) > 2 and now - self._history[1][0] > RATE_WINDOW:
@@ -97,16 +104,16 @@ class Progress:
         since, num_before = self._history[0]
         rate = (num_final - num_before) / max(now - since, 1e-9)
         done = counts.get(State.DONE, 0)
-        parts = [
-            f"{done} done, {num_final - done} failed, {num_running} running",
-            "no objective yet" if best is None else f"best {turned(best.objective, self._maximises):.6g}",
-            f"{rate:.3g}/s",
-            f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
-        ]
+        parts = {
+            "counts": f"{done} done, {num_final - done} failed, {num_running} running",
+            "best": "no objective yet" if best is None else f"best {turned(best.objective, self._maximises):.6g}",
+            "rate": f"{rate:.3g}/s",
+            "busy": f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
+        }
         left = self._seconds_left(now, num_final, rate)
         if left is not None and left < YEAR:
-            parts.append(f"{timedelta(seconds=round(left))} left")
-        return " | ".join(parts)
+            parts["left"] = f"{timedelta(seconds=round(left))} left"
+        return parts
 
     def _seconds_left(self, now: float, num_final: int, rate: float) -> float | None:
         ends = []
@@ -115,6 +122,29 @@ class Progress:
         if self._limits.evals is not None and rate > 0:
             ends.append((self._limits.evals - num_final) / rate)
         return min(ends, default=None)
+
+
+def _fitting(parts: Mapping[str, str], width: int) -> str:
+    """Return a line of the parts that fit; whether workers are busy, and the time left, are the last to go."""
+    shown = dict(parts)
+    for name in ("rate", "best", "counts"):
+        if len(" | ".join(shown.values())) > width:
+            del shown[name]
+    return " | ".join(shown.values())
+
+
+def _columns(terminal: TextIO) -> int:
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(terminal.fileno()).columns
+    return shutil.get_terminal_size().columns
+
+
+def _bar_width(terminal: TextIO) -> int:
+    return BAR_WIDTH if _columns(terminal) >= WIDE else NARROW_BAR_WIDTH
+
+
+def _bar_format(terminal: TextIO) -> str:
+    return f"{{bar:{_bar_width(terminal)}}}|{{desc}}"
 
 
 def _num_final(counts: Mapping[State, int]) -> int:

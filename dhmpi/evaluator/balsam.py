@@ -17,11 +17,12 @@ from dhmpi.errors import EvaluatorError, LoadError, OptionError
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.evaluator.balsam_jobs import Jobs, Reply, Request, Status, UnreachableError, close_connection
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.program import is_program
 from dhmpi.execution.runner import RunFunction, Task
 from dhmpi.execution.supervisor import interpreter
 from dhmpi.support.options import integer
+from dhmpi.support.resources import Resources
 
 log = logging.getLogger(__name__)
 

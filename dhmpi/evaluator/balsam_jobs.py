@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from dhmpi.errors import OptionError
-from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import Outcome, Task, unpack_outcomes
 from dhmpi.support.json_text import dumps
+from dhmpi.support.resources import Resources
 
 # Balsam's states that a job never leaves.
 ENDED = ("JOB_FINISHED", "FAILED", "USER_KILLED")

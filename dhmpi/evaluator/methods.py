@@ -12,10 +12,11 @@ from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
-from dhmpi.execution.executor import Resources, Setup
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
-from dhmpi.support.options import check_names, choice, integer, number
+from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone, number
+from dhmpi.support.resources import Resources
 
 
 class MethodEvaluator(HandDrivenEvaluator):
@@ -95,12 +96,13 @@ def create(
         files: Directory for what evaluations print and write.
         isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
             method needs, or process).
-        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`.
+        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`. They
+            may be in `method`, too: balsam:nodes=2,packing=4.
 
     Raises:
         InputError: An argument cannot be used.
     """
-    method = choice(METHODS)("method", method)
+    method = choice_with_settings(METHODS)("method", method)
     if num_workers is not None:
         num_workers = integer(1)("num_workers", num_workers)
     if timeout is not None:
@@ -108,9 +110,11 @@ def create(
     if isolation is not None:
         isolation = choice(ISOLATIONS)("isolation", isolation)
     check_names([Resources], resources)
-    setup = Setup(run_function, timeout, os.path.abspath(files), Resources(**resources))
     key = canonical_key if cache_key is None else cache_key
     with _as_arguments():
+        given = build(Resources, resources | {"evaluator": method})
+        method = name_alone(method)
+        setup = Setup(run_function, timeout, os.path.abspath(files), given)
         isolation = resolve_isolation(method, isolation)
         if method in DRIVEN:
             return DRIVEN[method](setup, key, num_workers)

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from dhmpi.errors import OptionError, option_name
@@ -25,28 +25,12 @@ from dhmpi.execution.runner import (
     flush_streams,
 )
 from dhmpi.support.loader import run_name
+from dhmpi.support.resources import Resources
 
 log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Resources of an evaluation on a cluster, in Balsam's words.
-
-    Attributes:
-        num_nodes: Nodes.
-        ranks_per_node: Ranks on each of them.
-        threads_per_rank: Threads of each rank.
-        node_packing_count: How many evaluations share a node.
-    """
-
-    num_nodes: int = 1
-    ranks_per_node: int = 1
-    threads_per_rank: int = 64
-    node_packing_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ class Setup:
     run: RunFunction | str | PickledRun
     timeout: float | None = None
     files: str = "results.h5.files"
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     logs: str = "all"
 
     @classmethod

@@ -1,9 +1,11 @@
 """Options of a job script, checked."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from dhmpi.errors import OptionError
+from dhmpi.jobs import limits
 from dhmpi.jobs.script import MAX_EVALS, JobScript
 from dhmpi.jobs.sites import SEARCH_JOBS, SITES
 from dhmpi.support.options import choice, integer
@@ -20,13 +22,13 @@ def job_of(values: Mapping[str, Any]) -> JobScript:
     """
     if values["site"] is None:
         raise OptionError(f"--site must be given; choose from {', '.join(SITES)}")
-    for name in ("account", "queue", "problem", "run", "output"):
-        _check_line(f"--{name}", values[name])
+    for name in ("account", "queue", "problem", "run", "output", "module", "arguments"):
+        _check_line(f"--{name}", values[name] or "")
     for name in ("account", "queue"):
         if any(each.isspace() for each in values[name]):
             raise OptionError(f"--{name} must have no blanks, got {values[name]!r}; give its name alone")
     max_evals = _number("--max-evals", values["max_evals"])
-    return JobScript(
+    job = JobScript(
         site=choice(SITES)("--site", values["site"]),
         search=choice(SEARCH_JOBS)("--search", values["search"]),
         nodes=_number("--nodes", values["nodes"]),
@@ -39,7 +41,12 @@ def job_of(values: Mapping[str, Any]) -> JobScript:
         max_evals=MAX_EVALS if max_evals is None else max_evals,
         output=values["output"],
         chain=values["chain"],
+        module=values["module"],
+        arguments=_words("--arguments", values["arguments"]),
+        gpus_per_eval=_number("--gpus-per-eval", values["gpus_per_eval"], 0),
     )
+    limits.check(job)
+    return job
 
 
 def minutes_of(name: str, text: str) -> int:
@@ -56,8 +63,16 @@ def minutes_of(name: str, text: str) -> int:
     return total
 
 
-def _number(name: str, text: str | None) -> int | None:
-    return None if text is None else int(integer(1)(name, text))
+def _number(name: str, text: str | None, minimum: int = 1) -> int | None:
+    return None if text is None else int(integer(minimum)(name, text))
+
+
+def _words(name: str, text: str) -> str:
+    """Return words as they are typed in a shell, quoted in the one way that all programs that split them understand."""
+    try:
+        return shlex.join(shlex.split(text))
+    except ValueError as error:
+        raise OptionError(f"{name} must be words as in a shell, got {text} ({str(error).lower()})") from error
 
 
 def _check_line(name: str, text: str) -> None:

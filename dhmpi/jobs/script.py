@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from dhmpi.errors import EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError
+from dhmpi.errors import EXIT_INCOMPLETE, EXIT_INPUT, EXIT_NO_PROGRESS, OptionError
 from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES, THETA, THETA_SCRIPTS, Site
 
 MAX_EVALS = 1000
 PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 
-# What a person may set when a script is submitted, and what a script hands on to its successor.
+# What a person may set when a script is submitted, and what a script hands on to its successor; where GPUs are known,
+# GPUS_PER_EVAL too.
 VARIABLES = ("SEARCH", "PROBLEM", "RUN", "MAX_EVALS", "OUTPUT", "RANKS_PER_NODE", "CHAIN", "ARGUMENTS", "MODULE")
+GPU_VARIABLES = (*VARIABLES, "GPUS_PER_EVAL")
+MODULE = "deephyper"  # of an installation
 # The workflow with Balsam has one search, and other defaults.
 BALSAM_VARIABLES = VARIABLES[1:]
 BALSAM_PROBLEM, BALSAM_OUTPUT = "dhmpi.benchmark.hps.polynome2.Problem", "$PWD/balsam.h5"
@@ -45,6 +48,9 @@ class JobScript:
         max_evals: The budget.
         output: The results file.
         chain: Whether the script submits its successor.
+        module: The modules that bring dhmpi, with blanks between them.
+        arguments: More options of the search, as they are typed in a shell.
+        gpus_per_eval: GPUs of each rank, where they are known; 0 to give ranks none of their own.
     """
 
     site: str
@@ -59,10 +65,22 @@ class JobScript:
     max_evals: int = MAX_EVALS
     output: str = ""
     chain: bool = False
+    module: str | None = None
+    arguments: str = ""
+    gpus_per_eval: int | None = None
+
+    @property
+    def gpus_of_rank(self) -> int:
+        """GPUs of each rank; one if nothing was said, and 0 where no GPUs are known."""
+        return min(1, SITES[self.site].gpus) if self.gpus_per_eval is None else self.gpus_per_eval
 
 
-def render(job: JobScript) -> str:
+def render(job: JobScript, modulefiles: str = "") -> str:
     """Return a job script.
+
+    Args:
+        job: What it is for.
+        modulefiles: The folder of modules of the installation that it belongs to, or nothing.
 
     Raises:
         OptionError: The site cannot have it.
@@ -70,7 +88,7 @@ def render(job: JobScript) -> str:
     if job.search == BALSAM and job.site != THETA:
         raise OptionError(f"--search {BALSAM} must come with --site {THETA}, got --site {job.site}")
     site = SITES[job.site]
-    facts = _of_site(site) | _of_job(job, site) | _of_search(job)
+    facts = _of_site(site) | _of_job(job, site) | _of_module(job, site, modulefiles) | _of_search(job, site)
     return "\n".join(_fill(site.scheduler, facts)) + "\n"
 
 
@@ -79,14 +97,14 @@ def name_of(job: JobScript) -> str:
     return f"{THETA}_{_stem(job)}.sh" if job.site == THETA else f"{job.site}.sh"
 
 
-def write_all(directory: Path) -> list[Path]:
+def write_all(directory: Path, modulefiles: str = "") -> list[Path]:
     """Write the scripts of jobs/ and return their paths; executable, since Cobalt refuses others."""
     paths = []
     for site in SITES:
         for search in THETA_SCRIPTS if site == THETA else ("ambs",):
             job = JobScript(site, search)
             path = directory / name_of(job)
-            path.write_text(render(job))
+            path.write_text(render(job, modulefiles))
             path.chmod(0o755)
             paths.append(path)
     return paths
@@ -97,44 +115,71 @@ def _stem(job: JobScript) -> str:
 
 
 def _of_site(site: Site) -> Facts:
-    has_depth = "$DEPTH" in " ".join(site.launcher)
-    for_ranks = any("'" in line for line in site.launcher)
-    return {
+    placement, cores = site.placement, site.threads_per_core
+    facts: Facts = {
         "TITLE": site.title,
         "FACTS": site.facts,
         "CHUNK": site.chunk,
-        "MODULE": site.module,
-        "MODULES": site.modules,
         "EXPORTS": site.exports,
-        "THREADS_PER_NODE": (str(site.threads_per_node),) if has_depth else (),
-        "THREADS": "$DEPTH" if has_depth else "1",
         "LAUNCHER": " \\\n    ".join(site.launcher),
-        "NOTES": ("# shellcheck disable=SC2016  # expanded by each rank",) if for_ranks else (),
+        "PLACEMENT": (),
+        "AFTERWARDS": (),
+        "GPU_CHECK": (),
+        "DEPTH": (),
+        "THREADS_PER_NODE": (),
+        "THREADS": "1",
     }
+    if site.has_depth:
+        facts["DEPTH"] = site.depth or f"{site.threads_per_node} / RANKS_PER_NODE"
+        facts["THREADS_PER_NODE"] = str(site.threads_per_node)
+        facts["THREADS"] = "$DEPTH" if cores == 1 else f"$(((DEPTH + {cores - 1}) / {cores}))"
+    if site.gpus:
+        facts["GPU_CHECK"] = tuple(_fill("gpu_check", {"GPUS": str(site.gpus)}))
+    if placement:
+        facts["PLACEMENT"] = tuple(_fill(f"placement_{placement}", {}))
+    if site.afterwards:
+        facts["AFTERWARDS"] = tuple(_fill(f"afterwards_{placement}", {}))
+    return facts
 
 
 def _of_job(job: JobScript, site: Site) -> Facts:
     minutes = job.minutes or site.minutes
     queue = job.queue or site.queue
     directives = (f"{site.queue_option}{queue}" if queue else "", *site.directives, job.account and f"-A {job.account}")
+    ranks = str(site.ranks_per_node)
+    if site.gpus and site.ranks_per_node == site.gpus:
+        ranks = f"$((GPUS_PER_EVAL > 0 ? {site.gpus} / GPUS_PER_EVAL : {ranks}))"
     return {
         "NAME": _stem(job) if job.site == THETA else "dhmpi",
         "FILE": name_of(job),
-        "PAYS": "" if job.account else "-A PROJECT ",
+        "PAYS": "" if job.account else f"-A {site.account} ",
         "DIRECTIVES": tuple(text for text in directives if text),
         "NODES": str(job.nodes or site.nodes),
         "MINUTES": str(minutes),
         "TIME": f"{minutes // 60:02}:{minutes % 60:02}:00",
         "RUN": _quoted(job.run),
         "MAX_EVALS": str(job.max_evals),
-        "RANKS_PER_NODE": str(job.ranks_per_node or site.ranks_per_node),
+        "RANKS_PER_NODE": str(job.ranks_per_node or ranks),
+        "GPUS": str(site.gpus),
+        "GPUS_PER_EVAL": str(job.gpus_of_rank) if site.gpus else (),
+        "ARGUMENTS": _quoted(job.arguments),
         "CHAIN": "1" if job.chain else "0",
+        "INPUT": str(EXIT_INPUT),
         "INCOMPLETE": str(EXIT_INCOMPLETE),
         "NO_PROGRESS": str(EXIT_NO_PROGRESS),
     }
 
 
-def _of_search(job: JobScript) -> Facts:
+def _of_module(job: JobScript, site: Site, modulefiles: str) -> Facts:
+    given = site.module or (MODULE if modulefiles else "")
+    return {
+        "MODULE": _quoted(given if job.module is None else job.module),
+        "MODULES": site.modules,
+        "MODULEFILES": _escaped(modulefiles) if modulefiles else (),
+    }
+
+
+def _of_search(job: JobScript, site: Site) -> Facts:
     if job.search == BALSAM:
         return {
             "VARIABLES": " ".join(BALSAM_VARIABLES),
@@ -146,7 +191,7 @@ def _of_search(job: JobScript) -> Facts:
             "LAUNCH": tuple(_fill("balsam", {})),
         }
     return {
-        "VARIABLES": " ".join(VARIABLES),
+        "VARIABLES": " ".join(GPU_VARIABLES if site.gpus else VARIABLES),
         "PROBLEM": _quoted(job.problem),
         "OUTPUT": _quoted(job.output),
         "SEARCH": job.search,
@@ -156,7 +201,15 @@ def _of_search(job: JobScript) -> Facts:
 
 def _quoted(value: str) -> str:
     """Return a value as it stands in ${NAME:-value}; $PWD may be expanded."""
-    return value if not value or re.fullmatch(r"\$PWD/[\w.-]+", value) else shlex.quote(value)
+    if not value or re.fullmatch(r"\$PWD/[\w.-]+", value):
+        return value
+    # ShellCheck thinks that $ in single quotes is a mistake.
+    return f'"{_escaped(value)}"' if set(value) & set("$`") else shlex.quote(value)
+
+
+def _escaped(value: str) -> str:
+    """Return a value as it stands in double quotes."""
+    return re.sub(r'([\\"$`])', r"\\\1", value)
 
 
 def _fill(template: str, facts: Facts) -> Iterator[str]:

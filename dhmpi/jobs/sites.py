@@ -5,6 +5,30 @@ A new site is a new entry of `SITES`: `dhmpi job --site NAME` prints its script,
 
 from dataclasses import dataclass
 
+HOUR = 60  # minutes
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Limits of a queue, partition or quality of service; one whose limits depend on each other has several entries.
+
+    Attributes:
+        name: As the scheduler knows it.
+        min_nodes: Of a job.
+        max_nodes: Of a job; None where no limit is known.
+        max_minutes: Of a job.
+    """
+
+    name: str
+    min_nodes: int
+    max_nodes: int | None
+    max_minutes: int
+
+    def takes(self, nodes: int, minutes: int) -> bool:
+        """Whether it takes a job of this size."""
+        fits = self.max_nodes is None or nodes <= self.max_nodes
+        return self.min_nodes <= nodes and fits and minutes <= self.max_minutes
+
 
 @dataclass(frozen=True)
 class Site:
@@ -17,15 +41,23 @@ class Site:
         minutes: How long a job lasts if nothing else is said.
         ranks_per_node: Ranks on each node, one per accelerator if there are some.
         threads_per_node: Hardware threads that the ranks of a node share.
-        launcher: The lines that start a search, up to its name; shell variables RANKS, RANKS_PER_NODE and DEPTH.
+        launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
+            what `placement` sets.
+        depth: Hardware threads of each rank, in shell; or nothing: an equal share.
+        threads_per_core: Of these, how many are of one core; libraries start one thread for each core.
+        gpus: GPUs of a node, as programs count them; 0 where that is not known.
+        placement: The template that gives ranks their cores and GPUs, placement_NAME.sh; or nothing.
+        afterwards: Whether there is a template for the time after that, afterwards_NAME.sh.
         queue: The queue, partition or quality of service; or nothing.
         queue_option: What the scheduler is told it with.
+        queues: Those whose limits are known.
+        account: What an account looks like.
         chunk: What PBS is told of each node.
         directives: Further directives.
         module: The module that brings dhmpi, or nothing.
         modules: Further lines of shell about modules, before it is loaded.
         exports: Further variables to export, with their values as shell words, and why.
-        facts: What is particular here, with the source.
+        facts: What is particular here, with the source and when that was read.
     """
 
     title: str
@@ -35,8 +67,15 @@ class Site:
     ranks_per_node: int
     threads_per_node: int
     launcher: tuple[str, ...]
+    depth: str = ""
+    threads_per_core: int = 1
+    gpus: int = 0
+    placement: str = ""
+    afterwards: bool = False
     queue: str = ""
     queue_option: str = "-q "
+    queues: tuple[Queue, ...] = ()
+    account: str = "PROJECT"
     chunk: str = ""
     directives: tuple[str, ...] = ()
     module: str = "deephyper"
@@ -44,11 +83,21 @@ class Site:
     exports: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
 
+    @property
+    def has_depth(self) -> bool:
+        """Whether ranks are bound to a number of hardware threads each."""
+        return bool(self.depth) or "$DEPTH" in " ".join(self.launcher)
+
 
 ANY_LAUNCHER = (
     'dhmpi launch -n "$RANKS"',
     '--ranks-per-node "$RANKS_PER_NODE" --',
 )
+# dhmpi sends nothing from the memory of GPUs, and an mpi4py of plain cc does not have the library for that.
+HOST_MEMORY = "MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU library, which mpi4py is not linked with"
+# The other ranks outlive a rank, and a node.
+SURVIVE = "--no-kill --kill-on-bad-exit=0"
+SRUN = 'srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE"'
 
 SITES = {
     "theta": Site(
@@ -60,6 +109,14 @@ SITES = {
         threads_per_node=128,
         launcher=('aprun -n "$RANKS" -N "$RANKS_PER_NODE"', '-d "$DEPTH" -j 2 -cc depth', "dhmpi"),
         queue="default",
+        queues=(
+            Queue("debug-cache-quad", 1, 8, HOUR),
+            Queue("default", 128, 255, 3 * HOUR),
+            Queue("default", 256, 383, 6 * HOUR),
+            Queue("default", 384, 639, 9 * HOUR),
+            Queue("default", 640, 801, 12 * HOUR),
+            Queue("default", 802, 4100, 24 * HOUR),
+        ),
         directives=("--attrs mcdram=cache:numa=quad:ssds=required:ssd_size=128",),
         modules=("module unload trackdeps darshan xalt",),
         exports=(
@@ -70,8 +127,9 @@ SITES = {
         ),
         facts=(
             "Queue default: 128 nodes and 30 minutes at least; for a trial -q debug-cache-quad, up to 8 nodes and an",
-            "hour (ALCF user guides, docs/theta/queueing-and-running-jobs). Two of a core's four threads are used (the",
-            "same, docs/theta/data-science-workflows). Cobalt reads directives directly below the first line alone.",
+            "hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four",
+            "threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).",
+            "Cobalt reads directives directly below the first line alone.",
         ),
     ),
     "polaris": Site(
@@ -84,15 +142,27 @@ SITES = {
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
             '--depth="$DEPTH" --cpu-bind depth',
-            "bash -c 'export CUDA_VISIBLE_DEVICES=$((3 - PMI_LOCAL_RANK % 4)); exec \"$@\"' --",
-            "dhmpi",
+            '"${select_gpus[@]}" dhmpi',
         ),
+        gpus=4,
+        placement="polaris",
         queue="prod",
+        queues=(
+            Queue("debug", 1, 2, HOUR),
+            Queue("debug-scaling", 1, 10, HOUR),
+            Queue("capacity", 1, 4, 168 * HOUR),
+            Queue("preemptable", 1, 10, 72 * HOUR),
+            Queue("prod", 10, 24, 3 * HOUR),
+            Queue("prod", 25, 99, 6 * HOUR),
+            Queue("prod", 100, 496, 24 * HOUR),
+        ),
         chunk=":system=polaris",
         directives=("-l place=scatter", "-l filesystems=home:eagle"),
+        exports=(HOST_MEMORY,),
         facts=(
-            "Queue prod: 10 nodes at least; for a trial -q debug, up to 2 nodes and an hour. A GPU for each rank, in",
-            "reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs).",
+            "Queue prod: 10 nodes at least; fewer in debug (2, an hour), debug-scaling (10, an hour) and capacity (4,",
+            "168 hours). GPUs in reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs,",
+            "read 2026-11-26).",
         ),
     ),
     "aurora": Site(
@@ -104,15 +174,31 @@ SITES = {
         threads_per_node=102,
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
-            '--depth="$DEPTH" --cpu-bind depth',
-            "gpu_tile_compact.sh",
-            "dhmpi",
+            '--cpu-bind "list$cores"',
+            '"${select_tiles[@]}" dhmpi',
         ),
+        depth="51 / ((RANKS_PER_NODE + 1) / 2)",
+        gpus=12,
+        placement="aurora",
+        afterwards=True,
         queue="debug-scaling",
+        queues=(
+            Queue("debug", 1, 2, HOUR),
+            Queue("debug-scaling", 2, 256, HOUR),
+            Queue("capacity", 1, 16, 168 * HOUR),
+            Queue("prod", 256, None, 24 * HOUR),
+        ),
         directives=("-l place=scatter", "-l filesystems=home:flare"),
+        exports=(
+            "MPIR_CVAR_ENABLE_GPU=0 # nothing is sent from the memory of GPUs",
+            "FI_CXI_DEFAULT_CQ_SIZE=131072 # every rank writes to rank 0, whose event queue must not overflow",
+            "FI_CXI_OFLOW_BUF_SIZE=8388608 # the same (ALCF user guides, docs/aurora/known-issues, 2025-09-05)",
+            "FI_CXI_CQ_FILL_PERCENT=20",
+        ),
         facts=(
-            "Queue debug-scaling: 2 to 31 nodes and an hour; larger jobs -q prod. Cores 0 and 52 are the system's",
-            "(ALCF user guides, docs/aurora/running-jobs-aurora). The site has gpu_tile_compact.sh: a tile per rank.",
+            "GPUs are tiles here. Queue debug-scaling: 2 to 256 nodes and an hour; capacity: 1 to 16 nodes and 7 days;",
+            "prod: from 256 nodes on (as of 2026-11). Cores 0 and 52 are the system's, and no rank should lie across",
+            "sockets (ALCF user guides, docs/aurora/running-jobs-aurora, read 2026-11-26).",
         ),
     ),
     "perlmutter": Site(
@@ -122,19 +208,19 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=128,
-        launcher=(
-            'srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE"',
-            '--cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1',
-            "--no-kill --kill-on-bad-exit=0",
-            "dhmpi",
-        ),
+        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}"', SURVIVE, "dhmpi"),
+        threads_per_core=2,
+        gpus=4,
+        placement="slurm",
         queue_option="--qos=",
         queue="regular",
+        account="PROJECT_g",
         directives=("--constraint=gpu", "--exclusive", "--gpus-per-node=4"),
+        exports=(HOST_MEMORY,),
         facts=(
-            "Four ranks, each with a GPU and the 32 hardware threads of 16 cores; WarpX uses one thread of a core, and",
-            "says that accounts for GPUs end in _g (Tools/machines/perlmutter-nersc, 2026-11-26).",
-            "For a trial --qos=debug. A step outlives the loss of a rank or a node.",
+            "Accounts of GPU nodes end in _g. Four ranks, each with a GPU and 16 cores, which are 32 hardware threads;",
+            "libraries start one thread for each core (WarpX, Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch,",
+            "read 2026-11-26). For a trial --qos=debug. A step outlives the loss of a rank or a node.",
         ),
     ),
     "frontier": Site(
@@ -144,18 +230,66 @@ SITES = {
         minutes=120,
         ranks_per_node=8,
         threads_per_node=56,
-        launcher=(
-            'srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE"',
-            '--cpus-per-task="$DEPTH" --cpu-bind=cores --gpus-per-task=1 --gpu-bind=closest',
-            "--no-kill --kill-on-bad-exit=0",
-            "dhmpi",
-        ),
+        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" --gpu-bind=closest', SURVIVE, "dhmpi"),
+        gpus=8,
+        placement="slurm",
         queue_option="--partition=",
         queue="batch",
         directives=("--exclusive", "--gpus-per-node=8"),
+        exports=(HOST_MEMORY,),
         facts=(
             "Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user",
-            "guide; WarpX, Tools/machines/frontier-olcf). A step outlives the loss of a rank or a node.",
+            "guide; WarpX, Tools/machines/frontier-olcf/submit.sh, read 2026-11-26). A step outlives the loss of a",
+            "rank or a node.",
+        ),
+    ),
+    "lumi": Site(
+        title="LUMI-G, CSC: one 64-core EPYC and four MI250X, which are eight GPUs, per node",
+        scheduler="slurm",
+        nodes=2,
+        minutes=120,
+        ranks_per_node=8,
+        threads_per_node=56,
+        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind="$cores"', SURVIVE, '"${select_gpus[@]}" dhmpi'),
+        depth="RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE)",
+        gpus=8,
+        placement="lumi",
+        queue_option="--partition=",
+        queue="standard-g",
+        queues=(
+            Queue("standard-g", 1, 1024, 48 * HOUR),
+            Queue("small-g", 1, 4, 72 * HOUR),
+            Queue("dev-g", 1, 32, 3 * HOUR),
+        ),
+        account="project_ID",
+        directives=("--exclusive", "--gpus-per-node=8"),
+        exports=(HOST_MEMORY,),
+        facts=(
+            "56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55: a rank is bound to the",
+            "cores near its GPUs, and chooses these. For a trial --partition=dev-g, up to 32 nodes and 3 hours (LUMI",
+            "user guide, runjobs/scheduled-jobs: distribution-binding, lumig-job, partitions; read 2026-11-26).",
+        ),
+    ),
+    "lumi-c": Site(
+        title="LUMI-C, CSC: two 64-core EPYC per node",
+        scheduler="slurm",
+        nodes=2,
+        minutes=120,
+        ranks_per_node=16,
+        threads_per_node=128,
+        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi"),
+        queue_option="--partition=",
+        queue="standard",
+        queues=(
+            Queue("standard", 1, 512, 48 * HOUR),
+            Queue("small", 1, 4, 72 * HOUR),
+            Queue("debug", 1, 4, 30),
+        ),
+        account="project_ID",
+        directives=("--exclusive",),
+        facts=(
+            "For a trial --partition=debug, up to 4 nodes and 30 minutes (LUMI user guide,",
+            "runjobs/scheduled-jobs/partitions, read 2026-11-26).",
         ),
     ),
     "slurm": Site(
@@ -192,6 +326,8 @@ SITES = {
         module="",
     ),
 }
+# When the limits of queues were read.
+READ = "2026-11-26"
 
 
 # Theta has a script for each search, as was documented, and one for AMBS as a job of Balsam, whose evaluations are jobs

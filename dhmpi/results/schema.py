@@ -59,6 +59,7 @@ ORIGIN_COLUMNS = (
     Column("known", "int64", "", "results that the search knew then"),
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),
+    Column("memory", "json", "", "what the search must know of the choice to go on; empty if nothing", optional=True),
 )
 
 ATTRIBUTES = (

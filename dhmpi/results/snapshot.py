@@ -291,11 +291,14 @@ def _read_origin(group: Any, columns: dict[str, Any], table: EvaluationTable) ->
     table.num_ordered = max(table.order, default=-1) + 1
     place = _member(group, ORIGIN)
     origin = {
-        column.name: _read_column(_member(place, column.name), column.dtype == "string") for column in ORIGIN_COLUMNS
+        column.name: _read_column(_member(place, column.name), column.dtype in ("string", "json"))
+        for column in ORIGIN_COLUMNS
+        if not column.optional or not _is_missing(place, column.name)
     }
     table.model = [sys.intern(text) for text in origin["model"].tolist()]
     for name in ("known", "fitted", "detail"):
         getattr(table, name).frombytes(origin[name].astype("q").tobytes())
+    table.memory = {row: text for row, text in enumerate(origin.get("memory", np.empty(0)).tolist()) if text}
 
 
 def _check(table: EvaluationTable) -> None:
@@ -310,8 +313,8 @@ def _check(table: EvaluationTable) -> None:
     done = np.frombuffer(bytes(table.state), dtype=np.uint8) == STATES.index(State.DONE)
     if np.isnan(np.array(table.objective)[done]).any():
         raise ValueError("what is DONE must have an objective")
-    if not all(isinstance(json.loads(text), dict) for text in table.extra.values()):
-        raise ValueError("extras must be JSON objects")
+    if not all(isinstance(json.loads(text), dict) for text in (*table.extra.values(), *table.memory.values())):
+        raise ValueError("extras and memories must be JSON objects")
 
 
 def _read_policy(group: Any) -> PolicyLog:

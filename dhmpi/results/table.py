@@ -24,7 +24,7 @@ Row = Sequence[Any]
 class EvaluationTable:
     """The columns of `/evaluations`, in order of submission.
 
-    Errors and extras are rare, so only rows that have one hold one.
+    Errors, extras and memories are rare, so only rows that have one hold one.
 
     Args:
         names: Names of the dimensions.
@@ -51,6 +51,7 @@ class EvaluationTable:
         self.known = array("q")
         self.fitted = array("q")
         self.detail = array("q")
+        self.memory: dict[int, str] = {}
         self.counts = [0] * len(STATES)
         self._hosts: dict[str, str] = {}  # one clean string per host, not per evaluation
 
@@ -98,6 +99,8 @@ class EvaluationTable:
             self.known.append(origin.known)
             self.fitted.append(origin.fitted)
             self.detail.append(origin.detail)
+            if origin.memory:
+                self.memory[rows[number]] = origin.memory
             self.counts[_RUNNING] += 1
         return written
 
@@ -192,7 +195,9 @@ class EvaluationTable:
             host=self.host[row],
             error=self.error.get(row, ""),
             extra=json.loads(self.extra.get(row, "{}")),
-            origin=Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row]),
+            origin=Origin(
+                self.model[row], self.known[row], self.fitted[row], self.detail[row], self.memory.get(row, "")
+            ),
             order=self.order[row],
         )
 

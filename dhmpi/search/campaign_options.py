@@ -1,80 +1,98 @@
 """Options that every search has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
+from dhmpi.support.resources import Resources
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_MAX_EVALS = 100
 DEFAULT_SEED = 12345
+# What help lists the options of a search under, in this order.
+PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation", "results", "search"
 
 
 @dataclass(frozen=True)
-class CampaignOptions:
+class CampaignOptions(Resources):
     """Options of every campaign."""
 
+    # --- budget
     max_evals: int | None = option(
         None,
         integer(1),
         f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes or --end-time is given)",
+        group=BUDGET,
     )
     max_minutes: float | None = option(
-        None, number(0, exclusive=True), "minutes after which the search stops (default: no limit)"
+        None, number(0, exclusive=True), "minutes after which the search stops (default: no limit)", group=BUDGET
     )
     end_time: float | None = option(
         None,
         end_time,
         "when the search stops: 2026-11-25T06:30, or seconds since 1970 (default: shortly before the end of the job of "
         "Slurm, PBS or Cobalt that it runs in); the earliest end counts",
+        group=BUDGET,
     )
     drain_seconds: float = option(
         0.0,
         number(0),
         "what an evaluation is thought to take at least; none begins later than that before the end (the durations of "
         "past ones may say more)",
+        group=BUDGET,
     )
-    eval_timeout_minutes: float | None = option(
-        None, number(0, exclusive=True), "minutes after which an evaluation is killed (default: no limit)"
-    )
-    seed: int | None = option(
+    max_failures: int | None = option(
         None,
         integer(0),
-        f"seed of everything that is drawn at random (default: {DEFAULT_SEED}, or that of the file with --resume)",
+        "failures after which a campaign is given up in which nothing is DONE yet; 0: never (default: "
+        f"{HOPELESS_LIMIT} that no point causes, such as a missing module or file, or {LIMIT} of any kind)",
+        group=BUDGET,
     )
-    output: str = option("results.h5", text, "results file")
-    resume: bool = option(False, flag, "continue the campaign in the results file")
-    overwrite: bool = option(False, flag, "replace an existing results file")
+    # --- evaluation
     num_workers: int | None = option(
         None,
         integer(1),
         "evaluations at the same time (default: one per rank other than 0; 1 without mpirun; one per core with a pool)",
+        group=EVALUATION,
+    )
+    eval_timeout_minutes: float | None = option(
+        None,
+        number(0, exclusive=True),
+        "minutes after which an evaluation is killed (default: no limit)",
+        group=EVALUATION,
     )
     isolation: str | None = option(
         None,
         choice(ISOLATIONS),
         "with mpi and serial: process: user code runs in a child, whose crash or time-out costs one evaluation; "
         "inline: in the rank itself, which is fastest (default: process)",
+        group=EVALUATION,
     )
+    retries: int = option(
+        2, integer(0), "how often an evaluation is begun again whose worker is lost", group=EVALUATION
+    )
+    # --- results
+    output: str = option("results.h5", text, "results file", group=RESULTS)
+    resume: bool = option(False, flag, "continue the campaign in the results file", group=RESULTS)
+    overwrite: bool = option(False, flag, "replace an existing results file", group=RESULTS)
     logs: str = option(
-        "all", choice(LOGS), "of which evaluations is kept what they print, up to 10 MB each: all, failures or none"
+        "all",
+        choice(LOGS),
+        "of which evaluations is kept what they print, up to 10 MB each: all, failures or none",
+        group=RESULTS,
     )
-    retries: int = option(2, integer(0), "how often an evaluation is begun again whose worker is lost")
-    max_failures: int | None = option(
+    quiet: bool = option(False, flag, "show no progress, only the result", group=RESULTS)
+    log_level: str = option("warning", choice(LOG_LEVELS), "what is logged: " + ", ".join(LOG_LEVELS), group=RESULTS)
+    # --- the search
+    seed: int | None = option(
         None,
         integer(0),
-        "failures after which a campaign is given up in which nothing is DONE yet; 0: never (default: "
-        f"{HOPELESS_LIMIT} that no point causes, such as a missing module or file, or {LIMIT} of any kind)",
+        f"seed of everything that is drawn at random (default: {DEFAULT_SEED}, or that of the file with --resume)",
+        group=SEARCH,
     )
-    num_nodes: int = option(1, integer(1), "with balsam: nodes of an evaluation")
-    ranks_per_node: int = option(1, integer(1), "with balsam: ranks of an evaluation on each of its nodes")
-    threads_per_rank: int = option(64, integer(1), "with balsam: threads of each of these ranks")
-    node_packing_count: int = option(1, integer(1), "with balsam: evaluations that share a node")
-    log_level: str = option("warning", choice(LOG_LEVELS), "what is logged: " + ", ".join(LOG_LEVELS))
-    quiet: bool = option(False, flag, "show no progress, only the result")
 
     @property
     def eval_limit(self) -> int | None:
@@ -82,6 +100,11 @@ class CampaignOptions:
         if self.max_evals is None and self.max_minutes is None and self.end_time is None:
             return DEFAULT_MAX_EVALS
         return self.max_evals
+
+    @property
+    def resources(self) -> Resources:
+        """Resources of an evaluation that is more than a process."""
+        return Resources(**{field.name: getattr(self, field.name) for field in fields(Resources)})
 
     @property
     def timeout(self) -> float | None:

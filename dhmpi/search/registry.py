@@ -20,10 +20,10 @@ class Entry(NamedTuple):
 SEARCHES = {
     "ambs": Entry("dhmpi.search.hps.ambs", "AMBS", "asynchronous model-based search"),
     "ga": Entry("dhmpi.search.hps.ga", "GA", "genetic algorithm"),
+    "hps-random": Entry("dhmpi.search.hps.random", "RandomSearch", "random search"),
     "nas-random": Entry("dhmpi.search.nas.random", "NasRandom", "random search for neural architectures"),
     "ppo-async": Entry("dhmpi.search.nas.ppo_a3c_async", "NasPPOAsyncA3C", "architecture search by PPO agents"),
     "ppo-sync": Entry("dhmpi.search.nas.ppo_a3c_sync", "NasPPOSyncA3C", "architecture search by PPO agents in step"),
-    "hps-random": Entry("dhmpi.search.hps.random", "RandomSearch", "random search"),
 }
 
 

@@ -13,7 +13,7 @@ from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
 from dhmpi.support.loader import guarded, load_problem
-from dhmpi.support.options import build, check_names, choice, integer
+from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone
 from dhmpi.support.targets import Pair, complete
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Search(ABC):
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
         run: The run function, or its name; for `main`. By default `run` in the file that the problem's name leads to.
-        evaluator: Name of the evaluator, for `main`; by default the MPI job's worker ranks, or this process.
+        evaluator: Name of the evaluator, for `main`, or NAME:key=value,key=value; by default the MPI job's worker
+            ranks, or this process.
         **options: Options by the names of the command line, with `_` for `-`.
 
     Raises:
@@ -60,7 +61,10 @@ class Search(ABC):
 
     def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
         check_names((CampaignOptions, self.Options), options)
-        self._setup(problem, run, evaluator, build(CampaignOptions, options), build(self.Options, options))
+        if isinstance(evaluator, str):
+            evaluator = choice_with_settings(METHODS)(option_name("evaluator"), evaluator)
+        campaign_options = build(CampaignOptions, options | {"evaluator": evaluator})
+        self._setup(problem, run, evaluator, campaign_options, build(self.Options, options))
 
     @classmethod
     def from_options(
@@ -80,7 +84,7 @@ class Search(ABC):
         own_options: Any,
     ) -> None:
         if isinstance(evaluator, str):
-            evaluator = choice(METHODS)(option_name("evaluator"), evaluator)
+            evaluator = choice(METHODS)(option_name("evaluator"), name_alone(evaluator))
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
         self.options, self.own_options = options, own_options
         self.problem = loaded = load_problem(problem)
@@ -250,7 +254,7 @@ class Search(ABC):
             evaluations: All of its evaluations so far.
         """
         self._begin(seed)
-        self.tell(_as_told(list(evaluations)))
+        self.tell(as_told(list(evaluations)))
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""
@@ -317,7 +321,7 @@ def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
     return state, float(number)
 
 
-def _as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
+def as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
     """Return evaluations in the order in which their results came, if that is known: a file has them in order of id."""
     final = [each for each in evaluations if each.state.is_final]
     if all(each.order >= 0 for each in final):

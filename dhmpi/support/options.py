@@ -1,11 +1,17 @@
-"""Options declared once, as dataclass fields: the command line and the Python interface both derive from them."""
+"""Options declared once, as dataclass fields: the command line and the Python interface both derive from them.
+
+Where an option chooses something that has settings of its own, these are given in its value: NAME:key=value,key=value.
+They are options, too, and so have names in Python, but help lists them with the choice.
+"""
 
 import argparse
 import dataclasses
 import math
 import operator
+import shutil
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dhmpi.errors import OptionError, did_you_mean, option_name
 
@@ -13,15 +19,32 @@ Parse = Callable[[str, object], Any]
 Options = TypeVar("Options")
 
 
-def option(default: Any, parse: Parse, description: str) -> Any:
+class Setting(NamedTuple):
+    """Setting of a choice: what makes an option part of the value of another one, as NAME:key=value.
+
+    Attributes:
+        of: The option that chooses; it may belong to another class.
+        key: Name within the value.
+        names: Choices that have it.
+    """
+
+    of: str
+    key: str
+    names: tuple[str, ...]
+
+
+def option(default: Any, parse: Parse, description: str, *, group: str = "", setting: Setting | None = None) -> Any:
     """Declare a field of an options dataclass.
 
     Args:
         default: The default value.
         parse: Turns a text or a Python value into the option's value; gets the option's name for its error.
         description: What it does, for --help; the default is added.
+        group: Heading that help lists it under, or nothing for that of its class.
+        setting: Says that it is part of another option's value; its own flag works, but help does not list it.
     """
-    return dataclasses.field(default=default, metadata={"parse": parse, "description": description})
+    metadata = {"parse": parse, "description": description, "group": group, "setting": setting}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def integer(minimum: int) -> Parse:
@@ -76,6 +99,22 @@ def choice(names: Iterable[str]) -> Parse:
     return parse
 
 
+def choice_with_settings(names: Iterable[str]) -> Parse:
+    """Return a parser of one of the given names that may have settings: NAME, or NAME:key=value,key=value.
+
+    `build` makes options of the settings of a value that it returns.
+    """
+    parse_name = choice(names)
+
+    def parse(name: str, value: object) -> str:
+        if not isinstance(value, str):
+            return str(parse_name(name, value))
+        _, colon, settings = value.partition(":")
+        return f"{parse_name(name, name_alone(value))}{colon}{settings}"
+
+    return parse
+
+
 def choices(names: Iterable[str]) -> Parse:
     """Return a parser of a list of the given names, as A,B."""
     parse = choice(names)
@@ -116,17 +155,58 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) and value else repr(value)
 
 
-def add_arguments(parser: argparse.ArgumentParser, options_class: type) -> None:
-    """Add one argument per field of an options dataclass."""
+def add_arguments(parser: argparse.ArgumentParser, options_class: type, heading: str = "options") -> None:
+    """Add one argument per field of an options dataclass.
+
+    Args:
+        parser: Gets them.
+        options_class: The dataclass.
+        heading: What help lists those under that name no group.
+    """
+    settings: dict[tuple[str, tuple[str, ...]], list[dataclasses.Field[Any]]] = {}
     for field in dataclasses.fields(options_class):
-        name = "--" + field.name.replace("_", "-")
-        parse, description = field.metadata["parse"], field.metadata["description"]
+        name = as_flag(field.name)
+        parse, description, setting = (field.metadata[key] for key in ("parse", "description", "setting"))
+        group = argument_group(parser, field.metadata["group"] or heading)
+        if setting is not None:
+            settings.setdefault((setting.of, setting.names), []).append(field)
+        hidden = argparse.SUPPRESS if setting else None
         if parse is flag:
-            parser.add_argument(name, action="store_true", help=description)
+            group.add_argument(name, action="store_true", help=hidden or description)
             continue
-        shown = "" if field.default is None else f" (default: {field.default})"
         # The texts are parsed by `build`, so that the command line and Python share their sentences.
-        parser.add_argument(name, default=field.default, metavar=field.name.upper(), help=description + shown)
+        shown = hidden or description + _default(field)
+        group.add_argument(name, default=field.default, metavar=field.name.upper(), help=shown)
+    for (of, names), fields in settings.items():
+        _describe_settings(parser, of, names, fields)
+
+
+def argument_group(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """Return the group of a parser that help lists under a title; it is made if there is none yet."""
+    found = [group for group in parser._action_groups if group.title == title]  # argparse has no other way to them
+    return found[0] if found else parser.add_argument_group(title)
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    return "" if field.default is None else f" (default: {field.default})"
+
+
+def _describe_settings(
+    parser: argparse.ArgumentParser, of: str, names: tuple[str, ...], fields: "list[dataclasses.Field[Any]]"
+) -> None:
+    """Add a group for the settings of a choice, a line for each in the columns of argparse."""
+    width, indent = max(shutil.get_terminal_size().columns - 4, 40), 22 * " "
+    lines = [
+        textwrap.fill(
+            field.metadata["description"] + _default(field), width, initial_indent=indent, subsequent_indent=indent
+        )
+        for field in fields
+    ]
+    keys = [field.metadata["setting"].key for field in fields]
+    text = "\n".join(key + line[len(key) :] for key, line in zip(keys, lines, strict=True))
+    example = ",".join(f"{key}={field.default}" for key, field in list(zip(keys, fields, strict=True))[:2])
+    title = f"settings of {as_flag(of)} {' and '.join(names)}, as {names[0]}:{example}"
+    parser.add_argument_group(title, text + "\n")
 
 
 def build(options_class: type[Options], values: Mapping[str, Any]) -> Options:
@@ -140,12 +220,85 @@ def build(options_class: type[Options], values: Mapping[str, Any]) -> Options:
         OptionError: A value is not allowed.
     """
     parsed = {}
+    values = unfolded(options_class, values)
     for field in dataclasses.fields(options_class):  # type: ignore[arg-type]  # a dataclass, which typing cannot say
         value = values.get(field.name, field.default)
         if value is not field.default:
             value = field.metadata["parse"](option_name(field.name), value)
         parsed[field.name] = value
     return options_class(**parsed)
+
+
+def unfolded(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in which each NAME:key=value,key=value is NAME, and its settings are options of their own.
+
+    Raises:
+        OptionError: A setting is unknown, has a value that is not allowed, or is given twice.
+    """
+    result, choosers = dict(values), dict[str, dict[str, dataclasses.Field[Any]]]()
+    own = {field.name: field for field in dataclasses.fields(options_class)}
+    for field in own.values():
+        if (setting := field.metadata["setting"]) is not None:
+            choosers.setdefault(setting.of, {})[setting.key] = field
+    for chooser, fields in choosers.items():
+        value = values.get(chooser)
+        if isinstance(value, str) and ":" in value:
+            if chooser in own:
+                value = own[chooser].metadata["parse"](option_name(chooser), value)
+            result[chooser] = name_alone(value)
+            for key, given in _settings(option_name(chooser), value, fields).items():
+                field = fields[key]
+                if values.get(field.name, field.default) is not field.default:
+                    raise OptionError(
+                        f"{option_name(field.name)} must be given once, got it in {option_name(chooser)} {value}, too"
+                    )
+                result[field.name] = given
+    return result
+
+
+def name_alone(value: str) -> str:
+    """Return the name of NAME:key=value,key=value, which may have no settings."""
+    return value.partition(":")[0]
+
+
+def _settings(chooser: str, value: str, fields: "Mapping[str, dataclasses.Field[Any]]") -> dict[str, Any]:
+    """Return the settings in a value, parsed.
+
+    Args:
+        chooser: The option.
+        value: NAME:key=value,key=value.
+        fields: All settings that some choice has, by key.
+
+    Raises:
+        OptionError: One of them cannot be used.
+    """
+    name, _, text = value.partition(":")
+    known = {key: field for key, field in fields.items() if _is_one_of(name, field.metadata["setting"].names)}
+    if not known:
+        having = dict.fromkeys(each for field in fields.values() for each in field.metadata["setting"].names)
+        raise OptionError(f"{chooser} {name} must have no settings, got {value}; those that have: {', '.join(having)}")
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, equal, given = (each.strip() for each in part.partition("="))
+        keys = [each for each in known if _squeezed(each) == _squeezed(key)]
+        if not keys and key:
+            raise OptionError(
+                f"{chooser} {name} must have settings that are known, got {key}; {did_you_mean(key, known)}"
+            )
+        is_flag = bool(keys) and known[keys[0]].metadata["parse"] is flag
+        if not key or bool(equal) == is_flag:
+            example = ",".join(
+                each if field.metadata["parse"] is flag else f"{each}=..." for each, field in known.items()
+            )
+            raise OptionError(f"{chooser} must be {name} or {name}:{example}, got {value}")
+        if keys[0] in found:
+            raise OptionError(f"{chooser} {name} must have each setting once, got {value}")
+        found[keys[0]] = is_flag or known[keys[0]].metadata["parse"](f"{chooser} {name}:{keys[0]}", given)
+    return found
+
+
+def _is_one_of(name: str, names: Iterable[str]) -> bool:
+    return _squeezed(name) in map(_squeezed, names)
 
 
 def as_flag(name: str) -> str:

@@ -59,7 +59,7 @@ def test_it_is_continued_with_the_policy_of_the_file():
     assert again.evaluations[:20] == first.evaluations
     assert len(again.evaluations) == 40
     assert again.policy.version > first.policy.version
-    with pytest.raises(OptionError, match="policy and units must be lstm and 32 as in the file, got lstm and 16"):
+    with pytest.raises(OptionError, match="policy must be lstm:units=32 as in the file, got lstm:units=16"):
         search(max_evals=60, resume=True, units=16).main()
     assert len(results.read("results.h5").evaluations) == 40
 

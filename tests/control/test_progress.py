@@ -161,6 +161,29 @@ def test_the_bar_is_as_full_as_the_budget_is_spent(clock, terminal):
     shown.close()
 
 
+@pytest.mark.parametrize(
+    ("columns", "num", "shown"),
+    [
+        (80, 15, "15 done, 0 failed, 2 running | best -0.123457 | 95 % busy | 7:13:20 left"),
+        (80, 123_456, "123456 done, 0 failed, 2 running | 95 % busy | 5 days, 17:08:34 left"),
+        (70, 15, "15 done, 0 failed, 2 running | 95 % busy | 7:13:20 left"),
+        (50, 123_456, "95 % busy | 5 days, 17:08:34 left"),
+        (120, 15, "15 done, 0 failed, 2 running | best -0.123457 | 1/s | 95 % busy | 7:13:20 left"),
+    ],
+)
+def test_whether_workers_are_busy_and_the_time_left_are_shown_at_any_width(clock, terminal, columns, num, shown):
+    fcntl.ioctl(terminal.stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    limit = {15: 15 + 26_000, 123_456: 123_456 + 493_714}[num]
+    progress = Progress(4, Limits(limit), terminal.stream, quiet=False, num_before=num - 1)
+    terminal.read()
+    clock.now += 1
+    progress.update(counts(num), 2, best(-0.1234567), 0.95 * 4)
+    bar, _, line = terminal.read().split("\r")[-1].partition("|")
+    assert line == shown
+    assert len(bar) + 1 + len(line) <= columns
+    progress.close()
+
+
 def test_a_narrow_terminal_gets_no_second_line(clock, terminal):
     fcntl.ioctl(terminal.stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     shown = Progress(4, Limits(25), terminal.stream, quiet=False)

@@ -19,6 +19,7 @@ from dhmpi.evaluator import (
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.support.options import as_flag
+from dhmpi.support.resources import Resources
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
@@ -137,6 +138,32 @@ def test_other_options_are_known(name, remedy):
     with pytest.raises(InputError) as caught:
         create(BEHAVE, **{name: 1})
     assert str(caught.value).startswith(f"options must be known, got {name!r}; {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("method", "resources"),
+    [("balsam:nodes=2,packing=4", {}), ("balsam", {"num_nodes": 2, "node_packing_count": 4}), ("BALSAM:nodes=2", {})],
+)
+def test_balsam_has_settings_in_the_method_or_beside_it(method, resources):
+    evaluator = create(BEHAVE, method=method, num_workers=1, **resources)
+    found = evaluator.evaluator._setup.resources
+    assert found == Resources(num_nodes=2, node_packing_count=4 if "4" in f"{method}{resources}" else 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "resources", "sentence"),
+    [
+        ("balsam:nodse=2", {}, "method balsam must have settings that are known, got nodse; did you mean 'nodes'?"),
+        ("balsam:nodes=0", {}, "method balsam:nodes must be an integer of at least 1, got 0"),
+        ("serial:nodes=2", {}, "method serial must have no settings, got serial:nodes=2"),
+        ("balsam:nodes=2", {"num_nodes": 3}, "num_nodes must be given once, got it in method balsam:nodes=2, too"),
+        ("balsam", {"num_nodes": 0}, "num_nodes must be an integer of at least 1, got 0"),
+    ],
+)
+def test_settings_of_a_method_are_checked(method, resources, sentence):
+    with pytest.raises(InputError) as caught:
+        create(BEHAVE, method=method, **resources)
+    assert str(caught.value).startswith(sentence)
 
 
 class TestIsolation:

@@ -95,6 +95,18 @@ def test_all_files_are_there(prefix):
         assert os.access(installed / script.name, os.X_OK), f"{script} must be installed as a program"
 
 
-def test_job_scripts_are_printed(run, prefix):
-    """Their templates are files of the package."""
-    assert run(prefix / "bin" / "dhmpi", "job", "--site", "polaris") == (ROOT / "jobs" / "polaris.sh").read_text()
+def test_job_scripts_know_where_the_module_is(run, prefix, move, tmp_path):
+    """Those that are installed, those that are printed, and after a move those that are written again."""
+    installed = prefix / "share" / "dhmpi" / "jobs"
+    text = (installed / "polaris.sh").read_text()
+    line = f'    module use "{prefix}/modulefiles"\n'
+    assert text.replace(line, "") == (ROOT / "jobs" / "polaris.sh").read_text()
+    assert text.count(line) == 1
+    assert "MODULE=${MODULE-deephyper}" in (installed / "pbs.sh").read_text()
+    assert run(prefix / "bin" / "dhmpi", "job", "--site", "polaris") == text
+    moved = move("moved for its jobs")
+    run(moved / "bin" / "dhmpi", "job", "--all", moved / "share" / "dhmpi" / "jobs")
+    written = (moved / "share" / "dhmpi" / "jobs" / "polaris.sh").read_text()
+    assert written == text.replace(str(prefix), str(moved))
+    for path in (moved / "share" / "dhmpi" / "jobs").iterdir():
+        path.write_text(path.read_text().replace(str(moved), str(prefix)))

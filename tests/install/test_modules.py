@@ -81,6 +81,33 @@ def test_a_search_runs_from_the_loaded_module(module, modulefiles, tmp_path):
     assert "2 workers" in printed
 
 
+@pytest.fixture
+def submit(run, module_system, prefix, tmp_path):
+    """Run an installed job script as the login shell of a fresh job does, where a launcher says what it starts."""
+    (tmp_path / "srun").write_text('#!/bin/sh\necho "launched: $(command -v dhmpi)"\n')
+    (tmp_path / "srun").chmod(0o755)
+
+    def submitted(name, status, **variables):
+        env = {"SLURM_JOB_NUM_NODES": "2", "OUTPUT": str(tmp_path / "results.h5")} | variables
+        script = f'. {module_system}; PATH={tmp_path}:$PATH; . "{prefix}/share/dhmpi/jobs/{name}.sh"'
+        return run("bash", "-c", script, status=status, env=env)
+
+    return submitted
+
+
+def test_an_installed_job_script_loads_its_module_in_a_fresh_environment(submit, prefix):
+    """The search that it would start is the one of the prefix; without results it is to be submitted again."""
+    assert f"launched: {prefix}/bin/dhmpi\n" in submit("perlmutter", 3)
+
+
+def test_a_job_script_ends_with_a_sentence_if_its_module_is_not_there(submit):
+    printed = submit("perlmutter", 2, MODULE="deephyper/9.9")
+    assert printed.endswith(
+        "module load deephyper/9.9 must succeed, and does not; give another MODULE, or none if dhmpi is in PATH\n"
+    )
+    assert "launched" not in printed
+
+
 def test_show_and_help_tell_what_it_does(module, modulefiles, prefix):
     printed = module(modulefiles, "module show deephyper; module help deephyper; module whatis deephyper")
     assert f"{prefix}/share/dhmpi/searches/ambs.py" in printed

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from dhmpi.cli import main
 from dhmpi.errors import OptionError
 from dhmpi.jobs.job_options import minutes_of
-from dhmpi.jobs.script import BALSAM_VARIABLES, VARIABLES, JobScript, _quoted, name_of, render
+from dhmpi.jobs.script import BALSAM_VARIABLES, GPU_VARIABLES, VARIABLES, JobScript, _quoted, name_of, render
 from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES, THETA_SCRIPTS
 from dhmpi.search.registry import SEARCHES
 
@@ -56,7 +57,7 @@ def test_the_scripts_are_what_dhmpi_job_prints(capsys, tmp_path):
 
 def test_the_documented_names():
     names = {"theta_ambs", "theta_ga", "theta_nas_ppo_async", "theta_nas_ppo_sync", "theta_nas_random", "theta_balsam"}
-    names |= {"polaris", "aurora", "perlmutter", "frontier", "slurm", "pbs", "cobalt"}
+    names |= {"polaris", "aurora", "perlmutter", "frontier", "lumi", "lumi-c", "slurm", "pbs", "cobalt"}
     assert {path.stem for path in SCRIPTS} == names
 
 
@@ -74,7 +75,8 @@ def test_a_script_can_be_submitted(path):
 @pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck, which is in the extra [tests]")
 def test_shellcheck_has_nothing_to_say(tmp_path):
     odd = tmp_path / "odd.sh"
-    odd.write_text(render(JobScript("slurm", "ambs", problem="a b.py:x", run="it's", output="{}.h5", chain=True)))
+    job = JobScript("slurm", "ambs", problem="a b.py:x", run="it's", output="{}.h5", chain=True, module="a/1 b")
+    odd.write_text(render(replace(job, arguments="""--run 'exec:./t.sh {x}' "$HOME" '*'"""), '/my `odd` "$prefix'))
     done = subprocess.run([SHELLCHECK, *SCRIPTS, odd], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -109,7 +111,8 @@ def test_directives_are_nothing_but_directives(job):
 @pytest.mark.parametrize("job", ALL, ids=lambda job: f"{job.site}-{job.search}")
 def test_every_variable_has_a_default(job):
     text = render(job)
-    for name in BALSAM_VARIABLES if job.search == BALSAM else VARIABLES:
+    names = GPU_VARIABLES if SITES[job.site].gpus else VARIABLES
+    for name in BALSAM_VARIABLES if job.search == BALSAM else names:
         assert len(re.findall(rf"^{name}=\${{{name}:?-", text, re.MULTILINE)) == 1
 
 
@@ -131,6 +134,47 @@ def test_tasks_of_a_job_array_have_files_of_their_own(site, variables, output, o
         assert shown.strip() == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (
+            "--site polaris --nodes 4",
+            "queue prod of polaris takes 10 to 24 nodes for up to 3:00, or 25 to 99 nodes for up to 6:00, or 100 to "
+            "496 nodes for up to 24:00 (read 2026-11-26), got --nodes 4 --walltime 3:00; that fits --queue capacity or "
+            "preemptable",
+        ),
+        ("--site polaris --nodes 30 --walltime 6:00 --account me", ""),
+        ("--site polaris --nodes 24 --walltime 6:00", "that fits no queue"),
+        ("--site polaris --nodes 4 --walltime 100:00 --queue capacity", ""),
+        ("--site polaris --queue R1234567", ""),
+        (
+            "--site aurora --queue debug-scalling",
+            "not among those known (read 2026-11-26); did you mean 'debug-scaling'?",
+        ),
+        ("--site aurora --nodes 256", ""),
+        ("--site aurora --nodes 257", "; that fits --queue prod"),
+        ("--site aurora --nodes 9000 --walltime 24:00 --queue prod", ""),
+        ("--site perlmutter --account m123", "accounts of perlmutter end in _g for GPU nodes (read 2026-11-26), got "),
+        ("--site perlmutter --account m123_g", ""),
+        ("--site slurm --nodes 100000", ""),
+    ],
+)
+def test_what_a_queue_may_not_take_is_doubted(words, warned, capsys):
+    """Queues change, so the script is written nevertheless."""
+    assert main(["job", *words.split()]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("#!/bin/bash -l\n")
+    assert captured.err.startswith("dhmpi job: warning: " if warned else "")
+    assert warned in captured.err
+    assert len(captured.err.splitlines()) == bool(warned)
+
+
+@pytest.mark.parametrize("site", SITES.values(), ids=SITES)
+def test_the_queue_of_a_site_takes_its_job(site):
+    rows = [each for each in site.queues if each.name == site.queue]
+    assert not site.queues or any(each.takes(site.nodes, site.minutes) for each in rows)
+
+
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
 def test_ranks_fit_on_a_node(site):
     assert site.threads_per_node // site.ranks_per_node >= 1
@@ -146,7 +190,7 @@ def test_every_search_can_be_submitted():
     [
         (
             ["--site", "theta", "--nodes", "256", "--walltime", "3:00"],
-            ["#COBALT -n 256", "#COBALT -t 180", "#COBALT -q default", "MODULE=${MODULE-deephyper}"],
+            ["#COBALT -n 256", "#COBALT -t 180", "#COBALT -q default", "MAX_EVALS=${MAX_EVALS:-1000}"],
         ),
         (
             ["--site", "polaris", "--nodes", "16", "--walltime", "90", "--queue", "preemptable", "--account", "me"],
@@ -155,6 +199,14 @@ def test_every_search_can_be_submitted():
         (
             ["--site", "perlmutter", "--queue", "debug", "--ranks-per-node", "2", "--chain"],
             ["#SBATCH --qos=debug", "RANKS_PER_NODE=${RANKS_PER_NODE:-2}", "CHAIN=${CHAIN:-1}"],
+        ),
+        (
+            ["--site", "frontier", "--arguments", "--seed 3 --eval-timeout-minutes 5", "--module", "my/1.0 other"],
+            [
+                "ARGUMENTS=${ARGUMENTS:-'--seed 3 --eval-timeout-minutes 5'} # more options of the search; quotes hold "
+                "words together",
+                "MODULE=${MODULE-'my/1.0 other'} # modules that bring dhmpi; nothing if it is in PATH",
+            ],
         ),
         (
             ["--site", "slurm", "--queue", "long", "--walltime", "100:05", "--search", "hps_random"],
@@ -195,9 +247,34 @@ def test_no_walltimes(text):
     [
         (["--all", "no/such"], "--all must be a directory that exists, got no/such"),
         ([], "--site must be given; choose from theta, polaris"),
-        (["--site", "teta"], "--site must be one of theta, polaris, aurora, perlmutter, frontier, slurm, pbs, cobalt"),
+        (
+            ["--site", "teta"],
+            "--site must be one of theta, polaris, aurora, perlmutter, frontier, lumi, lumi-c, slurm, pbs",
+        ),
         (["--site", "slurm", "--search", "abms"], "did you mean 'ambs'?"),
         (["--site", "slurm", "--search", "balsam"], "--search balsam must come with --site theta, got --site slurm"),
+        (
+            ["--site", "perlmutter", "--ranks-per-node", "5"],
+            "--ranks-per-node must be at most 4 with --gpus-per-eval 1 on perlmutter, whose nodes have 4 GPUs, got 5; "
+            "--gpus-per-eval 0 gives",
+        ),
+        (
+            ["--site", "lumi", "--gpus-per-eval", "3", "--ranks-per-node", "3"],
+            "must be at most 2 with --gpus-per-eval 3",
+        ),
+        (["--site", "polaris", "--gpus-per-eval", "5"], "must be at most 4, the GPUs of a node of polaris, got 5"),
+        (
+            ["--site", "pbs", "--gpus-per-eval", "1"],
+            "--gpus-per-eval must come with a site whose GPUs are known: polaris",
+        ),
+        (
+            ["--site", "theta", "--ranks-per-node", "129"],
+            "--ranks-per-node must be at most 128, the hardware threads that ranks have on a node of theta, got 129",
+        ),
+        (
+            ["--site", "slurm", "--arguments", "--a 'b"],
+            "--arguments must be words as in a shell, got --a 'b (no closing",
+        ),
         (["--site", "slurm", "--nodes", "0"], "--nodes must be an integer of at least 1, got 0"),
         (["--site", "slurm", "--account", "a b"], "--account must have no blanks, got 'a b'"),
         (["--site", "slurm", "--problem", "a\nb"], r"--problem must be one line of text, got 'a\nb'"),

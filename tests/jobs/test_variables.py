@@ -115,11 +115,15 @@ def test_a_results_file_that_is_there_is_resumed(searched, tmp_path):
 )
 def test_a_successor_gets_all_variables(command, name, submit, tmp_path):
     given = {"CHAIN": "1", "SEARCH": "ppo-async", "ARGUMENTS": "--seed 3", "MAX_EVALS": "5", "RANKS_PER_NODE": "2"}
+    given |= {"GPUS_PER_EVAL": "2"}
     expected = given | {"PROBLEM": NAS, "OUTPUT": "nas_ppo_async.h5", "RUN": "", "MODULE": ""}
     names = VARIABLES
     if name == "theta_balsam":
         expected |= {"PROBLEM": HPS, "OUTPUT": str(tmp_path / "balsam.h5")}
         names = VARIABLES[1:]  # it has one search
+    if name in ("polaris", "aurora", "perlmutter", "frontier"):
+        expected |= {"GPUS_PER_EVAL": "2"}
+        names = (*VARIABLES, "GPUS_PER_EVAL")
     *_, call = submit(JOBS / f"{name}.sh", **given)
     assert call.startswith(command.split()[0])
     assert call.endswith(f" {JOBS / name}.sh")

@@ -23,7 +23,7 @@ from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot, dump, parse
-from dhmpi.results.table import EvaluationTable
+from dhmpi.results.table import EvaluationTable, read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -184,14 +184,14 @@ def test_h5py_alone_reads_it(path, metadata, running, ended):
             for item in each.values()
             if isinstance(item, h5py.Dataset)
         ]
-        assert len(datasets) == 20
+        assert len(datasets) == 21
         assert all(each.shape == (3,) and each.chunks and {"unit", "meaning"} <= set(each.attrs) for each in datasets)
         assert file.attrs["search"] == "ambs"
         assert json.loads(file.attrs["command"]) == ["dhmpi", "ambs"]
 
 
 def test_how_points_were_chosen_and_in_which_order_results_came(path, metadata, running, ended):
-    origins = [Origin("design"), Origin("gp-quick", 1, 1, 3), Origin("random", 2)]
+    origins = [Origin("design"), Origin("gp-quick", 1, 1, 3), Origin("RF", 2, 1, 0, '{"gains": [0.0, -1.0]}')]
     store = ResultsStore.create(path, metadata)
     store.submitted([running(number)._replace(origin=origin) for number, origin in enumerate(origins)])
     store.finished([ended(2), ended(0, State.LOST), ended(1)])
@@ -215,6 +215,15 @@ def test_in_an_older_file_results_came_in_the_order_of_their_ends(path, metadata
         del file["evaluations/origin"], file["evaluations/order"]
     expected = [ended(0, ended=9.0, order=1), ended(1, ended=8.0, order=0), running(2)]
     assert read(path).evaluations == expected
+
+
+def test_files_and_journals_from_before_searches_remembered(path, metadata, running, ended):
+    write(path, metadata, [ended(0, origin=Origin("RF", 1, 1, 0, '{"gains": [0.0]}'))]).close("end")
+    with h5py.File(path, "r+") as file:
+        del file["evaluations/origin/memory"]
+    assert read(path).evaluations == [ended(0, origin=Origin("RF", 1, 1, 0), order=0)]
+    [older] = read_submitted([(0, [0.5], 1000.0, ["RF", 1, 1, 0], 3, "nid0")], ["x"])
+    assert older.origin == Origin("RF", 1, 1, 0)
 
 
 def test_values_beyond_their_specification_are_kept(path, metadata, running):

@@ -97,7 +97,8 @@ def second(point, context):
 
 
 def gpu(point):
-    return {"objective": point["x"], "gpu": os.environ["CUDA_VISIBLE_DEVICES"]}
+    names = ("ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "CUDA_VISIBLE_DEVICES")
+    return {"objective": point["x"], "gpu": next(os.environ[name] for name in names if name in os.environ)}
 
 
 def tenth(point):
@@ -389,8 +390,6 @@ def pbs(mpich, tmp_path_factory):
     for name in ("qsub", "qstat", "mpiexec"):
         shutil.copy(HERE / "pbs" / name, base)
     (base / "mpich").symlink_to(mpich)
-    (base / "gpu_tile_compact.sh").write_text('#!/bin/sh\nexport ZE_AFFINITY_MASK=$PALS_LOCAL_RANKID\nexec "$@"\n')
-    (base / "gpu_tile_compact.sh").chmod(0o755)
     site = PBS(base / "home", base, mpich)
     yield site
     site.end()

@@ -56,6 +56,15 @@ def test_frontier(minute, slurm):
     assert len(slurm.read("frontier.h5").evaluations) == 8
 
 
+def test_lumi(minute, slurm):
+    """Two GPUs for each of two ranks; the partition has another name here."""
+    variables = MINE | {"GPUS_PER_EVAL": "2", "RUN": "problem.py:gpu", "MAX_EVALS": "8", "OUTPUT": "lumi.h5"}
+    job = slurm.submit(JOBS / "lumi.sh", "-A", "me", "--nodes=1", "--partition=batch", **variables)
+    assert slurm.wait(job) == 0, slurm.output(job)
+    # Rank 0 searches.
+    assert {each.extra["gpu"] for each in slurm.read("lumi.h5").evaluations} == {"4,5"}
+
+
 def test_any_cluster_with_open_mpi(minute, slurm):
     """By mpirun; the job of a minute is started by srun, for MPICH."""
     variables = MINE | {"MODULE": "deephyper/openmpi", "MAX_EVALS": "12", "OUTPUT": "openmpi.h5"}

@@ -5,14 +5,17 @@ import pytest
 
 from dhmpi.errors import OptionError
 from dhmpi.support.options import (
+    Setting,
     add_arguments,
     as_flag,
     build,
     check_names,
     choice,
+    choice_with_settings,
     choices,
     flag,
     integer,
+    name_alone,
     number,
     option,
     ranges,
@@ -94,3 +97,95 @@ def test_choices():
     assert parse("--states", "failed, DONE") == ["FAILED", "DONE"]
     with pytest.raises(OptionError, match=r"^--states must be one of DONE, FAILED, got FALED; did you mean 'FAILED'\?"):
         parse("--states", "DONE,FALED")
+
+
+# --- settings of a choice: NAME:key=value,key=value
+
+
+def of_stopper(key, *names):
+    return Setting("stopper", key, names)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    stopper: str | None = option(None, choice_with_settings(("none", "asha", "median")), "what stops early")
+    reduction: int = option(3, integer(2), "how many are stopped", setting=of_stopper("reduction", "asha"))
+    first_step: int = option(1, integer(1), "steps before", setting=of_stopper("first-step", "asha", "median"))
+    strict: bool = option(False, flag, "whether", setting=of_stopper("strict", "median"))
+    mode: str = option("max", choice(("max", "min")), "which", setting=Setting("place", "mode", ("here",)))
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("asha", Stopping("asha")),
+        ("none", Stopping("none")),
+        ("asha:reduction=4", Stopping("asha", 4)),
+        ("ASHA:first_step=7, Reduction = 4", Stopping("asha", 4, 7)),
+        ("median:strict,first-step=2", Stopping("median", first_step=2, strict=True)),
+    ],
+)
+def test_a_choice_carries_its_settings(value, made):
+    assert build(Stopping, {"stopper": value}) == made
+
+
+def test_settings_of_an_option_that_is_elsewhere():
+    assert build(Stopping, {"place": "here:mode=MIN"}).mode == "min"
+    assert name_alone("here:mode=MIN") == "here"
+    assert name_alone("here") == "here"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"stopper": "ahsa:reduction=4"},
+            "--stopper must be one of none, asha, median, got ahsa; did you mean 'asha'?",
+        ),
+        (
+            {"stopper": "none:reduction=4"},
+            "--stopper none must have no settings, got none:reduction=4; those that have: ",
+        ),
+        (
+            {"stopper": "asha:reductoin=4"},
+            "--stopper asha must have settings that are known, got reductoin; did you mean 'reduction'?",
+        ),
+        (
+            {"stopper": "median:reduction=4"},
+            "--stopper median must have settings that are known, got reduction; choose from first-step, strict",
+        ),
+        ({"stopper": "asha:reduction=1"}, "--stopper asha:reduction must be an integer of at least 2, got 1"),
+        ({"stopper": "asha:reduction="}, "--stopper asha:reduction must be an integer of at least 2, got ''"),
+        ({"stopper": "asha:"}, "--stopper must be asha or asha:reduction=...,first-step=..., got asha:"),
+        (
+            {"stopper": "asha:reduction"},
+            "--stopper must be asha or asha:reduction=...,first-step=..., got asha:reduction",
+        ),
+        (
+            {"stopper": "median:strict=1"},
+            "--stopper must be median or median:first-step=...,strict, got median:strict=1",
+        ),
+        ({"stopper": "asha:reduction=4,"}, "--stopper must be asha or asha:reduction=...,first-step=..., got "),
+        ({"stopper": "asha:reduction=4,reduction=4"}, "--stopper asha must have each setting once, got "),
+        (
+            {"stopper": "asha:reduction=4", "reduction": "5"},
+            "--reduction must be given once, got it in --stopper asha:reduction=4, too",
+        ),
+        ({"stopper": 3}, "--stopper must be one of none, asha, median, got 3"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_said(values, sentence):
+    with pytest.raises(OptionError) as caught:
+        build(Stopping, values)
+    assert caught.value.spelled(as_flag).startswith(sentence)
+
+
+def test_help_lists_settings_with_their_choice_and_not_as_options():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, Stopping)
+    shown = parser.format_help()
+    assert "--stopper" in shown
+    assert "--reduction" not in shown
+    assert "settings of --stopper asha, as asha:reduction=3:" in shown
+    assert "how many are stopped (default: 3)" in shown
+    assert build(Stopping, vars(parser.parse_args(["--reduction", "4"]))).reduction == 4

@@ -8,9 +8,9 @@ balsam ls apps | grep -qw AMBS || balsam app --name AMBS --executable "$DH_AMBS"
 balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
-    --args "--evaluator balsam --num-workers $((RANKS - 1)) --node-packing-count $RANKS_PER_NODE \
+    --args "--evaluator balsam:packing=$RANKS_PER_NODE --num-workers $((RANKS - 1)) \
     --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
-    --output $OUTPUT ${resume[*]} ${arguments[*]}"
+    --output $OUTPUT ${resume[*]} $ARGUMENTS"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

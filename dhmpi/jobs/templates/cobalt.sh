@@ -9,9 +9,8 @@
 #     or, for example: qsub @PAYS@--env MAX_EVALS=2000:OUTPUT=mine.h5 jobs/@FILE@
 @SETTINGS@
 
-# --- modules
-@MODULES@
-[ -z "$MODULE" ] || module load "$MODULE"
+# --- modules: the job has nothing of the environment in which it was submitted
+@MODULE_LOAD@
 
 # --- environment
 NODES=$COBALT_JOBSIZE

@@ -1,4 +1,6 @@
-@NOTES@
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+@PLACEMENT@
 @LAUNCHER@ "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
+@AFTERWARDS@

@@ -9,9 +9,8 @@
 #     or, for example: qsub @PAYS@-v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/@FILE@
 @SETTINGS@
 
-# --- modules
-@MODULES@
-[ -z "$MODULE" ] || module load "$MODULE"
+# --- modules: PBS exports nothing of the environment in which it was submitted
+@MODULE_LOAD@
 
 # --- environment
 cd "$PBS_O_WORKDIR" || exit # jobs begin in the home directory

@@ -10,8 +10,7 @@
 @SETTINGS@
 
 # --- modules
-@MODULES@
-[ -z "$MODULE" ] || module load "$MODULE"
+@MODULE_LOAD@
 
 # --- environment
 NODES=$SLURM_JOB_NUM_NODES

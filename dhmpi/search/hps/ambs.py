@@ -24,7 +24,7 @@ from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
-from dhmpi.search.search import Search
+from dhmpi.search.search import Search, as_told
 from dhmpi.support.options import choice, number, option
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
@@ -114,8 +114,10 @@ class AMBS(Search):
 
     def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
         """Go on with a campaign, with the model that it would have had; see `Search`."""
+        evaluations = as_told(list(evaluations))
         super().resume(seed, evaluations)
         if self._proposer is not None:
+            self._proposer.restore(evaluations)
             self._proposer.settle()
 
     def _begin(self, seed: int) -> None:

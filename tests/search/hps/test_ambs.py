@@ -77,7 +77,7 @@ def test_a_resumed_search_goes_on_with_the_model_that_it_would_have_had(learner,
     whole, waiting, ended_ones = inline(problem(), learner=learner, seed=4), [], []
     rng = np.random.default_rng(2)
     for id in range(40):
-        waiting += [Evaluation(id, point) for point in whole.ask(1)]
+        waiting += [Evaluation(id, point, origin=origin) for point, origin in whole.proposals(1)]
         if len(waiting) > 5:
             asked = waiting.pop(int(rng.integers(len(waiting))))
             fields = {"objective": float(rng.normal()), "state": State.DONE}

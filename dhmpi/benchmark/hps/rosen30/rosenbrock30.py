@@ -14,4 +14,4 @@ def run(point: Mapping[str, float]) -> float:
     Args:
         point: x1 to x30.
     """
-    return rosenbrock([point[name] for name in NAMES])
+    return float(rosenbrock([point[name] for name in NAMES]))

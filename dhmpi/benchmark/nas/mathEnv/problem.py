@@ -2,6 +2,8 @@
 
 from dhmpi.space.problem import Problem as _Problem
 
+BEST_REWARD = -10 * (50 / 9) ** 2
+
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.mathEnv.numbers:create_structure"})
 

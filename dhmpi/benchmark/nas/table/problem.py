@@ -2,6 +2,8 @@
 
 from dhmpi.space.problem import Problem as _Problem
 
+BEST_REWARD = 1.0
+
 Problem = _Problem()
 Problem.add_dim("create_structure", {"func": "dhmpi.benchmark.nas.table.table_structure:create_structure"})
 Problem.add_dim("table", {"seed": 0})

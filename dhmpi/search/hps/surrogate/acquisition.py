@@ -2,9 +2,7 @@
 
 import math
 import sys
-from bisect import bisect
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 from scipy.special import ndtr
@@ -64,22 +62,3 @@ def _least(scaled: Matrix, std: Matrix) -> float:
     reached = float(std[top]) * (largest * float(ndtr(largest)) + math.exp(-0.5 * largest * largest) / ROOT)
     share = ROOT * reached / widest
     return min(-math.sqrt(-2 * math.log(share)) if share < 1 else 0.0, largest) - CLOSE
-
-
-HEDGED = ("EI", "LCB", "PI")
-
-
-def hedge(promised: Sequence[float], rng: np.random.Generator) -> int:
-    """Choose among acquisition functions by what their proposals promise; return the index of one.
-
-    As in Hoffman et al. (UAI 2011), with scikit-optimize's eta of 1, but on the gains of this round alone: so the
-    choice depends on nothing but the evaluations, and a campaign that is resumed goes on as if it had never stopped.
-
-    Args:
-        promised: Predicted mean, on the scale of a standardised objective, at the proposal of each function.
-        rng: Where the choice is drawn from.
-    """
-    best = min(promised)
-    # Sums of three floats, faster than arrays of them.
-    sums = list(accumulate(math.exp(best - each) for each in promised))
-    return bisect(sums, sums[-1] * rng.random())

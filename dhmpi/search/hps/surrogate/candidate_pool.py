@@ -8,6 +8,7 @@ import numpy as np
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.search.hps.surrogate.hedge import Hedge, draw
 from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 from dhmpi.space.space import Space
@@ -38,6 +39,7 @@ class PoolProposer(Proposer["Model"]):
         self._num_rounds = 0
         # The latest proposal and its row, which need not be encoded again when it becomes pending.
         self._proposed: tuple[Point | None, Matrix] = None, np.empty(0)
+        self._hedge = Hedge(self._encoding) if options.acq_func == "gp_hedge" else None
 
     @property
     def mode(self) -> str:
@@ -65,6 +67,8 @@ class PoolProposer(Proposer["Model"]):
         for each in evaluations:
             self.refits.durations.add(each)
             self.refits.told()
+        if self._hedge:
+            self._hedge.told(keys)
         if self._model:
             self._model.learn(keys, rows, objectives)
         if self.refits.job:
@@ -77,13 +81,26 @@ class PoolProposer(Proposer["Model"]):
             return None
         self.detail = self._model.block
         candidates = self._model.candidates
-        while (index := self._model.choose()) >= 0:
+        gains = self._hedge.gained(self._model) if self._hedge else [0.0]
+        while min(nominees := self._model.nominees()) >= 0:
+            is_agreed = len(set(nominees)) == 1
+            index = nominees[0 if is_agreed else draw(gains, self._model.rng())]
             point = candidates.point(index)
-            if self._space.key(point) not in seen:
+            key = self._space.key(point)
+            if key not in seen:
                 self._proposed = point, candidates.rows[index]
+                if self._hedge:
+                    wanted = [candidates.point(each) for each in nominees]
+                    self._hedge.proposed(key, gains, wanted, candidates.rows[nominees])
+                    self.memory = self._hedge.memory
                 return point
             candidates.take(candidates.rows[index])
         return None
+
+    def restore(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take up the gains of acquisition functions; see `Proposer`."""
+        if self._hedge:
+            self._hedge.restore(evaluations)
 
     def _rows(self, keys: Sequence[Hashable], evaluations: Sequence[Evaluation]) -> Matrix:
         """Return the rows of evaluations, which are pending no more."""

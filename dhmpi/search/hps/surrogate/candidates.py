@@ -55,11 +55,15 @@ class Candidates:
 
     def take(self, row: Matrix) -> int:
         """Take a row away, if it is there; return its index, or -1 if it was never there."""
-        index = self._index.get(row.tobytes(), -1)
+        index = self.index(row)
         if index >= 0 and self.penalty[index] == 0.0:
             self.penalty[index] = np.inf
             self.num_left -= 1
         return index
+
+    def index(self, row: Matrix) -> int:
+        """Return the index of a row, whether it is left or not; -1 if it was never there."""
+        return self._index.get(row.tobytes(), -1)
 
     def best(self, scores: Matrix, penalty: Matrix) -> int:
         """Return the index of the smallest score, shape (num,), of what is left, or -1 if nothing is.

@@ -59,7 +59,9 @@ class Forest(Learner):
 
     def predict(self, rows: Matrix) -> Posterior:
         """Return the mean and the standard deviation over all trees and their leaves; see `Learner`."""
-        return _posterior(_moments(self._leaves)[self.locate(rows)].mean(axis=1).T)
+        places = self.locate(rows)
+        moments = _moments(self._leaves[places.ravel()]).reshape(*places.shape, 2)
+        return _posterior(moments.mean(axis=1).T)
 
     def watch(self, places: Places) -> None:
         """Note which candidates fall into which leaf; see `Learner`."""

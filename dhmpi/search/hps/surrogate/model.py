@@ -4,11 +4,12 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
+from dhmpi.search.hps.surrogate.acquisition import score
 from dhmpi.search.hps.surrogate.archive import ObjectiveScale
 from dhmpi.search.hps.surrogate.candidates import Candidates
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import required
+from dhmpi.search.hps.surrogate.hedge import HEDGED
 from dhmpi.search.hps.surrogate.learner import Learner, Places
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
@@ -84,17 +85,29 @@ class Model:
             objectives = np.array([event.objective for event in final])
             self.learn([event.key for event in final], np.stack([event.row for event in final]), objectives)
 
-    def choose(self) -> int:
-        """Return the index of the most promising candidate, or -1 if none is left."""
+    def nominees(self) -> list[int]:
+        """Return the index of the most promising candidate, or -1 if none is left, by each acquisition function.
+
+        There is one function, or with gp_hedge there are those of `HEDGED`.
+        """
         options, posterior = self._options, self.learner.posterior
         names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
         penalty = self._penalty()
         posterior = posterior._replace(mean=posterior.mean + penalty)
         scores = score(names, posterior, self._best, options.kappa, options.xi)
-        picked = [self.candidates.best(each, penalty) for each in scores]
-        if len(set(picked)) == 1:
-            return picked[0]
-        return picked[hedge([float(posterior.mean[index]) for index in picked], self._rng(0))]
+        return [self.candidates.best(each, penalty) for each in scores]
+
+    def mean(self, rows: Matrix) -> Matrix:
+        """Return the predicted means at rows, shape (num, num_columns), on the scale of a standardised objective."""
+        indices = np.array([self.candidates.index(row) for row in rows])
+        means: Matrix = self.learner.posterior.mean[indices]
+        if (others := indices < 0).any():
+            means[others] = self.learner.predict(rows[others]).mean
+        return means
+
+    def rng(self) -> np.random.Generator:
+        """Return where the choice among acquisition functions is drawn from."""
+        return self._rng(0)
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, self.num_fitted, self._num_known, purpose))

@@ -37,6 +37,7 @@ class Proposer(ABC, Generic[Made]):
         refits: Its models.
         refit_seconds: How long the last one took [s].
         detail: What the latest proposal depended on besides; see `Origin`.
+        memory: What must be known of it to go on; see `Origin`.
     """
 
     most: ClassVar[int]
@@ -50,12 +51,13 @@ class Proposer(ABC, Generic[Made]):
         self.refits: Refits[Made] = Refits(background, first, self.most, options.ask_budget, guide(options))
         self.refit_seconds = 0.0
         self.detail = 0
+        self.memory = ""
         self._wanted: Origin | None = None
 
     @property
     def origin(self) -> Origin:
         """The origin of the latest proposal."""
-        return Origin(self.mode, self.refits.num_known, self.refits.fitted, self.detail)
+        return Origin(self.mode, self.refits.num_known, self.refits.fitted, self.detail, self.memory)
 
     @property
     @abstractmethod
@@ -92,6 +94,13 @@ class Proposer(ABC, Generic[Made]):
     @abstractmethod
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return a point whose key is not among the seen ones, or None to have one drawn at random."""
+
+    def restore(self, evaluations: Sequence[Evaluation]) -> None:  # not all have more to remember
+        """Go on where a campaign stopped.
+
+        Args:
+            evaluations: All of them; those that have been told come first, in that order.
+        """
 
     def settle(self) -> None:
         """Wait for everything that is due; only when no worker waits for points."""

@@ -43,7 +43,7 @@ def refit(task: RefitTask) -> Model:
 def catch_up(model: Model, events: Sequence[Change]) -> Model:
     """Let a model take in what has happened while it was made."""
     model.apply(events)
-    model.choose()  # so that the predictions are up to date before anybody waits for them
+    model.nominees()  # so that the predictions are up to date before anybody waits for them
     return model
 
 

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 from dhmpi.search.nas.policy.policies import POLICIES
 from dhmpi.search.nas.policy.rewards import RULES
-from dhmpi.support.options import choice, integer, number, option
+from dhmpi.support.options import Setting, choice, choice_with_settings, integer, number, option
 
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
 # for each batch; this lets nearly all of them pass, and stops what has been left behind.
 STALENESS_PER_AGENT = 200
+POLICY_NAMES, OPTIMIZERS = tuple(POLICIES), ("adam",)
+
+
+def _of_adam(key: str) -> Setting:
+    return Setting("optimizer", key, ("adam",))
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class PPOOptions:
     reward_rule: str = option(
         "reward_for_final_timestep", choice(RULES), f"which decisions get the reward: {', '.join(RULES)}"
     )
-    policy: str = option("lstm", choice(POLICIES), f"kind of policy: {', '.join(POLICIES)}")
-    units: int = option(32, integer(1), "size of the policy's hidden layers")
+    policy: str = option("lstm", choice_with_settings(POLICIES), f"kind of policy: {', '.join(POLICIES)}")
+    units: int = option(32, integer(1), "size of its hidden layers", setting=Setting("policy", "units", POLICY_NAMES))
     learning_rate: float = option(1e-3, number(0, exclusive=True), "step size of Adam")
     schedule: str = option(
         "linear",
@@ -49,13 +54,22 @@ class PPOOptions:
         "share of the largest entropy that the policy is kept at, by a larger weight; goes down as the schedule says",
     )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
-    max_gradient_norm: float = option(0.5, number(0, exclusive=True), "longer gradients are shortened to it")
     target_kl: float | None = option(
         None, number(0, exclusive=True), "a batch's steps end when the policy has moved so far (default: no limit)"
     )
-    adam_beta1: float = option(0.9, number(0, maximum=0.999999), "decay of Adam's mean of gradients")
-    adam_beta2: float = option(0.999, number(0, maximum=0.999999), "decay of Adam's mean of their squares")
-    adam_epsilon: float = option(1e-5, number(0, exclusive=True), "keeps Adam's steps finite")
+    optimizer: str = option(
+        "adam", choice_with_settings(OPTIMIZERS), f"what makes steps of gradients: {', '.join(OPTIMIZERS)}"
+    )
+    adam_beta1: float = option(
+        0.9, number(0, maximum=0.999999), "decay of its mean of gradients", setting=_of_adam("beta1")
+    )
+    adam_beta2: float = option(
+        0.999, number(0, maximum=0.999999), "decay of its mean of their squares", setting=_of_adam("beta2")
+    )
+    adam_epsilon: float = option(1e-5, number(0, exclusive=True), "keeps its steps finite", setting=_of_adam("epsilon"))
+    max_gradient_norm: float = option(
+        0.5, number(0, exclusive=True), "longer gradients are shortened to it", setting=_of_adam("max_norm")
+    )
     max_staleness: int | None = option(
         None,
         integer(0),

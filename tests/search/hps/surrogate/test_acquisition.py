@@ -1,11 +1,9 @@
-import math
-
 import numpy as np
 import pytest
 from scipy.stats import norm
 from skopt import acquisition
 
-from dhmpi.search.hps.surrogate.acquisition import HEDGED, hedge, score
+from dhmpi.search.hps.surrogate.acquisition import score
 from dhmpi.search.hps.surrogate.learner import Posterior
 
 MEAN = np.array([-1.0, -0.2, 0.0, 0.3, 2.0])
@@ -81,23 +79,6 @@ def test_of_equal_means_the_least_certain_is_most_promising(name):
 @pytest.mark.parametrize(("name", "expected"), [("LCB", [1.0, -3.0]), ("EI", [0.0, 0.0]), ("PI", [0.0, 0.0])])
 def test_a_model_that_is_certain_gives_finite_scores(name, expected):
     assert scores(name, np.array([1.0, -3.0]), np.zeros(2)).tolist() == expected
-
-
-def test_the_hedge_weighs_what_is_promised():
-    """Weights 2, 1, 1."""
-    promised = [-math.log(2), 0.0, 0.0]
-    for seed in range(50):
-        expected = np.random.default_rng(seed).choice(3, p=[0.5, 0.25, 0.25])
-        assert hedge(promised, np.random.default_rng(seed)) == expected
-
-
-def test_the_hedge_is_not_swayed_by_what_is_common_to_all():
-    for shift in (-1e6, 0.0, 1e6):
-        assert hedge([shift - 100, shift, shift], np.random.default_rng(0)) == 0
-
-
-def test_the_hedge_knows_its_functions():
-    assert sorted(HEDGED) == ["EI", "LCB", "PI"]
 
 
 def test_scores_of_several_functions_are_those_of_each():

@@ -1,0 +1,1 @@
+[ "$NODES" -le 1000 ] || [ -z "$DHMPI_ROOT" ] || stop_copper.sh -v "$copper"

@@ -1,0 +1,89 @@
+#!/bin/bash -l
+#SBATCH --job-name=dhmpi
+#SBATCH --nodes=2
+#SBATCH --time=02:00:00
+#SBATCH --output=%x-%j.out
+#SBATCH --partition=standard
+#SBATCH --exclusive
+
+# --- submit: sbatch -A project_ID jobs/lumi-c.sh
+#     or, for example: sbatch -A project_ID --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/lumi-c.sh
+# LUMI-C, CSC: two 64-core EPYC per node.
+# For a trial --partition=debug, up to 4 nodes and 30 minutes (LUMI user guide,
+# runjobs/scheduled-jobs/partitions, read 2026-11-26).
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
+RUN=${RUN:-}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-}
+RANKS_PER_NODE=${RANKS_PER_NODE:-16}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
+
+# --- modules
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
+
+# --- environment
+NODES=$SLURM_JOB_NUM_NODES
+TASK=${SLURM_ARRAY_TASK_ID:-}
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
+fi
+RANKS=$((NODES * RANKS_PER_NODE))
+DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 128 threads of a node, got $RANKS_PER_NODE"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
+trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
+    --cpus-per-task="$DEPTH" --cpu-bind=cores \
+    --no-kill --kill-on-bad-exit=0 \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; Slurm exports what is in the environment
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE
+    sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0"
+}
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"

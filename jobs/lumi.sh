@@ -1,0 +1,114 @@
+#!/bin/bash -l
+#SBATCH --job-name=dhmpi
+#SBATCH --nodes=2
+#SBATCH --time=02:00:00
+#SBATCH --output=%x-%j.out
+#SBATCH --partition=standard-g
+#SBATCH --exclusive
+#SBATCH --gpus-per-node=8
+
+# --- submit: sbatch -A project_ID jobs/lumi.sh
+#     or, for example: sbatch -A project_ID --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/lumi.sh
+# LUMI-G, CSC: one 64-core EPYC and four MI250X, which are eight GPUs, per node.
+# 56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55: a rank is bound to the
+# cores near its GPUs, and chooses these. For a trial --partition=dev-g, up to 32 nodes and 3 hours (LUMI
+# user guide, runjobs/scheduled-jobs: distribution-binding, lumig-job, partitions; read 2026-11-26).
+SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
+PROBLEM=${PROBLEM:-}
+RUN=${RUN:-}
+MAX_EVALS=${MAX_EVALS:-1000}
+OUTPUT=${OUTPUT:-}
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 8 of a node; 0: ranks are given none of their own
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 8 / GPUS_PER_EVAL : 8))}
+CHAIN=${CHAIN:-0}
+ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
+MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
+case $SEARCH in # what is searched, and the results file, if nothing else is said
+    nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
+    *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
+esac
+[ -n "$PROBLEM" ] || PROBLEM=$problem
+[ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
+
+# --- modules
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+read -ra modules <<< "$MODULE"
+if [ "${#modules[@]}" != 0 ]; then
+    module load "${modules[@]}" ||
+        give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
+fi
+command -v dhmpi > /dev/null || give_up "dhmpi must be in PATH, and is not; give the MODULE that brings it"
+
+# --- environment
+NODES=$SLURM_JOB_NUM_NODES
+TASK=${SLURM_ARRAY_TASK_ID:-}
+if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
+    OUTPUT=${OUTPUT%.h5}
+    OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
+fi
+if [ "$RANKS_PER_NODE" -lt 1 ] || [ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -gt 8 ]; then
+    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 8 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+fi
+RANKS=$((NODES * RANKS_PER_NODE))
+DEPTH=$((RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE))) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 56 threads of a node, got $RANKS_PER_NODE"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
+export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
+export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
+export MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU library, which mpi4py is not linked with
+
+# --- launch line
+began=$(date +%s)
+resume=()
+[ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
+xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
+trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
+# Seven cores near each GPU; the first core of each eight is the system's.
+near=(0xfe000000000000 0xfe00000000000000 0xfe0000 0xfe000000 0xfe 0xfe00 0xfe00000000 0xfe0000000000)
+share=$((8 / RANKS_PER_NODE)) # GPUs whose cores a rank gets
+cores=mask_cpu
+for ((rank = 0; rank < RANKS_PER_NODE; rank++)); do
+    mask=0
+    for ((gpu = rank * share; gpu < (rank + 1) * share; gpu++)); do
+        mask=$((mask | near[gpu]))
+    done
+    cores+=$([ "$rank" = 0 ] && echo : || echo ,)$(printf %x "$mask")
+done
+[ "$share" -ge 1 ] || cores=cores # more ranks than GPUs
+export GPUS_PER_EVAL share
+# shellcheck disable=SC2016  # expanded by each rank
+select_gpus=(bash -c '
+    gpus=$(seq -s, $((SLURM_LOCALID * share)) $((SLURM_LOCALID * share + GPUS_PER_EVAL - 1)))
+    [ "$GPUS_PER_EVAL" = 0 ] || export ROCR_VISIBLE_DEVICES=$gpus
+    exec "$@"' --)
+srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
+    --cpus-per-task="$DEPTH" --cpu-bind="$cores" \
+    --no-kill --kill-on-bad-exit=0 \
+    "${select_gpus[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
+status=$?
+
+# --- exit status: success is proved by the mark in the results file, not by what a launcher returns
+submit_successor() { # with the same account and variables; Slurm exports what is in the environment
+    export SEARCH PROBLEM RUN MAX_EVALS OUTPUT RANKS_PER_NODE CHAIN ARGUMENTS MODULE GPUS_PER_EVAL
+    sbatch ${SLURM_JOB_ACCOUNT:+"--account=$SLURM_JOB_ACCOUNT"} --nodes="$NODES" "$0"
+}
+dhmpi show "$OUTPUT" --is-complete --since "$began"
+case $? in
+    0) exit 0 ;; # complete
+    3) # not complete, but evaluations have ended in this job
+        if [ "$CHAIN" = 1 ] && submit_successor; then
+            exit 0
+        fi
+        ;;
+    4)
+        [ "$CHAIN" != 1 ] ||
+            echo "the chain ends: nothing has come of this job, and nothing would of the next one" >&2
+        ;;
+esac
+[ "$status" != 0 ] || status=3 # submit this script again to continue
+exit "$status"

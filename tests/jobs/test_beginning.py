@@ -1,0 +1,171 @@
+"""How job scripts begin: the module, what a site's nodes do not have, and arguments; with programs that only play."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dhmpi.cli import main
+from dhmpi.jobs import installation
+from dhmpi.jobs.script import JobScript, render
+
+JOBS = Path(__file__).parents[2] / "jobs"
+# What a module system does: `brings` is a file of the names that it knows.
+MODULE = """\
+module() {{
+    echo "module $*" >> calls
+    case "$1" in
+        load) for name in "${{@:2}}"; do grep -qx "$name" brings || return 1; done; PATH={home}/software:$PATH ;;
+    esac
+}}
+"""
+LAUNCHER = '#!/bin/sh\nprintf "%s\\n" "$@" > words\n'
+SEARCH = "#!/bin/sh\nexit 0\n"
+
+
+@pytest.fixture
+def submit(tmp_path):
+    """Run a script in the login shell of a fresh job; return its status, what it says, and the calls of module."""
+    for folder, names in {"software": ["dhmpi"], "programs": ["mpiexec", "srun", "aprun", "qsub"]}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_text(SEARCH if name == "dhmpi" else LAUNCHER)
+            (tmp_path / folder / name).chmod(0o755)
+    (tmp_path / "brings").write_text("deephyper\ncray-python\n")
+    (tmp_path / "profile").write_text(MODULE.format(home=tmp_path))
+    (tmp_path / "nodes").write_text("a\nb\n")
+
+    def submitted(script, *, has_modules=True, **variables):
+        env = {"PATH": f"{tmp_path}/programs:/usr/bin:/bin", "PBS_NODEFILE": "nodes", "SLURM_JOB_NUM_NODES": "2"}
+        env |= {"PBS_O_WORKDIR": str(tmp_path), "BASH_ENV": str(tmp_path / "profile") if has_modules else ""}
+        (tmp_path / "calls").write_text("")
+        done = subprocess.run(
+            ["bash", script], cwd=tmp_path, env=env | variables, capture_output=True, text=True, check=False, timeout=30
+        )
+        return done.returncode, done.stderr, (tmp_path / "calls").read_text().splitlines()
+
+    return submitted
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a script and return its path."""
+
+    def write(site, modulefiles="", **fields):
+        path = tmp_path / f"{site}.sh"
+        path.write_text(render(JobScript(site, "hps-random", **fields), modulefiles))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("site", ["polaris", "pbs", "slurm", "frontier"])
+def test_a_script_of_an_installation_finds_its_module(site, submit, written):
+    """Also at sites whose module is unknown otherwise, such as any cluster with PBS."""
+    status, said, calls = submit(written(site, "/soft/deep hyper/modulefiles"))
+    assert (status, said) == (0, "")
+    assert calls == ["module use /soft/deep hyper/modulefiles", "module load deephyper"]
+
+
+def test_a_prefix_may_have_any_name(submit, written):
+    _, _, calls = submit(written("polaris", '/a "$b" `c` \\d'))
+    assert calls[0] == 'module use /a "$b" `c` \\d'
+
+
+def test_several_modules_bring_it(submit, written, tmp_path):
+    status, _, calls = submit(written("frontier"), MODULE="cray-python deephyper")
+    assert (status, calls) == (0, ["module load cray-python deephyper"])
+    status, _, calls = submit(written("frontier", module="deephyper"))
+    assert (status, calls) == (0, ["module load deephyper"])
+
+
+def test_without_a_module_it_is_in_path(submit, written, tmp_path):
+    path = f"{tmp_path}/software:{tmp_path}/programs:/usr/bin:/bin"
+    for script in (written("polaris", "/soft", module=""), written("polaris", "/soft")):
+        status, said, calls = submit(script, MODULE="", PATH=path)
+        assert (status, said, calls) == (0, "", [])
+
+
+@pytest.mark.parametrize("name", ["polaris", "aurora", "perlmutter", "frontier", "lumi", "theta_ambs", "theta_balsam"])
+def test_a_module_that_cannot_be_loaded_ends_the_script_with_a_sentence(name, submit, tmp_path):
+    """Even if another dhmpi is in PATH."""
+    path = f"{tmp_path}/software:{tmp_path}/programs:/usr/bin:/bin"
+    status, said, _ = submit(JOBS / f"{name}.sh", MODULE="deephyper/9", PATH=path)
+    assert status == 2
+    assert (
+        said == "module load deephyper/9 must succeed, and does not; give another MODULE, or none if dhmpi is in PATH\n"
+    )
+    assert not (tmp_path / "words").exists()
+
+
+def test_a_machine_without_modules(submit, tmp_path):
+    status, said, _ = submit(JOBS / "polaris.sh", has_modules=False)
+    assert status == 2
+    assert said.splitlines()[-1].startswith("module load deephyper must succeed, and does not")
+
+
+@pytest.mark.parametrize("name", ["polaris", "pbs", "slurm"])
+def test_a_search_that_is_not_there_ends_the_script_with_a_sentence(name, submit):
+    """As where a module is loaded that only says that it was."""
+    status, said, _ = submit(JOBS / f"{name}.sh", MODULE="")
+    assert (status, said) == (2, "dhmpi must be in PATH, and is not; give the MODULE that brings it\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "sentence"),
+    [
+        (
+            "perlmutter",
+            {"RANKS_PER_NODE": "5"},
+            "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 5 x 1",
+        ),
+        (
+            "polaris",
+            {"GPUS_PER_EVAL": "5"},
+            "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 0 x 5",
+        ),
+        (
+            "aurora",
+            {"RANKS_PER_NODE": "103", "GPUS_PER_EVAL": "0"},
+            "RANKS_PER_NODE must be at most the 102 threads of a node, got 103",
+        ),
+        ("theta_ambs", {"RANKS_PER_NODE": "129"}, "RANKS_PER_NODE must be at most the 128 threads of a node, got 129"),
+        ("slurm", {"ARGUMENTS": "--label 'a"}, "ARGUMENTS must be words, got --label 'a"),
+    ],
+)
+def test_what_cannot_be_granted_ends_the_script_with_a_sentence(name, variables, sentence, submit, tmp_path):
+    status, said, _ = submit(JOBS / f"{name}.sh", MODULE="deephyper", COBALT_JOBSIZE="2", **variables)
+    assert status == 2
+    assert said.splitlines()[-1] == sentence
+    assert not (tmp_path / "words").exists()
+
+
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ")
+WORDS = st.lists(st.text(CHARACTERS), max_size=5)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WORDS)
+def test_arguments_come_through_the_shell_unchanged(submit, tmp_path, capsys, words):
+    """Blanks, quotes, and what shells expand; written into the script, or given when it is submitted."""
+    assert main(["job", "--site", "perlmutter", "--arguments", shlex.join(words)]) == 0
+    (tmp_path / "mine.sh").write_text(capsys.readouterr().out)
+    for script, variables in ((tmp_path / "mine.sh", {}), (JOBS / "perlmutter.sh", {"ARGUMENTS": shlex.join(words)})):
+        status, said, _ = submit(script, **variables)
+        assert (status, said) == (0, "")
+        launched = (tmp_path / "words").read_text().split("\n")
+        end = launched.index("--output") + 2
+        assert launched[end:-1] == words
+
+
+def test_only_an_installation_has_a_folder_of_modules(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
+    assert installation.modulefiles() == ""
+    (tmp_path / "modulefiles" / "deephyper").mkdir(parents=True)
+    assert installation.modulefiles() == ""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "dhmpi").touch()
+    assert installation.modulefiles() == str(tmp_path / "modulefiles")
