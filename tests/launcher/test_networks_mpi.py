@@ -33,7 +33,7 @@ def test_ambs_and_ga_train_networks(launch, tmp_path):
     words = ["--problem", "narrow.py", "--output"]
     jobs = [
         launch("ambs", *words, "ambs.h5", "--max-evals", "3", ranks=3, DHMPI_DATA=SOURCE),
-        launch("ga", *words, "ga.h5", "--max-evals", "3", ranks=3, DHMPI_DATA=SOURCE),
+        launch("ga", *words, "ga.h5", "--max-evals", "3", ranks=2, DHMPI_DATA=SOURCE),
     ]
     for job, output in zip(jobs, ("ambs.h5", "ga.h5"), strict=True):
         assert job.wait(150) == 0, job.stderr
