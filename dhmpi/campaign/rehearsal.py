@@ -115,7 +115,8 @@ class _Stage:
     def __init__(self, problem: object, run: object, evaluator: object) -> None:
         self._problem, self._run, self._evaluator = problem, run, evaluator
         # All ranks have to know the run function, and rank 0 alone the kind of problem.
-        self._run_target = find(ARCHITECTURES).complete(problem, run).run
+        kind = ARCHITECTURES if problem is not None else HYPERPARAMETERS  # a run function alone may lack its problem
+        self._run_target = find(kind).complete(problem, run).run
         self.search: Search | None = None
         self.load_seconds = 0.0
 

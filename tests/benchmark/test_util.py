@@ -47,6 +47,8 @@ def test_meta_data(tmp_path):
     file = tmp_path / "a.pkl"
     util.save_meta_data({"epochs": 3}, file)
     assert util.load_meta_data(file) == {"epochs": 3}
+    with pytest.raises(DataError, match="must be there, got no such file"):
+        util.load_meta_data(f"{file}.missing")
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
         util.save_meta_data({"epochs": lambda: 3}, file)
     assert util.load_meta_data(file) == {"epochs": 3}
