@@ -163,11 +163,14 @@ def return_optimizer(param_dict: dict[str, Any]) -> Any:
         param_dict: `optimizer`, `learning_rate`, and what else `create_parser` has of optimizers.
 
     Raises:
-        OptionError: There is no such optimizer.
+        OptionError: There is no such optimizer, or gradients are clipped in two ways.
     """
     name = param_dict["optimizer"]
     if name not in OPTIMIZERS:
         raise OptionError(f"no such optimizer: {name!r} ({did_you_mean(str(name), OPTIMIZERS)})")
+    if param_dict.get("clipnorm") is not None and param_dict.get("clipvalue") is not None:
+        got = f"clipnorm={param_dict['clipnorm']!r} and clipvalue={param_dict['clipvalue']!r}"
+        raise OptionError(f"gradients must be clipped by clipnorm or by clipvalue, got {got}; leave one out")
     import keras
 
     learning_rate = param_dict["learning_rate"] if "learning_rate" in param_dict else param_dict["lr"]

@@ -115,6 +115,8 @@ def test_every_parameter_changes_the_training():
 def test_wrong_parameters_are_refused():
     with pytest.raises(OptionError, match=r"no such optimizer: 'adm' \(did you mean 'adam'\?\)"):
         keras_cmdline.return_optimizer({"optimizer": "adm", "learning_rate": 0.1})
+    with pytest.raises(OptionError, match=r"clipped by clipnorm or by clipvalue, got clipnorm=1.0 and clipvalue=0.5"):
+        keras_cmdline.return_optimizer({"optimizer": "sgd", "lr": 0.1, "clipnorm": 1.0, "clipvalue": 0.5})
     with pytest.raises(OptionError, match="lr is another name"):
         keras_cmdline.fill_missing_defaults(nothing, {"lr": 0.1, "learning_rate": 0.2})
     filled = keras_cmdline.fill_missing_defaults(nothing, {"learning_rate": 0.2})

@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,19 @@ def test_a_run_function_without_a_problem_is_told_so(capsys):
     Path("good.py").write_text("def run(point):\n    return 1.0\n")
     assert main(["check", "--run", "good.py:run"]) == 2
     assert "--problem must be given unless it is in the same file, got --run good.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("top", "body", "words"),
+    [
+        ("import os\nos._exit(0)\n", "return 1.0", []),
+        ("import os\n", "os._exit(0)", ["--isolation", "inline"]),
+        ("import os\n", "os._exit(0)", ["--evaluator", "threadPool"]),
+    ],
+)
+def test_code_that_ends_the_process_does_not_pass(top, body, words):
+    Path("leaves.py").write_text(f"{top}{PROBLEM}    {body}\n")
+    command = [sys.executable, "-m", "dhmpi", "check", "--problem", "leaves.py", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "must not end the process, got os._exit(0)" in ended.stderr
