@@ -54,6 +54,10 @@ resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+quoted() { # a word, for programs that split a line into words as a shell does
+    local apostrophe="'\"'\"'"
+    echo "'${1//\'/$apostrophe}'"
+}
 DATABASE=${DATABASE:-testdb}
 WORKFLOW=${WORKFLOW:-AMBS}
 [ -d "$DATABASE" ] || balsam init "$DATABASE"
@@ -65,8 +69,8 @@ balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
     --args "--evaluator balsam:packing=$RANKS_PER_NODE --num-workers $((RANKS - 1)) \
-    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
-    --output $OUTPUT ${resume[*]} $ARGUMENTS"
+    --problem $(quoted "$PROBLEM") ${RUN:+--run $(quoted "$RUN")} --max-evals $MAX_EVALS \
+    --output $(quoted "$OUTPUT") ${resume[*]} $ARGUMENTS"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

@@ -25,7 +25,8 @@ GPU_VARIABLES = (*VARIABLES, "GPUS_PER_EVAL")
 MODULE = "deephyper"  # of an installation
 # The workflow with Balsam has one search, and other defaults.
 BALSAM_VARIABLES = VARIABLES[1:]
-BALSAM_PROBLEM, BALSAM_OUTPUT = "dhmpi.benchmark.hps.polynome2.Problem", "$PWD/balsam.h5"
+BALSAM_PROBLEM = "dhmpi.benchmark.hps.polynome2.Problem"
+BALSAM_OUTPUT = "$PWD/balsam.h5"  # to be expanded: the search runs in a directory of Balsam's
 
 # What stands for a placeholder: a text, or lines.
 Facts = dict[str, str | tuple[str, ...]]
@@ -184,7 +185,7 @@ def _of_search(job: JobScript, site: Site) -> Facts:
         return {
             "VARIABLES": " ".join(BALSAM_VARIABLES),
             "PROBLEM": _quoted(job.problem or BALSAM_PROBLEM),
-            "OUTPUT": _quoted(job.output or BALSAM_OUTPUT),
+            "OUTPUT": _quoted(job.output) or BALSAM_OUTPUT,
             "SEARCH": (),
             "SEARCHES": "",
             "SEARCH_DEFAULTS": (),
@@ -200,8 +201,8 @@ def _of_search(job: JobScript, site: Site) -> Facts:
 
 
 def _quoted(value: str) -> str:
-    """Return a value as it stands in ${NAME:-value}; $PWD may be expanded."""
-    if not value or re.fullmatch(r"\$PWD/[\w.-]+", value):
+    """Return a value as it stands in ${NAME:-value}: as it is, nothing in it is expanded."""
+    if not value:
         return value
     # ShellCheck thinks that $ in single quotes is a mistake.
     return f'"{_escaped(value)}"' if set(value) & set("$`") else shlex.quote(value)
