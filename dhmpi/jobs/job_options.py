@@ -10,6 +10,8 @@ from dhmpi.jobs.script import MAX_EVALS, JobScript
 from dhmpi.jobs.sites import SEARCH_JOBS, SITES
 from dhmpi.support.options import choice, integer
 
+SEARCH = "ambs"  # if nothing else is said
+
 
 def job_of(values: Mapping[str, Any]) -> JobScript:
     """Return the script that is asked for.
@@ -22,27 +24,28 @@ def job_of(values: Mapping[str, Any]) -> JobScript:
     """
     if values["site"] is None:
         raise OptionError(f"--site must be given; choose from {', '.join(SITES)}")
-    for name in ("account", "queue", "problem", "run", "output", "module", "arguments"):
-        _check_line(f"--{name}", values[name] or "")
+    texts = {name: values[name] or "" for name in ("account", "queue", "problem", "run", "output", "arguments")}
+    for name, text in {**texts, "module": values["module"] or ""}.items():
+        _check_line(f"--{name}", text)
     for name in ("account", "queue"):
-        if any(each.isspace() for each in values[name]):
-            raise OptionError(f"--{name} must have no blanks, got {values[name]!r}; give its name alone")
+        if any(each.isspace() for each in texts[name]):
+            raise OptionError(f"--{name} must have no blanks, got {texts[name]!r}; give its name alone")
     max_evals = _number("--max-evals", values["max_evals"])
     job = JobScript(
         site=choice(SITES)("--site", values["site"]),
-        search=choice(SEARCH_JOBS)("--search", values["search"]),
+        search=choice(SEARCH_JOBS)("--search", SEARCH if values["search"] is None else values["search"]),
         nodes=_number("--nodes", values["nodes"]),
         minutes=None if values["walltime"] is None else minutes_of("--walltime", values["walltime"]),
         ranks_per_node=_number("--ranks-per-node", values["ranks_per_node"]),
-        account=values["account"],
-        queue=values["queue"],
-        problem=values["problem"],
-        run=values["run"],
+        account=texts["account"],
+        queue=texts["queue"],
+        problem=texts["problem"],
+        run=texts["run"],
         max_evals=MAX_EVALS if max_evals is None else max_evals,
-        output=values["output"],
-        chain=values["chain"],
+        output=texts["output"],
+        chain=bool(values["chain"]),
         module=values["module"],
-        arguments=_words("--arguments", values["arguments"]),
+        arguments=_words("--arguments", texts["arguments"]),
         gpus_per_eval=_number("--gpus-per-eval", values["gpus_per_eval"], 0),
     )
     limits.check(job)

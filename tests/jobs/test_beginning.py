@@ -106,7 +106,8 @@ def test_a_machine_without_modules(submit, tmp_path):
         status, said, _ = submit(JOBS / f"{name}.sh", has_modules=False)
         assert status == 2
         assert said == (
-            "module load deephyper needs the command module, and there is none; give an empty MODULE if dhmpi is in PATH\n"
+            "module load deephyper needs the command module, and there is none; "
+            "give an empty MODULE if dhmpi is in PATH\n"
         )
 
 

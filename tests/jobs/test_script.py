@@ -223,6 +223,26 @@ def test_what_is_asked_for_is_written(words, lines, capsys):
     assert [line for line in lines if line not in text] == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--site", "theta"],
+        ["--nodes", "4"],
+        ["--chain"],
+        ["--search", "ambs"],
+        ["--account", ""],
+        ["--module", ""],
+        ["--gpus-per-eval", "1"],
+    ],
+)
+def test_all_scripts_have_their_defaults(words, capsys, tmp_path):
+    assert main(["job", "--all", str(tmp_path), *words]) == 2
+    assert f"--all must come without other options, since it writes all sites' defaults, got {words[0]}; " in (
+        capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1), min_size=1, max_size=8))
 def test_defaults_come_through_the_shell_unchanged(values):
@@ -246,6 +266,7 @@ def test_no_walltimes(text):
     ("words", "sentence"),
     [
         (["--all", "no/such"], "--all must be a directory that exists, got no/such"),
+        (["--all", ""], "--all must be a directory that exists, got ''"),
         ([], "--site must be given; choose from theta, polaris"),
         (
             ["--site", "teta"],
