@@ -1,8 +1,19 @@
 """Commands that start searches: on several ranks, or by a job script."""
 
+from typing import TYPE_CHECKING
+
 from dhmpi.cli.parser import Command, Parser, in_columns
 from dhmpi.errors import OptionError
 from dhmpi.support.printing import Printer, tell
+
+if TYPE_CHECKING:
+    from dhmpi.jobs.script import JobScript
+
+# Options of a search that job scripts give, and what to do instead; and those that only the script for Balsam gives.
+TAKEN = dict.fromkeys(("problem", "run", "max_evals", "output"), "give it to dhmpi job itself") | {
+    "resume": "a script resumes a results file that is there"
+}
+BALSAM_TAKEN = dict.fromkeys(("evaluator", "num_workers"), "the script for Balsam gives it")
 
 
 def _launch(command: str, words: list[str]) -> int:
@@ -62,10 +73,35 @@ def _job(command: str, words: list[str]) -> int:
             print(path, file=Printer())
     else:
         job = job_of(values)
+        _check_arguments(job)
         print(script.render(job, modulefiles()), end="", file=Printer())
         for doubt in limits.doubts(job):
             tell(f"dhmpi {command}: warning: {doubt}")
     return 0
+
+
+def _check_arguments(job: "JobScript") -> None:
+    """Refuse arguments that the search would refuse when the job begins, and those that the script gives.
+
+    Raises:
+        OptionError: They cannot be used.
+    """
+    if not job.arguments:
+        return  # searches take a moment to import
+
+    import shlex
+
+    from dhmpi.cli import search_commands
+    from dhmpi.jobs.sites import BALSAM
+    from dhmpi.support.options import as_flag
+
+    is_balsam = job.search == BALSAM
+    search = "ambs" if is_balsam else job.search
+    try:
+        search_commands.check(search, shlex.split(job.arguments), TAKEN | BALSAM_TAKEN if is_balsam else TAKEN)
+    except OptionError as error:
+        reason = error.spelled(as_flag)
+        raise OptionError(f"--arguments must be options of {search}, got {job.arguments}: {reason}") from error
 
 
 def _job_parser(command: str) -> Parser:
