@@ -6,11 +6,12 @@ from typing import Any
 
 from dhmpi.errors import OptionError
 from dhmpi.jobs import limits
-from dhmpi.jobs.script import MAX_EVALS, JobScript
+from dhmpi.jobs.script import MAX_EVALS, MAX_NUMBER, JobScript
 from dhmpi.jobs.sites import SEARCH_JOBS, SITES
-from dhmpi.support.options import choice, integer
+from dhmpi.support.options import choice, integer, is_count
 
 SEARCH = "ambs"  # if nothing else is said
+MAX_MINUTES = 366 * 24 * 60  # of a walltime
 
 
 def job_of(values: Mapping[str, Any]) -> JobScript:
@@ -59,15 +60,17 @@ def minutes_of(name: str, text: str) -> int:
         OptionError: It is neither.
     """
     hours, colon, minutes = text.rpartition(":")
-    is_right = minutes.isdecimal() and (not colon or (hours.isdecimal() and len(minutes) == 2 and int(minutes) < 60))
+    is_right = is_count(minutes) and (not colon or (is_count(hours) and len(minutes) == 2 and int(minutes) < 60))
     total = 60 * int(hours or 0) + int(minutes) if is_right else 0
     if total < 1:
         raise OptionError(f"{name} must be minutes, or hours and minutes as 3:00, got {text}")
+    if total > MAX_MINUTES:
+        raise OptionError(f"{name} must be at most a year, got {text}")
     return total
 
 
 def _number(name: str, text: str | None, minimum: int = 1) -> int | None:
-    return None if text is None else int(integer(minimum)(name, text))
+    return None if text is None else int(integer(minimum, MAX_NUMBER)(name, text))
 
 
 def _words(name: str, text: str) -> str:

@@ -256,7 +256,9 @@ def test_walltimes(text, minutes):
     assert minutes_of("--walltime", text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "0", "0:00", "3:0", "3:60", "3:00:00", "-5", "1.5", "3h"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0:00", "3:0", "3:60", "3:00:00", "-5", "1.5", "3h", "\u0663", "\u0663:00", "1_0", "9" * 5000]
+)
 def test_no_walltimes(text):
     with pytest.raises(OptionError, match="--walltime must be minutes, or hours and minutes as 3:00, got "):
         minutes_of("--walltime", text)
@@ -324,6 +326,15 @@ def test_no_walltimes(text):
             ["--site", "theta", "--search", "balsam", "--arguments", "--num-workers 3"],
             "--num-workers must not be among them; the script for Balsam gives it",
         ),
+        (
+            ["--site", "polaris", "--nodes", "99999999999999999999"],
+            "--nodes must be at most 999999999, got 99999999999999999999",
+        ),
+        (["--site", "polaris", "--nodes", "561"], "--nodes must be at most 560, the nodes of polaris, got 561"),
+        (["--site", "slurm", "--nodes", "\u0663"], "--nodes must be an integer of at least 1"),
+        (["--site", "slurm", "--nodes", "1_0"], "--nodes must be an integer of at least 1"),
+        (["--site", "slurm", "--max-evals", "1000000000"], "--max-evals must be at most 999999999, got 1"),
+        (["--site", "slurm", "--walltime", "999999999:00"], "--walltime must be at most a year, got 999999999:00"),
         (["--site", "slurm", "--nodes", "0"], "--nodes must be an integer of at least 1, got 0"),
         (["--site", "slurm", "--account", "a b"], "--account must have no blanks, got 'a b'"),
         (["--site", "slurm", "--problem", "a\nb"], r"--problem must be one line of text, got 'a\nb'"),
