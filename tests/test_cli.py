@@ -203,7 +203,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "a command must be given; choose from ambs, "),
+        ([], "a command must be given; choose from problems, new, check, ambs, "),
         (["amsb"], "no such command: 'amsb'; did you mean 'ambs'?"),
         (["ambs", "--evaluator", "mpl"], "got mpl; did you mean 'mpi'?"),
         (["ambs", "--max-evals", "0"], "--max-evals must be an integer of at least 1, got 0"),

@@ -2,6 +2,7 @@
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.cli.results_commands import DATA_HELP, check_file
+from dhmpi.cli.search_commands import evaluator_name
 from dhmpi.errors import EXIT_FAILURE, OptionError
 from dhmpi.support import environment
 from dhmpi.support.options import as_flag
@@ -65,11 +66,14 @@ def _check(command: str, words: list[str]) -> int:
     from dhmpi.search.campaign_options import CampaignOptions
     from dhmpi.support.options import build, integer
 
-    values = {name: getattr(arguments, name) for name in ("num_workers", "isolation", "eval_timeout_minutes")}
-    options = build(CampaignOptions, {"eval_timeout_minutes": 10} | {k: v for k, v in values.items() if v is not None})
+    values = {"eval_timeout_minutes": 10} | {
+        k: v for k, v in vars(arguments).items() if v is not None or k == "evaluator"
+    }
+    evaluator = evaluator_name(values)
+    options = build(CampaignOptions, values)
     minutes = minutes_of("--walltime", arguments.walltime or "60")
     num = int(integer(1)("-n", arguments.n or 3))
-    rehearsal = rehearse(arguments.problem, arguments.run, arguments.evaluator, options, num)
+    rehearsal = rehearse(arguments.problem, arguments.run, evaluator, options, num)
     if rehearsal is None:
         if environment.launch().rank > 0:
             return 0

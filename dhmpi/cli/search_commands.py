@@ -21,7 +21,7 @@ def run_search(command: str, words: list[str]) -> int:
 
     search_class = find(command)
     values = vars(_parser(command, search_class).parse_args(words))
-    evaluator = _evaluator(values)
+    evaluator = evaluator_name(values)
     options = build(CampaignOptions, values)
     own_options: object = build(search_class.Options, values)
     problem, run = search_class.complete(values["problem"], values["run"])
@@ -52,7 +52,7 @@ def run_search(command: str, words: list[str]) -> int:
     return 0
 
 
-def _evaluator(values: dict[str, Any]) -> str | None:
+def evaluator_name(values: dict[str, Any]) -> str | None:
     """Return the name of the evaluator; its settings are options, which `build` finds."""
     from dhmpi.evaluation import METHODS
     from dhmpi.support.options import choice_with_settings, name_alone

@@ -20,7 +20,7 @@ _one_at_a_time = threading.RLock()
 
 
 class TrainingContext(Protocol):
-    """What a training needs of an evaluation's context."""
+    """Part of an evaluation's context that a training needs."""
 
     seed: int
     deadline: float | None

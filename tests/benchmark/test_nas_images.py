@@ -402,10 +402,11 @@ def test_synthetic_images_make_a_small_problem(module, monkeypatch):
     by_kwargs = module.Problem.with_dim("load_data", {**load, "kwargs": {**load["kwargs"], "synthetic": True}}).space
     monkeypatch.setenv("DHMPI_DATA", "synthetic")
     small = module.Problem.space
-    assert small == by_kwargs
+    assert {**small, "load_data": None} == {**by_kwargs, "load_data": None}
+    assert by_kwargs["load_data"]["kwargs"] == {"prop": 0.4, "test": True, "synthetic": True}
     assert small["hyperparameters"]["num_epochs"] < 10
     assert small["create_structure"]["kwargs"] == {"num_filters": 4}
-    assert small["load_data"]["kwargs"]["synthetic"] is True
+    assert small["load_data"]["kwargs"] == {"prop": 0.4, "test": True, "data_dir": "synthetic"}
     own = {**documented["hyperparameters"], "num_epochs": 3}
     assert module.Problem.with_dim("hyperparameters", own).space["hyperparameters"] == own
     module.Problem.check()

@@ -19,8 +19,10 @@ from dhmpi.benchmark.datasets import cora
 from dhmpi.benchmark.hps.capsule.model_run import margin_loss
 from dhmpi.benchmark.hps.gcn.graph_network import GraphNetwork, propagation
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
+from dhmpi.benchmark.hps.network_layers import augmenting_images
 from dhmpi.benchmark.hps.network_problem import NetworkProblem
 from dhmpi.benchmark.hps.network_training import Network, measure, train
+from dhmpi.benchmark.keras_cmdline import fill_missing_defaults
 from dhmpi.errors import DataError, InputError, ProblemError
 from dhmpi.support.loader import check_problem
 
@@ -390,6 +392,15 @@ def test_a_dimension_may_say_where_data_come_from(tmp_path, monkeypatch):
     check_problem(problem)
     assert seen == ["synthetic"]
     benchmark("b1").Problem.check()
+
+
+@pytest.mark.parametrize("name", ["data_source", "num_samples", "seed", "timeout", "dropout2", "momentum"])
+def test_an_option_may_be_a_dimension(name):
+    problem = NetworkProblem()
+    problem.add_dim("nunits", (1, 9), 3)
+    problem.add_dim(name, [2], 2)
+    point = fill_missing_defaults(augmenting_images(problem, {"nunits": 4}), {name: 2})
+    assert (point["nunits"], point[name], point["dropout"]) == (4, 2, 0)
 
 
 def test_tensorflow_is_missed_before(monkeypatch):

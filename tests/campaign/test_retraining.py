@@ -194,7 +194,7 @@ class TestTrainingAgain:
         assert main(["train", "results.h5", "--epochs", "1"]) == 2
         error = capsys.readouterr().err
         assert f"train: error: mnist.npz must be in {tmp_path}/data, got none" in error
-        assert error.endswith("or set DHMPI_DATA to its directory, or give --data\n")
+        assert error.endswith("or set DHMPI_DATA to its directory or to 'fashion' or 'synthetic', or give --data\n")
         assert main(["train", "results.h5", "--epochs", "1", "--data", "moved"]) == 0
         assert "test:       loss" in capsys.readouterr().out
         assert main(["train", "results.h5", "--epochs", "1", "--data", "data"]) == 2

@@ -11,7 +11,7 @@ CHARACTERS = " +0123456789"
 
 
 class Size(NamedTuple):
-    """How many questions there are, all of them different, and of how many digits at most."""
+    """Number of questions, all of them different, and of their digits at most."""
 
     num_train: int
     num_test: int

@@ -19,6 +19,11 @@ CONVOLUTIONAL_DEFAULTS = {"f1_size": 3, "f2_size": 3, "f1_units": 32, "f2_units"
 RNNS = {"LSTM": layers.LSTM, "GRU": layers.GRU, "SimpleRNN": layers.SimpleRNN}
 
 
+def sequential(data: SampleParts, *others: Any) -> Any:
+    """Return a model of layers in a row; made at once, since each layer that is added later has all built again."""
+    return keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:]), *others])
+
+
 def dropout(params: Mapping[str, Any], name: str = "dropout") -> Any:
     """Return a layer that drops the share of units that is a parameter."""
     return layers.Dropout(min(params[name], MAX_DROPOUT))
@@ -40,11 +45,11 @@ def augmenting_images(problem: HpProblem, defaults: Mapping[str, Any]) -> Callab
     augment = augmenting(problem, defaults)
 
     def augment_parser(parser: argparse.ArgumentParser) -> None:
-        augment(parser)
         text = "whether images are moved about while the network is trained (default: False)"
         parser.add_argument("--data_aug", type=str2bool, nargs="?", const=True, default=False, help=text)
         text = "share of units that are dropped behind the dense layer (default: 0.5)"
         parser.add_argument("--dropout2", type=float, default=0.5, help=text)
+        augment(parser)
 
     return augment_parser
 
@@ -57,17 +62,18 @@ def convolutional_network(params: Mapping[str, Any], data: SampleParts, flips: b
         data: Images and their classes.
         flips: Whether a mirrored image is of the same class.
     """
-    model = keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:])])
-    for layer in augmentation(flips) if params["data_aug"] else []:
-        model.add(layer)
+    blocks = []
     for block in ("f1", "f2"):
         for _ in range(2):
             size, units = params[f"{block}_size"], params[f"{block}_units"]
-            model.add(layers.Conv2D(units, size, padding="same", activation=params["activation"]))
-        model.add(layers.MaxPooling2D(params["p_size"]))
-        model.add(dropout(params))
-    model.add(layers.Flatten())
-    model.add(layers.Dense(params["nunits"], activation=params["activation"]))
-    model.add(dropout(params, "dropout2"))
-    model.add(layers.Dense(data.num_classes, activation="softmax"))
-    return model
+            blocks.append(layers.Conv2D(units, size, padding="same", activation=params["activation"]))
+        blocks += [layers.MaxPooling2D(params["p_size"]), dropout(params)]
+    return sequential(
+        data,
+        *(augmentation(flips) if params["data_aug"] else []),
+        *blocks,
+        layers.Flatten(),
+        layers.Dense(params["nunits"], activation=params["activation"]),
+        dropout(params, "dropout2"),
+        layers.Dense(data.num_classes, activation="softmax"),
+    )

@@ -13,8 +13,6 @@ from dhmpi.space.space import Categorical, Integer
 RNN_TYPES = ["LSTM", "GRU", "SimpleRNN"]
 ACTIVATIONS = ["relu", "elu", "selu", "tanh"]
 OPTIMIZERS = ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam"]
-# Dimensions whose options `dhmpi.benchmark.keras_cmdline` has.
-COMMON = ("epochs", "activation", "batch_size", "dropout", "optimizer", "learning_rate")
 
 
 class NetworkProblem(HpProblem):
@@ -61,17 +59,15 @@ def require_tensorflow() -> None:
         raise InputError("tensorflow must be installed to train networks, got none; install dhmpi with its extra nas")
 
 
-def add_options(
-    parser: argparse.ArgumentParser, problem: HpProblem, defaults: Mapping[str, Any], known: tuple[str, ...] = ()
-) -> None:
-    """Add an option for each dimension of a problem.
+def add_options(parser: argparse.ArgumentParser, problem: HpProblem, defaults: Mapping[str, Any]) -> None:
+    """Add an option for each dimension of a problem that the parser does not have yet.
 
     Args:
         parser: The parser.
         problem: The problem.
         defaults: Defaults of the command line where they are not those of the problem.
-        known: Dimensions that the parser has already.
     """
+    known = vars(parser.parse_args([]))
     space = problem.dimensions
     for name, dimension, default in zip(space.names, space.dimensions, problem.starting_point, strict=True):
         if name in known:
@@ -95,9 +91,9 @@ def augmenting(problem: HpProblem, defaults: Mapping[str, Any]) -> Callable[[arg
     """
 
     def augment_parser(parser: argparse.ArgumentParser) -> None:
-        add_options(parser, problem, defaults, COMMON)
         parser.add_argument("--seed", type=int, default=0, help="seed of weights and batches (default: 0)")
         text = "number of samples of each part at most, or 0 for all (default: 0)"
         parser.add_argument("--num_samples", type=int, default=0, help=text)
+        add_options(parser, problem, defaults)  # at last: a dimension may be one of the options
 
     return augment_parser

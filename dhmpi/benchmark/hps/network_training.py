@@ -116,10 +116,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
         DataError: If files are missing or broken.
         ProblemError: If there is nothing to train.
     """
-    params = fill_missing_defaults(network.augment_parser, dict(point))
-    for name, least in LEAST.items():
-        if params[name] < least:
-            raise ProblemError(f"{name} must be at least {least}, got {params[name]}")
+    params = _checked(fill_missing_defaults(network.augment_parser, dict(point)))
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
     with session(context.seed):
@@ -130,10 +127,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
         seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
         timer.start("preprocessing")
         saved = resume_from_disk(network.name, params, params["model_path"]) if params["model_path"] else None
-        model = saved.model if saved else None
-        if model is None:
-            model = network.build(params, data)
-            model.compile(loss=network.loss, optimizer=return_optimizer(params))
+        model = _compiled(network, params, data) if saved is None or saved.model is None else saved.model
         timer.end()
         timer.start("model training")
         began = time.perf_counter()
@@ -165,6 +159,21 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
             "parameters": int(model.count_params()),
             "data_source": source,
         }
+
+
+def _checked(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with which there is something to train."""
+    for name, least in LEAST.items():
+        if params[name] < least:
+            raise ProblemError(f"{name} must be at least {least}, got {params[name]}")
+    return params
+
+
+def _compiled(network: Network, params: Params, data: SampleParts) -> Any:
+    """Return a new model that is ready for training."""
+    model = network.build(params, data)
+    model.compile(loss=network.loss, optimizer=return_optimizer(dict(params)))
+    return model
 
 
 def _minutes(timeout: float, deadline: float | None) -> float:

@@ -120,10 +120,11 @@ class NasNetProblem(Problem):
         """Copy of the entries; those of the small size if the images are synthetic."""
         space = super().space
         kwargs = space["load_data"].get("kwargs", {})
-        if not kwargs.get("synthetic") and data_source(kwargs.get("data_dir")) != SYNTHETIC:
-            return space
-        small = {"prop": SMALL_PROP, **kwargs, "synthetic": True}
-        space["load_data"] = {**space["load_data"], "kwargs": small}
+        if not kwargs.get("synthetic"):
+            if data_source(kwargs.get("data_dir")) != SYNTHETIC:
+                return space
+            kwargs = {**kwargs, "data_dir": SYNTHETIC}  # whatever the environment says later
+        space["load_data"] = {**space["load_data"], "kwargs": {"prop": SMALL_PROP, **kwargs}}
         if space["create_structure"] == GOOGLE_NAS_NET:
             space["create_structure"] = dict(SMALL_NAS_NET)
         if space["hyperparameters"]["num_epochs"] == NUM_EPOCHS:

@@ -70,3 +70,30 @@ def test_every_option_makes_a_difference():
     changes += [{"liar_strategy": "cl_mean"}, {"liar_strategy": "cl_max"}]
     found = [tuple(str(each.point) for each in searched(18, **base | change)) for change in changes]
     assert len(set(found)) == len(changes)
+
+
+def test_the_program_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    done, broken = [], set(matrix.fifth(2)[:1])
+
+    def search(combination, num_ranks):
+        done.append(combination)
+        wrong = "exit status 1" if combination in broken else ""
+        found = {"best": 0.5, "late": 1.0, "ask": 1e-3, "seconds": 9.0, "points": str(len(done))}
+        return combination._asdict() | {"wrong": wrong} | ({} if wrong else found)
+
+    def run(*words):
+        done.clear()
+        monkeypatch.setattr("sys.argv", ["ambs_matrix.py", "--results", str(tmp_path / "matrix.jsonl"), *words])
+        return matrix.main(), len(done), capsys.readouterr().out
+
+    monkeypatch.setattr(matrix, "search", search)
+    assert run("--minutes", "-1")[:2] == (0, 0)
+    status, num, out = run("--turn", "2")
+    assert (status, num) == (1, 14)
+    assert f"wrong: {', '.join(matrix.fifth(2)[0])}: exit status 1" in out
+    assert "13 of 72 searches; 13 of them with points of their own" in out
+    broken.clear()
+    assert run("--turn", "2")[:2] == (0, 1)  # what was wrong
+    status, num, out = run()
+    assert (status, num) == (0, 72 - 14)
+    assert "| auto | cl_min | 0.500 | 0.500 | 0.500 | 0.500 |" in out

@@ -9,7 +9,7 @@ from keras import layers
 from dhmpi.benchmark.datasets import addition
 from dhmpi.benchmark.hps.b1.problem import Problem
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
-from dhmpi.benchmark.hps.network_layers import dropout, rnn
+from dhmpi.benchmark.hps.network_layers import dropout, rnn, sequential
 from dhmpi.benchmark.hps.network_problem import augmenting
 from dhmpi.benchmark.hps.network_training import Network, train
 from dhmpi.support.training_session import TrainingContext
@@ -27,14 +27,14 @@ def load(source: str, stage_in: str) -> SampleParts:
 
 def build(params: Mapping[str, Any], data: SampleParts) -> Any:
     """Return a recurrent layer that reads the question, and `nlayers` that write the answer."""
-    model = keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:])])
-    model.add(rnn(params, params["nhidden"]))
-    model.add(layers.RepeatVector(data.train.classes.shape[1]))
-    for _ in range(params["nlayers"]):
-        model.add(rnn(params, params["nhidden"], return_sequences=True))
-    model.add(dropout(params))
-    model.add(layers.Dense(data.num_classes, activation="softmax"))
-    return model
+    return sequential(
+        data,
+        rnn(params, params["nhidden"]),
+        layers.RepeatVector(data.train.classes.shape[1]),
+        *(rnn(params, params["nhidden"], return_sequences=True) for _ in range(params["nlayers"])),
+        dropout(params),
+        layers.Dense(data.num_classes, activation="softmax"),
+    )
 
 
 NETWORK = Network("b1", augment_parser, load, build)

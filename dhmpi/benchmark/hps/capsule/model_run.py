@@ -11,7 +11,7 @@ from dhmpi.benchmark.datasets import cifar10
 from dhmpi.benchmark.hps.capsule.capsule_layer import Capsules
 from dhmpi.benchmark.hps.capsule.problem import Problem
 from dhmpi.benchmark.hps.network_data import SampleParts, image_parts
-from dhmpi.benchmark.hps.network_layers import augmentation, dropout
+from dhmpi.benchmark.hps.network_layers import augmentation, dropout, sequential
 from dhmpi.benchmark.hps.network_problem import augmenting
 from dhmpi.benchmark.hps.network_training import Network, train
 from dhmpi.support.training_session import TrainingContext
@@ -29,18 +29,22 @@ def load(source: str, stage_in: str) -> SampleParts:
 
 def build(params: Mapping[str, Any], data: SampleParts) -> Any:
     """Return `num_conv` convolutions, a pool, as many convolutions again, and a capsule for each class."""
-    model = keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:])])
-    for layer in augmentation(flips=True) if params["data_aug"] else []:
-        model.add(layer)
-    for units in (64, 128):
-        if units == 128:
-            model.add(layers.AveragePooling2D(2))
+
+    def convolutions(units: int) -> list[Any]:
+        found = []
         for _ in range(params["num_conv"]):
-            model.add(layers.Conv2D(units, 3, activation=params["activation"]))
-            model.add(dropout(params))
-    model.add(layers.Reshape((-1, 128)))
-    model.add(Capsules(data.num_classes, params["dim_capsule"], params["routings"], params["share_weights"]))
-    return model
+            found += [layers.Conv2D(units, 3, activation=params["activation"]), dropout(params)]
+        return found
+
+    return sequential(
+        data,
+        *(augmentation(flips=True) if params["data_aug"] else []),
+        *convolutions(64),
+        layers.AveragePooling2D(2),
+        *convolutions(128),
+        layers.Reshape((-1, 128)),
+        Capsules(data.num_classes, params["dim_capsule"], params["routings"], params["share_weights"]),
+    )
 
 
 @keras.saving.register_keras_serializable("dhmpi")  # type: ignore[untyped-decorator]  # Keras has no types

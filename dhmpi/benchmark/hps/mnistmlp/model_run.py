@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 from keras import layers
 
 from dhmpi.benchmark.datasets.images import scaled
 from dhmpi.benchmark.hps.mnistmlp.load_data import load_data
 from dhmpi.benchmark.hps.mnistmlp.problem import Problem
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
-from dhmpi.benchmark.hps.network_layers import dropout
+from dhmpi.benchmark.hps.network_layers import dropout, sequential
 from dhmpi.benchmark.hps.network_problem import augmenting
 from dhmpi.benchmark.hps.network_training import Network, train
 from dhmpi.support.training_session import TrainingContext
@@ -28,12 +27,10 @@ def load(source: str, stage_in: str) -> SampleParts:
 
 def build(params: Mapping[str, Any], data: SampleParts) -> Any:
     """Return a dense layer, `nhidden` more of them, and the classes."""
-    model = keras.Sequential([layers.InputLayer(data.train.inputs.shape[1:])])
+    hidden = []
     for _ in range(1 + params["nhidden"]):
-        model.add(layers.Dense(params["nunits"], activation=params["activation"]))
-        model.add(dropout(params))
-    model.add(layers.Dense(data.num_classes, activation="softmax"))
-    return model
+        hidden += [layers.Dense(params["nunits"], activation=params["activation"]), dropout(params)]
+    return sequential(data, *hidden, layers.Dense(data.num_classes, activation="softmax"))
 
 
 NETWORK = Network("mnistmlp", augment_parser, load, build)

@@ -95,8 +95,7 @@ class Driven:
         return [each.point for each in self.evaluations.values()][:num]
 
 
-@pytest.mark.parametrize("num_workers", [1, 4])
-@pytest.mark.parametrize("learner", ["RF", "GP"])
+@pytest.mark.parametrize(("learner", "num_workers"), [("RF", 4), ("GP", 1)])
 def test_gains_are_resumed(learner, num_workers):
     whole = Driven(learner, num_workers)
     whole.go_on(32)
