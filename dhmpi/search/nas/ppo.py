@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Evaluation, Point, turned
 from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict, Ledger
 from dhmpi.search.nas.nas_search import NasSearch
@@ -53,8 +54,16 @@ class PPOSearch(NasSearch):
         self._numbers = count()
 
     def first_state(self) -> PolicyState:
-        """Return the policy before it has learned anything; the same for the same seed."""
-        return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
+        """Return the policy before it has learned anything; the same for the same seed.
+
+        Raises:
+            OptionError: It does not fit into memory.
+        """
+        try:
+            return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
+        except MemoryError as error:
+            units = self.own_options.units
+            raise OptionError(f"{option_name('units')} must be few enough for the memory, got {units}") from error
 
     def _hand_driven(self) -> PPOLearner:
         if self._learner is None:
