@@ -101,7 +101,8 @@ def test_another_method_is_an_error_with_a_remedy(method, remedy):
     with pytest.raises(InputError) as caught:
         create(BEHAVE, method=method)
     shown = method if isinstance(method, str) and method else repr(method)
-    assert str(caught.value).== f"method must be one of {', '.join(METHODS)}, got {shown}" + (f"; {remedy}" if remedy else "")
+    sentence = f"method must be one of {', '.join(METHODS)}, got {shown}"
+    assert str(caught.value) == (f"{sentence}; {remedy}" if remedy else sentence)
 
 
 @pytest.mark.parametrize("method", METHODS)
