@@ -1,7 +1,8 @@
 """Contract of searches by PPO agents; `dhmpi.agents` lets several of them work together."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import ClassVar
 
@@ -45,7 +46,8 @@ class PPOSearch(NasSearch):
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
         options = self.own_options
-        self.policy: Policy = POLICIES[options.policy](self.structure.num_options, options.units)
+        with self._in_memory():
+            self.policy: Policy = POLICIES[options.policy](self.structure.num_options, options.units)
         self._others = Sampler(self.space, seed)
         # By hand alone: `main` has agents with learners of their own, and one ledger for all of them.
         self._learner: PPOLearner | None = None  # not before it is needed
@@ -59,8 +61,13 @@ class PPOSearch(NasSearch):
         Raises:
             OptionError: It does not fit into memory.
         """
-        try:
+        with self._in_memory():
             return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        try:
+            yield
         except MemoryError as error:
             units = self.own_options.units
             raise OptionError(f"{option_name('units')} must be few enough for the memory, got {units}") from error
