@@ -112,11 +112,18 @@ def choice(names: Iterable[str]) -> Parse:
     def parse(name: str, value: object) -> str:
         found = known.get(_squeezed(value)) if isinstance(value, str) else None
         if found is None:
-            remedy = did_you_mean(str(value), known.values())
-            raise OptionError(f"{name} must be one of {', '.join(known.values())}, got {_shown(value)}; {remedy}")
+            raise OptionError(
+                f"{name} must be one of {', '.join(known.values())}, got {_shown(value)}{_near(value, known.values())}"
+            )
         return found
 
     return parse
+
+
+def _near(value: object, names: Iterable[str]) -> str:
+    """Return the remedy for a misspelt name, if one is near; all of them have been named."""
+    remedy = did_you_mean(str(value), names)
+    return f"; {remedy}" if remedy.endswith("?") else ""
 
 
 def choice_with_settings(names: Iterable[str]) -> Parse:
