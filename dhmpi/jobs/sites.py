@@ -41,6 +41,7 @@ class Site:
         minutes: How long a job lasts if nothing else is said.
         ranks_per_node: Ranks on each node, one per accelerator if there are some.
         threads_per_node: Hardware threads that the ranks of a node share.
+        size: Nodes of the machine, or of this part of it; None where that is not known.
         launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
             what `placement` sets.
         depth: Hardware threads of each rank, in shell; or nothing: an equal share.
@@ -67,6 +68,7 @@ class Site:
     ranks_per_node: int
     threads_per_node: int
     launcher: tuple[str, ...]
+    size: int | None = None
     depth: str = ""
     threads_per_core: int = 1
     gpus: int = 0
@@ -107,6 +109,7 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=128,
+        size=4392,
         launcher=('aprun -n "$RANKS" -N "$RANKS_PER_NODE"', '-d "$DEPTH" -j 2 -cc depth', "dhmpi"),
         queue="default",
         queues=(
@@ -139,6 +142,7 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=32,
+        size=560,
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
             '--depth="$DEPTH" --cpu-bind depth',
@@ -172,6 +176,7 @@ SITES = {
         minutes=60,
         ranks_per_node=12,
         threads_per_node=102,
+        size=10624,
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
             '--cpu-bind "list$cores"',
@@ -208,6 +213,7 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=128,
+        size=1792,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}"', SURVIVE, "dhmpi"),
         threads_per_core=2,
         gpus=4,
@@ -230,6 +236,7 @@ SITES = {
         minutes=120,
         ranks_per_node=8,
         threads_per_node=56,
+        size=9856,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" --gpu-bind=closest', SURVIVE, "dhmpi"),
         gpus=8,
         placement="slurm",
@@ -250,6 +257,7 @@ SITES = {
         minutes=120,
         ranks_per_node=8,
         threads_per_node=56,
+        size=2978,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind="$cores"', SURVIVE, '"${select_gpus[@]}" dhmpi'),
         depth="RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE)",
         gpus=8,
@@ -277,6 +285,7 @@ SITES = {
         minutes=120,
         ranks_per_node=16,
         threads_per_node=128,
+        size=2048,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi"),
         queue_option="--partition=",
         queue="standard",
