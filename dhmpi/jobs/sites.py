@@ -41,7 +41,7 @@ class Site:
         minutes: How long a job lasts if nothing else is said.
         ranks_per_node: Ranks on each node, one per accelerator if there are some.
         threads_per_node: Hardware threads that the ranks of a node share.
-        size: Nodes of the machine, or of this part of it; None where that is not known.
+        size: Nodes of the machine, or of this part of it; None where no source that was read says it.
         launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
             what `placement` sets.
         depth: Hardware threads of each rank, in shell; or nothing: an equal share.
@@ -176,7 +176,6 @@ SITES = {
         minutes=60,
         ranks_per_node=12,
         threads_per_node=102,
-        size=10624,
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
             '--cpu-bind "list$cores"',
@@ -213,7 +212,6 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=128,
-        size=1792,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}"', SURVIVE, "dhmpi"),
         threads_per_core=2,
         gpus=4,
@@ -236,7 +234,6 @@ SITES = {
         minutes=120,
         ranks_per_node=8,
         threads_per_node=56,
-        size=9856,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" --gpu-bind=closest', SURVIVE, "dhmpi"),
         gpus=8,
         placement="slurm",
@@ -257,7 +254,6 @@ SITES = {
         minutes=120,
         ranks_per_node=8,
         threads_per_node=56,
-        size=2978,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind="$cores"', SURVIVE, '"${select_gpus[@]}" dhmpi'),
         depth="RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE)",
         gpus=8,
@@ -285,7 +281,6 @@ SITES = {
         minutes=120,
         ranks_per_node=16,
         threads_per_node=128,
-        size=2048,
         launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi"),
         queue_option="--partition=",
         queue="standard",
