@@ -13,16 +13,33 @@
 # Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user
 # guide; WarpX, Tools/machines/frontier-olcf/submit.sh, read 2026-11-26). A step outlives the loss of a
 # rank or a node.
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+check_number() { # the name of a variable, and the least value that it may have
+    [[ ${!1} =~ ^[[:digit:]]{1,9}$ && ${!1} != 0?* && ${!1} -ge $2 ]] ||
+        give_up "$1 must be a whole number from $2 to 999999999, got ${!1}"
+}
 SEARCH=${SEARCH:-ambs} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
 GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 8 of a node; 0: ranks are given none of their own
+check_number GPUS_PER_EVAL 0
+[ "$GPUS_PER_EVAL" -le 8 ] || give_up "GPUS_PER_EVAL must be at most the 8 GPUs of a node, got $GPUS_PER_EVAL"
 RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 8 / GPUS_PER_EVAL : 8))}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
+check_number MAX_EVALS 1
+check_number RANKS_PER_NODE 1
+[[ $CHAIN == [01] ]] || give_up "CHAIN must be 0 or 1, got $CHAIN"
+case $SEARCH in
+    ambs | ga | hps-random | nas-random | ppo-async | ppo-sync) ;;
+    *) give_up "SEARCH must be one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync, got $SEARCH" ;;
+esac
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -31,11 +48,9 @@ esac
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules
-give_up() { # with a sentence, and the status of what cannot be used
-    echo "$1" >&2
-    exit 2
-}
 read -ra modules <<< "$MODULE"
+[ "${#modules[@]}" = 0 ] || command -v module > /dev/null ||
+    give_up "module load $MODULE needs the command module, and there is none; give an empty MODULE if dhmpi is in PATH"
 if [ "${#modules[@]}" != 0 ]; then
     module load "${modules[@]}" ||
         give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
@@ -49,9 +64,8 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
-if [ "$RANKS_PER_NODE" -lt 1 ] || [ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -gt 8 ]; then
+[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 8 ] ||
     give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 8 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
-fi
 RANKS=$((NODES * RANKS_PER_NODE))
 DEPTH=$((56 / RANKS_PER_NODE)) # hardware threads of each rank
 [ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 56 threads of a node, got $RANKS_PER_NODE"

@@ -13,6 +13,14 @@
 # hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four
 # threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).
 # Cobalt reads directives directly below the first line alone.
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+check_number() { # the name of a variable, and the least value that it may have
+    [[ ${!1} =~ ^[[:digit:]]{1,9}$ && ${!1} != 0?* && ${!1} -ge $2 ]] ||
+        give_up "$1 must be a whole number from $2 to 999999999, got ${!1}"
+}
 PROBLEM=${PROBLEM:-dhmpi.benchmark.hps.polynome2.Problem}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
@@ -21,14 +29,15 @@ RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
+check_number MAX_EVALS 1
+check_number RANKS_PER_NODE 1
+[[ $CHAIN == [01] ]] || give_up "CHAIN must be 0 or 1, got $CHAIN"
 
 # --- modules: the job has nothing of the environment in which it was submitted
-give_up() { # with a sentence, and the status of what cannot be used
-    echo "$1" >&2
-    exit 2
-}
-module unload trackdeps darshan xalt
 read -ra modules <<< "$MODULE"
+[ "${#modules[@]}" = 0 ] || command -v module > /dev/null ||
+    give_up "module load $MODULE needs the command module, and there is none; give an empty MODULE if dhmpi is in PATH"
+module unload trackdeps darshan xalt
 if [ "${#modules[@]}" != 0 ]; then
     module load "${modules[@]}" ||
         give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"
@@ -54,6 +63,10 @@ resume=()
 [ ! -e "$OUTPUT" ] || resume=(--resume) # the campaign in it goes on
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
+quoted() { # a word, for programs that split a line into words as a shell does
+    local apostrophe="'\"'\"'"
+    echo "'${1//\'/$apostrophe}'"
+}
 DATABASE=${DATABASE:-testdb}
 WORKFLOW=${WORKFLOW:-AMBS}
 [ -d "$DATABASE" ] || balsam init "$DATABASE"
@@ -65,8 +78,8 @@ balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
     --args "--evaluator balsam:packing=$RANKS_PER_NODE --num-workers $((RANKS - 1)) \
-    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
-    --output $OUTPUT ${resume[*]} $ARGUMENTS"
+    --problem $(quoted "$PROBLEM") ${RUN:+--run $(quoted "$RUN")} --max-evals $MAX_EVALS \
+    --output $(quoted "$OUTPUT") ${resume[*]} $ARGUMENTS"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

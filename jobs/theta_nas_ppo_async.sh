@@ -13,6 +13,14 @@
 # hour (ALCF user guides, docs/theta/queueing-and-running-jobs, read 2026-11-26). Two of a core's four
 # threads are used (the same, docs/theta/data-science-workflows; not confirmed since the machine is gone).
 # Cobalt reads directives directly below the first line alone.
+give_up() { # with a sentence, and the status of what cannot be used
+    echo "$1" >&2
+    exit 2
+}
+check_number() { # the name of a variable, and the least value that it may have
+    [[ ${!1} =~ ^[[:digit:]]{1,9}$ && ${!1} != 0?* && ${!1} -ge $2 ]] ||
+        give_up "$1 must be a whole number from $2 to 999999999, got ${!1}"
+}
 SEARCH=${SEARCH:-ppo-async} # one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync
 PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
@@ -22,6 +30,13 @@ RANKS_PER_NODE=${RANKS_PER_NODE:-4}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
+check_number MAX_EVALS 1
+check_number RANKS_PER_NODE 1
+[[ $CHAIN == [01] ]] || give_up "CHAIN must be 0 or 1, got $CHAIN"
+case $SEARCH in
+    ambs | ga | hps-random | nas-random | ppo-async | ppo-sync) ;;
+    *) give_up "SEARCH must be one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync, got $SEARCH" ;;
+esac
 case $SEARCH in # what is searched, and the results file, if nothing else is said
     nas-* | ppo-*) problem=dhmpi.benchmark.nas.linearReg.problem.Problem output=nas_${SEARCH#nas-}.h5 ;;
     *) problem=dhmpi.benchmark.hps.polynome2.Problem output=$SEARCH.h5 ;;
@@ -30,12 +45,10 @@ esac
 [ -n "$OUTPUT" ] || OUTPUT=${output//-/_}
 
 # --- modules: the job has nothing of the environment in which it was submitted
-give_up() { # with a sentence, and the status of what cannot be used
-    echo "$1" >&2
-    exit 2
-}
-module unload trackdeps darshan xalt
 read -ra modules <<< "$MODULE"
+[ "${#modules[@]}" = 0 ] || command -v module > /dev/null ||
+    give_up "module load $MODULE needs the command module, and there is none; give an empty MODULE if dhmpi is in PATH"
+module unload trackdeps darshan xalt
 if [ "${#modules[@]}" != 0 ]; then
     module load "${modules[@]}" ||
         give_up "module load $MODULE must succeed, and does not; give another MODULE, or none if dhmpi is in PATH"

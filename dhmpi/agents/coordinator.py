@@ -235,7 +235,7 @@ class Coordinator:
 
     def _miss(self, rank: int, loss: Loss) -> None:
         """Do without the worker of an agent, which has noticed; unless it has never been there."""
-        if loss is not Loss.DEAD and not self.why:
+        if rank not in self._roles.spare and loss is not Loss.DEAD and not self.why:
             self.fail(
                 EvaluatorError(f"all ranks must take part in a search by agents, but not rank {rank}: {loss.value}")
             )

@@ -7,7 +7,7 @@ from typing import TextIO
 from dhmpi.agents.agent import Agent, dismiss
 from dhmpi.agents.protocol import AgentTag, Mailbox, drive
 from dhmpi.control.signals import leave_to_search_rank
-from dhmpi.errors import LoadError
+from dhmpi.errors import LoadError, OptionError, option_name
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.mpi import MPIEvaluator
@@ -57,6 +57,8 @@ class RankResources:
 
     def work(self, make_agent: Callable[[], Agent]) -> None:
         """Do what this rank, which does not coordinate, is there for, until the coordinator ends it."""
+        if self.mailbox.rank in self.roles.spare:
+            return
         if self._worker is None:
             leave_to_search_rank(self.interrupt)
             with evaluations_output() as stderr:
@@ -131,6 +133,11 @@ def prepare_rank(
     Raises:
         InputError: An option cannot be used.
     """
+    if roles.size > 1 and method in ("processPool", "subprocess") and setup.gpus.gpus_per_eval:
+        raise OptionError(
+            f"{option_name('gpus_per_eval')} must be left out where each agent has a pool, got "
+            f"{setup.gpus.gpus_per_eval:g}; agents and their pools get equal shares"
+        )
     rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
     evaluates_itself = rank in roles.agents and not roles.workers
     # What user code runs in is there before MPI starts, as far as that does not depend on the cores of the others.
@@ -144,13 +151,18 @@ def prepare_rank(
     mailbox: Mailbox = Mailboxes(1).of(0)
     if roles.size > 1:
         mailbox = job.current().converse()
-        roles = roles.placed(job.current().comm.nodes)
-    if executor is not None:
+        roles = roles.placed(job.current().comm.nodes).with_gpus(setup.gpus)
+    if executor is not None and rank in roles.spare:
+        executor.close()
+    elif executor is not None:
         limit_threads(executor, isolation, roles.threads(rank))
+        executor.settle(roles.place(rank))
         worker = WorkerEnd(job.current().converse(roles.group_of(rank)), executor)
     elif evaluates_itself:
         threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
+        if roles.nodes and isinstance(evaluator, PoolEvaluator):
+            evaluator.settle(roles.place(rank))
         unloadable = _start(evaluator, isolation, threads)
     elif rank in roles.agents:
         group = job.current().converse(roles.group_of(rank))

@@ -10,9 +10,9 @@ from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
 from dhmpi.analysis.summary import Summary, model_use, summarise
-from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS
+from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
 from dhmpi.evaluation import Evaluation, Point, State, turned
-from dhmpi.results import Results
+from dhmpi.results import Results, rank_table
 from dhmpi.support.printing import Stream, escape
 
 # Characters of a result that are shown.
@@ -79,6 +79,23 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         _print_errors(results, stream)
     else:
         _print_best(found, results.metadata.maximises, stream)
+
+
+def print_ranks(results: Results, stream: Stream) -> None:
+    """Print the ranks of the latest run, in a table.
+
+    Raises:
+        ResultsError: The file does not say what they did.
+    """
+    run = results.metadata.runs[-1] if results.metadata.runs else {}
+    if "roles" not in run:
+        raise ResultsError("a file must say what the ranks did, got one of an early version; there is no table of them")
+    try:
+        table = rank_table.rows(run)
+    except (KeyError, TypeError, AttributeError, ValueError, OptionError) as error:
+        raise ResultsError(f"the roles of ranks must be as dhmpi writes them, got {run['roles']!r:.200}") from error
+    for line in rank_table.lines(table):
+        print(escape(line, keep=""), file=stream)
 
 
 def report(results: Results, path: str, stream: Stream) -> None:

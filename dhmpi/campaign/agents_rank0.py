@@ -28,7 +28,6 @@ from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.search import Search
 from dhmpi.support.loader import check_problem
 from dhmpi.support.options import choice
-from dhmpi.support.printing import tell
 
 # How long the other agents get to be ready when the first one is [s]; later ones join in.
 READY_WAIT = 30.0
@@ -172,7 +171,7 @@ class AgentsRank0(Rank0):
             backoff.reset()
             if message.tag == AgentTag.UNLOADABLE and until == float("inf"):
                 raise LoadError(*message.payload)
-            if message.tag != AgentTag.ALIVE:
+            if message.tag != AgentTag.ALIVE and message.source not in self._roles.spare:
                 news.append(message)
                 is_agents = message.source in self._roles.agents
                 missing.discard(message.source)
@@ -226,8 +225,7 @@ class AgentsRank0(Rank0):
         layout = f"{self._roles}; {job.current().library()}" if self._roles.nodes else str(self._roles)
         hosts = sorted({host for _, hosts in ready for host in hosts})
         store.begin_run(num_workers, hosts, layout, self._roles.as_json())
-        if not self._options.quiet:
-            tell(layout)
+        self._tell_layout(store, layout)
         return num_workers
 
     def _scale(self, evaluations: list[Evaluation]) -> Scale:

@@ -34,7 +34,7 @@ from dhmpi.errors import (
 from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
-from dhmpi.results import Metadata, Results, ResultsStore
+from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
 from dhmpi.support import environment
@@ -176,6 +176,16 @@ class Rank0(ABC):
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
+    def _tell_layout(self, store: ResultsStore, layout: str) -> None:
+        """Show who does what and, if evaluations differ in that, with which GPUs."""
+        if self._options.quiet:
+            return
+        tell(layout)
+        table = rank_table.rows(store.metadata.runs[-1])
+        if len({row.gpus for row in table if row.worker}) > 1:
+            for line in rank_table.lines(table, rank_table.MOST_SHOWN):
+                tell(line)
+
     def _eval_limit(self) -> int | None:
         """Return the number of evaluations at which the campaign is complete."""
         return self._options.eval_limit
@@ -259,8 +269,7 @@ class EvaluatingRank0(Rank0):
             search.resume(store.metadata.seed, store.evaluations)
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
-        if not self._options.quiet:
-            tell(evaluator.layout)
+        self._tell_layout(store, evaluator.layout)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         campaign = Campaign(search, evaluator, store, budget, stop, progress)
         try:

@@ -12,6 +12,7 @@ from dhmpi.evaluation import Evaluation, State, seed_of, turned
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.support.loader import check_problem, load, load_problem
+from dhmpi.support.options import plain
 from dhmpi.support.printing import Stream, tell
 
 
@@ -80,7 +81,7 @@ def draw(problem: str, arch: str | None, path: str) -> None:
 
 def _decisions(text: str) -> list[int]:
     try:
-        return [int(word) for word in text.split(",")]
+        return [int(plain(word)) for word in text.split(",")]
     except ValueError:
         raise OptionError(f"--arch must be integers separated by commas, got {text!r}") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import OptionError, did_you_mean
+from dhmpi.support import environment
 from dhmpi.support.printing import Printer
 
 
@@ -51,7 +52,8 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help; argparse itself says nothing if that cannot be written."""
-        print(message, end="", file=Printer())
+        if environment.launch().rank == 0:  # one rank is enough
+            print(message, end="", file=Printer())
 
 
 def in_columns(rows: Iterable[tuple[str, str]]) -> str:

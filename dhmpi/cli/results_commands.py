@@ -39,6 +39,9 @@ def _show(command: str, words: list[str]) -> int:
     )
     parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
     parser.add_argument("--errors", action="store_true", help="only what has failed: each kind of errors, and where")
+    parser.add_argument(
+        "--ranks", action="store_true", help="only the ranks of the latest run: where, what for, their cores and GPUs"
+    )
     arguments = parser.parse_args(words)
     if arguments.since is not None and not arguments.is_complete:
         raise OptionError("--since must come with --is-complete; give both, or leave it out")
@@ -52,6 +55,9 @@ def _show(command: str, words: list[str]) -> int:
     if arguments.is_complete:
         since = None if arguments.since is None else float(number(0)("--since", arguments.since))
         return terminal.completeness(found, since, printer)
+    if arguments.ranks:
+        terminal.print_ranks(found, printer)
+        return 0
     if arguments.errors:
         details.print_all_errors(found.evaluations, arguments.file, printer)
         return 0

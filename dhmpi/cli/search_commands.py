@@ -1,29 +1,31 @@
 """Commands that search."""
 
+import argparse
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
-from dhmpi.errors import CampaignError, OutputError
+from dhmpi.errors import CampaignError, OptionError, OutputError
 from dhmpi.search.registry import SEARCHES, find
 from dhmpi.support import environment
 from dhmpi.support.printing import Printer, tell
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
+    from dhmpi.search.campaign_options import CampaignOptions
     from dhmpi.search.search import Search
 
 
 def run_search(command: str, words: list[str]) -> int:
     """Run a search, and print what came of it."""
-    from dhmpi.search.campaign_options import CampaignOptions
-    from dhmpi.support.options import build
+    from dhmpi.support.options import argument_group
 
     search_class = find(command)
-    values = vars(_parser(command, search_class).parse_args(words))
-    evaluator = evaluator_name(values)
-    options = build(CampaignOptions, values)
-    own_options: object = build(search_class.Options, values)
+    parser = _parser(command, search_class)
+    argument_group(parser, "help").add_argument("-h", "--help", action="help", help="show this help and exit")
+    values = vars(parser.parse_args(words))
+    evaluator, options, own_options = _options(search_class, values)
     problem, run = search_class.complete(values["problem"], values["run"])
 
     from dhmpi.analysis import terminal
@@ -50,6 +52,37 @@ def run_search(command: str, words: list[str]) -> int:
     if found is not None:
         report(found)
     return 0
+
+
+def check(command: str, words: list[str], taken: Mapping[str, str]) -> None:
+    """Refuse words that a search would refuse; what it is to search is not looked for.
+
+    Args:
+        command: The search.
+        words: Options of it, without --help.
+        taken: What to do instead, by the names of options that must not be among them.
+
+    Raises:
+        OptionError: They cannot be used.
+    """
+    from dhmpi.support.options import as_flag
+
+    search_class = find(command)
+    unsaid = argparse.Namespace(**dict.fromkeys(taken))  # argparse sets no defaults of what is there
+    values = vars(_parser(command, search_class).parse_args(words, unsaid))
+    for name, remedy in taken.items():
+        if values.pop(name) is not None:
+            raise OptionError(f"{as_flag(name)} must not be among them; {remedy}")
+    _options(search_class, {"evaluator": None} | values)
+
+
+def _options(search_class: "type[Search]", values: dict[str, Any]) -> "tuple[str | None, CampaignOptions, object]":
+    """Return the evaluator's name, the options of the campaign and those of the search, checked."""
+    from dhmpi.search.campaign_options import CampaignOptions
+    from dhmpi.support.options import build
+
+    evaluator = evaluator_name(values)
+    return evaluator, build(CampaignOptions, values), build(search_class.Options, values)
 
 
 def evaluator_name(values: dict[str, Any]) -> str | None:
@@ -93,7 +126,6 @@ def _parser(command: str, search_class: "type[Search]") -> Parser:
     )
     add_arguments(parser, search_class.Options, SEARCH)
     add_arguments(parser, CampaignOptions, EVALUATION)
-    argument_group(parser, "help").add_argument("-h", "--help", action="help", help="show this help and exit")
     return parser
 
 

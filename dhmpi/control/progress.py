@@ -18,6 +18,7 @@ from dhmpi.support.printing import tell
 LIVE_INTERVAL, PLAIN_INTERVAL = 0.2, 5.0  # s
 BAR_WIDTH, NARROW_BAR_WIDTH, WIDE = 16, 4, 100  # columns: of the bar, on a narrow terminal, and where that ends
 RATE_WINDOW = 30.0  # s
+ENOUGH_ROWS = 20
 YEAR = 365 * 86400  # s
 
 
@@ -51,8 +52,14 @@ class Progress:
         self._bar, self._terminal = None, terminal
         if terminal is not None and not quiet:
             with suppress(OSError):
+                # Its height does not matter; where it is unknown, tqdm would show nothing.
                 self._bar = tqdm(
-                    total=limits.evals, file=terminal, dynamic_ncols=True, leave=False, bar_format=_bar_format(terminal)
+                    total=limits.evals,
+                    file=terminal,
+                    ncols=_columns(terminal) - 1,
+                    nrows=ENOUGH_ROWS,
+                    leave=False,
+                    bar_format=_bar_format(terminal),
                 )
         self._interval = LIVE_INTERVAL if self._bar is not None else PLAIN_INTERVAL
         self._begun = time.monotonic()
@@ -74,7 +81,7 @@ class Progress:
         self._next = now + self._interval
         parts = self._parts(now, counts, num_running, best, busy)
         if self._bar is not None and self._terminal is not None:
-            self._bar.n = _num_final(counts)
+            self._bar.n, self._bar.ncols = _num_final(counts), _columns(self._terminal) - 1
             self._bar.bar_format = _bar_format(self._terminal)
             with suppress(OSError):
                 self._bar.set_description_str(
@@ -135,7 +142,8 @@ def _fitting(parts: Mapping[str, str], width: int) -> str:
 
 def _columns(terminal: TextIO) -> int:
     with suppress(OSError, ValueError):
-        return os.get_terminal_size(terminal.fileno()).columns
+        if columns := os.get_terminal_size(terminal.fileno()).columns:
+            return columns
     return shutil.get_terminal_size().columns
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.options import plain
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ def end_time(name: str, value: object) -> float:
         OptionError: It is neither, or it is over.
     """
     try:
-        moment = float(value)  # type: ignore[arg-type]  # may raise: caught
+        moment = float(plain(value) if isinstance(value, str) else value)  # type: ignore[arg-type]  # may raise: caught
     except (TypeError, ValueError):
         try:
             moment = datetime.fromisoformat(str(value)).timestamp()

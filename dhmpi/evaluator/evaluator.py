@@ -56,7 +56,7 @@ class Evaluator(ABC):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence: which of them search, and which evaluate."""
-        return f"{self.roles}; {self.name} evaluates with {self.num_workers} workers"
+        return self.roles.sentence(f"; {self.name} evaluates with {self.num_workers} workers")
 
     @property
     def num_pending(self) -> int:

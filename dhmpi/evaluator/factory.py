@@ -20,6 +20,9 @@ MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
 # Whether user code runs in a process of its own, where the method leaves no choice.
 ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
 
+# Why some methods cannot give GPUs to evaluations.
+SHARING = {"threadPool": "whose threads have one environment", "balsam": "whose launcher places jobs"}
+
 
 def make(
     method: str,
@@ -36,6 +39,11 @@ def make(
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
     """
     isolation = resolve_isolation(method, isolation)
+    if method in SHARING and setup.gpus.gpus_per_eval:
+        raise OptionError(
+            f"{option_name('gpus_per_eval')} must be left out with {method}, {SHARING[method]}, "
+            f"got {setup.gpus.gpus_per_eval:g}; give {option_name('evaluator')} processPool"
+        )
     if isolation == "process":
         setup = setup.named() if method == "balsam" else setup.portable()
     if method == "serial":
@@ -44,7 +52,7 @@ def make(
                 f"{option_name('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
                 f"start more ranks, or give {option_name('evaluator')} processPool"
             )
-        return SerialEvaluator(local_executor(setup, isolation))
+        return SerialEvaluator(local_executor(setup, isolation), setup.gpus)
     if method == "threadPool" and is_program(setup.run):
         raise OptionError(
             f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any
 
 from dhmpi.errors import EvaluatorError, LoadError, option_name
@@ -33,16 +34,23 @@ class MPIEvaluator(Evaluator):
         comm: Conversation of the campaign's ranks; the others run `mpi_protocol.WorkerEnd.serve`.
         has_heartbeats: Whether workers send heartbeats (those with a child do).
         roles: Those of all ranks of the campaign (default: the ranks of `comm` are all).
+        workers: The ranks of `comm` that evaluate (default: all others).
 
     Attributes:
         stuck: Workers that did not answer when they were told to leave.
     """
 
-    def __init__(self, comm: Conversation, has_heartbeats: bool, roles: Roles | None = None) -> None:
+    def __init__(
+        self,
+        comm: Conversation,
+        has_heartbeats: bool,
+        roles: Roles | None = None,
+        workers: Iterable[int] | None = None,
+    ) -> None:
         super().__init__()
         self.roles = roles or Roles.on_ranks(comm.size)
         self._comm = comm
-        self._end = SearchEnd(comm, has_heartbeats)
+        self._end = SearchEnd(comm, has_heartbeats, workers)
         self._usable = set(self._end.alive)
         self._running: dict[int, set[int]] = {}  # rank that is ready -> ids of its evaluations
         self._workers: dict[int, Worker] = {}

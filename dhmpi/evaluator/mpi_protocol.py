@@ -15,6 +15,7 @@ All of it is point to point and polled, on one thread, so that ranks may be slow
 """
 
 import time
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -70,9 +71,10 @@ class SearchEnd:
         comm: Conversation of the campaign's ranks.
         has_heartbeats: Whether workers send heartbeats. They cannot where user code runs in the rank's own process;
             silence then means nothing.
+        workers: The ranks that evaluate (default: all others).
     """
 
-    def __init__(self, comm: Conversation, has_heartbeats: bool) -> None:
+    def __init__(self, comm: Conversation, has_heartbeats: bool, workers: Iterable[int] | None = None) -> None:
         self._comm = comm
         self._has_heartbeats = has_heartbeats
         self._backoff = Backoff()
@@ -80,7 +82,7 @@ class SearchEnd:
         self._heard: dict[int, float] = {}
         self._next_check = 0.0
         self.hosts: dict[int, str] = {}
-        self.alive = set(range(1, comm.size))
+        self.alive = set(range(1, comm.size) if workers is None else workers)
 
     def send_tasks(self, rank: int, tasks: list[Any]) -> None:
         """Send a worker its next tasks; it evaluates them one after the other."""

@@ -40,16 +40,21 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     comm = job.current().converse()
-    roles = roles.placed(job.current().comm.nodes)
+    roles = roles.placed(job.current().comm.nodes).with_gpus(setup.gpus)
     if comm.rank in roles.workers:
         executor = executor or local_executor(setup, isolation, redirect=True)  # the launcher has not told the rank
         limit_threads(executor, isolation, roles.threads(comm.rank))
+        executor.settle(roles.place(comm.rank))
         prepare(executor.interrupt)
         job.follow(serve(WorkerEnd(comm, executor)))
         return None
+    if comm.rank in roles.spare:
+        if executor is not None:
+            executor.close()
+        return None
     if roles.workers:
-        return MPIEvaluator(comm, has_heartbeats=isolation == "process", roles=roles)
-    return SerialEvaluator(local_executor(setup, isolation))
+        return MPIEvaluator(comm, has_heartbeats=isolation == "process", roles=roles, workers=roles.workers)
+    return SerialEvaluator(local_executor(setup, isolation), setup.gpus)
 
 
 def limit_threads(executor: Executor, isolation: str, threads: int) -> None:

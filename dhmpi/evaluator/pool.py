@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.executor import Executor, Setup, readable
@@ -11,7 +13,13 @@ from dhmpi.execution.executor_choice import count_workers, local_executor
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
 from dhmpi.execution.program import ProgramExecutor, is_program
 from dhmpi.execution.runner import Task
+from dhmpi.mpi.slots import Deal, Sharers, capacity, deal
 from dhmpi.support import environment
+from dhmpi.support.gpus import GpuView, visible
+from dhmpi.support.place import Place
+from dhmpi.support.resources import GpuOptions
+
+EQUAL_SHARES = GpuOptions()
 
 
 class PoolEvaluator(Evaluator):
@@ -19,18 +27,55 @@ class PoolEvaluator(Evaluator):
 
     Args:
         executors: Where evaluations run; all of one kind, and only one if it is inline.
+        gpus: Which GPUs each evaluation gets.
     """
 
-    def __init__(self, executors: Sequence[Executor]) -> None:
+    def __init__(self, executors: Sequence[Executor], gpus: GpuOptions = EQUAL_SHARES) -> None:
         super().__init__()
+        self._gpus = gpus
         self._executors = executors
         self._host = environment.hostname()
         self.divide(environment.num_cores())
+        self.deal(visible())
 
     def divide(self, num_cores: int) -> None:
         """Give each executor its part of so many cores; to be called before they load."""
         for executor in self._executors:
             executor.threads = max(1, num_cores // len(self._executors))
+
+    def deal(self, view: GpuView) -> None:
+        """Deal out GPUs to the executors; to be called before they load.
+
+        Raises:
+            OptionError: They do not suffice.
+        """
+        num = len(self._executors)
+        try:
+            dealt = self._dealt(view, num)
+        except OptionError:
+            self.shutdown()
+            raise
+        for executor, (number, slot) in zip(self._executors, enumerate(dealt.slots), strict=True):
+            executor.settle(Place(number, number, number, num, slot.gpus, slot.variable, slot.is_set))
+        self.roles = self.roles._replace(gpus=dealt)
+
+    def _dealt(self, view: GpuView, num: int) -> Deal:
+        """Return who of so many gets which GPUs."""
+        dealt = deal([Sharers(self._host, tuple(range(num)), view)], self._gpus)
+        if len(dealt.slots) < num:
+            raise OptionError(
+                f"{option_name('num_workers')} must be at most {len(dealt.slots)} with {self._gpus.gpus_per_eval:g} of "
+                f"{len(view.devices)} GPUs for each, got {num}"
+            )
+        return dealt
+
+    def settle(self, place: Place) -> None:
+        """Keep to the GPUs of a rank that shares its node with others; to be called before executors load."""
+        self._gpus = replace(self._gpus, gpus_per_node=None)
+        if len(self._executors) > 1:
+            self.deal(GpuView(place.variable, place.gpus, is_listed=not place.is_set))
+        else:
+            self._executors[0].settle(place)
 
     def open(self) -> None:
         """Start what must run before MPI starts; see `Executor.open`."""
@@ -114,15 +159,16 @@ class SerialEvaluator(PoolEvaluator):
 
     Args:
         executor: Where it runs.
+        gpus: Which GPUs each evaluation gets.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        super().__init__([executor])
+    def __init__(self, executor: Executor, gpus: GpuOptions = EQUAL_SHARES) -> None:
+        super().__init__([executor], gpus)
 
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence."""
-        return f"{self.roles} and evaluates"
+        return self.roles.sentence(" and evaluates")
 
 
 def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
@@ -133,7 +179,7 @@ def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
         num_workers: Children; by default one per core that this process may use.
     """
     setup = setup.portable()
-    return _pool("ProcessPoolEvaluator", lambda: local_executor(setup, "process"), num_workers)
+    return _pool("ProcessPoolEvaluator", lambda: local_executor(setup, "process"), num_workers, setup.gpus)
 
 
 def subprocess_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
@@ -145,10 +191,13 @@ def subprocess_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluat
     """
     setup = setup.portable()
     executor_class = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
-    return _pool("SubprocessEvaluator", lambda: executor_class(setup), num_workers)
+    return _pool("SubprocessEvaluator", lambda: executor_class(setup), num_workers, setup.gpus)
 
 
-def _pool(name: str, make: Callable[[], Executor], num_workers: int | None) -> PoolEvaluator:
-    evaluator = PoolEvaluator([make() for _ in range(count_workers(num_workers))])
+def _pool(name: str, make: Callable[[], Executor], num_workers: int | None, gpus: GpuOptions) -> PoolEvaluator:
+    if num_workers is None and gpus.gpus_per_eval:  # as many as find GPUs
+        num_gpus = gpus.gpus_per_node or len(visible().devices)
+        num_workers = capacity(num_gpus, gpus.gpus_per_eval) or None
+    evaluator = PoolEvaluator([make() for _ in range(count_workers(num_workers))], gpus)
     evaluator.name = name
     return evaluator

@@ -12,9 +12,15 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
+from dhmpi.mpi.slots import Sharers, deal
 from dhmpi.support import environment
+from dhmpi.support.gpus import visible
 from dhmpi.support.loader import load_run
+from dhmpi.support.place import Place
+from dhmpi.support.resources import GpuOptions
 
+# All threads see all GPUs.
+LEFT_ALONE = GpuOptions(gpus_per_eval=0)
 Answer = tuple["_Worker", Outcome]
 
 
@@ -50,11 +56,15 @@ class ThreadEvaluator(Evaluator):
         """Load the run function, and start the threads."""
         if self._idle or self._busy:
             return
-        self._runner = Runner(load_run(self._setup.run), self._setup.timeout, self._setup.files)
+        self._run = load_run(self._setup.run)
+        everyone = Sharers(self._host, tuple(range(self._num_workers)), visible())
+        self.roles = self.roles._replace(gpus=deal([everyone], LEFT_ALONE))
         self._idle = [self._worker(rank) for rank in range(self._num_workers)]
 
     def _worker(self, rank: int) -> "_Worker":
-        return _Worker(rank, self._runner, self._answers)
+        place = Place(rank, rank, rank, self._num_workers, self.roles.gpus.slots[rank].gpus)
+        runner = Runner(self._run, self._setup.timeout, self._setup.files, place)
+        return _Worker(rank, runner, self._answers)
 
     def _submit(self, task: Task) -> Worker:
         worker = self._idle.pop()

@@ -6,7 +6,7 @@ stays between evaluations, so that the user's imports are paid once; what they h
 answers go as JSON lines over two pipes, so that nothing the user's code prints can be taken for a result:
 
     worker                                            child (`dhmpi.execution.child_main`)
-    {"run", "timeout", "files", "path"}           ->
+    {"run", "timeout", "files", "place", "path"}  ->
                                                   <-  {"ready": true} or {"error", "details"}
     [[id, point, seed], ...], when it is idle     ->
                                                   <-  [id, state, ..., how much has been printed], one by one
@@ -28,7 +28,6 @@ from dhmpi.execution.output import Output
 from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, ExitVerdict
 from dhmpi.execution.runner import Outcome, Task, read_answer
 from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
-from dhmpi.support import environment
 from dhmpi.support.json_text import dumps, loads
 
 # What comes without a newline is no answer from here on [bytes].
@@ -78,14 +77,12 @@ class ChildExecutor(Executor):
             return
         setup = self._setup
         path = [entry for entry in sys.path if entry]
-        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path}
+        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "place": self.place, "path": path}
         self._pipes = Pipes()
         try:
             commands, answers = self._pipes.child_ends
             words = interpreter("dhmpi.execution.child_main", 3, 4)
-            self._supervisor.start(
-                words, None, environment.child_environment(threads=self.threads), (commands, answers)
-            )
+            self._supervisor.start(words, None, self._environment(), (commands, answers))
             self._pipes.watch(self._supervisor.descriptor)
         except OSError as error:
             self._verdict = ExitVerdict(State.FAILED, f"a process must start, got {error}", time.monotonic())

@@ -16,6 +16,7 @@ from dhmpi.errors import LoadError
 from dhmpi.execution.fresh_main import out_of_the_way, prepare
 from dhmpi.execution.runner import Runner, Task, flush_streams
 from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.place import Place
 
 open_stream = open
 alarm, getsignal, set_handler, setitimer = _signal.alarm, _signal.getsignal, _signal.signal, _signal.setitimer
@@ -47,7 +48,7 @@ def main(commands: int, answers: int) -> None:
     except LoadError as error:
         answer({"error": str(error), "details": error.details})
         return
-    runner = Runner(run, setup["timeout"], setup["files"])
+    runner = Runner(run, setup["timeout"], setup["files"], Place(*setup["place"]))
     surroundings = ProcessState()
     answer({"ready": True})
     for line in lines:

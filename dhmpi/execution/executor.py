@@ -8,7 +8,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
@@ -24,8 +24,10 @@ from dhmpi.execution.runner import (
     Task,
     flush_streams,
 )
+from dhmpi.support import environment
 from dhmpi.support.loader import run_name
-from dhmpi.support.resources import Resources
+from dhmpi.support.place import Place
+from dhmpi.support.resources import GpuOptions, Resources
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Setup:
         files: Directory for what evaluations print and write.
         resources: What an evaluation gets, where that is not simply a process.
         logs: Of which evaluations is kept what they print: all, failures or none.
+        gpus: Which GPUs an evaluation gets.
     """
 
     run: RunFunction | str | PickledRun
@@ -50,6 +53,7 @@ class Setup:
     files: str = "results.h5.files"
     resources: Resources = field(default_factory=Resources)
     logs: str = "all"
+    gpus: GpuOptions = field(default_factory=GpuOptions)
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -114,10 +118,12 @@ class Executor(ABC):
     Attributes:
         ready: Whether the run function is loaded.
         threads: How many threads user code may have in a process of its own; None: as many as there are cores.
+        place: Which worker this is, and its GPUs.
     """
 
     ready = False
     threads: int | None = None
+    place = Place()
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
@@ -136,6 +142,10 @@ class Executor(ABC):
     def seconds_left(self) -> float:
         """Return after how long `poll` has something to do although nothing is readable."""
         return math.inf
+
+    def settle(self, place: Place) -> None:
+        """Take a place; to be called before `load`, and inline before anything of the user's is imported."""
+        self.place = place
 
     def open(self) -> None:  # noqa: B027  # not all start processes
         """Start what must run before MPI starts, since a later process could inherit parts of MPI."""
@@ -166,6 +176,10 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the executor's resources, and end what runs in it."""
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of a process that runs user code."""
+        return self.place.environment(environment.child_environment(threads=self.threads))
 
     def _cancelled(self) -> list[Outcome]:
         """Give up all tasks."""
@@ -201,6 +215,15 @@ class InlineExecutor(Executor):
         self._load_run = load_run
         self._is_stopping = False
         self._output = Output(setup.files, setup.logs) if redirect else None
+        self._environment_before: dict[str, str | None] = {}
+
+    def settle(self, place: Place) -> None:
+        """Take a place, and change this process's environment at once, until `close`."""
+        super().settle(place)
+        _change_environment(self._environment_before)
+        changes = place.changes()
+        self._environment_before = {name: os.environ.get(name) for name in changes}
+        _change_environment(changes)
 
     def load(self) -> None:
         """Load the run function at once."""
@@ -211,7 +234,7 @@ class InlineExecutor(Executor):
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
-        self._runner = Runner(run, self._setup.timeout, self._setup.files)
+        self._runner = Runner(run, self._setup.timeout, self._setup.files, self.place)
         self.ready = True
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -264,6 +287,16 @@ class InlineExecutor(Executor):
             self._runner.interrupt(State.CANCELLED)
 
     def close(self) -> None:
-        """Close the output."""
+        """Close the output, and put the environment back."""
+        _change_environment(self._environment_before)
+        self._environment_before = {}
         if self._output is not None:
             self._output.close()
+
+
+def _change_environment(changes: Mapping[str, str | None]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -11,7 +11,6 @@ from dhmpi.evaluation import State
 from dhmpi.execution.process_executor import ProcessExecutor
 from dhmpi.execution.runner import Outcome, Task, read_answer
 from dhmpi.execution.supervisor import Ending, interpreter
-from dhmpi.support import environment
 from dhmpi.support.json_text import dumps, loads
 
 # How long an interpreter that has evaluated its point may take to end; the user's threads may keep it from that [s].
@@ -73,12 +72,17 @@ class InterpreterExecutor(ProcessExecutor):
     def _launch(self, task: Task | None) -> None:
         setup = self._setup
         path = [entry for entry in sys.path if entry]
-        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "path": path, "task": task}
+        order = {
+            "run": setup.run,
+            "timeout": setup.timeout,
+            "files": setup.files,
+            "place": self.place,
+            "path": path,
+            "task": task,
+        }
         self._answer_file = AnswerFile(order)
         words = interpreter("dhmpi.execution.fresh_main", 3)
-        self._supervisor.start(
-            words, None, environment.child_environment(threads=self.threads), [self._answer_file.descriptor]
-        )
+        self._supervisor.start(words, None, self._environment(), [self._answer_file.descriptor])
 
     def _deadline(self) -> float:
         answers = self._answer_file.answers()

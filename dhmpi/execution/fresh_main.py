@@ -13,6 +13,7 @@ from dhmpi.errors import LoadError
 from dhmpi.execution.runner import RunFunction, Runner, Task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.loader import load_run
+from dhmpi.support.place import Place
 
 # The environment variable that is set while an interpreter loads a run function.
 LOADING = "DHMPI_LOADING"
@@ -39,7 +40,8 @@ def main(mailbox: int) -> None:
             return
         answer(begun=monotonic())
         task = order["task"]
-        outcome = None if task is None else Runner(run, order["timeout"], order["files"])(Task(*task))
+        runner = Runner(run, order["timeout"], order["files"], Place(*order["place"]))
+        outcome = None if task is None else runner(Task(*task))
         # What is printed is collected when this process has ended.
         answer(ended=monotonic(), outcome=None if outcome is None else (*outcome, 0))
 

@@ -17,7 +17,6 @@ from dhmpi.evaluation import State
 from dhmpi.execution.process_executor import ProcessExecutor
 from dhmpi.execution.runner import Context, Outcome, Task, read_result
 from dhmpi.execution.supervisor import Ending
-from dhmpi.support import environment
 from dhmpi.support.json_text import dumps, plain
 from dhmpi.support.targets import EXEC, TEMPLATE
 
@@ -156,8 +155,9 @@ class ProgramExecutor(ProcessExecutor):
     """Runs a foreign program for each evaluation.
 
     It gets values in place of placeholders, never through a shell; the point as JSON on standard input; and the
-    variables DHMPI_ID, DHMPI_SEED and DHMPI_DIRECTORY, a directory of its own. The objective is the last word of the
-    last line of its output that contains `DH-OUTPUT:`.
+    variables DHMPI_ID, DHMPI_SEED, DHMPI_DIRECTORY, a directory of its own, and as all user code DHMPI_WORKER,
+    DHMPI_LOCAL_RANK and DHMPI_GPUS. The objective is the last word of the last line of its output that contains
+    `DH-OUTPUT:`.
     """
 
     def load(self) -> None:
@@ -175,8 +175,7 @@ class ProgramExecutor(ProcessExecutor):
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
-        of_child = environment.child_environment(threads=self.threads)
-        of_child |= {name: str(value) for name, value in variables.items()}
+        of_child = self._environment() | {name: str(value) for name, value in variables.items()}
         with tempfile.TemporaryFile() as stdin:
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)

@@ -6,7 +6,7 @@ What is needed after user code has run is bound to names of this module, since u
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from os import _exit, getpid
+from os import _exit, getpid, sched_getaffinity
 from pathlib import Path
 from time import perf_counter, time
 from types import FunctionType, TracebackType
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.evaluation import Point, State
 from dhmpi.support.json_text import dumps_noting, loads
+from dhmpi.support.place import Place
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
@@ -24,6 +25,7 @@ MAX_KINDS = 200
 # How long an error may be [characters]; some exceptions quote all of the data.
 MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
+NOWHERE = Place()
 
 
 class Task(NamedTuple):
@@ -89,14 +91,26 @@ class Context:
         id: Number of the evaluation in its campaign.
         seed: A seed of its own, the same whenever the campaign is repeated.
         deadline: When it will be killed [s since 1970-01-01 UTC], or None.
+        worker: Number of the worker that it runs on, from 0.
+        rank: The worker's rank, as in the results file; in a pool the same as its number.
+        local_rank: Number of that rank on its node.
+        size: Number of ranks; in a pool of workers.
+        gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES or the like names them; libraries count them from 0.
     """
 
-    def __init__(self, id: int, seed: int, deadline: float | None, files: str) -> None:
+    def __init__(self, id: int, seed: int, deadline: float | None, files: str, place: Place = NOWHERE) -> None:
         self.id = id
         self.seed = seed
         self.deadline = deadline
+        self.worker, self.rank, self.local_rank, self.size = place.worker, place.rank, place.local_rank, place.size
+        self.gpus = tuple(place.gpus)
         self.reports: list[list[float]] = []
         self._files = files
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """The cores that it may run on, which it may share; OMP_NUM_THREADS is how many threads it may have."""
+        return tuple(sorted(sched_getaffinity(0)))
 
     @property
     def directory(self) -> Path:
@@ -117,15 +131,17 @@ class Runner:
         run: The run function; it gets the point, and the context if it names one.
         timeout: Seconds that an evaluation may take, or None.
         files: Directory under which evaluations have directories of their own.
+        place: Where this is.
     """
 
-    def __init__(self, run: RunFunction, timeout: float | None, files: str) -> None:
+    def __init__(self, run: RunFunction, timeout: float | None, files: str, place: Place = NOWHERE) -> None:
         self._run = run
         self._wants_context = "context" in _parameters(run)
         self._in_user_code = False
         self._interruption: Interrupted | None = None
         self._timeout = timeout
         self._files = files
+        self._place = place
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate one point; every exception of the run function becomes an outcome.
@@ -135,7 +151,7 @@ class Runner:
         pid, started, clock = getpid(), time(), perf_counter()
         reading = Reading(None)
         deadline = None if self._timeout is None else started + self._timeout
-        context = Context(task.id, task.seed, deadline, self._files) if self._wants_context else None
+        context = Context(task.id, task.seed, deadline, self._files, self._place) if self._wants_context else None
         status = 0
         try:
             returned = self._call_user_code(dict(task.point), context)

@@ -9,12 +9,14 @@ from dhmpi.jobs.sites import READ, SITES, Queue, Site
 
 
 def check(job: JobScript) -> None:
-    """Refuse what the nodes of a site do not have.
+    """Refuse what a site and its nodes do not have.
 
     Raises:
-        OptionError: A node has fewer GPUs, or hardware threads, than its ranks would need.
+        OptionError: The machine has fewer nodes, or a node fewer GPUs or hardware threads than its ranks would need.
     """
     site = SITES[job.site]
+    if site.size is not None and job.nodes is not None and job.nodes > site.size:
+        raise OptionError(f"--nodes must be at most {site.size}, the nodes of {job.site}, got {job.nodes}")
     if job.gpus_per_eval and not site.gpus:
         known = ", ".join(name for name, each in SITES.items() if each.gpus)
         raise OptionError(

@@ -16,6 +16,7 @@ from dhmpi.errors import EXIT_INCOMPLETE, EXIT_INPUT, EXIT_NO_PROGRESS, OptionEr
 from dhmpi.jobs.sites import BALSAM, SEARCH_JOBS, SITES, THETA, THETA_SCRIPTS, Site
 
 MAX_EVALS = 1000
+MAX_NUMBER = 999_999_999  # that any variable may have: the arithmetic of shells does not notice that it overflows
 PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 
 # What a person may set when a script is submitted, and what a script hands on to its successor; where GPUs are known,
@@ -25,7 +26,8 @@ GPU_VARIABLES = (*VARIABLES, "GPUS_PER_EVAL")
 MODULE = "deephyper"  # of an installation
 # The workflow with Balsam has one search, and other defaults.
 BALSAM_VARIABLES = VARIABLES[1:]
-BALSAM_PROBLEM, BALSAM_OUTPUT = "dhmpi.benchmark.hps.polynome2.Problem", "$PWD/balsam.h5"
+BALSAM_PROBLEM = "dhmpi.benchmark.hps.polynome2.Problem"
+BALSAM_OUTPUT = "$PWD/balsam.h5"  # to be expanded: the search runs in a directory of Balsam's
 
 # What stands for a placeholder: a text, or lines.
 Facts = dict[str, str | tuple[str, ...]]
@@ -124,6 +126,7 @@ def _of_site(site: Site) -> Facts:
         "LAUNCHER": " \\\n    ".join(site.launcher),
         "PLACEMENT": (),
         "AFTERWARDS": (),
+        "GPU_NUMBER": (),
         "GPU_CHECK": (),
         "DEPTH": (),
         "THREADS_PER_NODE": (),
@@ -134,6 +137,7 @@ def _of_site(site: Site) -> Facts:
         facts["THREADS_PER_NODE"] = str(site.threads_per_node)
         facts["THREADS"] = "$DEPTH" if cores == 1 else f"$(((DEPTH + {cores - 1}) / {cores}))"
     if site.gpus:
+        facts["GPU_NUMBER"] = tuple(_fill("gpu_number", {"GPUS": str(site.gpus)}))
         facts["GPU_CHECK"] = tuple(_fill("gpu_check", {"GPUS": str(site.gpus)}))
     if placement:
         facts["PLACEMENT"] = tuple(_fill(f"placement_{placement}", {}))
@@ -163,6 +167,7 @@ def _of_job(job: JobScript, site: Site) -> Facts:
         "GPUS": str(site.gpus),
         "GPUS_PER_EVAL": str(job.gpus_of_rank) if site.gpus else (),
         "ARGUMENTS": _quoted(job.arguments),
+        "MAX_NUMBER": str(MAX_NUMBER),
         "CHAIN": "1" if job.chain else "0",
         "INPUT": str(EXIT_INPUT),
         "INCOMPLETE": str(EXIT_INCOMPLETE),
@@ -184,24 +189,26 @@ def _of_search(job: JobScript, site: Site) -> Facts:
         return {
             "VARIABLES": " ".join(BALSAM_VARIABLES),
             "PROBLEM": _quoted(job.problem or BALSAM_PROBLEM),
-            "OUTPUT": _quoted(job.output or BALSAM_OUTPUT),
+            "OUTPUT": _quoted(job.output) or BALSAM_OUTPUT,
             "SEARCH": (),
             "SEARCHES": "",
             "SEARCH_DEFAULTS": (),
             "LAUNCH": tuple(_fill("balsam", {})),
         }
+    searches = [name for name in SEARCH_JOBS if name != BALSAM]
     return {
         "VARIABLES": " ".join(GPU_VARIABLES if site.gpus else VARIABLES),
         "PROBLEM": _quoted(job.problem),
         "OUTPUT": _quoted(job.output),
         "SEARCH": job.search,
-        "SEARCHES": ", ".join(name for name in SEARCH_JOBS if name != BALSAM),
+        "SEARCHES": ", ".join(searches),
+        "SEARCH_PATTERN": " | ".join(searches),
     }
 
 
 def _quoted(value: str) -> str:
-    """Return a value as it stands in ${NAME:-value}; $PWD may be expanded."""
-    if not value or re.fullmatch(r"\$PWD/[\w.-]+", value):
+    """Return a value as it stands in ${NAME:-value}: as it is, nothing in it is expanded."""
+    if not value:
         return value
     # ShellCheck thinks that $ in single quotes is a mistake.
     return f'"{_escaped(value)}"' if set(value) & set("$`") else shlex.quote(value)

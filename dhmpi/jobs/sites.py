@@ -41,6 +41,7 @@ class Site:
         minutes: How long a job lasts if nothing else is said.
         ranks_per_node: Ranks on each node, one per accelerator if there are some.
         threads_per_node: Hardware threads that the ranks of a node share.
+        size: Nodes of the machine, or of this part of it; None where no source that was read says it.
         launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
             what `placement` sets.
         depth: Hardware threads of each rank, in shell; or nothing: an equal share.
@@ -67,6 +68,7 @@ class Site:
     ranks_per_node: int
     threads_per_node: int
     launcher: tuple[str, ...]
+    size: int | None = None
     depth: str = ""
     threads_per_core: int = 1
     gpus: int = 0
@@ -107,6 +109,7 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=128,
+        size=4392,
         launcher=('aprun -n "$RANKS" -N "$RANKS_PER_NODE"', '-d "$DEPTH" -j 2 -cc depth', "dhmpi"),
         queue="default",
         queues=(
@@ -139,6 +142,7 @@ SITES = {
         minutes=180,
         ranks_per_node=4,
         threads_per_node=32,
+        size=560,
         launcher=(
             'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
             '--depth="$DEPTH" --cpu-bind depth',

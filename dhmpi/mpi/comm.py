@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
 from dhmpi.mpi.nodes import ComputeNode
-from dhmpi.support import environment
+from dhmpi.support import environment, gpus
 
 
 class Message(NamedTuple):
@@ -168,6 +168,9 @@ def connect() -> Communicator:
         ProtocolError: There is no MPI library, or the launcher belongs to another MPI than mpi4py.
     """
     launch = environment.launch()
+    view = gpus.listed()
+    if view is None and gpus.local_rank() == 0:
+        view = gpus.probed()  # before MPI starts, since a later process could inherit parts of it
     MPI = _load()  # noqa: N806  # a module
     size = MPI.COMM_WORLD.Get_size()
     if launch.found and launch.size > 1 and size == 1:
@@ -177,14 +180,20 @@ def connect() -> Communicator:
             f"({Communicator(MPI, MPI.COMM_WORLD).library()})"
         )
     comm = MPI.COMM_WORLD.Dup()
-    return Communicator(MPI, comm, nodes_of(MPI, comm))
+    return Communicator(MPI, comm, nodes_of(MPI, comm, view))
 
 
-def nodes_of(mpi: Any, comm: Any) -> tuple[ComputeNode, ...]:
-    """Return where all ranks are: each node's first rank asks the others there, and rank 0 asks these."""
+def nodes_of(mpi: Any, comm: Any, view: gpus.GpuView | None = None) -> tuple[ComputeNode, ...]:
+    """Return where all ranks are: each node's first rank asks the others there, and rank 0 asks these.
+
+    Args:
+        mpi: The module mpi4py.MPI.
+        comm: An intracommunicator.
+        view: The GPUs that this rank may use; None: those of its node.
+    """
     rank = comm.Get_rank()
     here = comm.Split_type(mpi.COMM_TYPE_SHARED, key=rank)
-    found = here.gather((rank, sum(1 << core for core in environment.cores())))
+    found = here.gather((rank, sum(1 << core for core in environment.cores()), view))
     here.Free()
     every = comm.gather(found and ComputeNode(environment.hostname(), *zip(*found, strict=True)))
     nodes: tuple[ComputeNode, ...] = comm.bcast(every and tuple(filter(None, every)))

@@ -2,9 +2,12 @@
 
 import functools
 from collections.abc import Container
+from itertools import zip_longest
 from typing import NamedTuple
 
+from dhmpi.mpi.slots import Sharers
 from dhmpi.support import environment
+from dhmpi.support.gpus import NO_GPUS, GpuView
 
 
 class ComputeNode(NamedTuple):
@@ -14,11 +17,13 @@ class ComputeNode(NamedTuple):
         host: Its name.
         ranks: The ranks, in order.
         masks: The cores that each of them may run on, as the bits of a number.
+        views: The GPUs that each of them may use; None: all that the node has, as another rank may know.
     """
 
     host: str
     ranks: tuple[int, ...]
     masks: tuple[int, ...]
+    views: tuple[GpuView | None, ...] = ()
 
     def threads(self, evaluating: Container[int]) -> dict[int, int]:
         """Return how many threads each rank that evaluates may have, by rank; the cores of the others count as free.
@@ -28,6 +33,25 @@ class ComputeNode(NamedTuple):
         """
         masks = {rank: mask for rank, mask in zip(self.ranks, self.masks, strict=True) if rank in evaluating}
         return dict(zip(masks, _shares(tuple(masks.values())), strict=True))
+
+    def sharers(self, evaluating: Container[int]) -> list[Sharers]:
+        """Return the ranks that evaluate, by the GPUs that they see.
+
+        Args:
+            evaluating: The ranks of the job that do.
+        """
+        whole = next((view for view in self.views if view is not None and not view.is_listed), None)
+        whole = whole or next(filter(None, self.views), NO_GPUS)
+        views = {rank: view or whole for rank, view in zip_longest(self.ranks, self.views)}
+        groups: dict[GpuView, list[int]] = {}
+        for rank, view in views.items():
+            if rank in evaluating:
+                groups.setdefault(view, []).append(rank)
+        are_given_out = len({view.devices for view in views.values() if view.devices}) > 1
+        return [
+            Sharers(self.host, tuple(ranks), view, view.is_own or (are_given_out and len(ranks) == 1))
+            for view, ranks in groups.items()
+        ]
 
 
 @functools.lru_cache

@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ProtocolError, option_name
 from dhmpi.mpi.nodes import ComputeNode
+from dhmpi.mpi.slots import Deal, deal
 from dhmpi.support import environment
+from dhmpi.support.place import Place
 from dhmpi.support.printing import in_short
+from dhmpi.support.resources import GpuOptions
 
 # This rank has the results: it searches, or it coordinates those that do.
 COORDINATOR = 0
@@ -36,6 +39,7 @@ class Roles(NamedTuple):
         has_agents: Whether those that search are agents; else it is one search rank.
         has_server: Whether the coordinator is a parameter server, and no agent.
         nodes: Where the ranks are; nothing as long as MPI has not started.
+        gpus: Which evaluations have which GPUs; nothing before these are dealt out.
     """
 
     size: int
@@ -43,6 +47,7 @@ class Roles(NamedTuple):
     has_agents: bool = False
     has_server: bool = False
     nodes: tuple[ComputeNode, ...] = ()
+    gpus: Deal = Deal()
 
     @classmethod
     def on_ranks(cls, size: int) -> "Roles":
@@ -90,10 +95,7 @@ class Roles(NamedTuple):
                 f"ranks that evaluate must be none, or at least one for each of the {num} agents, got {len(rest)}; "
                 f"give {option_name('agents')} {room} or at most {room // 2}, or start more ranks"
             )
-        # As equal as can be: with 7 ranks for 3 agents 3, 2 and 2, in consecutive ranks, which share nodes.
-        ends = [len(rest) * index // num for index in range(num + 1)]
-        workers = [tuple(rest[start:end]) for start, end in pairwise(ends)]
-        return cls(size, tuple(map(Group, range(has_server, has_server + num), workers)), True, has_server)
+        return cls(size, _groups(range(has_server, has_server + num), rest), True, has_server)
 
     def placed(self, nodes: tuple[ComputeNode, ...]) -> "Roles":
         """Return the same with where the ranks are.
@@ -108,6 +110,31 @@ class Roles(NamedTuple):
                 "use the launcher of the MPI that mpi4py was built for"
             )
         return self._replace(nodes=nodes)
+
+    def with_gpus(self, options: GpuOptions) -> "Roles":
+        """Return the same with GPUs for those that evaluate; workers for whom none is left have nothing to do.
+
+        Raises:
+            OptionError: They do not suffice.
+        """
+        evaluating = frozenset(self.evaluating)
+        dealt = deal(chain.from_iterable(node.sharers(evaluating) for node in self.nodes), options)
+        served = [rank for slot in dealt.slots for rank in slot.ranks]
+        if len(served) == len(self.evaluating):
+            return self._replace(gpus=dealt)
+        if not self.workers or len(served) < len(self.groups):
+            raise OptionError(
+                f"{option_name('gpus_per_eval')} must leave something to each of the {len(self.groups)} agents, got "
+                f"{options.gpus_per_eval:g} with GPUs for {len(served)}; give less, or fewer {option_name('agents')}"
+            )
+        return self._replace(gpus=dealt, groups=_groups(self.leaders, served))
+
+    def place(self, rank: int) -> Place:
+        """Return the place of a rank that evaluates; where the ranks are must be known."""
+        [node] = (node for node in self.nodes if rank in node.ranks)
+        [number] = (number for number, slot in enumerate(self.gpus.slots) if rank in slot.ranks)
+        slot = self.gpus.slots[number]
+        return Place(number, rank, node.ranks.index(rank), self.size, slot.gpus, slot.variable, slot.is_set)
 
     # --- of a rank
 
@@ -149,12 +176,20 @@ class Roles(NamedTuple):
 
     def __str__(self) -> str:
         """Return the roles for people."""
+        return self.sentence()
+
+    def sentence(self, more: str = "") -> str:
+        """Return the roles for people, with more about those that search or evaluate."""
         sentence = self._agents_sentence() if self.has_agents else self._search_sentence()
+        parts = [sentence + more + self._nodes_sentence(), self.gpus.sentence]
+        return "; ".join(filter(None, parts))
+
+    def _nodes_sentence(self) -> str:
         if len(self.nodes) < 2:
-            return sentence
+            return ""
         fewest, *_, most = sorted(len(node.ranks) for node in self.nodes)
         each = f"{most} rank{'s' * (most > 1)} each" if fewest == most else f"{fewest} to {most} ranks"
-        return f"{sentence}; on {len(self.nodes)} nodes with {each}"
+        return f"; on {len(self.nodes)} nodes with {each}"
 
     def _search_sentence(self) -> str:
         workers = self.workers
@@ -189,10 +224,32 @@ class Roles(NamedTuple):
             "groups": [{"leader": leader, "workers": in_short(workers)} for leader, workers in self.groups],
             "spare": in_short(self.spare),
             "nodes": [
-                {"host": node.host, "ranks": in_short(node.ranks), "threads": _by_number(node.threads(evaluating))}
+                {
+                    "host": node.host,
+                    "ranks": in_short(node.ranks),
+                    "threads": _by_number(node.threads(evaluating)),
+                    "cores": _by_cores(node),
+                }
                 for node in self.nodes
             ],
+            "gpus": self.gpus.as_json(),
         }
+
+
+def _groups(leaders: Sequence[int], rest: Sequence[int]) -> tuple[Group, ...]:
+    """Return groups that are as equal as can be: with 7 ranks for 3 leaders 3, 2 and 2, in order, which share nodes."""
+    ends = [len(rest) * index // len(leaders) for index in range(len(leaders) + 1)]
+    return tuple(Group(leader, tuple(rest[a:b])) for leader, (a, b) in zip(leaders, pairwise(ends), strict=True))
+
+
+def _by_cores(node: ComputeNode) -> dict[str, str]:
+    """Return which ranks may run on which cores, as JSON has it."""
+    ranks: dict[int, list[int]] = {}
+    for rank, mask in zip(node.ranks, node.masks, strict=True):
+        ranks.setdefault(mask, []).append(rank)
+    return {
+        in_short(core for core in range(mask.bit_length()) if mask >> core & 1): in_short(ranks[mask]) for mask in ranks
+    }
 
 
 def _by_number(threads: Mapping[int, int]) -> dict[str, str]:
@@ -202,5 +259,9 @@ def _by_number(threads: Mapping[int, int]) -> dict[str, str]:
 
 
 def _words(ranks: Sequence[int]) -> str:
-    """Return ranks that follow each other, for people."""
-    return f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
+    """Return ranks for people; most follow each other."""
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    if ranks[-1] - ranks[0] == len(ranks) - 1:
+        return f"ranks {ranks[0]} to {ranks[-1]}"
+    return f"{len(ranks)} of ranks {ranks[0]} to {ranks[-1]}"

@@ -6,7 +6,7 @@ from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
-from dhmpi.support.resources import Resources
+from dhmpi.support.resources import GpuOptions, Resources
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -17,7 +17,7 @@ PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation"
 
 
 @dataclass(frozen=True)
-class CampaignOptions(Resources):
+class CampaignOptions(GpuOptions, Resources):
     """Options of every campaign."""
 
     # --- budget
@@ -105,6 +105,11 @@ class CampaignOptions(Resources):
     def resources(self) -> Resources:
         """Resources of an evaluation that is more than a process."""
         return Resources(**{field.name: getattr(self, field.name) for field in fields(Resources)})
+
+    @property
+    def gpus(self) -> GpuOptions:
+        """GPUs of an evaluation."""
+        return GpuOptions(self.gpus_per_eval, self.gpus_per_node)
 
     @property
     def timeout(self) -> float | None:

@@ -17,6 +17,7 @@ from dhmpi.errors import OptionError, did_you_mean, option_name
 
 Parse = Callable[[str, object], Any]
 Options = TypeVar("Options")
+MAX_DIGITS = 18  # of an integer of 64 bits
 
 
 class Setting(NamedTuple):
@@ -47,19 +48,37 @@ def option(default: Any, parse: Parse, description: str, *, group: str = "", set
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def integer(minimum: int) -> Parse:
-    """Return a parser of integers that are at least `minimum`."""
+def integer(minimum: int, maximum: float = math.inf) -> Parse:
+    """Return a parser of integers that are at least `minimum`, up to `maximum`."""
 
     def parse(name: str, value: object) -> int:
         try:
-            number = int(value) if isinstance(value, str) else _index(value)
+            number = int(plain(value)) if isinstance(value, str) else _index(value)
         except (ValueError, TypeError):
             number = minimum - 1
         if number < minimum:
             raise OptionError(f"{name} must be an integer of at least {minimum}, got {_shown(value)}")
+        if number > maximum:
+            raise OptionError(f"{name} must be at most {maximum}, got {_shown(value)}")
         return number
 
     return parse
+
+
+def plain(value: str) -> str:
+    """Return the text of a number; Python would take underscores and the digits of all scripts, too.
+
+    Raises:
+        ValueError: It has some.
+    """
+    if not value.isascii() or "_" in value:
+        raise ValueError(value)
+    return value
+
+
+def is_count(value: str) -> bool:
+    """Whether a text is nothing but digits, so many that a number can be made of it."""
+    return value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
 
 
 def _index(value: Any) -> int:
@@ -73,7 +92,8 @@ def number(minimum: float, *, exclusive: bool = False, maximum: float = math.inf
 
     def parse(name: str, value: object) -> float:
         try:
-            parsed = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # may raise: caught
+            given = plain(value) if isinstance(value, str) else value
+            parsed = math.nan if isinstance(value, bool) else float(given)  # type: ignore[arg-type]  # may raise: caught
         except (ValueError, TypeError):
             parsed = math.nan
         if not math.isfinite(parsed) or not minimum <= parsed <= maximum or (exclusive and parsed == minimum):
@@ -92,11 +112,18 @@ def choice(names: Iterable[str]) -> Parse:
     def parse(name: str, value: object) -> str:
         found = known.get(_squeezed(value)) if isinstance(value, str) else None
         if found is None:
-            remedy = did_you_mean(str(value), known.values())
-            raise OptionError(f"{name} must be one of {', '.join(known.values())}, got {_shown(value)}; {remedy}")
+            raise OptionError(
+                f"{name} must be one of {', '.join(known.values())}, got {_shown(value)}{_near(value, known.values())}"
+            )
         return found
 
     return parse
+
+
+def _near(value: object, names: Iterable[str]) -> str:
+    """Return the remedy for a misspelt name, if one is near; all of them have been named."""
+    remedy = did_you_mean(str(value), names)
+    return f"; {remedy}" if remedy.endswith("?") else ""
 
 
 def choice_with_settings(names: Iterable[str]) -> Parse:
@@ -126,7 +153,7 @@ def ranges(name: str, value: object) -> list[range]:
     found = []
     for each in str(value).split(","):
         first, dash, last = each.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
+        if not is_count(first) or (dash and not is_count(last)) or int(last or first) < int(first):
             raise OptionError(f"{name} must be integers and ranges of them like 3,7-9, got {_shown(value)}")
         found.append(range(int(first), int(last or first) + 1))
     return found

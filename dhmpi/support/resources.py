@@ -1,8 +1,9 @@
-"""Resources of an evaluation that is more than a process."""
+"""Resources of an evaluation that is more than a process: GPUs, or on a cluster what Balsam knows."""
 
 from dataclasses import dataclass
 
-from dhmpi.support.options import Setting, integer, option
+from dhmpi.errors import OptionError
+from dhmpi.support.options import Setting, integer, number, option
 
 
 def _of_balsam(key: str) -> Setting:
@@ -27,4 +28,34 @@ class Resources:
     threads_per_rank: int = option(64, integer(1), "threads of each of these ranks", setting=_of_balsam("threads"))
     node_packing_count: int = option(
         1, integer(1), "evaluations that share a node, in job mode serial", setting=_of_balsam("packing")
+    )
+
+
+def _gpus(name: str, value: object) -> float:
+    """Parse how many GPUs an evaluation gets: a whole number, or a part of one."""
+    parsed = float(number(0)(name, value))
+    if parsed > 1 and parsed != int(parsed):
+        raise OptionError(f"{name} must be a whole number, or a part of 1 such as 0.5, got {value!r:.40}; round it")
+    return parsed
+
+
+@dataclass(frozen=True)
+class GpuOptions:
+    """GPUs of an evaluation.
+
+    Attributes:
+        gpus_per_eval: How many are its own, or which part of one; 0: they are left alone. None: equal shares, if there
+            are as many as workers.
+        gpus_per_node: How many each node has; None: as many as are seen.
+    """
+
+    gpus_per_eval: float | None = option(
+        None,
+        _gpus,
+        "GPUs of each evaluation, or as 0.5 a part of one; 0: they are left alone (default: all in equal shares, if "
+        "there are as many as workers)",
+        group="evaluation",
+    )
+    gpus_per_node: int | None = option(
+        None, integer(1), "GPUs of each node (default: those that are seen)", group="evaluation"
     )

@@ -63,7 +63,7 @@ def test_all_is_well():
     assert "keeps reports, size" in seen["outputs"][0].text
     assert "print 100 bytes each" in seen["outputs"][1].text
     assert seen["repetition"][0] == (Mark.OK, "repetition", "the first point has the same objective again", "")
-    assert "MB at most" in seen["memory"][0].text
+    assert "B at most" in seen["memory"][0].text  # of a fork of the tests, which may be GB
     assert "fit into 60 min with 1 worker;" in seen["walltime"][0].text
 
 

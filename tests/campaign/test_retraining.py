@@ -104,6 +104,7 @@ class TestDrawing:
         ("words", "sentence"),
         [
             (["--arch", "0,x", "a.dot"], "--arch must be integers separated by commas, got '0,x'"),
+            (["--arch", "0,1_0", "a.dot"], "--arch must be integers separated by commas, got '0,1_0'"),
             (["--arch", "0,1", "a.dot"], "each of 15 decisions, got 2"),
             (["a.bmp"], "must end in"),
         ],

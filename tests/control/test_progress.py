@@ -184,6 +184,16 @@ def test_whether_workers_are_busy_and_the_time_left_are_shown_at_any_width(clock
     progress.close()
 
 
+def test_a_terminal_that_does_not_know_its_size_shows_the_line_nevertheless(clock, terminal):
+    fcntl.ioctl(terminal.stream, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    shown = Progress(4, Limits(25), terminal.stream, quiet=False)
+    terminal.read()
+    clock.now += 0.25
+    shown.update(counts(5, 0), 2, best(0.5), 2 * (clock.now - BEGUN))
+    assert "5 done, 0 failed, 2 running" in terminal.read()
+    shown.close()
+
+
 def test_a_narrow_terminal_gets_no_second_line(clock, terminal):
     fcntl.ioctl(terminal.stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     shown = Progress(4, Limits(25), terminal.stream, quiet=False)

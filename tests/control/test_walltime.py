@@ -192,7 +192,7 @@ def test_moments(value, berlin):
     assert end_time("--end-time", value) == 4102444800.0
 
 
-@pytest.mark.parametrize("value", ["tomorrow", "", "inf", "nan", "25:00", None])
+@pytest.mark.parametrize("value", ["tomorrow", "", "inf", "nan", "25:00", "4_102_444_800", "\u0664102444800", None])
 def test_no_moments(value):
     with pytest.raises(OptionError, match=r"--end-time must be a moment like 2026-11-25T06:30, or .*, got"):
         end_time("--end-time", value)

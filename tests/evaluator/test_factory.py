@@ -91,17 +91,18 @@ def test_errors_of_documented_classes_call_options_as_the_caller_does():
         ("treadPool", "did you mean 'threadPool'?"),
         ("subproces", "did you mean 'subprocess'?"),
         ("balsm", "did you mean 'balsam'?"),
-        ("ray", "choose from balsam, mpi, processPool, serial, subprocess, threadPool"),
-        ("", "choose from"),
-        (None, "choose from"),
-        (3, "choose from"),
+        ("ray", ""),
+        ("", ""),
+        (None, ""),
+        (3, ""),
     ],
 )
 def test_another_method_is_an_error_with_a_remedy(method, remedy):
     with pytest.raises(InputError) as caught:
         create(BEHAVE, method=method)
     shown = method if isinstance(method, str) and method else repr(method)
-    assert str(caught.value).startswith(f"method must be one of {', '.join(METHODS)}, got {shown}; {remedy}")
+    sentence = f"method must be one of {', '.join(METHODS)}, got {shown}"
+    assert str(caught.value) == (f"{sentence}; {remedy}" if remedy else sentence)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -132,7 +133,7 @@ def test_a_time_out_is_a_number_above_zero(timeout):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("num_node", "did you mean 'num_nodes'?"), ("colour", "choose from node_packing_count")]
+    ("name", "remedy"), [("num_node", "did you mean 'num_nodes'?"), ("colour", "choose from gpus_per_eval")]
 )
 def test_other_options_are_known(name, remedy):
     with pytest.raises(InputError) as caught:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dhmpi.cli import main
 from dhmpi.jobs import installation
 from dhmpi.jobs.script import JobScript, render
 
@@ -102,9 +101,13 @@ def test_a_module_that_cannot_be_loaded_ends_the_script_with_a_sentence(name, su
 
 
 def test_a_machine_without_modules(submit, tmp_path):
-    status, said, _ = submit(JOBS / "polaris.sh", has_modules=False)
-    assert status == 2
-    assert said.splitlines()[-1].startswith("module load deephyper must succeed, and does not")
+    for name in ("polaris", "theta_ambs"):
+        status, said, _ = submit(JOBS / f"{name}.sh", has_modules=False)
+        assert status == 2
+        assert said == (
+            "module load deephyper needs the command module, and there is none; "
+            "give an empty MODULE if dhmpi is in PATH\n"
+        )
 
 
 @pytest.mark.parametrize("name", ["polaris", "pbs", "slurm"])
@@ -125,7 +128,7 @@ def test_a_search_that_is_not_there_ends_the_script_with_a_sentence(name, submit
         (
             "polaris",
             {"GPUS_PER_EVAL": "5"},
-            "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 0 x 5",
+            "GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 5",
         ),
         (
             "aurora",
@@ -143,16 +146,53 @@ def test_what_cannot_be_granted_ends_the_script_with_a_sentence(name, variables,
     assert not (tmp_path / "words").exists()
 
 
+NO_NUMBERS = ["-1", "abc", "1.5", "08", " 3", "+3", "\u0663", "1_0", "10000000000000000000000", "a[$(echo 1 >&2)]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "least", "values"),
+    [
+        ("polaris", "GPUS_PER_EVAL", 0, NO_NUMBERS),
+        ("polaris", "RANKS_PER_NODE", 1, [*NO_NUMBERS, "0"]),
+        ("slurm", "RANKS_PER_NODE", 1, [*NO_NUMBERS, "0"]),
+        ("cobalt", "MAX_EVALS", 1, [*NO_NUMBERS, "0"]),
+        ("theta_balsam", "MAX_EVALS", 1, ["x"]),
+    ],
+)
+def test_a_variable_that_is_no_number_ends_the_script_with_a_sentence(name, variable, least, values, submit, tmp_path):
+    for value in values:
+        status, said, calls = submit(JOBS / f"{name}.sh", **{variable: value})
+        sentence = f"{variable} must be a whole number from {least} to 999999999, got {value}\n"
+        assert (status, said, calls) == (2, sentence, [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"SEARCH": "nonsense"},
+            "SEARCH must be one of ambs, ga, hps-random, nas-random, ppo-async, ppo-sync, got nonsense\n",
+        ),
+        ({"SEARCH": "nas-x"}, "got nas-x\n"),
+        ({"CHAIN": "yes"}, "CHAIN must be 0 or 1, got yes\n"),
+        ({"GPUS_PER_EVAL": "8"}, "GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 8\n"),
+    ],
+)
+def test_a_variable_that_is_not_known_ends_the_script_with_a_sentence(variables, sentence, submit):
+    status, said, calls = submit(JOBS / "perlmutter.sh", **variables)
+    assert (status, len(said.splitlines()), calls) == (2, 1, [])
+    assert said.endswith(sentence)
+
+
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ")
 WORDS = st.lists(st.text(CHARACTERS), max_size=5)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(WORDS)
-def test_arguments_come_through_the_shell_unchanged(submit, tmp_path, capsys, words):
+def test_arguments_come_through_the_shell_unchanged(submit, tmp_path, words):
     """Blanks, quotes, and what shells expand; written into the script, or given when it is submitted."""
-    assert main(["job", "--site", "perlmutter", "--arguments", shlex.join(words)]) == 0
-    (tmp_path / "mine.sh").write_text(capsys.readouterr().out)
+    (tmp_path / "mine.sh").write_text(render(JobScript("perlmutter", "ambs", arguments=shlex.join(words))))
     for script, variables in ((tmp_path / "mine.sh", {}), (JOBS / "perlmutter.sh", {"ARGUMENTS": shlex.join(words)})):
         status, said, _ = submit(script, **variables)
         assert (status, said) == (0, "")

@@ -223,6 +223,26 @@ def test_what_is_asked_for_is_written(words, lines, capsys):
     assert [line for line in lines if line not in text] == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--site", "theta"],
+        ["--nodes", "4"],
+        ["--chain"],
+        ["--search", "ambs"],
+        ["--account", ""],
+        ["--module", ""],
+        ["--gpus-per-eval", "1"],
+    ],
+)
+def test_all_scripts_have_their_defaults(words, capsys, tmp_path):
+    assert main(["job", "--all", str(tmp_path), *words]) == 2
+    assert f"--all must come without other options, since it writes all sites' defaults, got {words[0]}; " in (
+        capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1), min_size=1, max_size=8))
 def test_defaults_come_through_the_shell_unchanged(values):
@@ -236,7 +256,9 @@ def test_walltimes(text, minutes):
     assert minutes_of("--walltime", text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "0", "0:00", "3:0", "3:60", "3:00:00", "-5", "1.5", "3h"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0:00", "3:0", "3:60", "3:00:00", "-5", "1.5", "3h", "\u0663", "\u0663:00", "1_0", "9" * 5000]
+)
 def test_no_walltimes(text):
     with pytest.raises(OptionError, match="--walltime must be minutes, or hours and minutes as 3:00, got "):
         minutes_of("--walltime", text)
@@ -246,6 +268,7 @@ def test_no_walltimes(text):
     ("words", "sentence"),
     [
         (["--all", "no/such"], "--all must be a directory that exists, got no/such"),
+        (["--all", ""], "--all must be a directory that exists, got ''"),
         ([], "--site must be given; choose from theta, polaris"),
         (
             ["--site", "teta"],
@@ -275,6 +298,43 @@ def test_no_walltimes(text):
             ["--site", "slurm", "--arguments", "--a 'b"],
             "--arguments must be words as in a shell, got --a 'b (no closing",
         ),
+        (
+            ["--site", "slurm", "--arguments", "--output mine.h5"],
+            "--arguments must be options of ambs, got --output mine.h5: --output must not be among them; give it to "
+            "dhmpi job itself",
+        ),
+        (["--site", "slurm", "--arguments=--outp=results.h5"], "--output must not be among them"),
+        (["--site", "slurm", "--arguments", "--max-evals 5"], "--max-evals must not be among them; give it to"),
+        (["--site", "slurm", "--arguments", "--problem p.py"], "--problem must not be among them; give it to"),
+        (["--site", "slurm", "--arguments", "--run r.py"], "--run must not be among them; give it to"),
+        (["--site", "slurm", "--arguments=--resume"], "must not be among them; a script resumes a results file"),
+        (
+            ["--site", "slurm", "--arguments", "--nonsense 3"],
+            "unrecognized arguments: --nonsense 3; ",
+        ),
+        (["--site", "slurm", "--arguments", "--sede 3"], "did you mean '--seed'?"),
+        (["--site", "slurm", "--arguments=--seed"], "argument --seed: expected one argument"),
+        (["--site", "slurm", "--arguments", "--seed x"], "--seed must be an integer of at least 0, got x"),
+        (["--site", "slurm", "--arguments", "--evaluator nowhere"], "--evaluator must be one of"),
+        (
+            ["--site", "slurm", "--search", "ga", "--arguments", "--kappa 3"],
+            "options of ga, got --kappa 3: unrecognized",
+        ),
+        (["--site", "slurm", "--arguments=--help"], "unrecognized arguments: --help"),
+        (["--site", "slurm", "--arguments", "x"], "unrecognized arguments: x"),
+        (
+            ["--site", "theta", "--search", "balsam", "--arguments", "--num-workers 3"],
+            "--num-workers must not be among them; the script for Balsam gives it",
+        ),
+        (
+            ["--site", "polaris", "--nodes", "99999999999999999999"],
+            "--nodes must be at most 999999999, got 99999999999999999999",
+        ),
+        (["--site", "polaris", "--nodes", "561"], "--nodes must be at most 560, the nodes of polaris, got 561"),
+        (["--site", "slurm", "--nodes", "\u0663"], "--nodes must be an integer of at least 1"),
+        (["--site", "slurm", "--nodes", "1_0"], "--nodes must be an integer of at least 1"),
+        (["--site", "slurm", "--max-evals", "1000000000"], "--max-evals must be at most 999999999, got 1"),
+        (["--site", "slurm", "--walltime", "999999999:00"], "--walltime must be at most a year, got 999999999:00"),
         (["--site", "slurm", "--nodes", "0"], "--nodes must be an integer of at least 1, got 0"),
         (["--site", "slurm", "--account", "a b"], "--account must have no blanks, got 'a b'"),
         (["--site", "slurm", "--problem", "a\nb"], r"--problem must be one line of text, got 'a\nb'"),

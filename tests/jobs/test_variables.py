@@ -1,11 +1,13 @@
 """What becomes of a script's variables: job scripts run here, with programs that only say how they were called."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from dhmpi.jobs.script import JobScript, render
+from dhmpi.jobs.sites import BALSAM
 from dhmpi.search.registry import SEARCHES
 
 VARIABLES = ("SEARCH", "PROBLEM", "RUN", "MAX_EVALS", "OUTPUT", "RANKS_PER_NODE", "CHAIN", "ARGUMENTS", "MODULE")
@@ -96,6 +98,26 @@ def test_what_is_said_is_taken(searched, tmp_path):
     (tmp_path / "mine.sh").write_text(render(JobScript("slurm", "ambs", problem="@RUN@.py", output="mine-too.h5")))
     words = searched(tmp_path / "mine.sh", SEARCH="ppo-sync", ARGUMENTS="--seed 3")
     assert words.endswith(" ppo-sync --problem @RUN@.py --max-evals 1000 --output mine-too.h5 --seed 3")
+
+
+def test_a_job_of_balsam_gets_words_as_they_are(submit, tmp_path):
+    """Balsam splits the arguments of a job into words as a shell does."""
+    problem, run, output = "my dir/p.py", "a'b", "o ut.h5"
+    (tmp_path / output).touch()
+    words = ["--problem", problem, "--run", run, "--max-evals", "1000", "--output", output, "--resume", "--seed", "3"]
+    job = JobScript("theta", BALSAM, problem=problem, run=run, output=output, arguments="--seed 3")
+    (tmp_path / "mine.sh").write_text(render(job))
+    given = {"PROBLEM": problem, "RUN": run, "OUTPUT": output, "ARGUMENTS": "--seed 3"}
+    for script, variables in ((tmp_path / "mine.sh", {}), (JOBS / "theta_balsam.sh", given)):
+        [call] = [call for call in submit(script, **variables) if call.startswith("balsam job")]
+        got = shlex.split(call.partition(" --args ")[2])
+        assert got[got.index("--problem") :] == words
+
+
+def test_a_dollar_is_not_expanded(searched, tmp_path):
+    """Where it would be before the script has changed to the directory of the job, too."""
+    (tmp_path / "mine.sh").write_text(render(JobScript("pbs", "ambs", problem="$PWD/p.py", output="$PWD/o.h5")))
+    assert " --problem $PWD/p.py --max-evals 1000 --output $PWD/o.h5" in searched(tmp_path / "mine.sh")
 
 
 def test_theta_has_a_script_for_each_search(searched):

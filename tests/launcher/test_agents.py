@@ -121,6 +121,17 @@ def test_agents_with_pools_of_their_own(launch, tmp_path):
     assert {each.rank for each in found.evaluations} == {1, 2}
 
 
+def test_ranks_without_a_gpu_sleep(launch, tmp_path):
+    """A variable stands in for GPUs: two of three ranks that could evaluate would share two."""
+    words = ["--agents", "1", "--gpus-per-eval", "2", "--max-evals", "20"]
+    job = launch("ppo-async", *TABLE, *words, ranks=4, CUDA_VISIBLE_DEVICES="0,1")
+    assert job.wait(60) == 0, job.stderr
+    found = results.read(tmp_path / "results.h5")
+    assert found.metadata.runs[0]["num_workers"] == 1
+    assert found.metadata.runs[0]["roles"]["spare"] == "3"
+    assert {each.rank for each in found.evaluations} == {2}
+
+
 def test_an_asynchronous_agent_that_raises_is_replaced_by_the_others(agents, evaluations):
     job = agents("ppo-async", "raises", "--max-evals", "60")
     assert job.wait(60) == 0, job.stderr

@@ -1,5 +1,6 @@
 """The evaluator contract on worker ranks: rank 0 tests, the others serve."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,17 @@ from dhmpi.evaluator import HandDrivenEvaluator
 from dhmpi.evaluator.cache import canonical_key
 from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
+from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.execution.runner import Outcome
 from dhmpi.support.loader import load_run
+from dhmpi.support.resources import GpuOptions
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
+TELL = BEHAVE.replace(":behave", ":tell_place")
 
 
 def session(campaign, make_executor):
@@ -140,3 +144,30 @@ def test_collect_reports_a_hang(comm):
 
     with pytest.raises(AssertionError, match="0 of 1"):
         collect(Silent(), 1, limit=0.05)
+
+
+@pytest.mark.parametrize("isolation", ["inline", "process"])
+def test_ranks_without_a_gpu_have_nothing_to_do(job, comm, files, monkeypatch, isolation):
+    """There is no GPU here, but the option says that there are two."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    job.begin_campaign()
+    evaluator = join(Setup(TELL, None, str(files), gpus=GpuOptions(1.0, 2)), isolation)
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    if evaluator is None:
+        return
+    assert evaluator.num_workers == min(2, comm.size - 1)
+    assert evaluator.roles.spare == tuple(range(3, comm.size))
+    evaluator.start()
+    try:
+        found, id = {}, 0
+        while len(found) < evaluator.num_workers:
+            while evaluator.num_idle:
+                evaluator.submit(Evaluation(id, {"x": 0.0}))
+                id += 1
+            found |= {each.rank: each.extra for each in evaluator.gather(1.0)}
+        evaluator.cancel(5.0)
+    finally:
+        evaluator.shutdown()
+    for rank, extra in found.items():
+        gpus = str(rank - 1)
+        assert extra == {"CUDA_VISIBLE_DEVICES": gpus, "gpus": [gpus], "place": [rank - 1, rank, rank, comm.size]}

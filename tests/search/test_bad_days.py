@@ -239,11 +239,15 @@ def test_a_resumed_search_makes_the_proposal_of_the_uninterrupted_one(watch, num
     pending, told = [], []
     for id in range(num):
         while len(pending) < num_workers:
-            pending += whole.ask(1)
-        evaluation = done(id, pending.pop(0), float(id % 7))
+            pending += whole.proposals(1)
+        point, origin = pending.pop(0)
+        evaluation = done(id, point, float(id % 7))._replace(origin=origin)
         whole.tell([evaluation])
         told.append(evaluation)
-    resumed.resume(5, told + [ended(num + id, point, State.RUNNING) for id, point in enumerate(pending)])
+    running = [
+        ended(num + id, point, State.RUNNING)._replace(origin=origin) for id, (point, origin) in enumerate(pending)
+    ]
+    resumed.resume(5, told + running)
     assert resumed.ask(1) == whole.ask(1)
 
 

@@ -39,6 +39,10 @@ class Example:
         ({"count": 2.5}, "count must be an integer of at least 1, got 2.5"),
         ({"count": True}, "count must be an integer of at least 1, got True"),
         ({"count": "ten"}, "count must be an integer of at least 1, got ten"),
+        ({"count": "\u0663"}, "count must be an integer of at least 1, got \u0663"),
+        ({"count": "1_0"}, "count must be an integer of at least 1, got 1_0"),
+        ({"size": "\u0663"}, "size must be a finite number above 0, got \u0663"),
+        ({"size": "1_0.5"}, "size must be a finite number above 0, got 1_0.5"),
         ({"size": "0"}, "size must be a finite number above 0, got 0"),
         ({"size": float("nan")}, "size must be a finite number above 0, got nan"),
         ({"size": "inf"}, "size must be a finite number above 0, got inf"),
@@ -86,7 +90,9 @@ def test_ranges(value, numbers):
     assert [number for each in ranges("--ids", value) for number in each] == numbers
 
 
-@pytest.mark.parametrize("value", ["", ",", "3,", "a", "-3", "3-", "9-7", "3-5-7", "1.5", "²"])
+@pytest.mark.parametrize(
+    "value", ["", ",", "3,", "a", "-3", "3-", "9-7", "3-5-7", "1.5", "²", "\u0663", "1-" + "9" * 5000]
+)
 def test_what_is_no_range_is_refused(value):
     with pytest.raises(OptionError, match=r"^--ids must be integers and ranges of them like 3,7-9, got "):
         ranges("--ids", value)

@@ -1,3 +1,7 @@
+quoted() { # a word, for programs that split a line into words as a shell does
+    local apostrophe="'\"'\"'"
+    echo "'${1//\'/$apostrophe}'"
+}
 DATABASE=${DATABASE:-testdb}
 WORKFLOW=${WORKFLOW:-AMBS}
 [ -d "$DATABASE" ] || balsam init "$DATABASE"
@@ -9,8 +13,8 @@ balsam rm jobs --force --wf-filter "$WORKFLOW" --name search
 balsam job --yes --name search --application AMBS --workflow "$WORKFLOW" \
     --node-packing-count "$RANKS_PER_NODE" \
     --args "--evaluator balsam:packing=$RANKS_PER_NODE --num-workers $((RANKS - 1)) \
-    --problem $PROBLEM ${RUN:+--run $RUN} --max-evals $MAX_EVALS \
-    --output $OUTPUT ${resume[*]} $ARGUMENTS"
+    --problem $(quoted "$PROBLEM") ${RUN:+--run $(quoted "$RUN")} --max-evals $MAX_EVALS \
+    --output $(quoted "$OUTPUT") ${resume[*]} $ARGUMENTS"
 balsam launcher --wf-filter "$WORKFLOW" --job-mode serial \
     --time-limit-minutes $(((COBALT_ENDTIME - began) / 60 - 2))
 status=$?

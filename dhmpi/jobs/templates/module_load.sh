@@ -1,9 +1,7 @@
-give_up() { # with a sentence, and the status of what cannot be used
-    echo "$1" >&2
-    exit @INPUT@
-}
-@MODULES@
 read -ra modules <<< "$MODULE"
+[ "${#modules[@]}" = 0 ] || command -v module > /dev/null ||
+    give_up "module load $MODULE needs the command module, and there is none; give an empty MODULE if dhmpi is in PATH"
+@MODULES@
 if [ "${#modules[@]}" != 0 ]; then
     module use "@MODULEFILES@"
     module load "${modules[@]}" ||

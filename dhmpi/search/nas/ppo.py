@@ -1,12 +1,14 @@
 """Contract of searches by PPO agents; `dhmpi.agents` lets several of them work together."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import ClassVar
 
 import numpy as np
 
+from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Evaluation, Point, turned
 from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict, Ledger
 from dhmpi.search.nas.nas_search import NasSearch
@@ -44,7 +46,8 @@ class PPOSearch(NasSearch):
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
         options = self.own_options
-        self.policy: Policy = POLICIES[options.policy](self.structure.num_options, options.units)
+        with self._in_memory():
+            self.policy: Policy = POLICIES[options.policy](self.structure.num_options, options.units)
         self._others = Sampler(self.space, seed)
         # By hand alone: `main` has agents with learners of their own, and one ledger for all of them.
         self._learner: PPOLearner | None = None  # not before it is needed
@@ -53,8 +56,21 @@ class PPOSearch(NasSearch):
         self._numbers = count()
 
     def first_state(self) -> PolicyState:
-        """Return the policy before it has learned anything; the same for the same seed."""
-        return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
+        """Return the policy before it has learned anything; the same for the same seed.
+
+        Raises:
+            OptionError: It does not fit into memory.
+        """
+        with self._in_memory():
+            return PolicyState.new(self.policy.initial(np.random.default_rng(self.seed)))
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            units = self.own_options.units
+            raise OptionError(f"{option_name('units')} must be few enough for the memory, got {units}") from error
 
     def _hand_driven(self) -> PPOLearner:
         if self._learner is None:

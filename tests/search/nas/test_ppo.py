@@ -5,6 +5,7 @@ import pytest
 from contracts.nas import NUM_UNLIKE, NasContract, problem
 from contracts.search import converse, done
 
+from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.nas.ppo_a3c_async import NasPPOAsyncA3C
 from dhmpi.search.nas.ppo_a3c_sync import NasPPOSyncA3C
@@ -91,3 +92,8 @@ def test_what_somebody_else_evaluates_is_not_asked_for_and_learned_from_when_it_
     search.tell([done(id, point, -1.0) for id, point in enumerate(points, start=len(others))])
     assert not search._open
     assert search._learner.num_updates >= waiting // 2
+
+
+def test_a_policy_that_does_not_fit_into_memory_is_a_sentence():
+    with pytest.raises(OptionError, match="units must be few enough for the memory, got 99999999999"):
+        NasPPOSyncA3C(problem(), units=99999999999).first_state()

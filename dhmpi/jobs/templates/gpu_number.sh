@@ -1,0 +1,2 @@
+check_number GPUS_PER_EVAL 0
+[ "$GPUS_PER_EVAL" -le @GPUS@ ] || give_up "GPUS_PER_EVAL must be at most the @GPUS@ GPUs of a node, got $GPUS_PER_EVAL"
