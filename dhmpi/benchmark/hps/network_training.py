@@ -110,7 +110,8 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
 
     Returns:
         `objective`; `valid_loss`; `test_accuracy` and `test_loss`, which no search sees; `num_epochs`; `stopped`, why
-        the training ended; `training_seconds`; `parameters`, how many are trained; `data_source`. A loss that is not finite is None.
+        the training ended; `training_seconds`; `parameters`, how many are trained; `data_source`. A loss that is not
+        finite is None.
 
     Raises:
         DataError: If files are missing or broken.
