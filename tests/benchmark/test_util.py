@@ -121,3 +121,9 @@ def test_objects_are_not_cached(tmp_path):
 def test_unknown_names_are_refused():
     with pytest.raises(AttributeError, match="no attribute 'Timers'"):
         util.Timers  # noqa: B018  # what it does is the test
+
+
+def test_text_in_place_of_a_cache_gets_no_advice_of_numpy(tmp_path):
+    (tmp_path / "cache.npz").write_text("plain text")
+    with pytest.raises(DataError, match="got no arrays of numpy; remove it"):
+        util.numpy_dict_cache(tmp_path / "cache.npz")(dict)()
