@@ -108,7 +108,16 @@ class ResultsError(InputError):
 
 
 class DataError(InputError):
-    """A data set cannot be read."""
+    """A data set cannot be read.
+
+    Args:
+        message: One sentence with the remedy.
+        fault: What is wrong with its files, in two words or so.
+    """
+
+    def __init__(self, message: str = "", *, fault: str = "broken") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class ResumeError(InputError, RuntimeError):

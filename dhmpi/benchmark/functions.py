@@ -28,8 +28,13 @@ def polynome_2(x: Iterable[float]) -> float:
 
     Args:
         x: Coordinates, at least one.
+
+    Raises:
+        ProblemError: They are none, or no finite numbers.
     """
-    return -sum(xi * xi for xi in x)
+    values = list(x)
+    _coordinates(values)
+    return -sum(xi * xi for xi in values)
 
 
 def three_hump_camel(x: float, y: float) -> float:
@@ -71,7 +76,7 @@ def ellipse(x: npt.ArrayLike) -> Any:
 
     Domain: usually -2 <= x_i <= 2. Minimum: 0, at 1. Source: [ndtestfuncs].
     """
-    x = _coordinates(x)
+    x = _coordinates(x, least=2)
     return np.square(1 - x).mean(axis=-1) + 100 * np.square(np.diff(x)).mean(axis=-1)
 
 
@@ -164,7 +169,7 @@ def rosenbrock(x: npt.ArrayLike) -> Any:
 
     Domain: usually -2.4 <= x_i <= 2.4. Minimum: 0, at x_i = 1. Source: [Hedar].
     """
-    x = _coordinates(x)
+    x = _coordinates(x, least=2)
     before, after = x[..., :-1], x[..., 1:]
     return (100 * (after - before**2) ** 2 + (1 - before) ** 2).sum(axis=-1)
 
@@ -175,7 +180,7 @@ def saddle(x: npt.ArrayLike) -> Any:
     Domain: usually -3 <= x_i <= 3. Minimum: -1 / (2 n) (n / (n - 1))**2, at u = (+-sqrt(n / (n - 1)), 0, .. 0).
     Source: [ndtestfuncs].
     """
-    squares = np.square(_coordinates(x) - 1)
+    squares = np.square(_coordinates(x, least=2) - 1)
     return np.diff(squares).mean(axis=-1) + np.square(squares).mean(axis=-1) / 2
 
 
@@ -225,15 +230,30 @@ def zakharov(x: npt.ArrayLike) -> Any:
     return np.square(x).sum(axis=-1) + s**2 + s**4
 
 
-def _coordinates(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _coordinates(x: npt.ArrayLike, least: int = 1) -> npt.NDArray[np.float64]:
     """Return an array of finite numbers, shape (..., n).
+
+    Args:
+        x: The coordinates.
+        least: The least n.
 
     Raises:
         ProblemError: It is none.
     """
-    array = np.asarray(x, np.float64)
+    constraint = "coordinates must be arrays of finite numbers"
+    try:
+        raw = np.asarray(x)
+        if raw.dtype.kind in "SU":  # numpy would read numbers from text
+            raise ProblemError(f"{constraint}, got text: {x!r:.80}")
+        array = raw.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ProblemError):
+            raise
+        raise ProblemError(f"{constraint}, got {x!r:.80}") from error
     if array.ndim == 0 or not np.isfinite(array).all():
-        raise ProblemError(f"coordinates must be arrays of finite numbers, got {x!s:.80}")
+        raise ProblemError(f"{constraint}, got {x!s:.80}")
+    if array.shape[-1] < least:
+        raise ProblemError(f"coordinates must be at least {least}, got {array.shape[-1]}")
     return array
 
 

@@ -132,6 +132,8 @@ def fill_missing_defaults(
 ) -> dict[str, Any]:
     """Give parameters that are missing the defaults of the command line, and others the names of today.
 
+    The learning rate is there by both of its names.
+
     Args:
         augment_parser: Adds a benchmark's own options to the parser that it is given; what it returns is not needed.
         param_dict: Parameters; `lr` is taken for `learning_rate`.
@@ -148,6 +150,7 @@ def fill_missing_defaults(
         raise OptionError(f"lr is another name of learning_rate, got lr={param_dict['lr']!r} beside it; remove one")
     for name, value in vars(parser.parse_args([])).items():
         param_dict.setdefault(name, value)
+    param_dict.setdefault("lr", param_dict["learning_rate"])
     for name in ("activation", "loss", "init"):
         param_dict[name] = TODAY.get(param_dict[name], param_dict[name])
     return param_dict
@@ -160,11 +163,14 @@ def return_optimizer(param_dict: dict[str, Any]) -> Any:
         param_dict: `optimizer`, `learning_rate`, and what else `create_parser` has of optimizers.
 
     Raises:
-        OptionError: There is no such optimizer.
+        OptionError: There is no such optimizer, or gradients are clipped in two ways.
     """
     name = param_dict["optimizer"]
     if name not in OPTIMIZERS:
         raise OptionError(f"no such optimizer: {name!r} ({did_you_mean(str(name), OPTIMIZERS)})")
+    if param_dict.get("clipnorm") is not None and param_dict.get("clipvalue") is not None:
+        got = f"clipnorm={param_dict['clipnorm']!r} and clipvalue={param_dict['clipvalue']!r}"
+        raise OptionError(f"gradients must be clipped by clipnorm or by clipvalue, got {got}; leave one out")
     import keras
 
     learning_rate = param_dict["learning_rate"] if "learning_rate" in param_dict else param_dict["lr"]

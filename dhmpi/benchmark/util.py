@@ -103,7 +103,8 @@ class SavedModel(NamedTuple):
 
 def extension_from_parameters(param_dict: Mapping[str, Any]) -> str:
     """Return a text of all parameters that tell models apart: `.name=value` of each, sorted by name."""
-    return "".join(f".{name}={param_dict[name]}" for name in sorted(param_dict) if name not in NOT_OF_THE_MODEL)
+    left_out = {*NOT_OF_THE_MODEL, *(["lr"] if "learning_rate" in param_dict else [])}  # two names of one parameter
+    return "".join(f".{name}={param_dict[name]}" for name in sorted(param_dict) if name not in left_out)
 
 
 def resume_from_disk(
@@ -130,8 +131,9 @@ def resume_from_disk(
     model_path, mda_path = (str(directory / f"{benchmark_name}-{key}{suffix}") for suffix in (".keras", ".pkl"))
     if not (os.path.exists(model_path) and os.path.exists(mda_path)):
         return SavedModel(None, model_path, 0, mda_path)
+    parameters = load_meta_data(mda_path)
     with _readable(mda_path):
-        initial_epoch = load_meta_data(mda_path)["epochs"]
+        initial_epoch = parameters["epochs"]
     if initial_epoch >= param_dict["epochs"]:
         raise ResumeError(
             f"epochs must be more than the {initial_epoch} that {model_path} was trained for,"
@@ -166,8 +168,11 @@ def load_meta_data(file_name: str | os.PathLike[str]) -> Any:
 
     Args:
         file_name: The file.
+
+    Raises:
+        DataError: It is missing or broken.
     """
-    with open(file_name, "rb") as file:
+    with _readable(file_name), open(file_name, "rb") as file:
         return pickle.load(file)
 
 
@@ -267,6 +272,12 @@ def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what goes wrong with the content of a file into one sentence."""
     try:
         yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{path} must be there, got no such file; save it first", fault="not here") from error
     except Exception as error:  # broken files make pickle, numpy and h5py raise nearly anything
         got = " ".join(f"{type(error).__name__}: {error}".split())
+        if "allow_pickle" in got:  # numpy's advice would let a file run code
+            got = "no arrays of numpy"
         raise DataError(f"{path} must be what was saved there, got {got:.200}; remove it") from error

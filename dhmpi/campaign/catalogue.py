@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from dhmpi.aliases import resolved
 from dhmpi.benchmark import hps, nas
 from dhmpi.benchmark.datasets.data_files import VARIABLE
-from dhmpi.errors import InputError, OptionError, did_you_mean, reason
+from dhmpi.errors import DataError, InputError, OptionError, did_you_mean, reason
 from dhmpi.search.nas.nas_search import load_structure
 from dhmpi.space.problem import HpProblem
 from dhmpi.support.printing import Stream
@@ -29,7 +30,8 @@ class Listed(NamedTuple):
         num_dimensions: Number of its dimensions, or of the decisions of an architecture.
         optimum: The best objective, or reward of an architecture, if it is known.
         needs: What it needs besides dhmpi, such as a file of data; empty if nothing.
-        lacks: A sentence about what of that is not here; empty if all is.
+        lacks: A sentence about what of that is not here, or cannot be used; empty if all can.
+        state: In short, whether what it needs is here, such as `not readable`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Listed(NamedTuple):
     optimum: float | None
     needs: str
     lacks: str
+    state: str
 
     @property
     def about(self) -> str:
@@ -72,16 +75,25 @@ def listed() -> Iterator[Listed]:
 def look_up(name: str) -> Listed:
     """Return a problem.
 
+    Args:
+        name: Its name, an alias, or the dotted name of its package.
+
     Raises:
         OptionError: There is none of that name.
     """
     known = names()
+    rooms = [each.__name__ for each in KINDS.values()]
+    for full in [name, *(f"{each}.{name}" for each in rooms)]:
+        room, _, last = (resolved(full) or full).rpartition(".")
+        if room in rooms and last in known:
+            name = last
     if name not in known:
         raise OptionError(f"no such problem: {name!r}; {did_you_mean(name, known)}")
     package = f"{KINDS[known[name]].__name__}.{name}"
     module = importlib.import_module(f"{package}.problem")
     problem = module.Problem
     is_hps = isinstance(problem, HpProblem)
+    lacks, state = _lacks(problem)
     optimum = module.OPTIMUM.objective if hasattr(module, "OPTIMUM") else getattr(module, "BEST_REWARD", None)
     return Listed(
         name=name,
@@ -91,7 +103,8 @@ def look_up(name: str) -> Listed:
         num_dimensions=len(problem.dimensions.names) if is_hps else len(load_structure(problem).decision_names),
         optimum=optimum,
         needs=_needs(problem),
-        lacks=_lacks(problem),
+        lacks=lacks,
+        state=state,
     )
 
 
@@ -101,7 +114,7 @@ def print_all(stream: Stream) -> None:
     print(f"{'name':{width}}  {'kind':15}  dimensions  {'optimum':>10}  needs", file=stream)
     for each in listed():
         optimum = "unknown" if each.optimum is None else f"{each.optimum:.6g}"
-        needs = f"{each.needs} ({'not here' if each.lacks else 'here'})" if each.needs else "nothing"
+        needs = f"{each.needs} ({each.state})" if each.needs else "nothing"
         print(f"{each.name:{width}}  {each.kind:15}  {each.num_dimensions:10}  {optimum:>10}  {needs}", file=stream)
     print("\nhyperparameters are to minimise an objective, architectures to maximise a reward", file=stream)
 
@@ -115,9 +128,7 @@ def print_one(name: str, stream: Stream) -> None:
     rows = {
         "kind": f"{each.kind}: {each.num_dimensions} dimensions, {aim}",
         "optimum": known,
-        "needs": f"{each.needs}, which is {'not ' if each.lacks else ''}here"
-        if each.needs
-        else "nothing besides dhmpi",
+        "needs": f"{each.needs} ({each.state})" if each.needs else "nothing besides dhmpi",
     }
     if each.lacks:
         rows["lacks"] = each.lacks
@@ -126,13 +137,15 @@ def print_one(name: str, stream: Stream) -> None:
         print(f"{topic:12}{text}", file=stream)
 
 
-def _lacks(problem: Any) -> str:
-    """Return what a problem says that it lacks."""
+def _lacks(problem: Any) -> tuple[str, str]:
+    """Return what a problem says that it lacks, and that in short."""
     try:
         problem.check()
+    except DataError as error:
+        return str(error), error.fault
     except InputError as error:
-        return str(error)
-    return ""
+        return str(error), "not here"
+    return "", "here"
 
 
 def _needs(problem: Any) -> str:

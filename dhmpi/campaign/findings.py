@@ -21,6 +21,8 @@ GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DE
 MANY_TIMES = 1000
 # Evaluations per second that are handed out at most, however short they are; see benchmarks/dispatch.py.
 DISPATCHED = 20_000
+# Below that, an evaluation takes less time than a search may need to propose its point [s].
+SHORT = 0.01
 
 
 class Mark(StrEnum):
@@ -157,8 +159,12 @@ def _repetition(rehearsal: Rehearsal) -> Iterator[Finding]:
     if again.objective == first.objective:
         yield Finding(Mark.OK, "repetition", "the first point has the same objective again")
         return
-    second = error_line(again.error) if again.objective is None else f"{again.objective:.6g}"
-    got = f"{first.objective:.6g}, then {second}"
+    if again.objective is None:
+        what = "ran out of time" if again.state is State.TIMEOUT else f"was {again.state}"
+        text = f"the first point was DONE, but {what} the second time: {error_line(again.error) or 'stopped'}"
+        yield Finding(Mark.NOTE, "repetition", text, again.error)
+        return
+    got = f"{first.objective:.6g}, then {again.objective:.6g}"
     advice = "seed what is random with context.seed, and the search can be repeated"
     yield Finding(Mark.NOTE, "repetition", f"the first point has another objective the second time: {got}; {advice}")
 
@@ -181,14 +187,18 @@ def _walltime(rehearsal: Rehearsal, minutes: float) -> Iterator[Finding]:
     if not done:
         return
     seconds = 60 * minutes - rehearsal.start_seconds - min(CLOSING, CLOSING_SHARE * 60 * minutes)
-    each = int(seconds / max(1e-6, _mean([_occupation(one, rehearsal.has_fresh_interpreters) for one in done])))
+    # A time-out costs its time, too.
+    ended = [one for one in rehearsal.evaluations if one.state in (State.DONE, State.TIMEOUT)]
+    occupation = _mean([_occupation(one, rehearsal.has_fresh_interpreters) for one in ended])
+    each = int(seconds / max(1e-6, occupation))
     workers = f"{rehearsal.num_workers} worker{'s' if rehearsal.num_workers > 1 else ''}"
     if each < 1:
         text = f"no evaluation fits into {minutes:g} min; ask for more, or make evaluations shorter"
         yield Finding(Mark.WRONG, "walltime", text)
         return
     num = min(rehearsal.num_workers * each, int(DISPATCHED * seconds))
-    text = f"about {num:,} evaluations fit into {minutes:g} min with {workers}; the search's own time comes on top"
+    about = "about" if occupation >= SHORT else "at most"
+    text = f"{about} {num:,} evaluations fit into {minutes:g} min with {workers}; the search's own time comes on top"
     yield Finding(Mark.OK, "walltime", text)
 
 

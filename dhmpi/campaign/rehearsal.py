@@ -1,6 +1,7 @@
 """Rehearsal of a campaign: a few evaluations, and the first of them again, before an allocation is spent."""
 
 import logging
+import os
 import resource
 import shutil
 import tempfile
@@ -9,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
 from dhmpi.campaign import start
-from dhmpi.errors import CampaignError
+from dhmpi.errors import EXIT_FAILURE, CampaignError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Results
 from dhmpi.search.campaign_options import CampaignOptions
@@ -21,6 +22,7 @@ from dhmpi.search.registry import find
 from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.loader import load_problem
+from dhmpi.support.printing import tell
 
 # Searches that draw points at random, for the two kinds of problems.
 HYPERPARAMETERS, ARCHITECTURES = "hps-random", "nas-random"
@@ -75,7 +77,7 @@ def rehearse(problem: object, run: object, evaluator: object, options: CampaignO
         InputError: Something cannot be used, or data are missing.
     """
     stage, is_rank0 = _Stage(problem, run, evaluator), environment.launch().rank == 0
-    with _scratch(is_rank0) as directory, _heard() as warnings:
+    with _scratch(is_rank0) as directory, _told_exit(directory, is_rank0), _heard() as warnings:
         logs = "all" if is_rank0 else "none"  # files elsewhere could not be found
         options = replace(options, output=f"{directory}/results.h5", overwrite=True, quiet=True, logs=logs)
         begun = time.time()
@@ -115,7 +117,8 @@ class _Stage:
     def __init__(self, problem: object, run: object, evaluator: object) -> None:
         self._problem, self._run, self._evaluator = problem, run, evaluator
         # All ranks have to know the run function, and rank 0 alone the kind of problem.
-        self._run_target = find(ARCHITECTURES).complete(problem, run).run
+        kind = ARCHITECTURES if problem is not None else HYPERPARAMETERS  # a run function alone may lack its problem
+        self._run_target = find(kind).complete(problem, run).run
         self.search: Search | None = None
         self.load_seconds = 0.0
 
@@ -160,6 +163,31 @@ def _scratch(is_made: bool) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _told_exit(directory: Path, is_told: bool) -> Iterator[None]:
+    """Have `os._exit`, by which user code would end a check that has said nothing, say so and be a failure.
+
+    Args:
+        directory: Is removed first.
+        is_told: Whether this is so in this process; on other ranks, the search finds that a rank is lost.
+    """
+    leave, own = os._exit, os.getpid()
+
+    def tell_and_leave(status: int) -> NoReturn:
+        if os.getpid() == own:  # processes that user code has forked end in this way
+            shutil.rmtree(directory, ignore_errors=True)
+            constraint = "the problem and its run function must not end the process"
+            tell(f"dhmpi check: error: {constraint}, got os._exit({status!r}); return or raise instead")
+            leave(EXIT_FAILURE)
+        leave(status)
+
+    os._exit = tell_and_leave if is_told else leave
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 @contextmanager

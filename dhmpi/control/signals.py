@@ -1,10 +1,10 @@
 """Signals that ask for an end, on the search rank and on worker ranks."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import _exit  # as it is before user code is loaded
 from types import FrameType
 from typing import Any
 
@@ -69,9 +69,9 @@ class StopRequest:
 
     def _leave(self, status: int) -> None:
         if not self._is_writing:
-            os._exit(status)
+            _exit(status)
         self._exit_status = status
-        signal.signal(signal.SIGALRM, lambda signum, frame: os._exit(status))
+        signal.signal(signal.SIGALRM, lambda signum, frame: _exit(status))
         signal.setitimer(signal.ITIMER_REAL, LAST_MOMENT)
 
     @contextmanager
@@ -94,7 +94,7 @@ class StopRequest:
         finally:
             self._is_writing = False
             if self._exit_status is not None:
-                os._exit(self._exit_status)
+                _exit(self._exit_status)
 
 
 class _First:

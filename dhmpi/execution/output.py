@@ -10,12 +10,15 @@ from typing import BinaryIO
 from dhmpi.evaluation import LAST_OUTPUT, State
 from dhmpi.execution.runner import Outcome
 from dhmpi.support import environment
+from dhmpi.support.terminal_text import as_shown
 
 # The most of what one evaluation prints that is kept, half of it from the beginning and half from the end [bytes].
 MAX_LOG = 10_000_000
 # What logs leave free for the results, which may be on the same disk [bytes]; at most a tenth of it.
 RESERVE = 100_000_000
 _CHUNK = 1 << 20
+# How many characters are the last output, and how far back they are looked for: most of a progress bar is overwritten.
+_LAST, _READ_BACK = 2000, 100_000
 _FAILURES = (State.FAILED, State.TIMEOUT)
 
 
@@ -103,8 +106,8 @@ class Output:
         return os.fstat(self.file.fileno()).st_size
 
     def _tail(self, begin: int, end: int) -> str:
-        begin = max(begin, end - 2000)
-        return os.pread(self.file.fileno(), end - begin, begin).decode(errors="replace")
+        begin = max(begin, end - _READ_BACK)
+        return as_shown(os.pread(self.file.fileno(), end - begin, begin).decode(errors="replace"))[-_LAST:]
 
     def _keep(self, id: int, begin: int, end: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

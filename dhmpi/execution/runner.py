@@ -241,7 +241,7 @@ class Reading(NamedTuple):
 def read_result(returned: object) -> Reading:
     """Split what a run function returned."""
     if type(returned) is float and math.isfinite(returned):
-        return Reading(returned)
+        return Reading(returned + 0.0)
     extra: dict[str, Any] = {}
     value, warning = returned, ""
     if isinstance(returned, Mapping):
@@ -278,7 +278,7 @@ def _finite(value: object) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number + 0.0 if math.isfinite(number) else None  # without the sign of -0.0
 
 
 def flush_streams() -> None:

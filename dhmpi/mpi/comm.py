@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from os import _exit  # as it is before user code is loaded
 from typing import Any, NamedTuple, NoReturn
 
 from dhmpi.errors import ProtocolError
@@ -231,7 +232,7 @@ def _load(initialize: bool = True) -> Any:
 def leave_at_once(status: int) -> NoReturn:
     """End this process without MPI_Finalize and without clean-up."""
     _flush()
-    os._exit(status)
+    _exit(status)
 
 
 def _flush() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from dhmpi.benchmark.mnistmlp.load_data import load_data
 
-from dhmpi.benchmark.datasets import addition, babi, cora, data_files, mnist
+from dhmpi.benchmark.datasets import addition, babi, cifar10, cora, data_files, mnist
 from dhmpi.benchmark.datasets.data_files import PublicFile, ready, verify
 from dhmpi.errors import DataError
 
@@ -129,6 +129,101 @@ def test_the_documented_call_reads_the_archive(tmp_path):
     assert any(name.endswith("mnist.npz") for name in os.listdir(tmp_path / "node"))
 
 
+def write_mnist(directory: Path, **others) -> Path:
+    images, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    arrays = {"x_train": images, "y_train": labels, "x_test": images[:5], "y_test": labels[:5]} | others
+    np.savez(directory / "mnist.npz", **arrays)
+    return directory / "mnist.npz"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"x_train": np.zeros((20, 20, 28), np.uint8)}, {"y_train": np.zeros(19, np.uint8)}],
+    ids=["another shape", "a label less"],
+)
+def test_a_check_finds_what_an_evaluation_would(tmp_path, others):
+    path = write_mnist(tmp_path, **others)
+    with pytest.raises(DataError, match=rf"{path} must be the file from .*; get it again"):
+        mnist.check(str(tmp_path))
+
+
+def test_a_check_finds_damage_in_the_middle(tmp_path):
+    path = write_mnist(tmp_path)
+    mnist.check(str(tmp_path))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"got BadZipFile: Bad CRC-32 .*; get it again") as caught:
+        mnist.check(str(tmp_path))
+    assert caught.value.fault == "broken"
+
+
+def test_a_check_finds_cut_originals(tmp_path):
+    for file, shape in zip(mnist.ORIGINALS, [(20, 28, 28), (20,), (10, 28, 28), (10,)], strict=True):
+        header = bytes([0, 0, 8, len(shape)]) + b"".join(length.to_bytes(4, "big") for length in shape)
+        (tmp_path / file.name).write_bytes(gzip.compress(header + bytes(int(np.prod(shape)))))
+    mnist.check(str(tmp_path))
+    path = tmp_path / mnist.ORIGINALS[0].name
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match=rf"{path} must be the file from .*EOFError"):
+        mnist.check(str(tmp_path))
+
+
+def test_a_check_finds_a_cut_archive_of_colour_images(tmp_path):
+    path = tmp_path / cifar10.ARCHIVE.name
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo(cifar10.TRAIN[0])
+        info.size = 100_000
+        archive.addfile(info, io.BytesIO(os.urandom(info.size)))
+    path.write_bytes(path.read_bytes()[:50_000])
+    with pytest.raises(DataError, match=rf"{path} must be the file from .*; get it again"):
+        cifar10.check(str(tmp_path))
+
+
+def test_text_in_place_of_an_archive_gets_no_advice_of_numpy(tmp_path):
+    (tmp_path / "mnist.npz").write_text("plain text")
+    with pytest.raises(DataError, match="got ValueError: no archive of arrays; get it again"):
+        mnist.check(str(tmp_path))
+
+
+@pytest.mark.parametrize("call", ["stat", "open"])
+def test_data_that_must_not_be_read_are_a_sentence(tmp_path, monkeypatch, call):
+    path = write_mnist(tmp_path)
+
+    def denied(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    with monkeypatch.context() as patched:  # root may read everything
+        patched.setattr(Path, call, denied)
+        with pytest.raises(DataError, match=rf"{path} must be readable, .*\(not readable: permissions\)") as caught:
+            mnist.check(str(tmp_path))
+    assert caught.value.fault == "not readable"
+
+
+def test_a_place_for_copies_is_tried_before_a_campaign(tmp_path, monkeypatch):
+    path = write_mnist(tmp_path)
+    for place in (str(path), "/proc/x"):
+        monkeypatch.setenv("DHMPI_STAGE_IN", place)
+        with pytest.raises(DataError, match="DHMPI_STAGE_IN must be a directory that can be written, got "):
+            mnist.check(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        ("fashon", "got no such directory; did you mean 'fashion'"),
+        ("Synthetic", "got no such directory; did you mean 'synthetic'"),
+        ("elsewhere", "got no such directory; get it from"),
+        ("file.txt", "got a file by that name; get it from"),
+    ],
+)
+def test_a_source_that_is_no_directory_is_said(tmp_path, monkeypatch, source, match):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").touch()
+    with pytest.raises(DataError, match=match):
+        mnist.check(source)
+
+
 # --- bAbI
 
 STORY = "1 Mary moved to the bathroom.\n2 John went to the hallway.\n3 Where is Mary? \tbathroom\t1\n"
@@ -158,6 +253,8 @@ def test_broken_stories_are_a_sentence(tmp_path, text):
     write_babi(tmp_path, text)
     with pytest.raises(DataError, match=r"babi-tasks-v1-2.tar.gz must be the file from .*; get it again"):
         babi.load(babi.ONE_FACT, str(tmp_path))
+    with pytest.raises(DataError, match=r"babi-tasks-v1-2.tar.gz must be the file from .*; get it again"):
+        babi.check(str(tmp_path))
 
 
 def test_missing_stories_are_a_sentence(tmp_path):

@@ -46,6 +46,21 @@ def test_function_values(name, values):
     assert function(np.array(POINTS[:2]).reshape(2, 1, 3)).shape == (2, 1)
 
 
+@pytest.mark.parametrize("x", [[], ["a", "b"], "text", ["1", "2"], [[1], [1, 2]], [None], 3.0])
+def test_what_are_no_coordinates_is_a_sentence(name, x):
+    with pytest.raises(ProblemError, match="coordinates must be "):
+        getattr(functions, name)(x)
+    if isinstance(x, list):
+        with pytest.raises(ProblemError, match="coordinates must be "):
+            functions.polynome_2(x)
+
+
+@pytest.mark.parametrize("function", [functions.ellipse, functions.rosenbrock, functions.saddle])
+def test_one_coordinate_is_not_enough_for_neighbours(function):
+    with pytest.raises(ProblemError, match="coordinates must be at least 2, got 1"):
+        function([1.0])
+
+
 NUMBERS = {"powersum": [4]}  # of coordinates, where not 2, 3, 5, 10
 
 

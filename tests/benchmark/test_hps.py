@@ -204,6 +204,24 @@ def test_a_network_runs_alone(capsys, monkeypatch):
     assert -1 <= float(entries["objective"]) <= 0
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("dummy1 --x nan", "--x must be a finite number, got nan"),
+        ("dummy2 --epochs -4", "--epochs must be above 0, got -4"),
+        ("dummy2 --penalty -1", "--penalty must be at least 0, got -1"),
+        ("mnistmlp --nunits 0", "--nunits must be above 0, got 0"),
+        ("mnistmlp --nhidden 0", "--nhidden must be above 0, got 0"),
+        ("mnistmlp --dropout 1.5", "--dropout must be from 0 to 1, got 1.5"),
+    ],
+)
+def test_options_that_make_no_sense_are_a_sentence(words, told, capsys, monkeypatch):
+    monkeypatch.setenv("DHMPI_DATA", "synthetic")
+    name, *rest = words.split()
+    assert main(f"dhmpi.benchmark.hps.{name}", rest) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_missing_data_are_said_in_a_sentence(capsys, tmp_path):
     assert main("dhmpi.benchmark.hps.mnistmlp", ["--data_source", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"mnist.npz must be in {tmp_path}, got none; get it from ")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.benchmark import keras_cmdline
+from dhmpi.benchmark import keras_cmdline, util
 from dhmpi.benchmark.util import TerminateOnTimeOut, resume_from_disk, save_meta_data
 from dhmpi.errors import OptionError
 
@@ -32,7 +32,7 @@ def loss_after(**point):
 
 def test_defaults():
     params = keras_cmdline.fill_missing_defaults(nothing, {})
-    assert params == vars(keras_cmdline.create_parser().parse_args([])) | {"init": "random_normal"}
+    assert params == vars(keras_cmdline.create_parser().parse_args([])) | {"init": "random_normal", "lr": 0.01}
     documented = {"backend": "tensorflow", "activation": "relu", "loss": "mae", "epochs": 2, "batch_size": 128}
     documented |= {"dropout": 0.0, "optimizer": "sgd", "patience": 10, "delta": 1e-4, "learning_rate": 0.01}
     documented |= {"momentum": 0.0, "decay": 0.0, "nesterov": False, "rho": 0.9, "epsilon": 1e-8, "beta1": 0.9}
@@ -115,8 +115,14 @@ def test_every_parameter_changes_the_training():
 def test_wrong_parameters_are_refused():
     with pytest.raises(OptionError, match=r"no such optimizer: 'adm' \(did you mean 'adam'\?\)"):
         keras_cmdline.return_optimizer({"optimizer": "adm", "learning_rate": 0.1})
+    with pytest.raises(OptionError, match=r"clipped by clipnorm or by clipvalue, got clipnorm=1.0 and clipvalue=0.5"):
+        keras_cmdline.return_optimizer({"optimizer": "sgd", "lr": 0.1, "clipnorm": 1.0, "clipvalue": 0.5})
     with pytest.raises(OptionError, match="lr is another name"):
         keras_cmdline.fill_missing_defaults(nothing, {"lr": 0.1, "learning_rate": 0.2})
+    filled = keras_cmdline.fill_missing_defaults(nothing, {"learning_rate": 0.2})
+    assert filled["lr"] == 0.2
+    without = {name: value for name, value in filled.items() if name != "lr"}
+    assert util.extension_from_parameters(filled) == util.extension_from_parameters(without)
 
 
 @pytest.mark.parametrize(("minutes", "num_batches"), [(-1, 8), (-60, 8), (0, 1), (60, 8)])

@@ -319,6 +319,11 @@ def test_everything_may_be_dropped(name, capfd):
     assert benchmark(name).run({**small_point(name), "dropout": 1.0})["stopped"] == "epochs"
 
 
+def test_a_graph_is_no_parameter(capfd):
+    found = benchmark("gcn").run({**small_point("gcn"), "nunits": 4})
+    assert found["parameters"] == (cora.NUM_SYNTHETIC_WORDS + cora.NUM_CLASSES) * 4
+
+
 # --- parts of models
 
 

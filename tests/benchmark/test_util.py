@@ -47,6 +47,8 @@ def test_meta_data(tmp_path):
     file = tmp_path / "a.pkl"
     util.save_meta_data({"epochs": 3}, file)
     assert util.load_meta_data(file) == {"epochs": 3}
+    with pytest.raises(DataError, match="must be there, got no such file"):
+        util.load_meta_data(f"{file}.missing")
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
         util.save_meta_data({"epochs": lambda: 3}, file)
     assert util.load_meta_data(file) == {"epochs": 3}
@@ -119,3 +121,9 @@ def test_objects_are_not_cached(tmp_path):
 def test_unknown_names_are_refused():
     with pytest.raises(AttributeError, match="no attribute 'Timers'"):
         util.Timers  # noqa: B018  # what it does is the test
+
+
+def test_text_in_place_of_a_cache_gets_no_advice_of_numpy(tmp_path):
+    (tmp_path / "cache.npz").write_text("plain text")
+    with pytest.raises(DataError, match="got no arrays of numpy; remove it"):
+        util.numpy_dict_cache(tmp_path / "cache.npz")(dict)()

@@ -39,7 +39,30 @@ def test_data_that_are_here(tmp_path, monkeypatch):
     images, labels = np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.uint8)
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     found = catalogue.look_up("mnist1D")
-    assert (found.needs, found.lacks) == ("mnist.npz", "")
+    assert (found.needs, found.lacks, found.state) == ("mnist.npz", "", "here")
+    (tmp_path / "mnist.npz").write_bytes((tmp_path / "mnist.npz").read_bytes()[:-100])
+    assert catalogue.look_up("mnist1D").state == "broken"
+
+    def denied(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:  # root may read everything
+        patched.setattr(Path, "stat", denied)
+        assert catalogue.look_up("mnist1D").state == "not readable"
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("gen", "gcn"),
+        ("mnistenn", "mnistcnn"),
+        ("dhmpi.benchmark.hps.mnistmlp", "mnistmlp"),
+        ("dhmpi.benchmark.mnistmlp", "mnistmlp"),
+        ("dhmpi.benchmark.nas.mathEnv", "mathEnv"),
+    ],
+)
+def test_other_names_of_a_problem(name, package):
+    assert catalogue.look_up(name).name == package
 
 
 @pytest.mark.parametrize("name", ["rosen2", "table", "mathEnv", "linearReg"])

@@ -2,6 +2,9 @@
 
 import os
 import random
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from dhmpi.campaign.findings import Mark, findings, memory_of_node, num_gpus
 from dhmpi.campaign.rehearsal import rehearse
 from dhmpi.cli import main
 from dhmpi.errors import DataError, LoadError, OptionError
+from dhmpi.evaluation import State
 from dhmpi.search.campaign_options import CampaignOptions
 
 PROBLEM = """
@@ -109,6 +113,38 @@ def test_chance_is_noted():
     assert "context.seed" in note.text
     [fine] = found("return context.seed % 1000")["repetition"]
     assert fine.mark is Mark.OK
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "told"),
+    [
+        (State.TIMEOUT, "ran longer than 90 s", "but ran out of time the second time: ran longer than 90 s"),
+        (State.FAILED, "ValueError: no", "but was FAILED the second time: ValueError: no"),
+    ],
+)
+def test_a_repetition_that_is_not_done_is_no_other_objective(state, error, told):
+    Path("my_own.py").write_text(PROBLEM + "    return 3.0\n")
+    rehearsal = rehearse("my_own.py", None, "serial", CampaignOptions(isolation="inline"), 1)
+    again = rehearsal.evaluations[0]._replace(state=state, objective=None, error=error)
+    [note] = [each for each in findings(rehearsal._replace(repeated=again), 60) if each.topic == "repetition"]
+    assert note.mark is Mark.NOTE
+    assert told in note.text
+    assert "seed" not in note.text
+
+
+def test_time_outs_take_time_and_short_evaluations_are_at_most():
+    Path("my_own.py").write_text(PROBLEM + "    return 3.0\n")
+    rehearsal = rehearse("my_own.py", None, "serial", CampaignOptions(isolation="inline"), 1)
+
+    def forecast(*evaluations):
+        found = findings(rehearsal._replace(evaluations=list(evaluations)), 60)
+        return next(each.text for each in found if each.topic == "walltime")
+
+    first = rehearsal.evaluations[0]._replace(started=100.0, ended=101.0)
+    assert forecast(first).startswith("about 3,")
+    stuck = first._replace(state=State.TIMEOUT, objective=None, ended=179.0)
+    assert re.match(r"about \d\d evaluations", forecast(first, stuck))
+    assert forecast(first._replace(ended=100.0001)).startswith("at most ")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +247,15 @@ def test_a_new_folder_for_architectures_passes(capsys):
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("full", "new or empty"), ("a-b", "Python package"), ("json", "Python package"), ("f.py/x", "writable")],
+    [
+        ("full", "new or empty"),
+        ("a-b", "Python package"),
+        ("json", "Python package"),
+        ("f.py/x", "writable"),
+        ("test", "Python package"),
+        ("class", "Python package"),
+        ("", "got ''"),
+    ],
 )
 def test_folders_that_are_refused(folder, told, capsys):
     Path("full").mkdir()
@@ -245,3 +289,25 @@ def test_what_is_wrong_is_the_exit_status(capsys):
 def test_words_that_are_refused(words, told, capsys):
     assert main(["check", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_run_function_without_a_problem_is_told_so(capsys):
+    Path("good.py").write_text("def run(point):\n    return 1.0\n")
+    assert main(["check", "--run", "good.py:run"]) == 2
+    assert "--problem must be given unless it is in the same file, got --run good.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("top", "body", "words"),
+    [
+        ("import os\nos._exit(0)\n", "return 1.0", []),
+        ("import os\n", "os._exit(0)", ["--isolation", "inline"]),
+        ("import os\n", "os._exit(0)", ["--evaluator", "threadPool"]),
+    ],
+)
+def test_code_that_ends_the_process_does_not_pass(top, body, words):
+    Path("leaves.py").write_text(f"{top}{PROBLEM}    {body}\n")
+    command = [sys.executable, "-m", "dhmpi", "check", "--problem", "leaves.py", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "must not end the process, got os._exit(0)" in ended.stderr

@@ -58,6 +58,7 @@ def run(function, timeout=None, files="files", id=4, seed=99):
 def test_what_is_a_finite_number_is_an_objective(returned, objective):
     found = read_result(returned)
     assert found == Reading(objective)
+    assert math.copysign(1, found.objective) == (-1 if objective < 0 else 1)  # -0.0 is 0.0
     assert type(found[0]) is float
 
 

@@ -7,6 +7,7 @@ http://www.thespermwhale.com/jaseweston/babi/tasks_1-20_v1-2.tar.gz
 import re
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from dhmpi.benchmark.datasets.data_files import (
     SYNTHETIC,
     PublicFile,
+    check_stage,
     data_directory,
     data_source,
+    is_there,
     missing,
     reading,
     ready,
@@ -79,16 +82,23 @@ def load(task: BabiTask, source: str | None = None, stage_in: str | None = None,
     if data_source(source) == SYNTHETIC:
         rng = np.random.default_rng([seed, task.number])
         return Questions(*(list(parse(_invent(task, num, rng))) for num in (NUM_TRAIN, NUM_TEST)))
+    return _read(ready(_find(source), ARCHIVE, stage_in), task)
+
+
+def _find(source: str | None) -> Path:
     path = data_directory(source) / ARCHIVE.name
-    if not path.is_file():
+    if not is_there(path):
         raise missing(ARCHIVE.name, path.parent, SOURCE)
-    path = ready(path, ARCHIVE, stage_in)
+    return path
+
+
+def _read(path: Path, task: BabiTask) -> Questions:
     with reading(path, SOURCE), tarfile.open(path) as archive:
-        return Questions(*(_read(archive, task.path.format(part)) for part in ("train", "test")))
+        return Questions(*(_read_part(archive, task.path.format(part)) for part in ("train", "test")))
 
 
 def check(source: str | None = None) -> None:
-    """Find out whether the archive is there and whole, and begins as it should.
+    """Find out whether the archive is there and can be read; its checksum is not known.
 
     Args:
         source: See `load`.
@@ -98,15 +108,14 @@ def check(source: str | None = None) -> None:
     """
     if data_source(source) == SYNTHETIC:
         return
-    path = data_directory(source) / ARCHIVE.name
-    if not path.is_file():
-        raise missing(ARCHIVE.name, path.parent, SOURCE)
-    verify(path, ARCHIVE)
-    with reading(path, SOURCE), tarfile.open(path) as archive:
-        archive.next()
+    path = _find(source)
+    if not verify(path, ARCHIVE):
+        for task in (ONE_FACT, TWO_FACTS):
+            _read(path, task)
+    check_stage()
 
 
-def _read(archive: tarfile.TarFile, name: str) -> list[Question]:
+def _read_part(archive: tarfile.TarFile, name: str) -> list[Question]:
     file = archive.extractfile(name)
     if file is None:
         raise ValueError(f"no file {name}")

@@ -15,8 +15,10 @@ from dhmpi.benchmark.datasets import images
 from dhmpi.benchmark.datasets.data_files import (
     SYNTHETIC,
     PublicFile,
+    check_stage,
     data_directory,
     data_source,
+    is_there,
     missing,
     reading,
     ready,
@@ -49,7 +51,10 @@ def load(source: str | None = None, stage_in: str | None = None, seed: int = 0) 
     """
     if data_source(source) == SYNTHETIC:
         return images.synthetic(SHAPE, NUM_TRAIN, NUM_TEST, seed)
-    path = ready(_find(source), ARCHIVE, stage_in)
+    return _read(ready(_find(source), ARCHIVE, stage_in))
+
+
+def _read(path: Path) -> Images:
     with reading(path, SOURCE), tarfile.open(path) as archive:
         batches = [_read_batch(archive, name) for name in (*TRAIN, TEST)]
     train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
@@ -57,7 +62,7 @@ def load(source: str | None = None, stage_in: str | None = None, seed: int = 0) 
 
 
 def check(source: str | None = None) -> None:
-    """Find out whether the archive is there and whole, and begins as it should.
+    """Find out whether the archive is there and whole: the published one, or another that can be read.
 
     Args:
         source: See `load`.
@@ -67,14 +72,14 @@ def check(source: str | None = None) -> None:
     """
     if data_source(source) != SYNTHETIC:
         path = _find(source)
-        verify(path, ARCHIVE)
-        with reading(path, SOURCE), tarfile.open(path) as archive:
-            archive.next()
+        if not verify(path, ARCHIVE):
+            _read(path)
+        check_stage()
 
 
 def _find(source: str | None) -> Path:
     path = data_directory(source) / ARCHIVE.name
-    if not path.is_file():
+    if not is_there(path):
         raise missing(ARCHIVE.name, path.parent, SOURCE)
     return path
 

@@ -15,6 +15,7 @@ from dhmpi.benchmark.datasets.data_files import (
     PublicFile,
     data_directory,
     data_source,
+    is_there,
     missing,
     reading,
     ready,
@@ -87,7 +88,7 @@ def _find(source: str | None) -> list[tuple[Path, PublicFile]]:
     directory = data_directory(source)
     found = []
     for file in (CONTENT, CITES):
-        paths = [path for path in (directory / file.name, directory / "cora" / file.name) if path.is_file()]
+        paths = [path for path in (directory / file.name, directory / "cora" / file.name) if is_there(path)]
         if not paths:
             raise missing(f"{CONTENT.name} and {CITES.name}", directory, SOURCE)
         found.append((paths[0], file))

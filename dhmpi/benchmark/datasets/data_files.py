@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,8 +77,47 @@ def missing(what: str, directory: Path, source: str, others: tuple[str, ...] = (
         source: Address where to get them.
         others: What the data may be in place of them.
     """
+    import difflib  # only errors need it
+
+    got = "none"
+    if not directory.is_dir():
+        got = "a file by that name" if directory.exists() else "no such directory"
+        near = difflib.get_close_matches(directory.name.lower(), others, n=1)
+        if near:
+            return DataError(f"{what} must be in {directory}, got {got}; did you mean {near[0]!r}?", fault="not here")
     remedy = f"get it from {source} and put it there, or set {VARIABLE} to its directory"
-    return DataError(f"{what} must be in {directory}, got none; {remedy} or to {' or '.join(map(repr, others))}")
+    text = f"{what} must be in {directory}, got {got}; {remedy} or to {' or '.join(map(repr, others))}"
+    return DataError(text, fault="not here")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the file system has against a file into one sentence.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        got, remedy = error.strerror or str(error), "look after its file system"
+        if isinstance(error, PermissionError):
+            got, remedy = f"{got} (not readable: permissions)", "let yourself read it and enter its directories"
+        text = f"{path} must be readable, got {got}; {remedy}"
+        raise DataError(text, fault="not readable") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file.
+
+    Raises:
+        DataError: Permissions keep that from being known.
+    """
+    with readable(path):
+        return path.is_file()
 
 
 @contextmanager
@@ -95,28 +135,51 @@ def reading(path: Path, source: str) -> Iterator[None]:
         yield
     except DataError:
         raise
+    except PermissionError:
+        with readable(path):
+            raise
     except Exception as error:  # broken files make zip, gzip, tar, pickle and numpy raise nearly anything
         got = " ".join(f"{type(error).__name__}: {error}".split())
+        if "allow_pickle" in got:  # numpy's advice would let a file run code
+            got = "objects of Python in place of arrays of numbers"
         raise DataError(f"{path} must be the file from {source}, got {got:.200}; get it again") from error
 
 
-def verify(path: Path, file: PublicFile) -> None:
-    """Compare a file with the published one.
+def verify(path: Path, file: PublicFile) -> bool:
+    """Compare a file with the published one, and return whether it is known to be that.
 
     A file of another size is another file, perhaps one that has been made on purpose, and for its reader to judge. One
     of the same size that differs is damaged.
 
     Raises:
-        DataError: It is damaged.
+        DataError: It is damaged, or cannot be read.
     """
-    size = path.stat().st_size
+    with readable(path):
+        size = path.stat().st_size
+        digest = _sha256(path) if file.sha256 and size == file.size else ""
     if file.size and size != file.size:
         log.info("%s has %d bytes, not the %d of %s", path, size, file.size, file.source)
-    elif file.size and file.sha256:
-        digest = _sha256(path)
-        if digest != file.sha256:
-            wanted = f"the SHA-256 {file.sha256} of the file from {file.source}"
-            raise DataError(f"{path} must have {wanted}, got {digest}; get it again")
+    elif digest and digest != file.sha256:
+        wanted = f"the SHA-256 {file.sha256} of the file from {file.source}"
+        raise DataError(f"{path} must have {wanted}, got {digest}; get it again")
+    return bool(digest)
+
+
+def check_stage() -> None:
+    """Find out whether files can be copied to $DHMPI_STAGE_IN, if that is set.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    if directory := os.environ.get(STAGE_VARIABLE):
+        try:
+            place = Path(directory).expanduser().absolute()
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            text = f"{STAGE_VARIABLE} must be a directory that can be written, got {error}; choose another directory"
+            raise DataError(text, fault="no room for copies") from error
 
 
 def ready(path: Path, file: PublicFile, stage_in: str | None = None) -> Path:

@@ -6,6 +6,7 @@ Fashion-MNIST, arXiv 1708.07747.
 
 import gzip
 import struct
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from dhmpi.benchmark.datasets.data_files import (
     FASHION,
     SYNTHETIC,
     PublicFile,
+    check_stage,
     data_directory,
     data_source,
+    is_there,
     missing,
     reading,
     ready,
@@ -83,16 +86,11 @@ def load(source: str | None = None, stage_in: str | None = None, seed: int = 0) 
     """
     if data_source(source) == SYNTHETIC:
         return synthetic(seed)
-    files = _find(source)
-    paths = [ready(path, file, stage_in) for path, file in files]
-    if len(paths) == 1:
-        return _read_archive(paths[0])
-    with reading(paths[0], files[0][1].source):
-        return _with_channel([_read_original(path, file) for path, (_, file) in zip(paths, files, strict=True)])
+    return _read([(ready(path, file, stage_in), file) for path, file in _find(source)])
 
 
 def check(source: str | None = None) -> None:
-    """Find out whether the files are there and whole, and begin as they should.
+    """Find out whether the files are there and whole: the published ones, or others that can be read.
 
     Args:
         source: See `load`.
@@ -102,33 +100,37 @@ def check(source: str | None = None) -> None:
     """
     if data_source(source) == SYNTHETIC:
         return
-    for path, file in _find(source):
-        verify(path, file)
-        if file is ARCHIVE:
-            with _opened(path) as arrays:
-                for name in NAMES:
-                    arrays.files.index(name)
-        else:
-            with reading(path, file.source), gzip.open(path) as opened:
-                _read_shape(opened)
+    files = _find(source)
+    is_published = [verify(path, file) for path, file in files]  # of all, whether or not the first is
+    if not all(is_published):
+        _read(files)
+    check_stage()
 
 
 def _find(source: str | None) -> list[tuple[Path, PublicFile]]:
     """Return the archive, or else the four original files, each with what it should be."""
     if data_source(source) == FASHION:
-        if not all((FASHION_DIRECTORY / file.name).is_file() for file in FASHION_FILES):
+        if not all(is_there(FASHION_DIRECTORY / file.name) for file in FASHION_FILES):
             remedy = f"install {FASHION_SOURCE}, or choose {SYNTHETIC!r}"
             raise DataError(f"Fashion-MNIST must be in {FASHION_DIRECTORY}, got none; {remedy}")
         return [(FASHION_DIRECTORY / file.name, file) for file in FASHION_FILES]
     directory = data_directory(source)
-    if (directory / ARCHIVE.name).is_file():
+    if is_there(directory / ARCHIVE.name):
         return [(directory / ARCHIVE.name, ARCHIVE)]
-    lacking = [file.name for file in ORIGINALS if not (directory / file.name).is_file()]
+    lacking = [file.name for file in ORIGINALS if not is_there(directory / file.name)]
     if not lacking:
         return [(directory / file.name, file) for file in ORIGINALS]
     if len(lacking) < len(ORIGINALS):
         raise missing(" and ".join(lacking), directory, ORIGINALS_SOURCE, (FASHION, SYNTHETIC))
     raise missing(ARCHIVE.name, directory, ARCHIVE_SOURCE, (FASHION, SYNTHETIC))
+
+
+def _read(files: list[tuple[Path, PublicFile]]) -> Images:
+    if len(files) == 1:
+        return _read_archive(files[0][0])
+    path, file = files[0]
+    with reading(path, file.source):
+        return _with_channel([_read_original(path, file) for path, file in files])
 
 
 def _read_archive(path: Path) -> Images:
@@ -139,8 +141,12 @@ def _read_archive(path: Path) -> Images:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     # Opened here, since numpy leaves a broken file open.
-    with reading(path, ARCHIVE_SOURCE), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
+    with reading(path, ARCHIVE_SOURCE), path.open("rb") as file:
+        if not zipfile.is_zipfile(file):  # or numpy would take it for a pickle
+            raise ValueError("no archive of arrays")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            yield arrays
 
 
 def _read_original(path: Path, file: PublicFile) -> npt.NDArray[np.uint8]:

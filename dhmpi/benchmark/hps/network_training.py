@@ -110,7 +110,8 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
 
     Returns:
         `objective`; `valid_loss`; `test_accuracy` and `test_loss`, which no search sees; `num_epochs`; `stopped`, why
-        the training ended; `training_seconds`; `parameters`; `data_source`. A loss that is not finite is None.
+        the training ended; `training_seconds`; `parameters`, how many are trained; `data_source`. A loss that is not
+        finite is None.
 
     Raises:
         DataError: If files are missing or broken.
@@ -156,7 +157,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
             "num_epochs": progress.num_epochs,
             "stopped": _reason(progress, params["epochs"], 0 <= 60 * minutes <= seconds),
             "training_seconds": seconds,
-            "parameters": int(model.count_params()),
+            "parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
             "data_source": source,
         }
 
