@@ -132,6 +132,7 @@ def plan(monkeypatch, capfd):
         raise BegunError(repr([model.to_json(), model.optimizer.get_config(), weights, batch_size, epochs]))
 
     def plan_of(name, point):
+        keras.backend.clear_session()  # other tests have made layers, and names count up
         with pytest.raises(BegunError) as begun:
             benchmark(name).run(dict(point))
         return str(begun.value)

@@ -194,7 +194,7 @@ class TestTrainingAgain:
         (tmp_path / "data").rename(tmp_path / "moved")
         assert main(["train", "results.h5", "--epochs", "1"]) == 2
         error = capsys.readouterr().err
-        assert f"train: error: mnist.npz must be in {tmp_path}/data, got none" in error
+        assert f"train: error: mnist.npz must be in {tmp_path}/data, got no such directory" in error
         assert error.endswith("or set DHMPI_DATA to its directory or to 'fashion' or 'synthetic', or give --data\n")
         assert main(["train", "results.h5", "--epochs", "1", "--data", "moved"]) == 0
         assert "test:       loss" in capsys.readouterr().out

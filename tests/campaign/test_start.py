@@ -237,7 +237,7 @@ def test_missing_data_are_found_without_tensorflow():
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith(
-        f"dhmpi nas-random: error: mnist.npz must be in {Path('data').resolve()}, got none; get it from "
+        f"dhmpi nas-random: error: mnist.npz must be in {Path('data').resolve()}, got no such directory; get it from "
     )
     assert list(Path().iterdir()) == []
 
