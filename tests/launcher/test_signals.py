@@ -30,7 +30,7 @@ HANGS = {
     "blocks in C": "m = ctypes.create_string_buffer(64); lock = ctypes.CDLL(None).pthread_mutex_lock; lock(m); lock(m)",
 }
 ISOLATIONS = ["process", "inline"]
-STOP_TIME = 10.0
+STOP_TIME = 5.0
 
 
 @pytest.fixture
