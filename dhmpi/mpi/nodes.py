@@ -48,8 +48,15 @@ class ComputeNode(NamedTuple):
             if rank in evaluating:
                 groups.setdefault(view, []).append(rank)
         are_given_out = len({view.devices for view in views.values() if view.devices}) > 1
+        masks = dict(zip(self.ranks, self.masks, strict=True))
         return [
-            Sharers(self.host, tuple(ranks), view, view.is_own or (are_given_out and len(ranks) == 1))
+            Sharers(
+                self.host,
+                tuple(ranks),
+                view,
+                view.is_own or (are_given_out and len(ranks) == 1),
+                tuple(masks[rank] for rank in ranks),
+            )
             for view, ranks in groups.items()
         ]
 

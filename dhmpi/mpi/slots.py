@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, option_name
+from dhmpi.mpi.nearness import nearest
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.printing import in_short
 from dhmpi.support.resources import GpuOptions
@@ -38,12 +39,14 @@ class Sharers(NamedTuple):
         ranks: Their ranks; in a pool their numbers.
         view: What each of them sees.
         is_bound: Whether the launcher has given these to each of them alone.
+        masks: The cores that each of them may run on, as the bits of numbers; nothing if that makes no difference.
     """
 
     host: str
     ranks: tuple[int, ...]
     view: GpuView
     is_bound: bool = False
+    masks: tuple[int, ...] = ()
 
 
 class Deal(NamedTuple):
@@ -107,8 +110,7 @@ def _narrowed(group: Sharers, num: int | None) -> Sharers:
             f"{option_name('gpus_per_node')} must be at most {len(view.devices)}, as many as {view.variable} names on "
             f"{group.host}, got {num}; leave it out, or name more of them"
         )
-    devices = view.devices[:num] if num < len(view.devices) else tuple(map(str, range(num)))
-    return group._replace(view=view._replace(devices=devices))
+    return group._replace(view=view.cut(num))
 
 
 def _equal_share(groups: Sequence[Sharers]) -> int:
@@ -123,17 +125,23 @@ def _has_choice(group: Sharers) -> bool:
 
 def _slots(group: Sharers, each: float, is_asked: bool) -> list[Slot]:
     """Return the slots of workers that see the same GPUs."""
-    host, ranks, view, is_bound = group
+    host, ranks, view, is_bound, masks = group
     devices = view.devices
     if not each or is_bound or not (devices or is_asked):
         is_there = devices or not (is_asked and each)
         return [Slot((rank,), host, devices, view.variable) for rank in ranks] if is_there else []
     num = min(len(ranks), capacity(len(devices), each))
+    if not num:
+        return []
+    # One place for each share of a GPU; as few shares of each as can be.
+    num_places = max(num, len(devices))
+    places = [place * len(devices) // num_places for place in range(num_places)]
+    near = tuple(view.near[device] for device in places) if view.near else (0,) * num_places
     slots = []
-    for place, rank in enumerate(ranks[:num]):
-        first = place * int(each) if each >= 1 else place * len(devices) // max(num, len(devices))
-        gpus = devices[first : first + max(1, int(each))]
-        slots.append(Slot((rank,), host, gpus, view.variable, not (gpus == devices and view.is_listed)))
+    for rank, chosen in zip(ranks, nearest(masks or (0,) * len(ranks), near, max(1, int(each))), strict=True):
+        gpus = tuple(devices[places[place]] for place in chosen)
+        if gpus:
+            slots.append(Slot((rank,), host, gpus, view.variable, not (gpus == devices and view.is_listed)))
     return slots
 
 
