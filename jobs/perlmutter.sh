@@ -112,7 +112,7 @@ mask() { # of cores, in hexadecimal
 }
 binding=mask_cpu:$(for cores in "${bound[@]}"; do mask "$cores"; done | paste -sd,)
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
-    --cpu-bind="$binding" --gpu-bind=none \
+    --cpu-bind="$binding" \
     --no-kill --kill-on-bad-exit=0 \
     dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
     --gpus-per-eval "$GPUS_PER_EVAL" \

@@ -108,8 +108,8 @@ HOST_MEMORY = "MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU libra
 # The other ranks outlive a rank, and a node.
 SURVIVE = "--no-kill --kill-on-bad-exit=0"
 SRUN = 'srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE"'
-# Each rank sees all GPUs of its node, and dhmpi gives it some.
-SRUN_WITH_GPUS = (SRUN, '--cpu-bind="$binding" --gpu-bind=none', SURVIVE, "dhmpi")
+# Without more, each rank sees all GPUs of its node (srun(1), --gpu-bind), and dhmpi gives it some.
+SRUN_WITH_GPUS = (SRUN, '--cpu-bind="$binding"', SURVIVE, "dhmpi")
 SRUN_ON_CORES = (SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi")
 PALS = ('mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"', '--cpu-bind "$binding"', "dhmpi")
 # Of the nodes with MI250X: seven of the eight cores that share a cache, and the GPU that is near these; in the kernel's

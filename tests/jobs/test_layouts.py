@@ -47,7 +47,7 @@ FACTS = {
     "aurora, COMPOSITE": Fact(AURORA, ZE, tuple(TILES), tuple(f"{n // 2}.{n % 2}" for n in range(12))),
     "aurora, FLAT": Fact(f"{AURORA}: gpu_id=$((PMIX_RANK % 12))", ZE, tuple(TILES), tuple(map(str, range(12)))),
     "perlmutter": Fact(
-        "nvidia-smi topo -m as users report it, and their --gpu-bind=none with CUDA_VISIBLE_DEVICES=$((3-SLURM_LOCALID))",
+        "nvidia-smi topo -m as users report it, and --gpu-bind=none with CUDA_VISIBLE_DEVICES=$((3-SLURM_LOCALID))",
         CUDA,
         ("48-63", "32-47", "16-31", "0-15"),
         ("0", "1", "2", "3"),

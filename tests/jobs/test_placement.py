@@ -75,6 +75,7 @@ def test_dhmpi_is_told_which_cores_are_near_which_gpu(site, cores, play):
     assert found == [cores] * 2
     assert " --gpus-per-eval 1 " in launched
     assert "--gpus-per-task" not in launched
+    assert "--gpu-bind" not in launched
     found, _ = play(site, "CUDA_VISIBLE_DEVICES", RANKS_PER_NODE="2")
     assert found == ["", ""]
 
@@ -147,7 +148,7 @@ def test_there_is_a_rank_more_than_find_gpus_on_a_node(search, gpus, ranks, boun
 def test_ranks_of_lumi_are_bound_by_masks(ranks, gpus, masks, play):
     """The first are those of the site's guide, one of them twice."""
     found, launched = play("lumi", "OMP_NUM_THREADS", RANKS_PER_NODE=ranks, GPUS_PER_EVAL=gpus)
-    [bound] = re.findall(r" --cpu-bind=mask_cpu:(\S+) --gpu-bind=none ", launched)
+    [bound] = re.findall(r" --cpu-bind=mask_cpu:(\S+) ", launched)
     if masks:
         assert bound == masks
     else:
