@@ -46,7 +46,7 @@ def given(env: Mapping[str, str]) -> tuple[int, ...]:
     """
     text = env.get(VARIABLE, "")
     parts = text.split(":") if text else []
-    if not all(CORES.fullmatch(part) for part in parts):
+    if not all(CORES.fullmatch(part) and all(map(mask, part.split(","))) for part in parts):
         raise OptionError(
             f"{VARIABLE} must be the cores near each GPU, as in 24-31:16-23:8-15:0-7, got {text!r:.80}; "
             "unset it to let the kernel say them"

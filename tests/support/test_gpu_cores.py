@@ -55,7 +55,9 @@ def test_a_variable_says_which_cores_are_near():
     assert given({"DHMPI_GPU_CORES": POLARIS})[3] == mask("0-7,32-39")
 
 
-@pytest.mark.parametrize("text", ["0-7:", ":", "0-7;8-15", "a", "0-", "-3", "0--3", " 0-7", "0-7:8-15:x", "1000000"])
+@pytest.mark.parametrize(
+    "text", ["0-7:", ":", "0-7;8-15", "a", "0-", "-3", "0--3", " 0-7", "0-7:8-15:x", "1000000", "7-3", "0,7-3"]
+)
 def test_what_is_no_list_of_cores_is_refused(text):
     with pytest.raises(
         OptionError, match="DHMPI_GPU_CORES must be the cores near each GPU, as in 24-31:16-23:8-15:0-7"
