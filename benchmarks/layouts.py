@@ -20,7 +20,7 @@ from dhmpi.mpi.roles import Roles
 from dhmpi.support.gpu_cores import mask
 from dhmpi.support.gpus import GpuView, listed, probed
 from dhmpi.support.printing import in_short
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 JOBS = Path(__file__).resolve().parents[1] / "jobs"
 LAUNCHERS = ("aprun", "mpiexec", "srun")
@@ -112,7 +112,11 @@ def played(host: Host, words: list[str], env: Mapping[str, str]) -> tuple[list[R
         for first in range(0, num_ranks, per_node)
     )
     num_gpus = _value(words, "--gpus-per-eval", default="")
-    roles = Roles.on_ranks(num_ranks).placed(nodes).with_gpus(GpuOptions(float(num_gpus) if num_gpus else None))
+    options = SlotOptions(
+        ranks_per_eval=int(_value(words, "--ranks-per-eval", default="1")),
+        gpus_per_eval=float(num_gpus) if num_gpus else None,
+    )
+    roles = Roles.on_ranks(num_ranks).placed(nodes).with_slots(options)
     return [_row(rank, roles, masks, env) for rank in range(num_ranks)], str(roles)
 
 
@@ -151,8 +155,8 @@ def _view(host: Host, env: Mapping[str, str]) -> GpuView:
 
 
 def _value(words: list[str], *names: str, default: str | None = None) -> str:
-    """Return the value of an option, whichever of its names it has."""
-    for number, word in enumerate(words):
+    """Return the value of an option, whichever of its names it has; the last one counts."""
+    for number, word in reversed(list(enumerate(words))):
         name, equal, value = word.partition("=")
         if name in names:
             return value if equal else words[number + 1]

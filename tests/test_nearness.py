@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from dhmpi.mpi.nearness import nearest
+from dhmpi.mpi.nearness import in_order, nearest
 from dhmpi.support.gpu_cores import mask
 
 POLARIS = tuple(map(mask, ("24-31", "16-23", "8-15", "0-7")))
@@ -60,3 +60,18 @@ def test_a_node_of_many_ranks_is_dealt_out_at_once():
     found = nearest(tuple(1 << rank % 32 for rank in range(256)), shares, 1)
     assert sorted(found) == [(share,) for share in range(256)]
     assert all(rank % 32 // 8 == 3 - share // 64 for rank, (share,) in enumerate(found))
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "found"),
+    [
+        (("0-7", "24-31"), [0, 3], [3, 0]),
+        (("0-15", "16-31"), [0, 1, 2, 3], [2, 3, 0, 1]),
+        (("0-31", "0-31"), [1, 3], [1, 3]),
+        (("0-7",), [0, 3], [0, 3]),
+        (("0-7", "8-15"), [0], [0]),  # they share it
+        (("0-7", "8-15", "16-23"), [0, 1, 2, 3], [0, 1, 2, 3]),
+    ],
+)
+def test_ranks_of_a_team_have_their_part_of_its_gpus_near(cores, gpus, found):
+    assert in_order(tuple(map(mask, cores)), gpus, POLARIS) == found

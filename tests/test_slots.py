@@ -8,7 +8,7 @@ from dhmpi.mpi.roles import Roles
 from dhmpi.mpi.slots import Sharers, capacity, deal
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.place import Place
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 
@@ -29,7 +29,7 @@ def node(ranks, seen=FOUR, host="nid0"):
 def dealt(*nodes, **options):
     """Return the roles of rank 0 and workers on nodes."""
     size = sum(len(each.ranks) for each in nodes)
-    return Roles.on_ranks(size).placed(nodes).with_gpus(GpuOptions(**options))
+    return Roles.on_ranks(size).placed(nodes).with_slots(SlotOptions(**options))
 
 
 def gpus(roles):
@@ -242,14 +242,14 @@ def test_variables_that_count_among_those_left_are_removed():
 
 
 def test_agents_share_the_workers_that_have_gpus():
-    roles = Roles.of_agents(9, 2, True, True).placed((node(range(9)),)).with_gpus(GpuOptions(1))
+    roles = Roles.of_agents(9, 2, True, True).placed((node(range(9)),)).with_slots(SlotOptions(gpus_per_eval=1))
     assert [group.workers for group in roles.groups] == [(3, 4), (5, 6)]
     assert roles.spare == (7, 8)
     assert [roles.group_of(rank) for rank in (0, 4, 7)] == [(), (1, 3, 4), ()]
 
 
 def test_agents_that_evaluate_themselves_have_gpus():
-    roles = Roles.of_agents(5, None, True, True).placed((node(range(5)),)).with_gpus(GpuOptions())
+    roles = Roles.of_agents(5, None, True, True).placed((node(range(5)),)).with_slots(SlotOptions())
     assert gpus(roles) == {1: "0", 2: "1", 3: "2", 4: "3"}
 
 
@@ -257,7 +257,7 @@ def test_agents_that_evaluate_themselves_have_gpus():
 def test_an_agent_without_a_gpu_is_refused(size, agents):
     roles = Roles.of_agents(size, agents, True, True).placed((node(range(size)),))
     with pytest.raises(OptionError, match=r"must leave something to each of the \d agents, got"):
-        roles.with_gpus(GpuOptions(4.0 if agents else 1.0))
+        roles.with_slots(SlotOptions(gpus_per_eval=4.0 if agents else 1.0))
 
 
 def test_a_large_machine_is_dealt_out_at_once():
@@ -272,5 +272,5 @@ def test_what_is_stored_says_who_has_what():
 
 
 def test_a_pool_is_dealt_to_in_the_same_way():
-    found = deal([Sharers("here", (0, 1), FOUR)], GpuOptions())
+    found = deal([Sharers("here", (0, 1), FOUR)], SlotOptions())
     assert [slot.gpus for slot in found.slots] == [("0", "1"), ("2", "3")]

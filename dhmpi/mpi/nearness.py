@@ -1,6 +1,7 @@
 """Nearness of ranks and GPUs: each rank gets those near its cores."""
 
 import functools
+from collections.abc import Sequence
 
 
 @functools.lru_cache  # the nodes of a job are much alike
@@ -29,3 +30,17 @@ def nearest(masks: tuple[int, ...], near: tuple[int, ...], num_each: int) -> tup
             chosen[rank] = tuple(sorted([gpu, *others[: num_each - 1]]))
             free.difference_update(chosen[rank])
     return tuple(chosen.get(rank, ()) for rank in range(len(masks)))
+
+
+def in_order(masks: tuple[int, ...], gpus: Sequence[int], near: Sequence[int]) -> list[int]:
+    """Return GPUs in such an order that equal parts are near the ranks that share them; as they are if these are fewer.
+
+    Args:
+        masks: The cores that each rank may run on, as the bits of numbers.
+        gpus: Numbers of GPUs.
+        near: The cores near each GPU of the node.
+    """
+    if len(masks) == 1 or len(gpus) % len(masks):
+        return list(gpus)
+    parts = nearest(masks, tuple(near[gpu] for gpu in gpus), len(gpus) // len(masks))
+    return [gpus[place] for part in parts for place in part]

@@ -182,3 +182,21 @@ def test_without_gpus_of_their_own_ranks_share_the_node(layouts):
     assert {row.cores for row in rows} == {f"{core}-{core + 1}" for core in range(0, 32, 2)}
     assert not any(row.variables for row in rows)
     assert sentence == "16 ranks: rank 0 searches, ranks 1 to 15 evaluate"
+
+
+@pytest.mark.parametrize(
+    ("name", "spare", "first", "pair"),
+    [
+        ("polaris", [6], ["0", "1"], "24-31 16-23"),
+        ("lumi", [10], ["0", "1"], "49-55 57-63"),
+        ("aurora, COMPOSITE", [13], ["0.0", "0.1"], "1-8 9-16"),
+    ],
+)
+def test_ranks_that_evaluate_together_have_cores_of_their_own_and_near_gpus(name, spare, first, pair, layouts):
+    """The rank that is one too many on a node is not in a team."""
+    rows, _ = layouts.layout(name, 2, ARGUMENTS="--ranks-per-eval 2 --gpus-per-eval 2")
+    assert [row.rank for row in rows if row.role == "sleeps"] == spare
+    for host in range(2):
+        working = [row for row in rows if row.host == host and row.role == "evaluates"]
+        assert [row.variables[FACTS[name].variable] for row in working] == list(FACTS[name].gpus)
+        assert " ".join(row.cores for row in working[:2]) == pair
