@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from dhmpi.mpi.nearness import in_order, nearest
+from dhmpi.mpi.nearness import nearest, nearest_of_teams
 from dhmpi.support.gpu_cores import mask
 
 POLARIS = tuple(map(mask, ("24-31", "16-23", "8-15", "0-7")))
@@ -63,15 +63,13 @@ def test_a_node_of_many_ranks_is_dealt_out_at_once():
 
 
 @pytest.mark.parametrize(
-    ("cores", "gpus", "found"),
+    ("teams", "num_each", "found"),
     [
-        (("0-7", "24-31"), [0, 3], [3, 0]),
-        (("0-15", "16-31"), [0, 1, 2, 3], [2, 3, 0, 1]),
-        (("0-31", "0-31"), [1, 3], [1, 3]),
-        (("0-7",), [0, 3], [0, 3]),
-        (("0-7", "8-15"), [0], [0]),  # they share it
-        (("0-7", "8-15", "16-23"), [0, 1, 2, 3], [0, 1, 2, 3]),
+        ([("0-7", "24-31"), ("8-15", "16-23")], 1, [(3, 0), (2, 1)]),
+        ([("0-15", "16-31")], 2, [(2, 3, 0, 1)]),
+        ([("0-7",), (), ("24-31",)], 1, [(3,), (), (0,)]),  # one is not served
+        ([("0-31", "0-31"), ("0-31", "0-31")], 1, [(0, 1), (2, 3)]),
     ],
 )
-def test_ranks_of_a_team_have_their_part_of_its_gpus_near(cores, gpus, found):
-    assert in_order(tuple(map(mask, cores)), gpus, POLARIS) == found
+def test_each_rank_of_a_team_has_a_near_gpu(teams, num_each, found):
+    assert list(nearest_of_teams([tuple(map(mask, team)) for team in teams], POLARIS, num_each)) == found

@@ -1,7 +1,8 @@
 """Nearness of ranks and GPUs: each rank gets those near its cores."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 
 @functools.lru_cache  # the nodes of a job are much alike
@@ -32,15 +33,16 @@ def nearest(masks: tuple[int, ...], near: tuple[int, ...], num_each: int) -> tup
     return tuple(chosen.get(rank, ()) for rank in range(len(masks)))
 
 
-def in_order(masks: tuple[int, ...], gpus: Sequence[int], near: Sequence[int]) -> list[int]:
-    """Return GPUs in such an order that equal parts are near the ranks that share them; as they are if these are fewer.
+def nearest_of_teams(
+    teams: Sequence[tuple[int, ...]], near: tuple[int, ...], num_each: int
+) -> Iterator[tuple[int, ...]]:
+    """Yield the GPUs of each team, those of its first rank first, so that each rank has near ones.
 
     Args:
-        masks: The cores that each rank may run on, as the bits of numbers.
-        gpus: Numbers of GPUs.
-        near: The cores near each GPU of the node.
+        teams: The cores that each rank of a team may run on; there must be GPUs for all of them.
+        near: The cores near each GPU.
+        num_each: How many GPUs a rank gets.
     """
-    if len(masks) == 1 or len(gpus) % len(masks):
-        return list(gpus)
-    parts = nearest(masks, tuple(near[gpu] for gpu in gpus), len(gpus) // len(masks))
-    return [gpus[place] for part in parts for place in part]
+    of_ranks = iter(nearest(tuple(chain.from_iterable(teams)), near, num_each))
+    for team in teams:
+        yield tuple(chain.from_iterable(islice(of_ranks, len(team))))

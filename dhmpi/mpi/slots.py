@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.mpi.nearness import in_order, nearest
+from dhmpi.mpi.nearness import nearest, nearest_of_teams
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.printing import in_short
 from dhmpi.support.resources import SlotOptions
@@ -207,15 +207,17 @@ def _slots(group: Sharers, worker_of: Mapping[int, int], each: float, is_asked: 
     # One place for each share of a GPU; as few shares of each as can be.
     num_places = max(num, len(devices))
     places = [place * len(devices) // num_places for place in range(num_places)]
-    near = view.near or (0,) * len(devices)
+    near = tuple((view.near or (0,) * len(devices))[device] for device in places)
     cores = [tuple(masks.get(rank, 0) for rank in part) for part in parts.values()]
-    whole = tuple(functools.reduce(operator.or_, each_cores) for each_cores in cores)
-    chosen = nearest(whole, tuple(near[device] for device in places), max(1, int(share + 1e-9)))
+    whole = tuple(functools.reduce(operator.or_, its_cores) for its_cores in cores)
+    chosen = nearest(whole, near, max(1, int(share + 1e-9)))
+    if each >= 1:
+        served = [its_cores if its_places else () for its_cores, its_places in zip(cores, chosen, strict=True)]
+        chosen = tuple(nearest_of_teams(served, near, int(each)))
     slots = []
-    for (worker, part), its_cores, its_places in zip(parts.items(), cores, chosen, strict=True):
+    for (worker, part), its_places in zip(parts.items(), chosen, strict=True):
         if its_places:
-            numbers = in_order(its_cores, [places[place] for place in its_places], near)
-            gpus = tuple(devices[number] for number in numbers)
+            gpus = tuple(devices[places[place]] for place in its_places)
             is_alone = len(part) == 1 and gpus == devices and view.is_listed
             slots.append(Slot(part, host, gpus, view.variable, not is_alone, worker))
     return slots
