@@ -93,12 +93,12 @@ xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must b
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 # Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
-export DHMPI_GPU_CORES=1-8:9-16:17-24:25-32:33-40:41-48:53-60:61-68:69-76:77-84:85-92:93-100
-IFS=: read -ra near <<< "$DHMPI_GPU_CORES"
-bound=() # equal parts of these cores for the ranks of a node, none across sockets
+export DHMPI_GPU_CORES=0-51:0-51:0-51:0-51:0-51:0-51:52-103:52-103:52-103:52-103:52-103:52-103
+shared=(1-8 9-16 17-24 25-32 33-40 41-48 53-60 61-68 69-76 77-84 85-92 93-100) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
 for ((rank = 0; rank < WORKERS; rank++)); do
     cores=()
-    for range in "${near[@]:rank / EACH * 6:6}"; do
+    for range in "${shared[@]:rank / EACH * 6:6}"; do
         mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
     done
     first=$((rank % EACH * ${#cores[@]} / EACH))

@@ -89,11 +89,11 @@ trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script 
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
 # Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
 export DHMPI_GPU_CORES=49-55:57-63:17-23:25-31:1-7:9-15:33-39:41-47
-IFS=: read -ra near <<< "$DHMPI_GPU_CORES"
-bound=() # equal parts of these cores for the ranks of a node, none across sockets
+shared=(49-55 57-63 17-23 25-31 1-7 9-15 33-39 41-47) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
 for ((rank = 0; rank < WORKERS; rank++)); do
     cores=()
-    for range in "${near[@]:rank / EACH * 8:8}"; do
+    for range in "${shared[@]:rank / EACH * 8:8}"; do
         mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
     done
     first=$((rank % EACH * ${#cores[@]} / EACH))

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from dhmpi.mpi.nearness import nearest, nearest_of_teams
+from dhmpi.mpi.nearness import nearest, nearest_in_turns, nearest_of_teams
 from dhmpi.support.gpu_cores import mask
 
 POLARIS = tuple(map(mask, ("24-31", "16-23", "8-15", "0-7")))
@@ -73,3 +73,15 @@ def test_a_node_of_many_ranks_is_dealt_out_at_once():
 )
 def test_each_rank_of_a_team_has_a_near_gpu(teams, num_each, found):
     assert list(nearest_of_teams([tuple(map(mask, team)) for team in teams], POLARIS, num_each)) == found
+
+
+@pytest.mark.parametrize(
+    ("cores", "found"),
+    [
+        (["24-27", "28-31", "16-19", "20-23"], [0, 2, 1, 3]),  # better far and alone than near and shared
+        (["24-27", "28-31", "16-19", "20-23", "8-11", "12-15", "0-3", "4-7"], [0, 0, 1, 1, 2, 2, 3, 3]),
+        (["24-27", "28-31", "16-19", "20-23", "8-11"], [0, 3, 1, 1, 2]),
+    ],
+)
+def test_gpus_are_shared_when_all_are_given_out(cores, found):
+    assert nearest_in_turns(list(map(mask, cores)), POLARIS, 1, 2) == tuple((gpu,) for gpu in found)

@@ -152,7 +152,8 @@ def _of_gpus(site: Site) -> Facts:
     num = site.sockets
     return {
         "GPUS": str(site.gpus),
-        "NEAR": ":".join(site.near),
+        "NEAR": ":".join(site.near or site.cores),
+        "CORES": " ".join(site.cores),
         "GPUS_OF_SOCKET": str(site.gpus // num),
         "WORKERS_OF_SOCKET": "WORKERS" if num == 1 else f"(WORKERS + {num - 1}) / {num}",
         "SEARCH_CORES": site.search_cores or "${bound[0]}",

@@ -45,8 +45,9 @@ class Site:
         launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
             what `placement` sets.
         threads_per_core: Of the hardware threads, how many are of one core; libraries start one thread for each core.
-        near: The cores near each GPU that ranks may have, in the order in which programs count GPUs; nothing where GPUs
+        cores: The cores of a rank for each GPU, near it, in the order in which programs count GPUs; nothing where GPUs
             are not known.
+        near: All cores near each GPU, where these are more.
         sockets: Sockets of a node that no rank should lie across; each has its part of the GPUs, in order.
         search_cores: Cores of rank 0, where some are left; else it shares those of the first rank with a GPU.
         placement: The template that gives ranks their cores, placement_NAME.sh; or nothing.
@@ -72,6 +73,7 @@ class Site:
     launcher: tuple[str, ...]
     size: int | None = None
     threads_per_core: int = 1
+    cores: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     sockets: int = 1
     search_cores: str = ""
@@ -91,12 +93,12 @@ class Site:
     @property
     def gpus(self) -> int:
         """GPUs of a node, as programs count them; 0 where that is not known."""
-        return len(self.near)
+        return len(self.cores)
 
     @property
     def has_depth(self) -> bool:
         """Whether ranks are bound to a number of hardware threads each."""
-        return bool(self.near) or "$DEPTH" in " ".join(self.launcher)
+        return bool(self.cores) or "$DEPTH" in " ".join(self.launcher)
 
 
 ANY_LAUNCHER = (
@@ -159,7 +161,7 @@ SITES = {
         threads_per_node=32,
         size=560,
         launcher=PALS,
-        near=("24-31", "16-23", "8-15", "0-7"),
+        cores=("24-31", "16-23", "8-15", "0-7"),
         placement="pals",
         queue="prod",
         queues=(
@@ -188,10 +190,11 @@ SITES = {
         ranks_per_node=13,
         threads_per_node=96,
         launcher=PALS,
-        near=(
+        cores=(
             *("1-8", "9-16", "17-24", "25-32", "33-40", "41-48"),
             *("53-60", "61-68", "69-76", "77-84", "85-92", "93-100"),
         ),
+        near=(*["0-51"] * 6, *["52-103"] * 6),
         sockets=2,
         search_cores="101,102,103",
         placement="aurora",
@@ -225,7 +228,7 @@ SITES = {
         ranks_per_node=5,
         threads_per_node=64,
         launcher=SRUN_WITH_GPUS,
-        near=("48-63", "32-47", "16-31", "0-15"),
+        cores=("48-63", "32-47", "16-31", "0-15"),
         placement="slurm",
         queue_option="--qos=",
         queue="regular",
@@ -265,7 +268,7 @@ SITES = {
         ranks_per_node=9,
         threads_per_node=56,
         launcher=SRUN_WITH_GPUS,
-        near=NEAR_MI250X,
+        cores=NEAR_MI250X,
         placement="slurm",
         queue_option="--partition=",
         queue="batch",
@@ -285,7 +288,7 @@ SITES = {
         ranks_per_node=9,
         threads_per_node=56,
         launcher=SRUN_WITH_GPUS,
-        near=NEAR_MI250X,
+        cores=NEAR_MI250X,
         placement="slurm",
         queue_option="--partition=",
         queue="standard-g",

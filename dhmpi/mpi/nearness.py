@@ -33,6 +33,25 @@ def nearest(masks: tuple[int, ...], near: tuple[int, ...], num_each: int) -> tup
     return tuple(chosen.get(rank, ()) for rank in range(len(masks)))
 
 
+def nearest_in_turns(
+    masks: Sequence[int], near: tuple[int, ...], num_each: int, num_turns: int
+) -> tuple[tuple[int, ...], ...]:
+    """Return the same where each GPU is given out several times, again only when all have been given out.
+
+    Args:
+        masks: The cores that each rank may run on.
+        near: The cores near each GPU.
+        num_each: How many GPUs a rank gets.
+        num_turns: How many ranks may share a GPU.
+    """
+    given: dict[int, tuple[int, ...]] = {}
+    for _ in range(num_turns):
+        waiting = [rank for rank in range(len(masks)) if rank not in given]
+        found = nearest(tuple(masks[rank] for rank in waiting), near, num_each)
+        given |= {rank: gpus for rank, gpus in zip(waiting, found, strict=True) if gpus}
+    return tuple(given.get(rank, ()) for rank in range(len(masks)))
+
+
 def nearest_of_teams(
     teams: Sequence[tuple[int, ...]], near: tuple[int, ...], num_each: int
 ) -> Iterator[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.mpi.nearness import nearest, nearest_of_teams
+from dhmpi.mpi.nearness import nearest_in_turns, nearest_of_teams
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.printing import in_short
 from dhmpi.support.resources import SlotOptions
@@ -204,13 +204,14 @@ def _slots(group: Sharers, worker_of: Mapping[int, int], each: float, is_asked: 
     num = min(len(parts), capacity(len(devices), share))
     if not num:
         return []
-    # One place for each share of a GPU; as few shares of each as can be.
-    num_places = max(num, len(devices))
-    places = [place * len(devices) // num_places for place in range(num_places)]
-    near = tuple((view.near or (0,) * len(devices))[device] for device in places)
+    places, num_turns = list(range(len(devices))), capacity(1, share)
+    near = view.near
+    if not any(near):  # neighbours share, and as few each GPU as can be
+        num_places, num_turns = max(num, len(devices)), 1
+        places, near = [place * len(devices) // num_places for place in range(num_places)], (0,) * num_places
     cores = [tuple(masks.get(rank, 0) for rank in part) for part in parts.values()]
-    whole = tuple(functools.reduce(operator.or_, its_cores) for its_cores in cores)
-    chosen = nearest(whole, near, max(1, int(share + 1e-9)))
+    whole = [functools.reduce(operator.or_, its_cores) for its_cores in cores]
+    chosen = nearest_in_turns(whole, near, max(1, int(share + 1e-9)), max(1, num_turns))
     if each >= 1:
         served = [its_cores if its_places else () for its_cores, its_places in zip(cores, chosen, strict=True)]
         chosen = tuple(nearest_of_teams(served, near, int(each)))

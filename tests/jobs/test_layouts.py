@@ -29,6 +29,8 @@ class Fact(NamedTuple):
 
 AURORA = "ALCF user guides, docs/aurora/running-jobs-aurora, binding MPI ranks to GPUs, example 1"
 TILES = ["1-8", "9-16", "17-24", "25-32", "33-40", "41-48", "53-60", "61-68", "69-76", "77-84", "85-92", "93-100"]
+# "Each node on Aurora has 2 sockets, each with 1 CPU and 3 PVC GPUs"; numactl there has cores 0-51 and 52-103.
+SOCKETS = ":".join(["0-51"] * 6 + ["52-103"] * 6)
 # By eights, without the first of each: "hardware threads 048-055 | GPU 0", and so on; `-c7` leaves the first out.
 MI250X = ("49-55", "57-63", "17-23", "25-31", "1-7", "9-15", "33-39", "41-47")
 EIGHTS = tuple(f"{first}-{first + 7},{first + 128}-{first + 135}" for first in range(0, 128, 8))
@@ -163,18 +165,25 @@ def test_several_gpus_for_each_evaluation_come_with_their_cores(name, gpus, foun
             ["", "5", "2", "3", "6", "7", "0", "1"],
         ),
         # Ranks in any order.
-        ("aurora, COMPOSITE", "mpiexec -n 4 --ppn 4 --cpu-bind list:1-8:93-100:17-24:9-16", ["", "5.1", "1.0", "0.1"]),
+        ("aurora, COMPOSITE", "mpiexec -n 4 --ppn 4 --cpu-bind list:1-8:93-100:17-24:9-16", ["", "3.0", "0.0", "0.1"]),
     ],
 )
 def test_other_lines_get_near_gpus_too(name, line, gpus, layouts):
     """With the variable of the script alone."""
     host = layouts.HOSTS[name]
-    cores = {"polaris": "24-31:16-23:8-15:0-7", "frontier": ":".join(MI250X), "aurora, COMPOSITE": ":".join(TILES)}
+    cores = {"polaris": "24-31:16-23:8-15:0-7", "frontier": ":".join(MI250X), "aurora, COMPOSITE": SOCKETS}
     env = dict(host.env) | {"DHMPI_GPU_CORES": cores[name]}
     if name.startswith("aurora"):
         env[ZE] = ",".join(FACTS[name].gpus)
     rows, _ = layouts.played(host, shlex.split(f"{line} dhmpi ambs --gpus-per-eval 1"), env)
     assert [row.variables.get(FACTS[name].variable, "") for row in rows] == gpus
+
+
+def test_tiles_that_are_shared_are_those_of_the_socket(layouts):
+    variables = {"GPUS_PER_EVAL": "0", "RANKS_PER_NODE": "24", "ARGUMENTS": "--gpus-per-eval 0.5"}
+    rows, _ = layouts.layout("aurora, FLAT", 2, **variables)
+    for row in rows[1:]:
+        assert (int(row.variables[ZE]) < 6) == (mask(row.cores) < 1 << 52)
 
 
 def test_without_gpus_of_their_own_ranks_share_the_node(layouts):

@@ -192,6 +192,13 @@ def test_ranks_fit_on_a_node(site):
     assert site.scheduler in MARKS
 
 
+def test_the_list_of_sites_has_two_columns(capsys):
+    with pytest.raises(SystemExit):
+        main(["job", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f"\n  {name} " in printed for name in SITES)
+
+
 def test_every_search_can_be_submitted():
     assert set(SEARCHES) <= set(SEARCH_JOBS)
 

@@ -1,10 +1,10 @@
 # Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
 export DHMPI_GPU_CORES=@NEAR@
-IFS=: read -ra near <<< "$DHMPI_GPU_CORES"
-bound=() # equal parts of these cores for the ranks of a node, none across sockets
+shared=(@CORES@) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
 for ((rank = 0; rank < WORKERS; rank++)); do
     cores=()
-    for range in "${near[@]:rank / EACH * @GPUS_OF_SOCKET@:@GPUS_OF_SOCKET@}"; do
+    for range in "${shared[@]:rank / EACH * @GPUS_OF_SOCKET@:@GPUS_OF_SOCKET@}"; do
         mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
     done
     first=$((rank % EACH * ${#cores[@]} / EACH))
