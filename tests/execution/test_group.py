@@ -194,9 +194,7 @@ class Silent(Members):
 
 
 def inline(run, members, timeout=None):
-    executor = GroupExecutor(
-        InlineExecutor(Setup(run, timeout), lambda run: run), members, parts_of(["nid0", "nid1"])
-    )
+    executor = GroupExecutor(InlineExecutor(Setup(run, timeout), lambda run: run), members, parts_of(["nid0", "nid1"]))
     executor.load()
     executor.poll(1.0)
     assert executor.ready
