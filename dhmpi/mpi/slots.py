@@ -139,8 +139,8 @@ def _per_rank(wanted: float, num_ranks: int) -> float:
     """Return how many GPUs, or which part of one, each rank of an evaluation gets."""
     if wanted > num_ranks and wanted % num_ranks:
         raise OptionError(
-            f"{option_name('gpus_per_eval')} must be a multiple of the {num_ranks} of "
-            f"{option_name('ranks_per_eval')}, or no more than that, got {wanted:g}"
+            f"{option_name('gpus_per_eval')} must be a multiple of {option_name('ranks_per_eval')} {num_ranks}, "
+            f"or less than that, got {wanted:g}"
         )
     return wanted / num_ranks
 
