@@ -144,9 +144,10 @@ class PoolProposer(Proposer["Model"]):
 
     def _task(self, num: int, block: int) -> RefitTask:
         pending = [Change(key, row) for key, row in self._pending.items()]
+        expected = self._hedge.expected if self._hedge else []
         archive = self._archive
         common = self._encoding, self._seed, self._options, self._background.clock
-        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending)
+        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending, expected)
 
 
 def _refit(task: RefitTask) -> "Model":

@@ -57,9 +57,8 @@ class Forest(Learner):
         leaves = [tree.apply(single) + start for tree, start in zip(self._trees, self._offsets, strict=False)]
         return np.stack(leaves, axis=1)
 
-    def predict(self, rows: Matrix) -> Posterior:
+    def predict(self, places: Places) -> Posterior:
         """Return the mean and the standard deviation over all trees and their leaves; see `Learner`."""
-        places = self.locate(rows)
         moments = _moments(self._leaves[places.ravel()]).reshape(*places.shape, 2)
         return _posterior(moments.mean(axis=1).T)
 

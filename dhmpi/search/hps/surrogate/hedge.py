@@ -65,6 +65,11 @@ class Hedge:
         self._open: dict[Hashable, Matrix] = {}
         self._due: list[Matrix] = []
 
+    @property
+    def expected(self) -> list[Matrix]:
+        """The rows at which means will be asked for, each of shape (num_functions, num_columns)."""
+        return [*self._due, *self._open.values()]
+
     def gained(self, model: Predicts) -> list[float]:
         """Return the gains by all results that are known, by the model that is in force."""
         if not self._due:
