@@ -74,7 +74,7 @@ class Hedge:
         """Return the gains by all results that are known, by the model that is in force."""
         if not self._due:
             return self.gains
-        rows = np.stack(self._due)  # (num_results, num_functions, num_columns)
+        rows = np.array(self._due)  # (num_results, num_functions, num_columns)
         means = model.mean(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
         gains = np.array(self.gains) - means.sum(axis=0)
         return [float(each) for each in gains - gains.max()]  # only differences matter, and these stay exact

@@ -78,7 +78,7 @@ class Model:
         replaced = [places for places in found if places is not None]
         was_pending = np.array([places is not None for places in found], dtype=bool)
         if replaced:
-            self.learner.replace(np.stack(replaced), np.full(len(replaced), self._lie), values[was_pending])
+            self.learner.replace(np.array(replaced), np.full(len(replaced), self._lie), values[was_pending])
         if len(replaced) < len(keys):
             self.learner.add(self._take(rows[~was_pending]), values[~was_pending])
             self._num_known += len(keys) - len(replaced)
@@ -137,7 +137,7 @@ class Model:
 
     def _places_of(self, rows: Matrix) -> Places:
         try:
-            return np.stack([self._expected_places[row.tobytes()] for row in rows])
+            return np.array([self._expected_places[row.tobytes()] for row in rows])
         except KeyError:
             return self.learner.locate(rows)
 
