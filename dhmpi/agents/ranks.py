@@ -11,6 +11,7 @@ from dhmpi.errors import LoadError, OptionError, option_name
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.mpi import MPIEvaluator
+from dhmpi.evaluator.mpi_group import worker_end
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import evaluations_output, limit_threads, serve
 from dhmpi.evaluator.pool import PoolEvaluator
@@ -133,10 +134,10 @@ def prepare_rank(
     Raises:
         InputError: An option cannot be used.
     """
-    if roles.size > 1 and method in ("processPool", "subprocess") and setup.gpus.gpus_per_eval:
+    if roles.size > 1 and method in ("processPool", "subprocess") and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out where each agent has a pool, got "
-            f"{setup.gpus.gpus_per_eval:g}; agents and their pools get equal shares"
+            f"{setup.slot.gpus_per_eval:g}; agents and their pools get equal shares"
         )
     rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
     evaluates_itself = rank in roles.agents and not roles.workers
@@ -151,13 +152,13 @@ def prepare_rank(
     mailbox: Mailbox = Mailboxes(1).of(0)
     if roles.size > 1:
         mailbox = job.current().converse()
-        roles = roles.placed(job.current().comm.nodes).with_gpus(setup.gpus)
+        roles = roles.placed(job.current().comm.nodes).with_slots(setup.slot)
     if executor is not None and rank in roles.spare:
         executor.close()
     elif executor is not None:
         limit_threads(executor, isolation, roles.threads(rank))
         executor.settle(roles.place(rank))
-        worker = WorkerEnd(job.current().converse(roles.group_of(rank)), executor)
+        worker = worker_end(job.current().converse(roles.group_of(rank)), executor, roles, isolation, rank)
     elif evaluates_itself:
         threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
@@ -165,8 +166,10 @@ def prepare_rank(
             evaluator.settle(roles.place(rank))
         unloadable = _start(evaluator, isolation, threads)
     elif rank in roles.agents:
-        group = job.current().converse(roles.group_of(rank))
-        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles)
+        ranks = roles.group_of(rank)
+        leaders = [ranks.index(leader) for leader in roles.team_leaders(ranks)]
+        group = job.current().converse(ranks)
+        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles, workers=leaders)
     return RankResources(roles, mailbox, evaluator, worker, unloadable)
 
 

@@ -103,5 +103,5 @@ def _default_method(launch: environment.Launch) -> str:
 
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
-    setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.gpus)  # type: ignore[arg-type]  # checked when loaded
+    setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.slot)  # type: ignore[arg-type]  # checked when loaded
     return setup.portable() if isolation == "process" else setup

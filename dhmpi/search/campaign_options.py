@@ -7,7 +7,7 @@ from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
-from dhmpi.support.resources import GpuOptions, Resources
+from dhmpi.support.resources import Resources, SlotOptions
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -18,7 +18,7 @@ PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation"
 
 
 @dataclass(frozen=True)
-class CampaignOptions(GpuOptions, Resources):
+class CampaignOptions(SlotOptions, Resources):
     """Options of every campaign."""
 
     # --- budget
@@ -108,9 +108,9 @@ class CampaignOptions(GpuOptions, Resources):
         return Resources(**{field.name: getattr(self, field.name) for field in fields(Resources)})
 
     @property
-    def gpus(self) -> GpuOptions:
-        """GPUs of an evaluation."""
-        return GpuOptions(self.gpus_per_eval, self.gpus_per_node)
+    def slot(self) -> SlotOptions:
+        """Ranks and GPUs of an evaluation."""
+        return SlotOptions(self.ranks_per_eval, self.gpus_per_eval, self.gpus_per_node)
 
     @property
     def files(self) -> str:
