@@ -8,6 +8,7 @@ The second is how long after the end of a failure the next evaluation begins, wi
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
@@ -60,7 +61,7 @@ def duration(found: results.Results) -> float:
 def gaps(found: results.Results) -> list[float]:
     """Return how long after each failure the next evaluation began [ms]."""
     ordered = sorted(found.evaluations, key=lambda each: each.id)
-    return [1e3 * (after.started - before.ended) for before, after in zip(ordered, ordered[1:]) if before.id % 2]
+    return [1e3 * (after.started - before.ended) for before, after in itertools.pairwise(ordered) if before.id % 2]
 
 
 def print_overhead(num: int, repeats: int, directory: str) -> None:

@@ -79,7 +79,7 @@ class RankResources:
             agent = make_agent()
             drive(self.mailbox, agent)
         except LoadError as error:
-            return self._give_up(AgentTag.UNLOADABLE, (str(error), error.details))
+            return self._give_up(AgentTag.UNLOADABLE, (error.spelled(option_name), error.details))
         except Exception as error:
             traceback.print_exc(file=stderr)
             return self._give_up(AgentTag.FAILED, f"{type(error).__name__}: {error}")
@@ -139,6 +139,11 @@ def prepare_rank(
             f"{option_name('gpus_per_eval')} must be left out where each agent has a pool, got "
             f"{setup.slot.gpus_per_eval:g}; agents and their pools get equal shares"
         )
+    if setup.slot.ranks_per_eval > 1 and not roles.workers:
+        raise OptionError(
+            f"{option_name('ranks_per_eval')} must be 1 where agents evaluate in their own ranks, got "
+            f"{setup.slot.ranks_per_eval}; give {option_name('agents')}, fewer than there are ranks"
+        )
     rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
     evaluates_itself = rank in roles.agents and not roles.workers
     # What user code runs in is there before MPI starts, as far as that does not depend on the cores of the others.
@@ -146,7 +151,12 @@ def prepare_rank(
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     elif evaluates_itself and (given or num_workers or method in ("serial", "balsam")):
-        evaluator = given or make(method, setup, num_workers, isolation)
+        try:
+            evaluator = given or make(method, setup, num_workers, isolation)
+        except OptionError as error:
+            if not roles.has_server:  # else rank 0 does not meet it, and goes on to MPI, where it would wait for ever
+                raise
+            unloadable = LoadError(error.spelled(option_name))
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
     mailbox: Mailbox = Mailboxes(1).of(0)
@@ -159,7 +169,7 @@ def prepare_rank(
         limit_threads(executor, isolation, roles.threads(rank))
         executor.settle(roles.place(rank))
         worker = worker_end(job.current().converse(roles.group_of(rank)), executor, roles, isolation, rank)
-    elif evaluates_itself:
+    elif evaluates_itself and unloadable is None:
         threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         if roles.nodes and isinstance(evaluator, PoolEvaluator):

@@ -50,7 +50,7 @@ def make(
     if method not in ("processPool", "subprocess") and setup.slot.ranks_per_eval > 1:
         raise OptionError(
             f"{option_name('ranks_per_eval')} must be 1 with {method}, got {setup.slot.ranks_per_eval}; "
-            f"give {option_name('evaluator')} mpi and start more ranks, or processPool"
+            f"start ranks with mpirun, or give {option_name('evaluator')} processPool"
         )
     if isolation == "process":
         setup = setup.named() if method == "balsam" else setup.portable()
