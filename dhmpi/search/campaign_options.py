@@ -1,5 +1,6 @@
 """Options that every search has."""
 
+import os
 from dataclasses import dataclass, fields
 
 from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
@@ -110,6 +111,11 @@ class CampaignOptions(SlotOptions, Resources):
     def slot(self) -> SlotOptions:
         """Ranks and GPUs of an evaluation."""
         return SlotOptions(self.ranks_per_eval, self.gpus_per_eval, self.gpus_per_node)
+
+    @property
+    def files(self) -> str:
+        """Directory of what evaluations print and write, whole, since user code may change the current one."""
+        return os.path.abspath(f"{self.output}.files")
 
     @property
     def timeout(self) -> float | None:

@@ -157,10 +157,10 @@ def test_an_asynchronous_agent_that_dies_is_replaced_by_the_others(agents, evalu
 
 
 def test_an_asynchronous_agent_that_hangs_is_replaced_by_the_others(agents, evaluations):
-    words = ["--max-evals", "60", "--agent-timeout", "3"]
+    words = ["--max-evals", "60", "--agent-timeout", "8"]  # a busy machine lets living ones be silent for a while
     job = agents("ppo-async", "time.sleep(600)", *words)
     job.wait(60)
-    assert "agent 2 is given up: it has been silent for 3 s; the others go on" in job.stderr
+    assert "agent 2 is given up: it has been silent for 8 s; the others go on" in job.stderr
     assert "60 evaluations are complete" in job.stdout
     found = evaluations()
     assert sorted(found) == list(range(60))
