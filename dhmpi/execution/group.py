@@ -12,7 +12,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from dhmpi.errors import LoadError
@@ -142,6 +142,7 @@ class GroupExecutor(Executor):
         self._ballots: dict[int, Ballot] = {}  # of the tasks that have begun, in their order
         self._round = 0
         self._is_stopping = False
+        self._has_news = self._has_failures = False
         self._over_since, self._is_freed = math.inf, False
         self._stopped: set[int] = set()
         self._trouble: Exception | None = None  # met while user code was running
@@ -240,10 +241,12 @@ class GroupExecutor(Executor):
 
     def _count(self, member: int, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
+            self._has_news = True
             self._backoff.reset()
         for outcome in outcomes:
             if outcome.id in self._ballots:
                 self._ballots[outcome.id].answers[member] = outcome
+                self._has_failures |= outcome.state is not State.DONE
 
     def _is_over_elsewhere(self) -> bool:
         """Whether the leader's own user code is to be stopped; it is just running."""
@@ -251,7 +254,7 @@ class GroupExecutor(Executor):
             self._listen()
         except (LoadError, GroupLostError) as error:  # user code must not meet it
             self._trouble = error
-        running = next((ballot for ballot in self._ballots.values() if LEADER in ballot.missing), None)
+        running = dict(self._running()).get(LEADER)
         return self._trouble is not None or (running is not None and not running.is_unanimous)
 
     def _press(self) -> None:
@@ -260,17 +263,17 @@ class GroupExecutor(Executor):
         Raises:
             GroupLostError: They cannot.
         """
-        over = [
-            each for each in self._ballots.values() if each.missing and (self._is_stopping or not each.is_unanimous)
-        ]
-        if not over:
+        if not (self._has_failures or self._is_stopping):
+            return
+        late = {member: ballot for member, ballot in self._running() if self._is_stopping or not ballot.is_unanimous}
+        if not late:
+            self._over_since = math.inf
             return
         now = time.monotonic()
         self._over_since = min(self._over_since, now)
-        silent = sorted({member for ballot in over for member in ballot.missing})
         waited = now - self._over_since
         if self._is_stopping or waited >= FOLLOW_TIME:
-            for member in set(silent) - self._stopped:
+            for member in late.keys() - self._stopped:
                 self._stopped.add(member)
                 if member == LEADER:
                     self._own.cancel()
@@ -280,8 +283,15 @@ class GroupExecutor(Executor):
             self._is_freed = True
             self._members.free()
         if waited >= AGREE_TIME:
-            reason = next((each.outcome().error for each in over if each.failures), "it was to be stopped")
-            raise GroupLostError(f"{_ranks(silent)} of an evaluation did not stop within {AGREE_TIME:g} s: {reason}")
+            reason = next((each.outcome().error for each in late.values() if each.failures), "it was to be stopped")
+            raise GroupLostError(f"{_ranks(late)} of an evaluation did not stop within {AGREE_TIME:g} s: {reason}")
+
+    def _running(self) -> Iterator[tuple[int, Ballot]]:
+        """Yield the members that evaluate, and what; they go through the tasks in order."""
+        for member in range(len(self._parts)):
+            ballot = next((each for each in self._ballots.values() if member not in each.answers), None)
+            if ballot is not None:
+                yield member, ballot
 
     @property
     def due(self) -> float:
@@ -292,11 +302,15 @@ class GroupExecutor(Executor):
 
     def _begin_waiting(self) -> None:
         """Nobody is waited for."""
+        self._has_failures = False
         self._over_since, self._is_freed = math.inf, False
         self._stopped.clear()
 
     def _concluded(self) -> list[Outcome]:
         """Return the outcomes of evaluations that all have answered."""
+        if not (self._has_news or self._is_stopping):
+            return []
+        self._has_news = False
         over = [ballot for ballot in self._ballots.values() if not ballot.missing]
         if len(over) < len(self._ballots) and not all(ballot.is_unanimous for ballot in over):
             return []  # what follows is over in a moment, too
@@ -357,5 +371,5 @@ def free_ports(number: int) -> Iterator[int]:
         yield port
 
 
-def _ranks(numbers: Sequence[int]) -> str:
-    return f"rank{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+def _ranks(numbers: Collection[int]) -> str:
+    return f"rank{'s' * (len(numbers) > 1)} {', '.join(map(str, sorted(numbers)))}"

@@ -159,6 +159,25 @@ def test_what_does_not_load_is_said(make):
         make(2, run="nothing_of_that_name")
 
 
+def test_a_later_failure_elsewhere_stops_nobody():
+    """The other one is ahead: what it has failed at has not begun here."""
+    members = Silent(failure(1), None, done(0))
+    begun = []
+
+    def run(point):
+        begun.append(point["x"])
+        time.sleep(0.2)
+        return 1.0
+
+    executor, found = inline(run, members), []
+    executor.submit([Task(id, {"x": id}, 0) for id in range(2)])
+    while executor.busy:
+        found += executor.poll(1.0)
+    assert sorted((each.id, each.state) for each in found) == [(0, State.DONE), (1, State.FAILED)]
+    assert begun[:2] == [0, 1]
+    assert len(begun) == 2
+
+
 # --- user code in the leader's own process
 
 
