@@ -154,6 +154,36 @@ def test_a_node_may_be_said_to_have_more_or_fewer():
     assert gpus(dealt(node(range(3), view("4", "5", "6", is_listed=True)), gpus_per_node=2)) == {1: "4", 2: "5"}
 
 
+# --- near cores
+
+
+def bound(*masks, first=0, host="nid0"):
+    """Return a node of four GPUs, the first near the last core, with ranks that are bound to cores."""
+    seen = view("0", "1", "2", "3", near=(0b1000, 0b0100, 0b0010, 0b0001))
+    return ComputeNode(host, tuple(range(first, first + len(masks))), masks, (seen,) * len(masks))
+
+
+def test_ranks_get_the_gpus_near_their_cores():
+    assert gpus(dealt(bound(1, 1, 2, 4, 8), gpus_per_eval=1)) == {1: "3", 2: "2", 3: "1", 4: "0"}
+    assert gpus(dealt(bound(0b0011, 0b0011, 0b1100))) == {1: "2,3", 2: "0,1"}
+    assert gpus(dealt(bound(15, 15, 15), gpus_per_eval=1)) == {1: "0", 2: "1"}
+
+
+def test_ranks_that_share_a_gpu_are_near_it():
+    roles = dealt(bound(1, 1, 1, 2, 2, 4, 4, 8, 8), gpus_per_eval=0.5)
+    assert "".join(gpus(roles).values()) == "33221100"
+
+
+def test_the_rank_that_sleeps_is_one_that_shares_its_cores():
+    roles = dealt(bound(1, 1, 2, 4, 8), bound(1, 1, 2, 4, 8, first=5, host="nid1"), gpus_per_eval=1)
+    assert roles.spare == (6,)
+    assert gpus(roles)[5] == "3"
+
+
+def test_fewer_gpus_than_a_node_has_are_the_first_ones():
+    assert gpus(dealt(bound(1, 2, 8), gpus_per_node=2)) == {1: "1", 2: "0"}
+
+
 # --- what the launcher has done
 
 

@@ -23,6 +23,7 @@ from dhmpi.mpi.job import Loss, follow
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.mpi.roles import COORDINATOR, Roles
 from dhmpi.support import environment
+from dhmpi.support.place import Place
 
 
 class RankResources:
@@ -159,6 +160,8 @@ def prepare_rank(
             unloadable = LoadError(error.spelled(option_name))
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
+            if roles.size > 1 and isolation == "inline":
+                evaluator.settle(Place())  # other agents need GPUs, too: they are dealt out below
     mailbox: Mailbox = Mailboxes(1).of(0)
     if roles.size > 1:
         mailbox = job.current().converse()

@@ -129,7 +129,7 @@ class Roles(NamedTuple):
                 f"{option_name('ranks_per_eval')} must be at most {len(evaluating)}, the ranks that evaluate, got "
                 f"{together}; start more ranks"
             )
-        teams = teams_of([[rank for rank in node.ranks if rank in evaluating] for node in self.nodes], together)
+        teams = teams_of([node.ranks_apart(evaluating) for node in self.nodes], together)
         dealt = deal(chain.from_iterable(node.sharers(evaluating) for node in self.nodes), options, teams)
         served = dealt.teams()
         if together == 1 and len(served) == len(self.evaluating):

@@ -3,11 +3,15 @@
 Ranks that see the same GPUs share them: all of a node, unless the launcher has given each of them its own.
 """
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, option_name
+from dhmpi.mpi.nearness import nearest_in_turns, nearest_of_teams
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.printing import in_short
 from dhmpi.support.resources import SlotOptions
@@ -50,12 +54,14 @@ class Sharers(NamedTuple):
         ranks: Their ranks; in a pool their numbers.
         view: What each of them sees.
         is_bound: Whether the launcher has given these to each of them alone.
+        masks: The cores that each of them may run on, as the bits of numbers; nothing where that makes no difference.
     """
 
     host: str
     ranks: tuple[int, ...]
     view: GpuView
     is_bound: bool = False
+    masks: Mapping[int, int] = MappingProxyType({})
 
 
 class Deal(NamedTuple):
@@ -164,8 +170,7 @@ def _narrowed(group: Sharers, num: int | None) -> Sharers:
             f"{option_name('gpus_per_node')} must be at most {len(view.devices)}, as many as {view.variable} names on "
             f"{group.host}, got {num}; leave it out, or name more of them"
         )
-    devices = view.devices[:num] if num < len(view.devices) else tuple(map(str, range(num)))
-    return group._replace(view=view._replace(devices=devices))
+    return group._replace(view=view.cut(num))
 
 
 def _equal_share(groups: Sequence[Sharers]) -> int:
@@ -187,7 +192,7 @@ def _slots(group: Sharers, worker_of: Mapping[int, int], each: float, is_asked: 
         each: GPUs of a rank, or the part of one.
         is_asked: Whether that was asked for.
     """
-    host, ranks, view, is_bound = group
+    host, ranks, view, is_bound, masks = group
     devices = view.devices
     parts: dict[int, tuple[int, ...]] = {}
     for rank in ranks:
@@ -195,14 +200,27 @@ def _slots(group: Sharers, worker_of: Mapping[int, int], each: float, is_asked: 
     if not each or is_bound or not (devices or is_asked):
         is_there = devices or not (is_asked and each)
         return [Slot(part, host, devices, view.variable, worker=worker) for worker, part in parts.items() if is_there]
-    slots: list[Slot] = []
     share = max(map(len, parts.values())) * each
     num = min(len(parts), capacity(len(devices), share))
-    for place, (worker, part) in enumerate(list(parts.items())[:num]):
-        first = place * int(share) if share >= 1 else place * len(devices) // max(num, len(devices))
-        gpus = devices[first : first + max(1, int(share + 1e-9))]
-        is_alone = len(part) == 1 and gpus == devices and view.is_listed
-        slots.append(Slot(part, host, gpus, view.variable, not is_alone, worker))
+    if not num:
+        return []
+    places, num_turns = list(range(len(devices))), capacity(1, share)
+    near = view.near
+    if not any(near):  # neighbours share, and as few each GPU as can be
+        num_places, num_turns = max(num, len(devices)), 1
+        places, near = [place * len(devices) // num_places for place in range(num_places)], (0,) * num_places
+    cores = [tuple(masks.get(rank, 0) for rank in part) for part in parts.values()]
+    whole = [functools.reduce(operator.or_, its_cores) for its_cores in cores]
+    chosen = nearest_in_turns(whole, near, max(1, int(share + 1e-9)), max(1, num_turns))
+    if each >= 1:
+        served = [its_cores if its_places else () for its_cores, its_places in zip(cores, chosen, strict=True)]
+        chosen = tuple(nearest_of_teams(served, near, int(each)))
+    slots = []
+    for (worker, part), its_places in zip(parts.items(), chosen, strict=True):
+        if its_places:
+            gpus = tuple(devices[places[place]] for place in its_places)
+            is_alone = len(part) == 1 and gpus == devices and view.is_listed
+            slots.append(Slot(part, host, gpus, view.variable, not is_alone, worker))
     return slots
 
 
