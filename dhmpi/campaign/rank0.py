@@ -176,12 +176,13 @@ class Rank0(ABC):
         return store
 
     def _tell_layout(self, store: ResultsStore, layout: str) -> None:
-        """Show who does what and, if evaluations differ in that, with which GPUs."""
+        """Show who does what and, if several ranks do it together or their GPUs differ, which ones and with which."""
         if self._options.quiet:
             return
         tell(layout)
         table = rank_table.rows(store.metadata.runs[-1])
-        if len({row.gpus for row in table if row.worker}) > 1:
+        evaluating = [row for row in table if row.worker]
+        if len({row.gpus for row in evaluating}) > 1 or len({row.worker for row in evaluating}) < len(evaluating):
             for line in rank_table.lines(table, rank_table.MOST_SHOWN):
                 tell(line)
 

@@ -138,8 +138,8 @@ class MemberEnd(WorkerEnd):
                 loss: Loss = message.payload
                 return loss
 
-    def _is_stopped(self) -> bool:
-        """Whether user code that is just running is to be stopped."""
+    def _is_stopped(self, id: int) -> bool:
+        """Whether user code that is just running is to be stopped, whichever evaluation it does."""
         message = self._comm.receive()
         if message is not None:
             self._early.append(message)

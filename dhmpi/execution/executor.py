@@ -127,7 +127,7 @@ class Executor(ABC):
         threads: How many threads user code may have in a process of its own; None: as many as there are cores.
         place: Which worker this is, and its GPUs.
         connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
-        watch: Says while user code runs in this process whether it is to be stopped; None: nobody does.
+        watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
         wants_comm: Whether the run function takes a communicator.
     """
 
@@ -135,7 +135,7 @@ class Executor(ABC):
     threads: int | None = None
     place = Place()
     connect: Callable[[int], Any] | None = None
-    watch: Callable[[], bool] | None = None
+    watch: Callable[[int], bool] | None = None
     wants_comm = False
 
     def __init__(self) -> None:
@@ -309,7 +309,7 @@ class InlineExecutor(Executor):
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
         if self.watch is None or time.monotonic() >= self._deadline:
             self._runner.interrupt(State.TIMEOUT)
-        elif self.watch():
+        elif self.watch(self._tasks[0].id):
             self._is_stopping = True
             self._runner.interrupt(State.CANCELLED)
 

@@ -248,14 +248,17 @@ class GroupExecutor(Executor):
                 self._ballots[outcome.id].answers[member] = outcome
                 self._has_failures |= outcome.state is not State.DONE
 
-    def _is_over_elsewhere(self) -> bool:
-        """Whether the leader's own user code is to be stopped; it is just running."""
+    def _is_over_elsewhere(self, id: int) -> bool:
+        """Whether the leader's own user code is to be stopped, which is just running.
+
+        Args:
+            id: Of the evaluation that it does.
+        """
         try:
             self._listen()
         except (LoadError, GroupLostError) as error:  # user code must not meet it
             self._trouble = error
-        running = dict(self._running()).get(LEADER)
-        return self._trouble is not None or (running is not None and not running.is_unanimous)
+        return self._trouble is not None or not self._ballots[id].is_unanimous
 
     def _press(self) -> None:
         """Stop those that go on with an evaluation that is over; give the group up if they cannot be stopped.
@@ -265,7 +268,13 @@ class GroupExecutor(Executor):
         """
         if not (self._has_failures or self._is_stopping):
             return
-        late = {member: ballot for member, ballot in self._running() if self._is_stopping or not ballot.is_unanimous}
+        # A member may be further than its answers, which come together if they are quick: what it does is not known.
+        late = {
+            member: ballot
+            for ballot in self._ballots.values()
+            if self._is_stopping or not ballot.is_unanimous
+            for member in ballot.missing
+        }
         if not late:
             self._over_since = math.inf
             return
@@ -285,13 +294,6 @@ class GroupExecutor(Executor):
         if waited >= AGREE_TIME:
             reason = next((each.outcome().error for each in late.values() if each.failures), "it was to be stopped")
             raise GroupLostError(f"{_ranks(late)} of an evaluation did not stop within {AGREE_TIME:g} s: {reason}")
-
-    def _running(self) -> Iterator[tuple[int, Ballot]]:
-        """Yield the members that evaluate, and what; they go through the tasks in order."""
-        for member in range(len(self._parts)):
-            ballot = next((each for each in self._ballots.values() if member not in each.answers), None)
-            if ballot is not None:
-                yield member, ballot
 
     @property
     def due(self) -> float:

@@ -69,6 +69,9 @@ def found(tmp_path):
 def test_torch_distributed_needs_no_mpi_and_a_crash_costs_one_evaluation(search, found):
     job = search(TORCH)
     assert job.wait(80) == 0, job.stderr
+    assert "; 2 ranks for each evaluation; " in job.stderr
+    rows = [line.split() for line in job.stderr.splitlines() if " evaluates " in line]
+    assert [(row[0], row[3]) for row in rows] == [("1", "0"), ("2", "0"), ("3", "1"), ("4", "1")]
     evaluations = found()
     assert [evaluations[id].state for id in range(6)] == ["DONE", "FAILED", *["DONE"] * 4]
     assert "on rank 1 of 2: the process ended with exit status 9" in evaluations[1].error
