@@ -178,16 +178,16 @@ class Runner:
 
         A process that the run function has forked ends when it comes back: only this one may answer.
         """
+        part = task.part
+        if part is not None and part.addresses:
+            environ.update(part.variables())  # which takes longer than a short evaluation, and is no part of it
         pid, started, clock = getpid(), time(), perf_counter()
         reading = Reading(None)
         deadline = None if self._timeout is None else started + self._timeout
-        part = task.part
         context = Context(task, deadline, self._files, self._place) if self._wants_context else None
         more: dict[str, Any] = {} if context is None else {"context": context}
         status = 0
         try:
-            if part is not None and part.addresses:
-                environ.update(part.variables())
             if self.wants_comm and self._connect is not None:
                 more["comm"] = self._connect(0 if part is None else part.round)
             returned = self._call_user_code(dict(task.point), more)

@@ -78,7 +78,8 @@ class GroupPart(NamedTuple):
             "LOCAL_WORLD_SIZE": str(self.local_size),
         }
         if self.addresses:
-            cluster = {"cluster": {"worker": list(self.addresses)}, "task": {"type": "worker", "index": self.rank}}
+            workers = json.dumps(list(self.addresses))
+            config = f'{{"cluster": {{"worker": {workers}}}, "task": {{"type": "worker", "index": {self.rank}}}}}'
             host, _, port = self.addresses[0].rpartition(":")
-            variables |= {"MASTER_ADDR": host, "MASTER_PORT": port, "TF_CONFIG": json.dumps(cluster)}
+            variables |= {"MASTER_ADDR": host, "MASTER_PORT": port, "TF_CONFIG": config}
         return variables
