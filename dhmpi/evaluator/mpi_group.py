@@ -156,6 +156,8 @@ class MemberEnd(WorkerEnd):
             self._unsettled_since = time.monotonic()
 
     def _work(self) -> None:
+        if not self._executor.ready:
+            self._executor.load()  # what has ended is replaced at once: all begin when all are ready
         super()._work()
         waited = time.monotonic() - self._unsettled_since
         if waited >= FREE_TIME and not self._is_freed and self._user_comm is not None:

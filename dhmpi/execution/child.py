@@ -49,11 +49,16 @@ class ChildExecutor(Executor):
         self._supervisor = Supervisor(self._output.file)
         self._pipes: Pipes | None = None  # to the child, while there is one
         self._num_sent = 0  # tasks that the child has; the others wait here
-        self._loaded_once = False
+        self._has_loaded = self._loaded_once = False  # this child, and any child
         self._is_stopping = False
         self._verdict: ExitVerdict | None = None
         self._begin_of_task = Begin.now()
         self._deadline = math.inf
+
+    @property
+    def ready(self) -> bool:  # type: ignore[override]
+        """Whether there is a child that has loaded the run function, and is not about to end."""
+        return self._has_loaded and self._supervisor.is_running
 
     @property
     def descriptor(self) -> int | None:
@@ -153,7 +158,11 @@ class ChildExecutor(Executor):
         Never while user code runs: what it has not read could be read by that, and what a pipe does not hold would wait
         for it.
         """
-        if not (self._tasks and self.ready and self._supervisor.is_running) or self._num_sent or self._pipes is None:
+        if (
+            not (self._tasks and self._has_loaded and self._supervisor.is_running)
+            or self._num_sent
+            or self._pipes is None
+        ):
             return
         if self._pipes.has_news:  # although it was idle, which is no task's fault
             self._supervisor.look()
@@ -186,7 +195,7 @@ class ChildExecutor(Executor):
         if pipes.has_ended and self._supervisor.is_running and self._verdict is None:
             self._supervisor.wait_until_ended(GRACE)
             self._condemn(State.FAILED, "the process closed its channel to the worker")
-        if lines and self._verdict is None and self.ready:
+        if lines and self._verdict is None and self._has_loaded:
             self._supervisor.sweep(is_busy=self._num_sent > 0)
             if not self._num_sent:
                 if self._output.is_used:
@@ -199,10 +208,10 @@ class ChildExecutor(Executor):
             message = loads(line.decode())
         except ValueError:
             message = None
-        if self.ready:
+        if self._has_loaded:
             return self._account(message, line)
         if message == {"ready": True}:
-            self.ready = self._loaded_once = True
+            self._has_loaded = self._loaded_once = True
         elif isinstance(message, dict) and message.keys() == {"error", "details"}:
             if not self._loaded_once:
                 raise LoadError(message["error"], message["details"])
@@ -238,9 +247,9 @@ class ChildExecutor(Executor):
         assert self._pipes is not None
         self._pipes.close()
         verdict = self._verdict or ExitVerdict.of(self._supervisor.ending)
-        is_to_blame = self._num_sent > 0 or not self.ready
+        is_to_blame = self._num_sent > 0 or not self._has_loaded
         self._pipes = self._verdict = None
-        self.ready, self._num_sent, self._deadline = False, 0, math.inf
+        self._has_loaded, self._num_sent, self._deadline = False, 0, math.inf
         if not self._loaded_once:
             raise LoadError(f"the run function could not be loaded: {verdict.error}", self._output.last())
         outcomes = []

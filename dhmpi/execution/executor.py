@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
 # How often inline user code of one rank is interrupted to see whether the others of its evaluation go on [s].
-WATCH_INTERVAL = 0.02
+WATCH_INTERVAL = 0.01
 
 
 class GroupLostError(Exception):

@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.execution.executor import Executor, GroupLostError
+from dhmpi.execution.executor import Executor, GroupLostError, readable
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.mpi.comm import Backoff
 from dhmpi.support.place import GroupPart
 
 # After a failure the others get so long to end by themselves [s]; an exception that all of them meet costs no child.
-FOLLOW_TIME = 0.02
+FOLLOW_TIME = 0.01
 # How long members that have been stopped may be silent until they are freed from what may hold them, and until the
 # group is given up; the end of a child takes up to `LONG_GRACE` and `PATIENCE` [s].
 FREE_TIME, AGREE_TIME = 1.0, 10.0
@@ -183,6 +183,7 @@ class GroupExecutor(Executor):
         end, was_ready = time.monotonic() + timeout, self.ready
         while True:
             if self._own.busy or not self._own.ready:
+                self._own.load()  # what has ended is replaced at once: all begin when all are ready
                 self._count(LEADER, self._own.poll(0.0))
             if self._trouble is not None:
                 raise self._trouble
@@ -192,7 +193,15 @@ class GroupExecutor(Executor):
             self._begin()
             if outcomes or self.ready != was_ready or time.monotonic() >= end:
                 return outcomes
-            self._backoff.wait()
+            self._backoff.wait(self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep so long, or until there is news of the leader's own process."""
+        descriptor = self._own.descriptor
+        if descriptor is None:
+            time.sleep(seconds)
+        else:
+            readable([descriptor], seconds)
 
     def cancel(self) -> None:
         """Stop all that runs; `poll` then returns all tasks, CANCELLED unless they have just ended."""

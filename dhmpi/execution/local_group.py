@@ -40,6 +40,8 @@ class LocalMembers(Members):
         """Return what has come from them; see `Members`."""
         found = []
         for index, executor in enumerate(self.executors):
+            if not executor.ready:
+                executor.load()  # what has ended is replaced at once
             outcomes = executor.poll(0.0) if executor.busy or not executor.ready else []
             if outcomes or executor.ready != self._ready[index]:
                 self._ready[index] = executor.ready

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import _exit  # as it is before user code is loaded
 from typing import Any, NamedTuple, NoReturn
 
@@ -308,10 +308,14 @@ class Backoff:
         """Begin again; to be called when a message has come."""
         self._since = time.perf_counter()
 
-    def wait(self) -> None:
-        """Wait for a moment."""
+    def wait(self, sleep: Callable[[float], object] = time.sleep) -> None:
+        """Wait for a moment.
+
+        Args:
+            sleep: Sleeps so many seconds, or less.
+        """
         waited = time.perf_counter() - self._since
         if waited < self._spinning:
             os.sched_yield()
         else:
-            time.sleep(min(self._fraction * waited, self._longest))
+            sleep(min(self._fraction * waited, self._longest))

@@ -333,8 +333,10 @@ def test_local_members_tell_when_they_are_ready():
         def poll(self, timeout):
             return []
 
-    members = LocalMembers([Fake()])
-    assert members.news() == []
+    fake = Fake()
+    members = LocalMembers([fake])
     members.load()
     assert members.news() == [News(1, [], True)]
+    assert members.news() == []
+    fake.ready = False  # it is replaced
     assert members.news() == []
