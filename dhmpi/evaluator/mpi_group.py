@@ -20,6 +20,8 @@ from dhmpi.mpi.roles import Roles
 
 # How long members get to leave [s]; less than their leader has itself.
 EXIT_WAIT = 1.0
+# How long a member waits for its child before it looks for messages again, for which others may wait [s].
+MEMBER_WAIT = 0.01
 
 
 def worker_end(comm: Conversation, executor: Executor, roles: Roles, isolation: str, rank: int) -> WorkerEnd:
@@ -110,6 +112,8 @@ class MemberEnd(WorkerEnd):
         leader: The leader's number in that.
         user_comm: The communicator that user code gets, or None.
     """
+
+    child_wait = MEMBER_WAIT
 
     def __init__(
         self,

@@ -169,6 +169,8 @@ class WorkerEnd:
         executor: Where evaluations run; it has begun to load.
     """
 
+    child_wait = CHILD_WAIT
+
     def __init__(self, comm: Conversation, executor: Executor) -> None:
         self._comm = comm
         self._executor = executor
@@ -229,7 +231,7 @@ class WorkerEnd:
             self._announced = True
             self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
-            outcomes = executor.poll(CHILD_WAIT)
+            outcomes = executor.poll(self.child_wait)
             if self._announced and not executor.ready:
                 self._announced = False
                 self._send(WorkerTag.LOADING)

@@ -158,11 +158,7 @@ class ChildExecutor(Executor):
         Never while user code runs: what it has not read could be read by that, and what a pipe does not hold would wait
         for it.
         """
-        if (
-            not (self._tasks and self._has_loaded and self._supervisor.is_running)
-            or self._num_sent
-            or self._pipes is None
-        ):
+        if not (self._tasks and self.ready) or self._num_sent or self._pipes is None:
             return
         if self._pipes.has_news:  # although it was idle, which is no task's fault
             self._supervisor.look()
