@@ -17,6 +17,7 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
+from dhmpi.search.hps.surrogate.refits import MOST_FIRST
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.space.space import Categorical, Real, Space
@@ -78,8 +79,10 @@ class RegionalProposer(Proposer[Surrogates]):
 
     most: ClassVar[int] = 16
 
-    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
-        super().__init__(space, seed, options, background)
+    def __init__(
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int = MOST_FIRST
+    ) -> None:
+        super().__init__(space, seed, options, background, num_first)
         self._regions = Regions(self._encoding)
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
         self._load = LoadController(guide(options), background.clock, self.refits.durations)
@@ -106,7 +109,8 @@ class RegionalProposer(Proposer[Surrogates]):
         for num, each in enumerate(evaluations, start=before + 1):
             self._pending.pop(self._space.key(each.point), None)
             known = self._archive.rows[:num], self._archive.objectives[:num]
-            if self._regions.told(*known, bool(refits.due)):
+            # The same number for all campaigns: one that goes on may have another number of evaluations.
+            if self._regions.told(*known, num > MOST_FIRST):
                 refits.hasten()  # what is known of the last region is of no use in this one
             refits.durations.add(each)
             if refits.told():
@@ -152,7 +156,8 @@ class RegionalProposer(Proposer[Surrogates]):
         self._due = {num: due for num, due in self._due.items() if num > surrogates.num}
 
     def _task(self, num: int) -> RegionalTask:
-        near, tabu = self._due[num]
+        # A results file that was changed may name any number.
+        near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
         archive = self._archive
         return RegionalTask(
             self._encoding, near, tabu, archive.rows[:num], archive.objectives[:num], self._background.clock
