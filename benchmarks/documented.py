@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Sequence
+from itertools import product, starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,9 +38,9 @@ PATIENCE = 60.0
 class Campaign(NamedTuple):
     """Campaign of one search on one problem."""
 
+    seed: int
     name: str
     search: str
-    seed: int
 
 
 def main() -> None:
@@ -59,18 +60,13 @@ def main() -> None:
     options.directory.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * options.minutes
     # Seed by seed: a table of few seeds is there early.
-    campaigns = [Campaign(*each) for each in product_of(names, searches, options.seeds)]
-    for campaign in [] if options.table else campaigns:
+    campaigns = product(range(options.seeds), names, searches)
+    for campaign in () if options.table else starmap(Campaign, campaigns):
         left = end - time.monotonic()
         if left > 0 and not is_complete(file_of(options, campaign), options.evals):
             run(options, campaign, left)
     print_comparison(options, names, searches)
     print_networks(options, names, searches)
-
-
-def product_of(names: Sequence[str], searches: Sequence[str], num_seeds: int) -> list[tuple[str, str, int]]:
-    """Return all campaigns, those of a seed beside each other."""
-    return [(name, search, seed) for seed in range(num_seeds) for name in names for search in searches]
 
 
 def file_of(options: argparse.Namespace, campaign: Campaign) -> Path:
@@ -84,14 +80,14 @@ def problem_of(options: argparse.Namespace, name: str) -> list[str]:
     package = f"dhmpi.benchmark.hps.{name}"
     if not options.set:
         return ["--problem", f"{package}.Problem", "--run", f"{package}.run"]
-    lines = [f"from {package} import Problem, run  # noqa: F401"]
+    lines = [f"from {package} import Problem"]
     for each in options.set:
         option, _, text = each.partition("=")
         value = value_of(text)
         lines.append(f"Problem.add_dim({option!r}, [{value!r}], {value!r})")
     file: Path = options.directory / f"{name}_problem.py"
     file.write_text("\n".join(lines) + "\n")
-    return ["--problem", str(file)]
+    return ["--problem", str(file), "--run", f"{package}.run"]
 
 
 def value_of(text: str) -> Any:
@@ -126,13 +122,13 @@ def complete_seeds(options: argparse.Namespace, name: str, searches: Sequence[st
     return [
         seed
         for seed in range(options.seeds)
-        if all(is_complete(file_of(options, Campaign(name, search, seed)), options.evals) for search in searches)
+        if all(is_complete(file_of(options, Campaign(seed, name, search)), options.evals) for search in searches)
     ]
 
 
 def best_of(options: argparse.Namespace, name: str, search: str, seeds: Sequence[int]) -> list[Evaluation | None]:
     """Return the best evaluation of each campaign; None if there is none."""
-    return [results.read(file_of(options, Campaign(name, search, seed))).best for seed in seeds]
+    return [results.read(file_of(options, Campaign(seed, name, search))).best for seed in seeds]
 
 
 def objective(evaluation: Evaluation | None) -> float:
@@ -159,7 +155,7 @@ def print_comparison(options: argparse.Namespace, names: Sequence[str], searches
 
 
 def print_networks(options: argparse.Namespace, names: Sequence[str], searches: Sequence[str]) -> None:
-    """Print for each search for a network what its best one is, and what has become of its evaluations."""
+    """Print how good the networks are that each search has found, and what has become of its evaluations."""
     cells = [
         "benchmark",
         "search",
@@ -168,7 +164,7 @@ def print_networks(options: argparse.Namespace, names: Sequence[str], searches: 
         "test accuracy of these",
         "median",
     ]
-    cells += ["trainings that the time limit ended", "killed", "failed", "an evaluation, mean [s]"]
+    cells += ["trainings ended by the time limit", "killed", "failed", "an evaluation, mean [s]"]
     print(f"\nOf {options.evals} evaluations:\n\n| {' | '.join(cells)} |\n|{'---|' * len(cells)}")
     for name in names:
         for search in searches:
@@ -177,7 +173,7 @@ def print_networks(options: argparse.Namespace, names: Sequence[str], searches: 
             if found:
                 cells = [name, search, *row_of([-objective(best) for best in found])]
                 cells += row_of([float(best.extra["test_accuracy"]) for best in found])
-                files = [file_of(options, Campaign(name, search, seed)) for seed in seeds]
+                files = [file_of(options, Campaign(seed, name, search)) for seed in seeds]
                 cells += fates([each for file in files for each in results.read(file).evaluations])
                 print(f"| {' | '.join(cells)} |")
 

@@ -84,6 +84,9 @@ class RegionalProposer(Proposer[Surrogates]):
     ) -> None:
         super().__init__(space, seed, options, background, num_first)
         self._regions = Regions(self._encoding)
+        # Results that say nothing about how wide a region should be. It is the same number for all campaigns, since one
+        # that goes on may have another number of evaluations than before.
+        self._num_settling = max(MOST_FIRST, len(space.dimensions))
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
         self._load = LoadController(guide(options), background.clock, self.refits.durations)
         # The trust region and the tabu regions of models that are due, by how many results they know.
@@ -109,8 +112,7 @@ class RegionalProposer(Proposer[Surrogates]):
         for num, each in enumerate(evaluations, start=before + 1):
             self._pending.pop(self._space.key(each.point), None)
             known = self._archive.rows[:num], self._archive.objectives[:num]
-            # The same number for all campaigns: one that goes on may have another number of evaluations.
-            if self._regions.told(*known, num > MOST_FIRST):
+            if self._regions.told(*known, num > self._num_settling):
                 refits.hasten()  # what is known of the last region is of no use in this one
             refits.durations.add(each)
             if refits.told():
