@@ -63,7 +63,7 @@ def main() -> None:
     campaigns = product(range(options.seeds), names, searches)
     for campaign in () if options.table else starmap(Campaign, campaigns):
         left = end - time.monotonic()
-        if left > 0 and not is_complete(file_of(options, campaign), options.evals):
+        if left > 0 and not is_complete(options, campaign):
             run(options, campaign, left)
     print_comparison(options, names, searches)
     print_networks(options, names, searches)
@@ -112,9 +112,16 @@ def run(options: argparse.Namespace, campaign: Campaign, left: float) -> None:
         print(f"{campaign.name}, {campaign.search}, seed {campaign.seed}: {done.stderr.strip()}", flush=True)
 
 
-def is_complete(path: Path, num_evals: int) -> bool:
+def evaluations_of(options: argparse.Namespace, campaign: Campaign) -> list[Evaluation]:
+    """Return the evaluations of a campaign that count: not those that it has made beyond their number."""
+    file = file_of(options, campaign)
+    return list(results.read(file).evaluations)[: options.evals] if file.exists() else []
+
+
+def is_complete(options: argparse.Namespace, campaign: Campaign) -> bool:
     """Return whether a campaign has had all its evaluations."""
-    return path.exists() and len(results.read(path).evaluations) >= num_evals
+    num_evals: int = options.evals
+    return len(evaluations_of(options, campaign)) >= num_evals
 
 
 def complete_seeds(options: argparse.Namespace, name: str, searches: Sequence[str]) -> list[int]:
@@ -122,17 +129,20 @@ def complete_seeds(options: argparse.Namespace, name: str, searches: Sequence[st
     return [
         seed
         for seed in range(options.seeds)
-        if all(is_complete(file_of(options, Campaign(seed, name, search)), options.evals) for search in searches)
+        if all(is_complete(options, Campaign(seed, name, search)) for search in searches)
     ]
 
 
 def best_of(options: argparse.Namespace, name: str, search: str, seeds: Sequence[int]) -> list[Evaluation | None]:
-    """Return the best evaluation of each campaign; None if there is none."""
-    return [results.read(file_of(options, Campaign(seed, name, search))).best for seed in seeds]
+    """Return the best evaluation of each campaign; None if nothing is DONE in it."""
+    campaigns = [evaluations_of(options, Campaign(seed, name, search)) for seed in seeds]
+    return [
+        min((each for each in known if each.objective is not None), key=objective, default=None) for known in campaigns
+    ]
 
 
 def objective(evaluation: Evaluation | None) -> float:
-    """Return the objective of a best evaluation; infinite without one."""
+    """Return the objective of an evaluation; infinite without one."""
     return math.inf if evaluation is None or evaluation.objective is None else evaluation.objective
 
 
@@ -173,8 +183,8 @@ def print_networks(options: argparse.Namespace, names: Sequence[str], searches: 
             if found:
                 cells = [name, search, *row_of([-objective(best) for best in found])]
                 cells += row_of([float(best.extra["test_accuracy"]) for best in found])
-                files = [file_of(options, Campaign(seed, name, search)) for seed in seeds]
-                cells += fates([each for file in files for each in results.read(file).evaluations])
+                campaigns = [evaluations_of(options, Campaign(seed, name, search)) for seed in seeds]
+                cells += fates([each for known in campaigns for each in known])
                 print(f"| {' | '.join(cells)} |")
 
 
