@@ -46,20 +46,6 @@ def test_a_campaign_is_repeated(output, capsys, search, options):
     assert capsys.readouterr().out == f"the same: {search} proposes all 30 points again\n"
 
 
-@pytest.mark.parametrize(
-    ("learner", "num", "num_first"), [("auto", 2, 10), ("auto", 5, 2), ("auto", 9, 4), ("RF", 7, 3)]
-)
-def test_a_short_campaign_that_is_made_longer_goes_on_with_its_model(output, capsys, num, num_first, learner):
-    """Its first model knows fewer results than that of a long campaign, if it has come to one."""
-    assert main(words("ambs", num, output, "--learner", learner)) == 0
-    assert main(words("ambs", 20, output, "--learner", learner, "--resume")) == 0
-    fitted = [each.origin.fitted for each in results.read(output).evaluations]
-    assert fitted == [0] * num_first + [*range(num_first, 20)]
-    capsys.readouterr()
-    assert main(["check", str(output)]) == 0
-    assert capsys.readouterr().out == "the same: ambs proposes all 20 points again\n"
-
-
 @pytest.mark.launcher
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("learner", ["auto", "RF"])

@@ -4,7 +4,7 @@ from contracts.executors import Inline, Later
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.refits import Refits, first_results
+from dhmpi.search.hps.surrogate.refits import Refits
 
 
 class Clock:
@@ -26,14 +26,9 @@ def lasting(seconds):
     return Evaluation(0, {}, 1.0, State.DONE, 0.0, 0.0, seconds)
 
 
-@pytest.mark.parametrize(("max_evals", "num"), [(None, 10), (1000, 10), (20, 10), (19, 9), (4, 2), (1, 2)])
-def test_the_first_model_needs_ten_results_or_half_of_a_short_campaign(max_evals, num):
-    assert first_results(max_evals) == num
-
-
 def test_a_model_is_due_after_a_tenth_more_results_within_a_limit():
     made = refits(known=0)
-    dues = [num for num in range(1, 400) if made.told() and made.due]
+    dues = [num for num in range(1, 400) if made.told()]
     assert dues[:14] == [*range(10, 21), 22, 24, 26]
     gaps = np.diff(dues)
     assert max(gaps) == 16
@@ -48,8 +43,7 @@ def test_it_can_be_due_sooner():
     assert made.told()
     early = refits(known=5)
     early.hasten()
-    early.told()
-    assert not early.due
+    assert not early.told()
 
 
 @pytest.mark.parametrize("workers", [None, 1])
