@@ -17,7 +17,7 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
-from dhmpi.search.hps.surrogate.refits import FIRST_RESULTS
+from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.space.space import Categorical, Real, Space
@@ -79,11 +79,14 @@ class RegionalProposer(Proposer[Surrogates]):
 
     most: ClassVar[int] = 16
 
-    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
-        super().__init__(space, seed, options, background)
+    def __init__(
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int = FEWEST_FIRST
+    ) -> None:
+        super().__init__(space, seed, options, background, num_first)
         self._regions = Regions(self._encoding)
-        # Results that say nothing about how wide the trust region should be.
-        self._num_settling = max(FIRST_RESULTS, len(space.dimensions))
+        # Results that say nothing about how wide a region should be. It is the same number for all campaigns, since one
+        # that goes on may have another number of evaluations than before.
+        self._num_settling = max(FEWEST_FIRST, len(space.dimensions))
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
         self._load = LoadController(guide(options), background.clock, self.refits.durations)
         # The trust region and the tabu regions of models that are due, by how many results they know.
@@ -155,7 +158,7 @@ class RegionalProposer(Proposer[Surrogates]):
         self._due = {num: due for num, due in self._due.items() if num > surrogates.num}
 
     def _task(self, num: int) -> RegionalTask:
-        # The file of another version, or one that was changed, may name a number at which none was due.
+        # A file of another version, or one that was changed, may name a number at which none was due.
         near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
         archive = self._archive
         return RegionalTask(
