@@ -12,7 +12,8 @@
 # Aurora, ALCF: two 52-core Xeon Max and six GPUs of two tiles per node.
 # GPUs are tiles here. Queue debug-scaling: 2 to 256 nodes and an hour; capacity: 1 to 16 nodes and 7 days;
 # prod: from 256 nodes on (as of 2026-11). Cores 0 and 52 are the system's, and no rank should lie across
-# sockets (ALCF user guides, docs/aurora/running-jobs-aurora, read 2026-11-26).
+# sockets; rank 0 is on three cores that are left (ALCF user guides, docs/aurora/running-jobs-aurora, read
+# 2026-11-26).
 give_up() { # with a sentence, and the status of what cannot be used
     echo "$1" >&2
     exit 2
@@ -26,10 +27,12 @@ PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 12 of a node; 0: ranks are given none of their own
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 12 of a node; 0: evaluations are given none of their own
 check_number GPUS_PER_EVAL 0
 [ "$GPUS_PER_EVAL" -le 12 ] || give_up "GPUS_PER_EVAL must be at most the 12 GPUs of a node, got $GPUS_PER_EVAL"
-RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 12 / GPUS_PER_EVAL : 12))}
+more=1 # rank 0 needs no GPU, so there is a rank more on each node
+[[ $SEARCH != ppo-* ]] || more=0 # agents need one each
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 12 / GPUS_PER_EVAL + more : 12))}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
@@ -65,11 +68,15 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
-[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 12 ] ||
-    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 12 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+[ "$GPUS_PER_EVAL" = 0 ] || [ "$RANKS_PER_NODE" -le $((12 / GPUS_PER_EVAL + 1)) ] ||
+    give_up "RANKS_PER_NODE must be at most $((12 / GPUS_PER_EVAL + 1)) with GPUS_PER_EVAL=$GPUS_PER_EVAL, \
+one more than find some of the 12 GPUs of a node, got $RANKS_PER_NODE"
+WORKERS=$RANKS_PER_NODE # of these, those that need cores of their own
+[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 12 ] || WORKERS=$((RANKS_PER_NODE - 1))
+EACH=$(((WORKERS + 1) / 2)) # of these on a socket
 RANKS=$((NODES * RANKS_PER_NODE))
-DEPTH=$((51 / ((RANKS_PER_NODE + 1) / 2))) # hardware threads of each rank
-[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 102 threads of a node, got $RANKS_PER_NODE"
+DEPTH=$((48 / EACH)) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 96 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
@@ -85,23 +92,26 @@ resume=()
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
-cores= # of each rank, on one socket: half of the ranks on cores 1 to 51, half on 53 to 103
-half=$(((RANKS_PER_NODE + 1) / 2))
-for ((rank = 0; rank < RANKS_PER_NODE; rank++)); do
-    first=$((rank < half ? 1 + rank * DEPTH : 53 + (rank - half) * DEPTH))
-    cores+=:$first-$((first + DEPTH - 1))
-done
-export GPUS_PER_EVAL
-# Tile 3 is 1.1 where the hierarchy is COMPOSITE, as by default there, and 3 where it is FLAT, as with frameworks.
-# shellcheck disable=SC2016  # expanded by each rank
-select_tiles=(bash -c '
-    mask=
-    for tile in $(seq $((PALS_LOCAL_RANKID * GPUS_PER_EVAL)) $(((PALS_LOCAL_RANKID + 1) * GPUS_PER_EVAL - 1))); do
-        [ "$ZE_FLAT_DEVICE_HIERARCHY" != COMPOSITE ] || tile=$((tile / 2)).$((tile % 2))
-        mask+=${mask:+,}$tile
+# Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
+export DHMPI_GPU_CORES=0-51:0-51:0-51:0-51:0-51:0-51:52-103:52-103:52-103:52-103:52-103:52-103
+shared=(1-8 9-16 17-24 25-32 33-40 41-48 53-60 61-68 69-76 77-84 85-92 93-100) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
+for ((rank = 0; rank < WORKERS; rank++)); do
+    cores=()
+    for range in "${shared[@]:rank / EACH * 6:6}"; do
+        mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
     done
-    [ -z "$mask" ] || export ZE_AFFINITY_MASK=$mask
-    exec "$@"' --)
+    first=$((rank % EACH * ${#cores[@]} / EACH))
+    next=$(((rank % EACH + 1) * ${#cores[@]} / EACH))
+    bound+=("$(IFS=, && echo "${cores[*]:first:next - first}")")
+done
+[ "$WORKERS" = "$RANKS_PER_NODE" ] || bound=("101,102,103" "${bound[@]}") # the first rank of each node needs no GPU
+binding=list:$(IFS=: && echo "${bound[*]}")
+export ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 # the first half of the tiles is near the first socket
+# All tiles: 1.1 is the fourth where the hierarchy is COMPOSITE, as by default there, and 3 where it is FLAT.
+tiles=$(seq -s, 0 11)
+[ "$ZE_FLAT_DEVICE_HIERARCHY" != COMPOSITE ] || tiles=$(printf '%s\n' {0..5}.{0..1} | paste -sd,)
+export ZE_AFFINITY_MASK=${ZE_AFFINITY_MASK:-$tiles}
 copper=/tmp/$USER/copper
 if [ "$NODES" -gt 1000 ] && [ -n "$DHMPI_ROOT" ]; then # else imports of so many overload Lustre
     module load copper
@@ -111,8 +121,9 @@ if [ "$NODES" -gt 1000 ] && [ -n "$DHMPI_ROOT" ]; then # else imports of so many
     export PYTHONPATH=$copper${packages[0]}${PYTHONPATH:+:$PYTHONPATH}
 fi
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
-    --cpu-bind "list$cores" \
-    "${select_tiles[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --cpu-bind "$binding" \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --gpus-per-eval "$GPUS_PER_EVAL" \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 [ "$NODES" -le 1000 ] || [ -z "$DHMPI_ROOT" ] || stop_copper.sh -v "$copper"

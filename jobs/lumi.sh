@@ -10,9 +10,9 @@
 # --- submit: sbatch -A project_ID jobs/lumi.sh
 #     or, for example: sbatch -A project_ID --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/lumi.sh
 # LUMI-G, CSC: one 64-core EPYC and four MI250X, which are eight GPUs, per node.
-# 56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55: a rank is bound to the
-# cores near its GPUs, and chooses these. For a trial --partition=dev-g, up to 32 nodes and 3 hours (LUMI
-# user guide, runjobs/scheduled-jobs: distribution-binding, lumig-job, partitions; read 2026-11-26).
+# 56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55. For a trial
+# --partition=dev-g, up to 32 nodes and 3 hours (LUMI user guide, runjobs/scheduled-jobs:
+# distribution-binding, lumig-job, partitions; read 2026-11-26).
 give_up() { # with a sentence, and the status of what cannot be used
     echo "$1" >&2
     exit 2
@@ -26,10 +26,12 @@ PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 8 of a node; 0: ranks are given none of their own
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 8 of a node; 0: evaluations are given none of their own
 check_number GPUS_PER_EVAL 0
 [ "$GPUS_PER_EVAL" -le 8 ] || give_up "GPUS_PER_EVAL must be at most the 8 GPUs of a node, got $GPUS_PER_EVAL"
-RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 8 / GPUS_PER_EVAL : 8))}
+more=1 # rank 0 needs no GPU, so there is a rank more on each node
+[[ $SEARCH != ppo-* ]] || more=0 # agents need one each
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 8 / GPUS_PER_EVAL + more : 8))}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
@@ -64,10 +66,14 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
-[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 8 ] ||
-    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 8 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+[ "$GPUS_PER_EVAL" = 0 ] || [ "$RANKS_PER_NODE" -le $((8 / GPUS_PER_EVAL + 1)) ] ||
+    give_up "RANKS_PER_NODE must be at most $((8 / GPUS_PER_EVAL + 1)) with GPUS_PER_EVAL=$GPUS_PER_EVAL, \
+one more than find some of the 8 GPUs of a node, got $RANKS_PER_NODE"
+WORKERS=$RANKS_PER_NODE # of these, those that need cores of their own
+[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 8 ] || WORKERS=$((RANKS_PER_NODE - 1))
+EACH=$((WORKERS)) # of these on a socket
 RANKS=$((NODES * RANKS_PER_NODE))
-DEPTH=$((RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE))) # hardware threads of each rank
+DEPTH=$((56 / EACH)) # hardware threads of each rank
 [ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 56 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
@@ -81,28 +87,33 @@ resume=()
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
-# Seven cores near each GPU; the first core of each eight is the system's.
-near=(0xfe000000000000 0xfe00000000000000 0xfe0000 0xfe000000 0xfe 0xfe00 0xfe00000000 0xfe0000000000)
-share=$((8 / RANKS_PER_NODE)) # GPUs whose cores a rank gets
-cores=mask_cpu
-for ((rank = 0; rank < RANKS_PER_NODE; rank++)); do
-    mask=0
-    for ((gpu = rank * share; gpu < (rank + 1) * share; gpu++)); do
-        mask=$((mask | near[gpu]))
+# Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
+export DHMPI_GPU_CORES=49-55:57-63:17-23:25-31:1-7:9-15:33-39:41-47
+shared=(49-55 57-63 17-23 25-31 1-7 9-15 33-39 41-47) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
+for ((rank = 0; rank < WORKERS; rank++)); do
+    cores=()
+    for range in "${shared[@]:rank / EACH * 8:8}"; do
+        mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
     done
-    cores+=$([ "$rank" = 0 ] && echo : || echo ,)$(printf %x "$mask")
+    first=$((rank % EACH * ${#cores[@]} / EACH))
+    next=$(((rank % EACH + 1) * ${#cores[@]} / EACH))
+    bound+=("$(IFS=, && echo "${cores[*]:first:next - first}")")
 done
-[ "$share" -ge 1 ] || cores=cores # more ranks than GPUs
-export GPUS_PER_EVAL share
-# shellcheck disable=SC2016  # expanded by each rank
-select_gpus=(bash -c '
-    gpus=$(seq -s, $((SLURM_LOCALID * share)) $((SLURM_LOCALID * share + GPUS_PER_EVAL - 1)))
-    [ "$GPUS_PER_EVAL" = 0 ] || export ROCR_VISIBLE_DEVICES=$gpus
-    exec "$@"' --)
+[ "$WORKERS" = "$RANKS_PER_NODE" ] || bound=("${bound[0]}" "${bound[@]}") # the first rank of each node needs no GPU
+mask() { # of cores, in hexadecimal
+    local core digit digits=() indices
+    for core in ${1//,/ }; do digits[core / 4]=$((digits[core / 4] | 1 << core % 4)); done
+    indices=("${!digits[@]}")
+    for ((digit = indices[-1]; digit >= 0; digit--)); do printf %x "$((digits[digit]))"; done
+    echo
+}
+binding=mask_cpu:$(for cores in "${bound[@]}"; do mask "$cores"; done | paste -sd,)
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
-    --cpus-per-task="$DEPTH" --cpu-bind="$cores" \
+    --cpu-bind="$binding" \
     --no-kill --kill-on-bad-exit=0 \
-    "${select_gpus[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --gpus-per-eval "$GPUS_PER_EVAL" \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

@@ -11,9 +11,10 @@
 # --- submit: sbatch -A PROJECT_g jobs/perlmutter.sh
 #     or, for example: sbatch -A PROJECT_g --export=ALL,MAX_EVALS=2000,OUTPUT=mine.h5 jobs/perlmutter.sh
 # Perlmutter, NERSC: one 64-core EPYC Milan and four A100 per GPU node.
-# Accounts of GPU nodes end in _g. Four ranks, each with a GPU and 16 cores, which are 32 hardware threads;
-# libraries start one thread for each core (WarpX, Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch,
-# read 2026-11-26). For a trial --qos=debug. A step outlives the loss of a rank or a node.
+# Accounts of GPU nodes end in _g. 16 cores for each GPU, one thread on each (WarpX,
+# Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch); GPU 0 is near the last ones, as users report what
+# nvidia-smi topo -m says there (no page of the facility was found; 2026-11-26). For a trial --qos=debug. A
+# step outlives the loss of a rank or a node.
 give_up() { # with a sentence, and the status of what cannot be used
     echo "$1" >&2
     exit 2
@@ -27,10 +28,12 @@ PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: ranks are given none of their own
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: evaluations are given none of their own
 check_number GPUS_PER_EVAL 0
 [ "$GPUS_PER_EVAL" -le 4 ] || give_up "GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $GPUS_PER_EVAL"
-RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL : 4))}
+more=1 # rank 0 needs no GPU, so there is a rank more on each node
+[[ $SEARCH != ppo-* ]] || more=0 # agents need one each
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL + more : 4))}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
@@ -65,12 +68,16 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
-[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 4 ] ||
-    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+[ "$GPUS_PER_EVAL" = 0 ] || [ "$RANKS_PER_NODE" -le $((4 / GPUS_PER_EVAL + 1)) ] ||
+    give_up "RANKS_PER_NODE must be at most $((4 / GPUS_PER_EVAL + 1)) with GPUS_PER_EVAL=$GPUS_PER_EVAL, \
+one more than find some of the 4 GPUs of a node, got $RANKS_PER_NODE"
+WORKERS=$RANKS_PER_NODE # of these, those that need cores of their own
+[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 4 ] || WORKERS=$((RANKS_PER_NODE - 1))
+EACH=$((WORKERS)) # of these on a socket
 RANKS=$((NODES * RANKS_PER_NODE))
-DEPTH=$((128 / RANKS_PER_NODE)) # hardware threads of each rank
-[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 128 threads of a node, got $RANKS_PER_NODE"
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(((DEPTH + 1) / 2))} # of each rank
+DEPTH=$((64 / EACH)) # hardware threads of each rank
+[ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 64 threads of a node, got $RANKS_PER_NODE"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
 export HDF5_USE_FILE_LOCKING=FALSE # parallel file systems may refuse locks; the results file needs none
 export MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU library, which mpi4py is not linked with
@@ -82,12 +89,33 @@ resume=()
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
-gpus=() # of each rank
-[ "$GPUS_PER_EVAL" = 0 ] || gpus=("--gpus-per-task=$GPUS_PER_EVAL")
+# Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
+export DHMPI_GPU_CORES=48-63:32-47:16-31:0-15
+shared=(48-63 32-47 16-31 0-15) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
+for ((rank = 0; rank < WORKERS; rank++)); do
+    cores=()
+    for range in "${shared[@]:rank / EACH * 4:4}"; do
+        mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
+    done
+    first=$((rank % EACH * ${#cores[@]} / EACH))
+    next=$(((rank % EACH + 1) * ${#cores[@]} / EACH))
+    bound+=("$(IFS=, && echo "${cores[*]:first:next - first}")")
+done
+[ "$WORKERS" = "$RANKS_PER_NODE" ] || bound=("${bound[0]}" "${bound[@]}") # the first rank of each node needs no GPU
+mask() { # of cores, in hexadecimal
+    local core digit digits=() indices
+    for core in ${1//,/ }; do digits[core / 4]=$((digits[core / 4] | 1 << core % 4)); done
+    indices=("${!digits[@]}")
+    for ((digit = indices[-1]; digit >= 0; digit--)); do printf %x "$((digits[digit]))"; done
+    echo
+}
+binding=mask_cpu:$(for cores in "${bound[@]}"; do mask "$cores"; done | paste -sd,)
 srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE" \
-    --cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" \
+    --cpu-bind="$binding" \
     --no-kill --kill-on-bad-exit=0 \
     dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --gpus-per-eval "$GPUS_PER_EVAL" \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

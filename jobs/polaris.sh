@@ -11,7 +11,7 @@
 #     or, for example: qsub -A PROJECT -v MAX_EVALS=2000,OUTPUT=mine.h5 jobs/polaris.sh
 # Polaris, ALCF: one 32-core EPYC Milan and four A100 per node.
 # Queue prod: 10 nodes at least; fewer in debug (2, an hour), debug-scaling (10, an hour) and capacity (4,
-# 168 hours). GPUs in reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs,
+# 168 hours). GPU 0 is near the last cores (ALCF user guides, docs/polaris/running-jobs: index, using-gpus;
 # read 2026-11-26).
 give_up() { # with a sentence, and the status of what cannot be used
     echo "$1" >&2
@@ -26,10 +26,12 @@ PROBLEM=${PROBLEM:-}
 RUN=${RUN:-}
 MAX_EVALS=${MAX_EVALS:-1000}
 OUTPUT=${OUTPUT:-}
-GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: ranks are given none of their own
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-1} # of the 4 of a node; 0: evaluations are given none of their own
 check_number GPUS_PER_EVAL 0
 [ "$GPUS_PER_EVAL" -le 4 ] || give_up "GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $GPUS_PER_EVAL"
-RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL : 4))}
+more=1 # rank 0 needs no GPU, so there is a rank more on each node
+[[ $SEARCH != ppo-* ]] || more=0 # agents need one each
+RANKS_PER_NODE=${RANKS_PER_NODE:-$((GPUS_PER_EVAL > 0 ? 4 / GPUS_PER_EVAL + more : 4))}
 CHAIN=${CHAIN:-0}
 ARGUMENTS=${ARGUMENTS:-} # more options of the search; quotes hold words together
 MODULE=${MODULE-deephyper} # modules that bring dhmpi; nothing if it is in PATH
@@ -65,10 +67,14 @@ if [ -n "$TASK" ]; then # each task of a job array has a results file of its own
     OUTPUT=${OUTPUT%.h5}
     OUTPUT=${OUTPUT%-"$TASK"}-$TASK.h5 # once, also in a successor, which gets the name that is made here
 fi
-[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 4 ] ||
-    give_up "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got $RANKS_PER_NODE x $GPUS_PER_EVAL"
+[ "$GPUS_PER_EVAL" = 0 ] || [ "$RANKS_PER_NODE" -le $((4 / GPUS_PER_EVAL + 1)) ] ||
+    give_up "RANKS_PER_NODE must be at most $((4 / GPUS_PER_EVAL + 1)) with GPUS_PER_EVAL=$GPUS_PER_EVAL, \
+one more than find some of the 4 GPUs of a node, got $RANKS_PER_NODE"
+WORKERS=$RANKS_PER_NODE # of these, those that need cores of their own
+[ $((RANKS_PER_NODE * GPUS_PER_EVAL)) -le 4 ] || WORKERS=$((RANKS_PER_NODE - 1))
+EACH=$((WORKERS)) # of these on a socket
 RANKS=$((NODES * RANKS_PER_NODE))
-DEPTH=$((32 / RANKS_PER_NODE)) # hardware threads of each rank
+DEPTH=$((32 / EACH)) # hardware threads of each rank
 [ "$DEPTH" -ge 1 ] || give_up "RANKS_PER_NODE must be at most the 32 threads of a node, got $RANKS_PER_NODE"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$DEPTH} # of each rank
 export PYTHONNOUSERSITE=1 # packages in a home directory hide those of the module
@@ -82,15 +88,25 @@ resume=()
 xargs -r printf '%s\n' <<< "$ARGUMENTS" > /dev/null || give_up "ARGUMENTS must be words, got $ARGUMENTS"
 trap CHAIN=0 TERM # ending this job ends the chain, too; the rest of the script runs when the search has ended
 mapfile -t arguments < <(xargs -r printf '%s\n' <<< "$ARGUMENTS")
-export GPUS_PER_EVAL
-# shellcheck disable=SC2016  # expanded by each rank: GPU 3 is near the first cores, GPU 0 near the last
-select_gpus=(bash -c '
-    gpus=$(seq -s, $((4 - (PMI_LOCAL_RANK + 1) * GPUS_PER_EVAL)) $((3 - PMI_LOCAL_RANK * GPUS_PER_EVAL)))
-    [ "$GPUS_PER_EVAL" = 0 ] || export CUDA_VISIBLE_DEVICES=$gpus
-    exec "$@"' --)
+# Cores near each GPU, in the order of the GPUs: dhmpi gives each rank the GPUs that are near its own.
+export DHMPI_GPU_CORES=24-31:16-23:8-15:0-7
+shared=(24-31 16-23 8-15 0-7) # by ranks
+bound=() # equal parts of these for the ranks of a node, none across sockets
+for ((rank = 0; rank < WORKERS; rank++)); do
+    cores=()
+    for range in "${shared[@]:rank / EACH * 4:4}"; do
+        mapfile -t -O "${#cores[@]}" cores < <(seq "${range%-*}" "${range#*-}")
+    done
+    first=$((rank % EACH * ${#cores[@]} / EACH))
+    next=$(((rank % EACH + 1) * ${#cores[@]} / EACH))
+    bound+=("$(IFS=, && echo "${cores[*]:first:next - first}")")
+done
+[ "$WORKERS" = "$RANKS_PER_NODE" ] || bound=("${bound[0]}" "${bound[@]}") # the first rank of each node needs no GPU
+binding=list:$(IFS=: && echo "${bound[*]}")
 mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE" \
-    --depth="$DEPTH" --cpu-bind depth \
-    "${select_gpus[@]}" dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --cpu-bind "$binding" \
+    dhmpi "$SEARCH" --problem "$PROBLEM" ${RUN:+--run "$RUN"} \
+    --gpus-per-eval "$GPUS_PER_EVAL" \
     --max-evals "$MAX_EVALS" --output "$OUTPUT" "${resume[@]}" "${arguments[@]}"
 status=$?
 

@@ -4,6 +4,35 @@ import pytest
 
 from dhmpi.support.environment import END_SIGNALS
 
+# Tests that share a scheduler, or a database, of which a machine has one.
+GROUPS = ("tests/schedulers/", "tests/launcher/test_balsam.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let `--dist loadgroup` hand out tests one by one, but for groups; with pytest 9 their mark has no effect."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # sites test without it
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return next((group for group in GROUPS if nodeid.startswith(group)), nodeid)
+
+    return GroupScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Let tests that may take long begin first where several processes share them: the end is waited for by all."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=time_limit, reverse=True)
+
+
+def time_limit(item):
+    mark = item.get_closest_marker("timeout")
+    return mark.args[0] if mark else 0
+
 
 @pytest.fixture(autouse=True)
 def handlers_of_before():

@@ -101,18 +101,44 @@ def test_help_is_quick(words):
     assert time.perf_counter() - begun < 20  # the figure is measured by a person; this only notices a disaster
 
 
-def test_help_imports_neither_searches_nor_numpy():
-    """The help of any command but searches themselves, whose options stand beside their code."""
+HEAVY = ["numpy", "scipy", "h5py", "mpi4py", "tqdm", "dhmpi.results", "dhmpi.analysis.terminal", "dhmpi.agents"]
+
+
+def imported_by(code, names):
+    """Those of the names that a program has imported at its end."""
+    code = f"import sys\n{code}\nprint(*[name for name in {names!r} if name in sys.modules])"
+    return subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("commands", "heavy"),
+    [
+        ([name for name in COMMANDS if name not in SEARCHES], [*HEAVY, "dhmpi.search.search"]),
+        (["ambs", "ga", "hps-random", "nas-random"], HEAVY),  # the other searches have agents, each with a network
+    ],
+)
+def test_help_imports_nothing_heavy(commands, heavy):
     code = f"""
-import contextlib, io, sys
+import contextlib
 from dhmpi.cli import main
-with contextlib.redirect_stdout(io.StringIO()):
-    for words in {[["--help"], *([name, "--help"] for name in COMMANDS if name not in SEARCHES)]!r}:
-        with contextlib.suppress(SystemExit):
-            main(words)
-print([name for name in {["numpy", "h5py", "mpi4py", "dhmpi.search.search", "dhmpi.results"]!r} if name in sys.modules])
+for words in {[["--help"], *([name, "--help"] for name in commands)]!r}:
+    with contextlib.suppress(SystemExit):
+        main(words)
 """
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "[]\n"
+    assert imported_by(code, heavy) == []
+
+
+def test_ranks_that_evaluate_import_nothing_of_the_search(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    code = """
+from dhmpi.campaign import start
+from dhmpi.cli import main
+start.join = lambda setup, isolation, prepare: None  # they are told to stop at once
+assert main([{search!r}, *{words!r}]) == 0
+"""
+    for search in ("hps-random", "ambs", "ga"):
+        assert imported_by(code.format(search=search, words=POLYNOME), HEAVY) == []
 
 
 @pytest.mark.parametrize("words", [["--help"], ["ambs", "--help"]])

@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.launcher
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_the_readme_runs_from_top_to_bottom(tmp_path):
     env = dict(
         os.environ,

@@ -145,10 +145,10 @@ def test_a_rank_whose_program_has_ended_is_missed(jobs):
 
 
 def test_there_is_a_last_campaign(jobs):
-    number = 499  # of two conversations each, and one for the job
+    number = 333  # of three conversations each, and one for the job
     campaign(jobs[0], number).send(1, 5)
     assert received(campaign(jobs[1], number)) == [(0, 5, None)]
-    with pytest.raises(ProtocolError, match="a job must have at most 499 campaigns"):
+    with pytest.raises(ProtocolError, match="a job must have at most 333 campaigns"):
         campaign(jobs[0], number + 1)
 
 

@@ -171,6 +171,7 @@ def test_what_is_stored_says_all_of_it_in_short():
             {"host": "nid1", "ranks": "1,3,5,7", "threads": {"1": "3,5,7"}, "cores": {"0-3": "1,3,5,7"}},
         ],
         "gpus": [],
+        "teams": [],
     }
     assert json.loads(json.dumps(stored)) == stored
 

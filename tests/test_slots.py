@@ -8,7 +8,7 @@ from dhmpi.mpi.roles import Roles
 from dhmpi.mpi.slots import Sharers, capacity, deal
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.place import Place
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 
@@ -29,7 +29,7 @@ def node(ranks, seen=FOUR, host="nid0"):
 def dealt(*nodes, **options):
     """Return the roles of rank 0 and workers on nodes."""
     size = sum(len(each.ranks) for each in nodes)
-    return Roles.on_ranks(size).placed(nodes).with_gpus(GpuOptions(**options))
+    return Roles.on_ranks(size).placed(nodes).with_slots(SlotOptions(**options))
 
 
 def gpus(roles):
@@ -154,6 +154,36 @@ def test_a_node_may_be_said_to_have_more_or_fewer():
     assert gpus(dealt(node(range(3), view("4", "5", "6", is_listed=True)), gpus_per_node=2)) == {1: "4", 2: "5"}
 
 
+# --- near cores
+
+
+def bound(*masks, first=0, host="nid0"):
+    """Return a node of four GPUs, the first near the last core, with ranks that are bound to cores."""
+    seen = view("0", "1", "2", "3", near=(0b1000, 0b0100, 0b0010, 0b0001))
+    return ComputeNode(host, tuple(range(first, first + len(masks))), masks, (seen,) * len(masks))
+
+
+def test_ranks_get_the_gpus_near_their_cores():
+    assert gpus(dealt(bound(1, 1, 2, 4, 8), gpus_per_eval=1)) == {1: "3", 2: "2", 3: "1", 4: "0"}
+    assert gpus(dealt(bound(0b0011, 0b0011, 0b1100))) == {1: "2,3", 2: "0,1"}
+    assert gpus(dealt(bound(15, 15, 15), gpus_per_eval=1)) == {1: "0", 2: "1"}
+
+
+def test_ranks_that_share_a_gpu_are_near_it():
+    roles = dealt(bound(1, 1, 1, 2, 2, 4, 4, 8, 8), gpus_per_eval=0.5)
+    assert "".join(gpus(roles).values()) == "33221100"
+
+
+def test_the_rank_that_sleeps_is_one_that_shares_its_cores():
+    roles = dealt(bound(1, 1, 2, 4, 8), bound(1, 1, 2, 4, 8, first=5, host="nid1"), gpus_per_eval=1)
+    assert roles.spare == (6,)
+    assert gpus(roles)[5] == "3"
+
+
+def test_fewer_gpus_than_a_node_has_are_the_first_ones():
+    assert gpus(dealt(bound(1, 2, 8), gpus_per_node=2)) == {1: "1", 2: "0"}
+
+
 # --- what the launcher has done
 
 
@@ -212,14 +242,14 @@ def test_variables_that_count_among_those_left_are_removed():
 
 
 def test_agents_share_the_workers_that_have_gpus():
-    roles = Roles.of_agents(9, 2, True, True).placed((node(range(9)),)).with_gpus(GpuOptions(1))
+    roles = Roles.of_agents(9, 2, True, True).placed((node(range(9)),)).with_slots(SlotOptions(gpus_per_eval=1))
     assert [group.workers for group in roles.groups] == [(3, 4), (5, 6)]
     assert roles.spare == (7, 8)
     assert [roles.group_of(rank) for rank in (0, 4, 7)] == [(), (1, 3, 4), ()]
 
 
 def test_agents_that_evaluate_themselves_have_gpus():
-    roles = Roles.of_agents(5, None, True, True).placed((node(range(5)),)).with_gpus(GpuOptions())
+    roles = Roles.of_agents(5, None, True, True).placed((node(range(5)),)).with_slots(SlotOptions())
     assert gpus(roles) == {1: "0", 2: "1", 3: "2", 4: "3"}
 
 
@@ -227,7 +257,7 @@ def test_agents_that_evaluate_themselves_have_gpus():
 def test_an_agent_without_a_gpu_is_refused(size, agents):
     roles = Roles.of_agents(size, agents, True, True).placed((node(range(size)),))
     with pytest.raises(OptionError, match=r"must leave something to each of the \d agents, got"):
-        roles.with_gpus(GpuOptions(4.0 if agents else 1.0))
+        roles.with_slots(SlotOptions(gpus_per_eval=4.0 if agents else 1.0))
 
 
 def test_a_large_machine_is_dealt_out_at_once():
@@ -242,5 +272,87 @@ def test_what_is_stored_says_who_has_what():
 
 
 def test_a_pool_is_dealt_to_in_the_same_way():
-    found = deal([Sharers("here", (0, 1), FOUR)], GpuOptions())
+    found = deal([Sharers("here", (0, 1), FOUR)], SlotOptions())
     assert [slot.gpus for slot in found.slots] == [("0", "1"), ("2", "3")]
+
+
+# --- several ranks for each evaluation
+
+
+def teams(roles):
+    return [team for team in roles.gpus.teams() if len(team) > 1]
+
+
+def test_ranks_of_a_node_evaluate_together():
+    roles = dealt(node(range(6), view()), node(range(6, 12), view(), host="nid1"), ranks_per_eval=2)
+    assert teams(roles) == [(1, 2), (3, 4), (6, 7), (8, 9), (10, 11)]
+    assert roles.spare == (5,)
+    assert roles.workers == (1, 2, 3, 4, 6, 7, 8, 9, 10, 11)
+    assert str(roles).endswith("; 2 ranks for each evaluation; 1 rank sleeps")
+    assert [roles.place(rank).worker for rank in (1, 2, 10, 11)] == [0, 0, 4, 4]
+    assert [roles.place(rank).member for rank in (1, 2, 10, 11)] == [0, 1, 0, 1]
+    assert roles.team_leaders(roles.workers) == (1, 3, 6, 8, 10)
+    assert roles.as_json()["teams"] == ["1-2", "3-4", "6-7", "8-9", "10-11"]
+
+
+def test_ranks_that_are_dealt_out_to_nodes_meet_those_of_their_own():
+    roles = dealt(node(range(0, 10, 2), view()), node(range(1, 10, 2), view(), host="nid1"), ranks_per_eval=2)
+    assert teams(roles) == [(1, 3), (2, 4), (5, 7), (6, 8)]
+    assert roles.spare == (9,)
+
+
+def test_more_ranks_than_a_node_has_are_on_several():
+    nodes = [node(range(first, first + 4), host=f"nid{first // 4}") for first in range(0, 12, 4)]
+    roles = dealt(*nodes, ranks_per_eval=5, gpus_per_eval=5)
+    assert teams(roles) == [(1, 2, 3, 4, 5), (6, 7, 8, 9, 10)]
+    assert [roles.place(rank).gpus for rank in range(1, 6)] == [("0",), ("1",), ("2",), ("0",), ("1",)]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ["0", "1", "2", "3"]),
+        ({"gpus_per_eval": 2}, ["0", "1", "2", "3"]),
+        ({"gpus_per_eval": 1}, ["0", "0", "1", "1"]),
+        ({"gpus_per_eval": 0.5}, ["0", "0", "1", "1"]),
+        ({"gpus_per_eval": 0.5, "gpus_per_node": 1}, ["0", "0", "0", "0"]),
+        ({"gpus_per_eval": 0}, ["0,1,2,3"] * 4),
+    ],
+)
+def test_each_of_them_has_its_part_of_the_gpus(options, found):
+    roles = dealt(node(range(5)), ranks_per_eval=2, **options)
+    assert [",".join(roles.place(rank).gpus) for rank in range(1, 5)] == found
+
+
+def test_four_gpus_for_two_ranks_are_two_each():
+    roles = dealt(node(range(5)), ranks_per_eval=2, gpus_per_eval=4)
+    assert [roles.place(rank).gpus for rank in (1, 2)] == [("0", "1"), ("2", "3")]
+    assert roles.spare == (3, 4)
+    assert str(roles).endswith("; 2 ranks and 4 GPUs for each evaluation; 2 ranks sleep")
+    assert roles.gpus.as_json() == [{"host": "nid0", "variable": CUDA, "devices": {"0,1": "1", "2,3": "2"}}]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ranks_per_eval": 5}, "ranks_per_eval must be at most 4, the ranks that evaluate, got 5; start more ranks"),
+        (
+            {"ranks_per_eval": 2, "gpus_per_eval": 3},
+            "gpus_per_eval must be a multiple of ranks_per_eval 2, or less than that, got 3",
+        ),
+    ],
+)
+def test_what_ranks_together_cannot_have_is_said(options, message):
+    with pytest.raises(OptionError) as caught:
+        dealt(node(range(5)), **options)
+    assert str(caught.value) == message
+
+
+def test_agents_have_whole_teams():
+    roles = Roles.of_agents(11, 2, False, True).placed((node(range(11), view()),))
+    found = roles.with_slots(SlotOptions(ranks_per_eval=2))
+    assert [group.workers for group in found.groups] == [(2, 3, 4, 5), (6, 7, 8, 9)]
+    with pytest.raises(
+        OptionError, match="ranks_per_eval must leave something to each of the 2 agents, got 9 with ranks for 1"
+    ):
+        roles.with_slots(SlotOptions(ranks_per_eval=9))

@@ -11,6 +11,7 @@ from dhmpi.errors import LoadError, OptionError, option_name
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.factory import make
 from dhmpi.evaluator.mpi import MPIEvaluator
+from dhmpi.evaluator.mpi_group import worker_end
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import evaluations_output, limit_threads, serve
 from dhmpi.evaluator.pool import PoolEvaluator
@@ -22,6 +23,7 @@ from dhmpi.mpi.job import Loss, follow
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.mpi.roles import COORDINATOR, Roles
 from dhmpi.support import environment
+from dhmpi.support.place import Place
 
 
 class RankResources:
@@ -78,7 +80,7 @@ class RankResources:
             agent = make_agent()
             drive(self.mailbox, agent)
         except LoadError as error:
-            return self._give_up(AgentTag.UNLOADABLE, (str(error), error.details))
+            return self._give_up(AgentTag.UNLOADABLE, (error.spelled(option_name), error.details))
         except Exception as error:
             traceback.print_exc(file=stderr)
             return self._give_up(AgentTag.FAILED, f"{type(error).__name__}: {error}")
@@ -133,10 +135,15 @@ def prepare_rank(
     Raises:
         InputError: An option cannot be used.
     """
-    if roles.size > 1 and method in ("processPool", "subprocess") and setup.gpus.gpus_per_eval:
+    if roles.size > 1 and method in ("processPool", "subprocess") and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out where each agent has a pool, got "
-            f"{setup.gpus.gpus_per_eval:g}; agents and their pools get equal shares"
+            f"{setup.slot.gpus_per_eval:g}; agents and their pools get equal shares"
+        )
+    if setup.slot.ranks_per_eval > 1 and not roles.workers:
+        raise OptionError(
+            f"{option_name('ranks_per_eval')} must be 1 where agents evaluate in their own ranks, got "
+            f"{setup.slot.ranks_per_eval}; give {option_name('agents')}, fewer than there are ranks"
         )
     rank, evaluator, executor, worker, unloadable = environment.launch().rank, None, None, None, None
     evaluates_itself = rank in roles.agents and not roles.workers
@@ -145,28 +152,37 @@ def prepare_rank(
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     elif evaluates_itself and (given or num_workers or method in ("serial", "balsam")):
-        evaluator = given or make(method, setup, num_workers, isolation)
+        try:
+            evaluator = given or make(method, setup, num_workers, isolation)
+        except OptionError as error:
+            if not roles.has_server:  # else rank 0 does not meet it, and goes on to MPI, where it would wait for ever
+                raise
+            unloadable = LoadError(error.spelled(option_name))
         if isinstance(evaluator, PoolEvaluator):
             evaluator.open()
+            if roles.size > 1 and isolation == "inline":
+                evaluator.settle(Place())  # other agents need GPUs, too: they are dealt out below
     mailbox: Mailbox = Mailboxes(1).of(0)
     if roles.size > 1:
         mailbox = job.current().converse()
-        roles = roles.placed(job.current().comm.nodes).with_gpus(setup.gpus)
+        roles = roles.placed(job.current().comm.nodes).with_slots(setup.slot)
     if executor is not None and rank in roles.spare:
         executor.close()
     elif executor is not None:
         limit_threads(executor, isolation, roles.threads(rank))
         executor.settle(roles.place(rank))
-        worker = WorkerEnd(job.current().converse(roles.group_of(rank)), executor)
-    elif evaluates_itself:
+        worker = worker_end(job.current().converse(roles.group_of(rank)), executor, roles, isolation, rank)
+    elif evaluates_itself and unloadable is None:
         threads = roles.threads(rank) if roles.nodes else None
         evaluator = evaluator or make(method, setup, threads or environment.num_cores(), isolation)
         if roles.nodes and isinstance(evaluator, PoolEvaluator):
             evaluator.settle(roles.place(rank))
         unloadable = _start(evaluator, isolation, threads)
     elif rank in roles.agents:
-        group = job.current().converse(roles.group_of(rank))
-        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles)
+        ranks = roles.group_of(rank)
+        leaders = [ranks.index(leader) for leader in roles.team_leaders(ranks)]
+        group = job.current().converse(ranks)
+        evaluator = MPIEvaluator(group, has_heartbeats=isolation == "process", roles=roles, workers=leaders)
     return RankResources(roles, mailbox, evaluator, worker, unloadable)
 
 

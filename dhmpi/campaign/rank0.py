@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import os
 import shutil
 import sys
 import time
@@ -171,18 +170,19 @@ class Rank0(ABC):
             return ResultsStore.resume(options.output, metadata, pause)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:
-            _remove_files(files_of(options))  # of a campaign that has been overwritten: logs would be appended to
+            _remove_files(options.files)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
     def _tell_layout(self, store: ResultsStore, layout: str) -> None:
-        """Show who does what and, if evaluations differ in that, with which GPUs."""
+        """Show who does what and, if several ranks do it together or their GPUs differ, which ones and with which."""
         if self._options.quiet:
             return
         tell(layout)
         table = rank_table.rows(store.metadata.runs[-1])
-        if len({row.gpus for row in table if row.worker}) > 1:
+        evaluating = [row for row in table if row.worker]
+        if len({row.gpus for row in evaluating}) > 1 or len({row.worker for row in evaluating}) < len(evaluating):
             for line in rank_table.lines(table, rank_table.MOST_SHOWN):
                 tell(line)
 
@@ -307,11 +307,6 @@ def check_file(options: CampaignOptions) -> None:
     if options.resume and options.overwrite:
         raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
     ResultsStore.check(options.output, options.overwrite, options.resume)
-
-
-def files_of(options: CampaignOptions) -> str:
-    """Return the directory of what evaluations print and write, whole, since user code may change the current one."""
-    return os.path.abspath(f"{options.output}.files")
 
 
 def _remove_files(directory: str) -> None:

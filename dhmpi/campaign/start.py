@@ -1,27 +1,27 @@
 """Start of a campaign on all ranks: the place where names become objects."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dhmpi.campaign.agents_rank0 import run_agents
-from dhmpi.campaign.rank0 import EvaluatingRank0, exit_status, files_of
 from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import option_name
 from dhmpi.evaluation import METHODS
-from dhmpi.evaluator import given_evaluator
+from dhmpi.evaluator import Evaluator, given_evaluator
 from dhmpi.evaluator.factory import make, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.roles import Roles
-from dhmpi.results import Results
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
 from dhmpi.support import environment
 from dhmpi.support.options import choice
 
+if TYPE_CHECKING:
+    from dhmpi.results import Results
 
-def run_search(search: Search) -> Results | None:
+
+def run_search(search: Search) -> "Results | None":
     """Run a search that has been made on every rank; see `Search.main`."""
     if search.has_agents or given_evaluator(search.evaluator_target) is None:
         search.run_target = search.complete(search.problem_target, search.run_target).run
@@ -44,7 +44,7 @@ def run(
     options: CampaignOptions,
     has_agents: bool = False,
     begun: float | None = None,
-) -> Results | None:
+) -> "Results | None":
     """Run a campaign; every rank of the job calls this.
 
     Args:
@@ -66,12 +66,25 @@ def run(
         return _setup(run_target, options, isolation)
 
     if has_agents:
+        from dhmpi.campaign.agents_rank0 import run_agents  # numpy and networks, which other campaigns do without
+
         return run_agents(make_search, make_setup, evaluator, options, begun)
+    found = _evaluator(make_setup, evaluator, options)
+    if found is None:
+        return None
+    from dhmpi.campaign.rank0 import EvaluatingRank0, exit_status  # results and progress, which this rank alone has
+
+    with exit_status():
+        return EvaluatingRank0(options, begun, make_search, found).run()
+
+
+def _evaluator(make_setup: Callable[[str], Setup], evaluator: object, options: CampaignOptions) -> Evaluator | None:
+    """Return the evaluator on the rank that searches; None on the others, when there is nothing more to evaluate."""
     launch = environment.launch()
     is_spare = launch.rank in Roles.local().spare  # one rank is enough for the evaluators that need no MPI
     given = given_evaluator(evaluator)
     if given is not None:
-        return None if is_spare else EvaluatingRank0(options, begun, make_search, given).run()
+        return None if is_spare else given
     method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
     if method == "mpi":
         job.current().begin_campaign()
@@ -80,13 +93,8 @@ def run(
     isolation = resolve_isolation(method, options.isolation)
     setup = make_setup(isolation)
     if method != "mpi":
-        local = make(method, setup, options.num_workers, isolation=isolation)
-        return EvaluatingRank0(options, begun, make_search, local).run()
-    joined = join(setup, isolation, prepare=leave_to_search_rank)
-    if joined is None:
-        return None
-    with exit_status():
-        return EvaluatingRank0(options, begun, make_search, joined).run()
+        return make(method, setup, options.num_workers, isolation=isolation)
+    return join(setup, isolation, prepare=leave_to_search_rank)
 
 
 def _default_method(launch: environment.Launch) -> str:
@@ -95,5 +103,5 @@ def _default_method(launch: environment.Launch) -> str:
 
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
-    setup = Setup(run_target, options.timeout, files_of(options), options.resources, options.logs, options.gpus)  # type: ignore[arg-type]  # checked when loaded
+    setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.slot)  # type: ignore[arg-type]  # checked when loaded
     return setup.portable() if isolation == "process" else setup

@@ -121,7 +121,7 @@ def _job_parser(command: str) -> Parser:
     job.add_argument("--account", help="project that pays (default: none; give it to the scheduler)")
     job.add_argument("--ranks-per-node", help="ranks on each node (default: the site's)")
     job.add_argument(
-        "--gpus-per-eval", help="GPUs of each rank, where the site's are known; 0: none of its own (default: 1)"
+        "--gpus-per-eval", help="GPUs of each evaluation, where the site's are known; 0: none of its own (default: 1)"
     )
     job.add_argument("--module", help="modules that bring dhmpi (default: the site's, or that of this installation)")
     job.add_argument(

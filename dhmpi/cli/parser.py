@@ -59,7 +59,10 @@ class Parser(argparse.ArgumentParser):
 def in_columns(rows: Iterable[tuple[str, str]]) -> str:
     """Return lines of names and what they mean, in two columns that fit the terminal, for `HelpFormatter`."""
     width = shutil.get_terminal_size().columns - 2
-    lines = (textwrap.wrap(f"  {name:12}{meaning}", width, subsequent_indent=14 * " ") for name, meaning in rows)
+    rows = list(rows)
+    first = max(12, *(len(name) + 1 for name, _ in rows))
+    indent = (first + 2) * " "
+    lines = (textwrap.wrap(f"  {name:{first}}{meaning}", width, subsequent_indent=indent) for name, meaning in rows)
     return "\n".join(line for wrapped in lines for line in wrapped)
 
 

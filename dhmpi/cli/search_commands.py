@@ -28,13 +28,14 @@ def run_search(command: str, words: list[str]) -> int:
     evaluator, options, own_options = _options(search_class, values)
     problem, run = search_class.complete(values["problem"], values["run"])
 
-    from dhmpi.analysis import terminal
     from dhmpi.campaign import start
     from dhmpi.support import logs
 
     logs.configure(options.log_level, environment.launch().rank)
 
     def report(found: "Results") -> None:
+        from dhmpi.analysis import terminal  # rank 0 alone needs it
+
         try:
             terminal.report(found, options.output, Printer())
         except OutputError as error:  # the results are in the file nevertheless

@@ -21,7 +21,7 @@ from dhmpi.errors import OptionError
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import Outcome, Task, unpack_outcomes
 from dhmpi.support.json_text import dumps
-from dhmpi.support.resources import GpuOptions, Resources
+from dhmpi.support.resources import Resources, SlotOptions
 
 # Balsam's states that a job never leaves.
 ENDED = ("JOB_FINISHED", "FAILED", "USER_KILLED")
@@ -314,13 +314,13 @@ def _reset_connection() -> None:
 def encode(request: Request) -> str:
     """Return what a job is told, as it travels."""
     task, setup, *rest = request
-    return dumps([task, asdict(setup) | {"gpus": None}, *rest])
+    return dumps([task, asdict(setup) | {"slot": None}, *rest])
 
 
 def decode_request(text: str) -> Request:
     """Return what has travelled."""
     task, setup, *rest = json.loads(text)
-    setup |= {"resources": Resources(**setup["resources"]), "gpus": GpuOptions()}  # these are Balsam's business
+    setup |= {"resources": Resources(**setup["resources"]), "slot": SlotOptions()}  # these are Balsam's business
     return Request(Task(*task), Setup(**setup), *rest)
 
 

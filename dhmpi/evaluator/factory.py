@@ -10,6 +10,9 @@ from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.executor_choice import local_executor
 from dhmpi.execution.program import is_program
+from dhmpi.mpi import job
+from dhmpi.mpi.comm import GroupCommunicator
+from dhmpi.support import environment
 
 MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "threadPool": ThreadEvaluator,
@@ -39,10 +42,15 @@ def make(
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
     """
     isolation = resolve_isolation(method, isolation)
-    if method in SHARING and setup.gpus.gpus_per_eval:
+    if method in SHARING and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out with {method}, {SHARING[method]}, "
-            f"got {setup.gpus.gpus_per_eval:g}; give {option_name('evaluator')} processPool"
+            f"got {setup.slot.gpus_per_eval:g}; give {option_name('evaluator')} processPool"
+        )
+    if method not in ("processPool", "subprocess") and setup.slot.ranks_per_eval > 1:
+        raise OptionError(
+            f"{option_name('ranks_per_eval')} must be 1 with {method}, got {setup.slot.ranks_per_eval}; "
+            f"start ranks with mpirun, or give {option_name('evaluator')} processPool"
         )
     if isolation == "process":
         setup = setup.named() if method == "balsam" else setup.portable()
@@ -52,7 +60,10 @@ def make(
                 f"{option_name('num_workers')} must be 1 here (one rank that evaluates itself), got {num_workers}; "
                 f"start more ranks, or give {option_name('evaluator')} processPool"
             )
-        return SerialEvaluator(local_executor(setup, isolation), setup.gpus)
+        executor = local_executor(setup, isolation)
+        if isolation == "inline" and environment.launch().size <= 1:
+            executor.connect = lambda round: GroupCommunicator(job.current().comm, (0,)).connect(round)
+        return SerialEvaluator(executor, setup.slot)
     if method == "threadPool" and is_program(setup.run):
         raise OptionError(
             f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "

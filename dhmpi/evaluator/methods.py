@@ -16,7 +16,7 @@ from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
 from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone, number
-from dhmpi.support.resources import GpuOptions, Resources
+from dhmpi.support.resources import Resources, SlotOptions
 
 
 class MethodEvaluator(HandDrivenEvaluator):
@@ -97,8 +97,8 @@ def create(
         isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
             method needs, or process).
         **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`. They
-            may be in `method`, too: balsam:nodes=2,packing=4. With the others gpus_per_eval and gpus_per_node; see
-            `GpuOptions`.
+            may be in `method`, too: balsam:nodes=2,packing=4. With the others ranks_per_eval, gpus_per_eval and
+            gpus_per_node; see `SlotOptions`.
 
     Raises:
         InputError: An argument cannot be used.
@@ -110,13 +110,13 @@ def create(
         timeout = number(0, exclusive=True)("timeout", timeout)
     if isolation is not None:
         isolation = choice(ISOLATIONS)("isolation", isolation)
-    check_names([Resources, GpuOptions], resources)
+    check_names([Resources, SlotOptions], resources)
     key = canonical_key if cache_key is None else cache_key
     with _as_arguments():
         given = build(Resources, resources | {"evaluator": method})
         method = name_alone(method)
-        gpus = build(GpuOptions, resources)
-        setup = Setup(run_function, timeout, os.path.abspath(files), given, gpus=gpus)
+        slot = build(SlotOptions, resources)
+        setup = Setup(run_function, timeout, os.path.abspath(files), given, slot=slot)
         isolation = resolve_isolation(method, isolation)
         if method in DRIVEN:
             return DRIVEN[method](setup, key, num_workers)

@@ -99,11 +99,12 @@ class MPIEvaluator(Evaluator):
             if tag is WorkerTag.OUTCOMES:
                 ended += self._account(rank, unpack_outcomes(event.payload))
             elif tag is WorkerTag.READY:
-                self._anyone_ready = True
-                self._running[rank] = set()
-                self._workers[rank] = Worker(rank, self._host(rank))
-                self._offer(rank)
-            elif rank in self._usable:
+                if rank not in self._workers:  # else it is ready again
+                    self._anyone_ready = True
+                    self._running[rank] = set()
+                    self._workers[rank] = Worker(rank, self._host(rank))
+                    self._offer(rank)
+            elif tag is not WorkerTag.LOADING and rank in self._usable:
                 ended += self._retire(rank, tag, event.payload)
         return ended
 
@@ -137,8 +138,12 @@ class MPIEvaluator(Evaluator):
     def _retire(self, rank: int, tag: WorkerTag, payload: Any) -> list[Evaluation]:
         if tag is WorkerTag.UNLOADABLE and not self._anyone_ready:
             raise LoadError(*payload)
-        reason = payload[0] if tag is WorkerTag.UNLOADABLE else (payload or Loss.AHEAD).value
         where = f"rank {rank} on {self._host(rank)}"
+        error = f"{where} is gone"
+        if tag is WorkerTag.GIVEN_UP:
+            reason, error = payload, f"{where} is given up: {payload}"
+        else:
+            reason = payload[0] if tag is WorkerTag.UNLOADABLE else (payload or Loss.AHEAD).value
         log.warning("%s is no longer used: %s", where, reason)
         self._usable.remove(rank)
         self._offer(rank)
@@ -147,7 +152,7 @@ class MPIEvaluator(Evaluator):
                 "at least one worker rank must be left, but all are gone",
                 remedy=f"continue with {option_name('resume=True')}",
             )
-        return self._give_up(self._running.pop(rank, set()), State.LOST, f"{where} is gone")
+        return self._give_up(self._running.pop(rank, set()), State.LOST, error)
 
     def _host(self, rank: int) -> str:
         return self._end.hosts.get(rank, "an unknown host")

@@ -9,19 +9,23 @@
     ALIVE                    -> heartbeat, where nothing else is sent for a while
                              <- CANCEL  stop what is running, send its outcome
                              <- STOP    nothing more will come
+    LOADING                  -> it cannot evaluate for a while: what user code runs in is replaced
+    GIVEN_UP rank, sentence  -> a worker's ranks have lost each other; it says so, or one of them in its place
     BYE                      -> the worker leaves the campaign
+                             <- SETTLED what has not ended well is over (from the leader of several ranks)
 
 All of it is point to point and polled, on one thread, so that ranks may be slow or die without taking others along.
 """
 
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
-from dhmpi.execution.executor import Executor
-from dhmpi.execution.runner import pack_outcomes, unpack_tasks
+from dhmpi.execution.executor import Executor, GroupLostError
+from dhmpi.execution.runner import Outcome, pack_outcomes, unpack_tasks
 from dhmpi.mpi.comm import LOST, Backoff, Message
 from dhmpi.mpi.job import Conversation, Loss
 from dhmpi.support import environment
@@ -48,6 +52,9 @@ class WorkerTag(IntEnum):
     CANCEL = 7
     STOP = 8
     BYE = 9
+    LOADING = 10
+    SETTLED = 11
+    GIVEN_UP = 12
 
 
 class Event(NamedTuple):
@@ -55,8 +62,9 @@ class Event(NamedTuple):
 
     Attributes:
         rank: The worker rank.
-        tag: READY, UNLOADABLE, OUTCOMES, BYE or LOST.
-        payload: Outcomes; the (sentence, traceback) of what does not load; or why the rank is lost, a `Loss`.
+        tag: READY, LOADING, UNLOADABLE, OUTCOMES, GIVEN_UP, BYE or LOST.
+        payload: Outcomes; the (sentence, traceback) of what does not load; why it is given up, a sentence; or why it is
+            lost, a `Loss`.
     """
 
     rank: int
@@ -120,6 +128,8 @@ class SearchEnd:
             events.append(Event(rank, WorkerTag.OUTCOMES, payload))
         elif tag == WorkerTag.HELLO:
             self.hosts[rank] = payload
+        elif tag == WorkerTag.GIVEN_UP:
+            events.append(Event(payload[0], WorkerTag.GIVEN_UP, payload[1]))
         elif tag in (WorkerTag.BYE, WorkerTag.LOST):
             if rank in self.alive:
                 self.alive.remove(rank)
@@ -130,6 +140,11 @@ class SearchEnd:
     def cancel(self, rank: int) -> None:
         """Ask a worker to stop what it is doing; its outcome still comes."""
         self._comm.send(rank, WorkerTag.CANCEL)
+
+    def settle(self) -> None:
+        """Let all workers know that what has not ended well is over."""
+        for rank in self.alive:
+            self._comm.send(rank, WorkerTag.SETTLED)
 
     def stop(self, timeout: float) -> list[int]:
         """Tell all workers that nothing more comes, and wait until they have left.
@@ -157,6 +172,7 @@ class WorkerEnd:
     def __init__(self, comm: Conversation, executor: Executor) -> None:
         self._comm = comm
         self._executor = executor
+        self._early: deque[Message] = deque()  # that have come while user code was running in this process
         self._backoff = Backoff()
         self._announced = False
         self._loss: Loss | None = None  # of the search rank
@@ -175,19 +191,26 @@ class WorkerEnd:
                 self._work()
         except LoadError as error:
             self._comm.send(SEARCH_RANK, WorkerTag.UNLOADABLE, (str(error), error.details))
-            while not self._is_over():
-                self._backoff.wait()
+            self._wait_for_end()
+        except GroupLostError as error:
+            self._comm.send(SEARCH_RANK, WorkerTag.GIVEN_UP, (self._comm.rank, str(error)))
+            self._wait_for_end()
         self._executor.close()
         if self._loss is None:
             self._comm.send(SEARCH_RANK, WorkerTag.BYE)
         return self._loss
 
+    def _wait_for_end(self) -> None:
+        while not self._is_over():
+            self._backoff.wait()
+
     def _is_over(self) -> bool:
         """Take in a message if one has come, and return whether the campaign is over."""
-        message = self._comm.receive()
+        message = self._early.popleft() if self._early else self._comm.receive()
         if message is None:
             return False
         self._backoff.reset()
+        self._note(message)
         if message.tag == WorkerTag.TASKS:
             self._executor.submit(unpack_tasks(message.payload))
         elif message.tag == WorkerTag.CANCEL:
@@ -197,6 +220,9 @@ class WorkerEnd:
             return True
         return message.tag == WorkerTag.STOP
 
+    def _note(self, message: Message) -> None:
+        """Take note of a message before it is followed."""
+
     def _work(self) -> None:
         executor = self._executor
         if executor.ready and not self._announced:
@@ -204,12 +230,18 @@ class WorkerEnd:
             self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
             outcomes = executor.poll(CHILD_WAIT)
+            if self._announced and not executor.ready:
+                self._announced = False
+                self._send(WorkerTag.LOADING)
             if outcomes:
-                self._send(WorkerTag.OUTCOMES, pack_outcomes(outcomes))
+                self._send_outcomes(outcomes)
         else:
             self._backoff.wait()
         if time.monotonic() - self._last_sign > ALIVE_INTERVAL:
             self._send(WorkerTag.ALIVE)
+
+    def _send_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        self._send(WorkerTag.OUTCOMES, pack_outcomes(outcomes))
 
     def _send(self, tag: WorkerTag, payload: object = None) -> None:
         self._comm.send(SEARCH_RANK, tag, payload)

@@ -10,12 +10,13 @@ from typing import TextIO
 from dhmpi.errors import EXIT_FAILURE
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
+from dhmpi.evaluator.mpi_group import worker_end
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.pool import SerialEvaluator
 from dhmpi.execution.executor import Executor, Setup
 from dhmpi.execution.executor_choice import local_executor
 from dhmpi.mpi import job
-from dhmpi.mpi.comm import leave_at_once
+from dhmpi.mpi.comm import GroupCommunicator, leave_at_once
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.roles import Roles
 from dhmpi.support import environment
@@ -40,21 +41,26 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     comm = job.current().converse()
-    roles = roles.placed(job.current().comm.nodes).with_gpus(setup.gpus)
+    roles = roles.placed(job.current().comm.nodes).with_slots(setup.slot)
     if comm.rank in roles.workers:
         executor = executor or local_executor(setup, isolation, redirect=True)  # the launcher has not told the rank
         limit_threads(executor, isolation, roles.threads(comm.rank))
         executor.settle(roles.place(comm.rank))
         prepare(executor.interrupt)
-        job.follow(serve(WorkerEnd(comm, executor)))
+        job.follow(serve(worker_end(comm, executor, roles, isolation, comm.rank)))
         return None
     if comm.rank in roles.spare:
         if executor is not None:
             executor.close()
         return None
     if roles.workers:
-        return MPIEvaluator(comm, has_heartbeats=isolation == "process", roles=roles, workers=roles.workers)
-    return SerialEvaluator(local_executor(setup, isolation), setup.gpus)
+        return MPIEvaluator(
+            comm, has_heartbeats=isolation == "process", roles=roles, workers=roles.team_leaders(roles.workers)
+        )
+    executor = local_executor(setup, isolation)
+    if isolation == "inline":
+        executor.connect = GroupCommunicator(job.current().comm, (comm.rank,)).connect
+    return SerialEvaluator(executor, setup.slot)
 
 
 def limit_threads(executor: Executor, isolation: str, threads: int) -> None:

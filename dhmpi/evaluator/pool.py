@@ -11,15 +11,16 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.executor import Executor, Setup, readable
 from dhmpi.execution.executor_choice import count_workers, local_executor
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
+from dhmpi.execution.local_group import LocalGroup
 from dhmpi.execution.program import ProgramExecutor, is_program
 from dhmpi.execution.runner import Task
-from dhmpi.mpi.slots import Deal, Sharers, capacity, deal
+from dhmpi.mpi.slots import Deal, Sharers, capacity, deal, teams_of
 from dhmpi.support import environment
 from dhmpi.support.gpus import GpuView, visible
 from dhmpi.support.place import Place
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
-EQUAL_SHARES = GpuOptions()
+EQUAL_SHARES = SlotOptions()
 
 
 class PoolEvaluator(Evaluator):
@@ -27,12 +28,12 @@ class PoolEvaluator(Evaluator):
 
     Args:
         executors: Where evaluations run; all of one kind, and only one if it is inline.
-        gpus: Which GPUs each evaluation gets.
+        slot: Which GPUs each evaluation gets.
     """
 
-    def __init__(self, executors: Sequence[Executor], gpus: GpuOptions = EQUAL_SHARES) -> None:
+    def __init__(self, executors: Sequence[Executor], slot: SlotOptions = EQUAL_SHARES) -> None:
         super().__init__()
-        self._gpus = gpus
+        self._slot = slot
         self._executors = executors
         self._host = environment.hostname()
         self.divide(environment.num_cores())
@@ -41,7 +42,7 @@ class PoolEvaluator(Evaluator):
     def divide(self, num_cores: int) -> None:
         """Give each executor its part of so many cores; to be called before they load."""
         for executor in self._executors:
-            executor.threads = max(1, num_cores // len(self._executors))
+            executor.divide(max(1, num_cores // len(self._executors)))
 
     def deal(self, view: GpuView) -> None:
         """Deal out GPUs to the executors; to be called before they load.
@@ -55,23 +56,31 @@ class PoolEvaluator(Evaluator):
         except OptionError:
             self.shutdown()
             raise
-        for executor, (number, slot) in zip(self._executors, enumerate(dealt.slots), strict=True):
-            executor.settle(Place(number, number, number, num, slot.gpus, slot.variable, slot.is_set))
+        for executor, slot in zip(self._executors, dealt.slots, strict=True):
+            size = num * len(slot.ranks)
+            executor.settle(
+                *(
+                    Place(slot.worker, rank, rank, size, slot.gpus_of(rank), slot.variable, slot.is_set, member)
+                    for member, rank in enumerate(slot.ranks)
+                )
+            )
         self.roles = self.roles._replace(gpus=dealt)
 
     def _dealt(self, view: GpuView, num: int) -> Deal:
         """Return who of so many gets which GPUs."""
-        dealt = deal([Sharers(self._host, tuple(range(num)), view)], self._gpus)
+        ranks = tuple(range(num * self._slot.ranks_per_eval))
+        teams = teams_of([ranks], self._slot.ranks_per_eval)
+        dealt = deal([Sharers(self._host, ranks, view)], self._slot, teams)
         if len(dealt.slots) < num:
             raise OptionError(
-                f"{option_name('num_workers')} must be at most {len(dealt.slots)} with {self._gpus.gpus_per_eval:g} of "
+                f"{option_name('num_workers')} must be at most {len(dealt.slots)} with {self._slot.gpus_per_eval:g} of "
                 f"{len(view.devices)} GPUs for each, got {num}"
             )
         return dealt
 
     def settle(self, place: Place) -> None:
         """Keep to the GPUs of a rank that shares its node with others; to be called before executors load."""
-        self._gpus = replace(self._gpus, gpus_per_node=None)
+        self._slot = replace(self._slot, gpus_per_node=None)
         if len(self._executors) > 1:
             self.deal(GpuView(place.variable, place.gpus, is_listed=not place.is_set))
         else:
@@ -159,11 +168,11 @@ class SerialEvaluator(PoolEvaluator):
 
     Args:
         executor: Where it runs.
-        gpus: Which GPUs each evaluation gets.
+        slot: Which GPUs each evaluation gets.
     """
 
-    def __init__(self, executor: Executor, gpus: GpuOptions = EQUAL_SHARES) -> None:
-        super().__init__([executor], gpus)
+    def __init__(self, executor: Executor, slot: SlotOptions = EQUAL_SHARES) -> None:
+        super().__init__([executor], slot)
 
     @property
     def layout(self) -> str:
@@ -179,7 +188,7 @@ def process_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
         num_workers: Children; by default one per core that this process may use.
     """
     setup = setup.portable()
-    return _pool("ProcessPoolEvaluator", lambda: local_executor(setup, "process"), num_workers, setup.gpus)
+    return _pool("ProcessPoolEvaluator", lambda: local_executor(setup, "process"), num_workers, setup.slot)
 
 
 def subprocess_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluator:
@@ -191,13 +200,20 @@ def subprocess_pool(setup: Setup, num_workers: int | None = None) -> PoolEvaluat
     """
     setup = setup.portable()
     executor_class = ProgramExecutor if is_program(setup.run) else InterpreterExecutor
-    return _pool("SubprocessEvaluator", lambda: executor_class(setup), num_workers, setup.gpus)
+    return _pool("SubprocessEvaluator", lambda: executor_class(setup), num_workers, setup.slot)
 
 
-def _pool(name: str, make: Callable[[], Executor], num_workers: int | None, gpus: GpuOptions) -> PoolEvaluator:
-    if num_workers is None and gpus.gpus_per_eval:  # as many as find GPUs
-        num_gpus = gpus.gpus_per_node or len(visible().devices)
-        num_workers = capacity(num_gpus, gpus.gpus_per_eval) or None
-    evaluator = PoolEvaluator([make() for _ in range(count_workers(num_workers))], gpus)
+def _pool(name: str, make: Callable[[], Executor], num_workers: int | None, slot: SlotOptions) -> PoolEvaluator:
+    if num_workers is None and slot.gpus_per_eval:  # as many as find GPUs
+        num_gpus = slot.gpus_per_node or len(visible().devices)
+        num_workers = capacity(num_gpus, slot.gpus_per_eval) or None
+    together = slot.ranks_per_eval
+    if num_workers is None and together > 1:
+        num_workers = max(1, count_workers(None) // together)
+    executors = [
+        make() if together == 1 else LocalGroup([make() for _ in range(together)], number)
+        for number in range(count_workers(num_workers))
+    ]
+    evaluator = PoolEvaluator(executors, slot)
     evaluator.name = name
     return evaluator

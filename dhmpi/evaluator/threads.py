@@ -17,10 +17,10 @@ from dhmpi.support import environment
 from dhmpi.support.gpus import visible
 from dhmpi.support.loader import load_run
 from dhmpi.support.place import Place
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 # All threads see all GPUs.
-LEFT_ALONE = GpuOptions(gpus_per_eval=0)
+LEFT_ALONE = SlotOptions(gpus_per_eval=0)
 Answer = tuple["_Worker", Outcome]
 
 

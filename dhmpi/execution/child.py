@@ -29,6 +29,7 @@ from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, ExitVerdict
 from dhmpi.execution.runner import Outcome, Task, read_answer
 from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
 from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.place import Place
 
 # What comes without a newline is no answer from here on [bytes].
 LONGEST_ANSWER = 1 << 28
@@ -65,6 +66,11 @@ class ChildExecutor(Executor):
         if self._is_stopping:
             return 0.0
         return min(LOOK_INTERVAL, max(0.0, self._deadline - time.monotonic()))
+
+    def settle(self, place: Place, *others: Place) -> None:
+        """Take a place; see `Executor`."""
+        super().settle(place)
+        self._output.member = place.member
 
     def open(self) -> None:
         """Start the supervisor of what runs user code."""

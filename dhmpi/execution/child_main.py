@@ -14,7 +14,7 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.execution.fresh_main import out_of_the_way, prepare
-from dhmpi.execution.runner import Runner, Task, flush_streams
+from dhmpi.execution.runner import Runner, flush_streams, read_task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.place import Place
 
@@ -44,19 +44,26 @@ def main(commands: int, answers: int) -> None:
 
     setup = loads(lines.readline().decode())
     try:
-        run = prepare(setup)
+        runner = Runner(prepare(setup), setup["timeout"], setup["files"], Place(*setup["place"]))
     except LoadError as error:
         answer({"error": str(error), "details": error.details})
         return
-    runner = Runner(run, setup["timeout"], setup["files"], Place(*setup["place"]))
     surroundings = ProcessState()
     answer({"ready": True})
     for line in lines:
         for task in loads(line.decode()):
-            outcome = runner(Task(*task))
+            outcome = runner(read_task(task))
             printed = surroundings.restore()
             # Before the next one begins: if that kills this process, the blame must fall on the right one.
             answer((*outcome, printed))
+            if task[-1] is not None and is_spent():
+                return
+
+
+def is_spent() -> bool:
+    """Whether something in this process can be a member of a group only once: TensorFlow, after tf.distribute."""
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+    return getattr(context, "_collective_ops_server_def", None) is not None
 
 
 class ProcessState:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
+from typing import Any
 
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import State
@@ -27,12 +28,18 @@ from dhmpi.execution.runner import (
 from dhmpi.support import environment
 from dhmpi.support.loader import run_name
 from dhmpi.support.place import Place
-from dhmpi.support.resources import GpuOptions, Resources
+from dhmpi.support.resources import Resources, SlotOptions
 
 log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
+# How often inline user code of one rank is interrupted to see whether the others of its evaluation go on [s].
+WATCH_INTERVAL = 0.02
+
+
+class GroupLostError(Exception):
+    """Raised when ranks that evaluate together have lost each other, and can go on no more; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Setup:
         files: Directory for what evaluations print and write.
         resources: What an evaluation gets, where that is not simply a process.
         logs: Of which evaluations is kept what they print: all, failures or none.
-        gpus: Which GPUs an evaluation gets.
+        slot: How many ranks, and which GPUs, an evaluation gets.
     """
 
     run: RunFunction | str | PickledRun
@@ -53,7 +60,7 @@ class Setup:
     files: str = "results.h5.files"
     resources: Resources = field(default_factory=Resources)
     logs: str = "all"
-    gpus: GpuOptions = field(default_factory=GpuOptions)
+    slot: SlotOptions = field(default_factory=SlotOptions)
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -119,11 +126,17 @@ class Executor(ABC):
         ready: Whether the run function is loaded.
         threads: How many threads user code may have in a process of its own; None: as many as there are cores.
         place: Which worker this is, and its GPUs.
+        connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
+        watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
+        wants_comm: Whether the run function takes a communicator.
     """
 
     ready = False
     threads: int | None = None
     place = Place()
+    connect: Callable[[int], Any] | None = None
+    watch: Callable[[int], bool] | None = None
+    wants_comm = False
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
@@ -143,9 +156,18 @@ class Executor(ABC):
         """Return after how long `poll` has something to do although nothing is readable."""
         return math.inf
 
-    def settle(self, place: Place) -> None:
-        """Take a place; to be called before `load`, and inline before anything of the user's is imported."""
+    def settle(self, place: Place, *others: Place) -> None:
+        """Take a place; to be called before `load`, and inline before anything of the user's is imported.
+
+        Args:
+            place: This rank's.
+            others: Those of the ranks that it leads, if they are here.
+        """
         self.place = place
+
+    def divide(self, threads: int) -> None:
+        """Let user code have so many threads; to be called before `load`."""
+        self.threads = threads
 
     def open(self) -> None:  # noqa: B027  # not all start processes
         """Start what must run before MPI starts, since a later process could inherit parts of MPI."""
@@ -217,9 +239,11 @@ class InlineExecutor(Executor):
         self._output = Output(setup.files, setup.logs) if redirect else None
         self._environment_before: dict[str, str | None] = {}
 
-    def settle(self, place: Place) -> None:
+    def settle(self, place: Place, *others: Place) -> None:
         """Take a place, and change this process's environment at once, until `close`."""
         super().settle(place)
+        if self._output is not None:
+            self._output.member = place.member
         _change_environment(self._environment_before)
         changes = place.changes()
         self._environment_before = {name: os.environ.get(name) for name in changes}
@@ -234,11 +258,16 @@ class InlineExecutor(Executor):
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
-        self._runner = Runner(run, self._setup.timeout, self._setup.files, self.place)
+        self._runner = Runner(run, self._setup.timeout, self._setup.files, self.place, self.connect)
+        self.wants_comm = self._runner.wants_comm
         self.ready = True
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Keep the tasks; `poll` runs them."""
+        part = tasks[0].part if tasks else None
+        if part is not None and "RANK" not in self._environment_before:
+            self._environment_before |= {name: os.environ.get(name) for name in part.variables()}
+            _change_environment(part.variables())
         self._tasks.extend(tasks)
         self._is_stopping = False
 
@@ -260,10 +289,14 @@ class InlineExecutor(Executor):
 
     def _run(self, task: Task) -> Outcome:
         limit = self._setup.timeout
-        if limit is None:
+        if limit is None and self.watch is None:
             return self._runner(task)
+        self._deadline = math.inf if limit is None else time.monotonic() + limit
         before = signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, limit)
+        if self.watch is None and limit is not None:
+            signal.setitimer(signal.ITIMER_REAL, limit)
+        else:
+            signal.setitimer(signal.ITIMER_REAL, WATCH_INTERVAL, WATCH_INTERVAL)
         try:
             outcome = self._runner(task)
         finally:
@@ -274,7 +307,11 @@ class InlineExecutor(Executor):
         return outcome
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
-        self._runner.interrupt(State.TIMEOUT)
+        if self.watch is None or time.monotonic() >= self._deadline:
+            self._runner.interrupt(State.TIMEOUT)
+        elif self.watch(self._tasks[0].id):
+            self._is_stopping = True
+            self._runner.interrupt(State.CANCELLED)
 
     def cancel(self) -> None:
         """Keep tasks that have not begun from beginning."""

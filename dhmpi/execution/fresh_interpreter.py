@@ -82,7 +82,9 @@ class InterpreterExecutor(ProcessExecutor):
         }
         self._answer_file = AnswerFile(order)
         words = interpreter("dhmpi.execution.fresh_main", 3)
-        self._supervisor.start(words, None, self._environment(), [self._answer_file.descriptor])
+        part = task.part if task is not None else None
+        variables = self._environment() | (part.variables() if part is not None else {})
+        self._supervisor.start(words, None, variables, [self._answer_file.descriptor])
 
     def _deadline(self) -> float:
         answers = self._answer_file.answers()

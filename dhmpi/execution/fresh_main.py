@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from dhmpi.errors import LoadError
-from dhmpi.execution.runner import RunFunction, Runner, Task
+from dhmpi.execution.runner import RunFunction, Runner, read_task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.loader import load_run
 from dhmpi.support.place import Place
@@ -34,14 +34,13 @@ def main(mailbox: int) -> None:
 
         order = loads(file.read().decode())
         try:
-            run = prepare(order)
+            runner = Runner(prepare(order), order["timeout"], order["files"], Place(*order["place"]))
         except LoadError as error:
             answer(error=str(error), details=error.details)
             return
         answer(begun=monotonic())
         task = order["task"]
-        runner = Runner(run, order["timeout"], order["files"], Place(*order["place"]))
-        outcome = None if task is None else runner(Task(*task))
+        outcome = None if task is None else runner(read_task(task))
         # What is printed is collected when this process has ended.
         answer(ended=monotonic(), outcome=None if outcome is None else (*outcome, 0))
 

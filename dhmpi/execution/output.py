@@ -33,12 +33,14 @@ class Output:
 
     Attributes:
         trouble: Why the latest output could not be kept; empty if it could.
+        member: Number of this rank among those that evaluate together; others than the first have files of their own.
     """
 
     def __init__(self, directory: str, logs: str = "all") -> None:
         self._directory, self._logs = Path(directory), logs
         self._begin = 0  # what stands before that has been collected
         self.trouble = ""
+        self.member = 0
         environment.open_standard_streams()  # or user code would print into whatever is opened in their place
         self.file: BinaryIO = open(_nameless_file(), "ab", buffering=0)  # noqa: SIM115  # lives as long as this
 
@@ -115,7 +117,8 @@ class Output:
         free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
         if total and free - min(end - begin, MAX_LOG) < min(RESERVE, total // 10):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with self.printed() as printed, open(self._directory / f"evaluation-{id:06d}.log", "ab", buffering=0) as kept:
+        name = f"evaluation-{id:06d}{f'-rank{self.member}' if self.member else ''}.log"
+        with self.printed() as printed, open(self._directory / name, "ab", buffering=0) as kept:
             before = os.fstat(kept.fileno()).st_size
             try:
                 _copy(printed, kept, begin, end)

@@ -12,6 +12,7 @@ from dhmpi.execution.executor import Executor, Setup
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.execution.supervisor import Ending, Supervisor
+from dhmpi.support.place import Place
 
 # How often to look at a process although there is no news of it [s].
 LOOK_INTERVAL = 0.5
@@ -77,6 +78,11 @@ class ProcessExecutor(Executor):
         self._verdict: ExitVerdict | None = None
         self._is_stopping = False
         self._begin_of_task = Begin.now()
+
+    def settle(self, place: Place, *others: Place) -> None:
+        """Take a place; see `Executor`."""
+        super().settle(place)
+        self._output.member = place.member
 
     def open(self) -> None:
         """Start the supervisor of what runs user code."""

@@ -171,11 +171,13 @@ class ProgramExecutor(ProcessExecutor):
         self.ready = True
 
     def _launch(self, task: Task) -> None:
-        self._directory = Context(task.id, task.seed, None, self._files).directory
+        self._directory = Context(task, None, self._files).directory
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
         of_child = self._environment() | {name: str(value) for name, value in variables.items()}
+        if task.part is not None:
+            of_child |= task.part.variables()
         with tempfile.TemporaryFile() as stdin:
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)
@@ -183,7 +185,11 @@ class ProgramExecutor(ProcessExecutor):
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         has_failed = ending.problem or ending.status
-        objective, error = (None, _exit_message(ending)) if has_failed else self._objective()
+        is_led = task.part is not None and task.part.rank > 0  # its objective does not count
+        if has_failed:
+            objective, error = None, _exit_message(ending)
+        else:
+            objective, error = (0.0, "") if is_led else self._objective()
         state = State.FAILED if objective is None else State.DONE
         return Outcome(
             task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error

@@ -6,15 +6,16 @@ What is needed after user code has run is bound to names of this module, since u
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from os import _exit, getpid, sched_getaffinity
+from os import _exit, environ, getpid, sched_getaffinity
 from pathlib import Path
 from time import perf_counter, time
 from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
+from dhmpi.errors import LoadError
 from dhmpi.evaluation import Point, State
 from dhmpi.support.json_text import dumps_noting, loads
-from dhmpi.support.place import Place
+from dhmpi.support.place import GroupPart, Place
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
@@ -26,14 +27,19 @@ MAX_KINDS = 200
 MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
 NOWHERE = Place()
+NO_COMM = (
+    "a run function with the argument comm must run on ranks, with --evaluator mpi and --isolation inline, got "
+    "another; give these, or use the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT instead of comm"
+)
 
 
 class Task(NamedTuple):
-    """Task of a worker: the evaluation's id, its point, and a seed of its own."""
+    """Task of a worker: the evaluation's id, its point, a seed of its own and, of a group's rank, its part."""
 
     id: int
     point: Point
     seed: int
+    part: GroupPart | None = None
 
 
 class Outcome(NamedTuple):
@@ -59,7 +65,13 @@ def pack_tasks(tasks: Iterable[Task]) -> list[Packed]:
 
 def unpack_tasks(packed: Iterable[Packed]) -> list[Task]:
     """Return tasks that have travelled."""
-    return [Task(*each) for each in packed]
+    return [read_task(each) for each in packed]
+
+
+def read_task(packed: Packed) -> Task:
+    """Return a task that has travelled."""
+    id, point, seed, part = packed
+    return Task(id, point, seed, None if part is None else GroupPart(*part))
 
 
 def pack_outcomes(outcomes: Iterable[Outcome]) -> list[Packed]:
@@ -95,13 +107,16 @@ class Context:
         rank: The worker's rank, as in the results file; in a pool the same as its number.
         local_rank: Number of that rank on its node.
         size: Number of ranks; in a pool of workers.
+        group_rank: Number of that rank among those of this evaluation; 0 leads, and what it returns counts.
+        group_size: Number of ranks of this evaluation.
         gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES or the like names them; libraries count them from 0.
     """
 
-    def __init__(self, id: int, seed: int, deadline: float | None, files: str, place: Place = NOWHERE) -> None:
-        self.id = id
-        self.seed = seed
+    def __init__(self, task: Task, deadline: float | None, files: str, place: Place = NOWHERE) -> None:
+        self.id = task.id
+        self.seed = task.seed
         self.deadline = deadline
+        self.group_rank, self.group_size = (0, 1) if task.part is None else (task.part.rank, task.part.size)
         self.worker, self.rank, self.local_rank, self.size = place.worker, place.rank, place.local_rank, place.size
         self.gpus = tuple(place.gpus)
         self.reports: list[list[float]] = []
@@ -132,11 +147,26 @@ class Runner:
         timeout: Seconds that an evaluation may take, or None.
         files: Directory under which evaluations have directories of their own.
         place: Where this is.
+        connect: Returns a communicator of the ranks that evaluate together, if there can be one; they all call it.
+
+    Raises:
+        LoadError: The run function names `comm`, and there can be none.
     """
 
-    def __init__(self, run: RunFunction, timeout: float | None, files: str, place: Place = NOWHERE) -> None:
+    def __init__(
+        self,
+        run: RunFunction,
+        timeout: float | None,
+        files: str,
+        place: Place = NOWHERE,
+        connect: Callable[[int], Any] | None = None,
+    ) -> None:
         self._run = run
-        self._wants_context = "context" in _parameters(run)
+        names = _parameters(run)
+        self._wants_context, self.wants_comm = "context" in names, "comm" in names
+        if self.wants_comm and connect is None:
+            raise LoadError(NO_COMM)
+        self._connect = connect
         self._in_user_code = False
         self._interruption: Interrupted | None = None
         self._timeout = timeout
@@ -148,15 +178,21 @@ class Runner:
 
         A process that the run function has forked ends when it comes back: only this one may answer.
         """
+        part = task.part
+        if part is not None and part.addresses:
+            environ.update(part.variables())  # which takes longer than a short evaluation, and is no part of it
         pid, started, clock = getpid(), time(), perf_counter()
         reading = Reading(None)
         deadline = None if self._timeout is None else started + self._timeout
-        context = Context(task.id, task.seed, deadline, self._files, self._place) if self._wants_context else None
+        context = Context(task, deadline, self._files, self._place) if self._wants_context else None
+        more: dict[str, Any] = {} if context is None else {"context": context}
         status = 0
         try:
-            returned = self._call_user_code(dict(task.point), context)
+            if self.wants_comm and self._connect is not None:
+                more["comm"] = self._connect(0 if part is None else part.round)
+            returned = self._call_user_code(dict(task.point), more)
             if getpid() == pid:
-                reading = read_result(returned)
+                reading = Reading(0.0) if part is not None and part.rank else read_result(returned)
             state = State.DONE if reading.objective is not None else State.FAILED
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
             status = _exit_status(exception)
@@ -173,10 +209,10 @@ class Runner:
             extra = {"reports": context.reports} | extra
         return Outcome(task.id, state, objective, started, ended, error, extra, warning)
 
-    def _call_user_code(self, point: Point, context: Context | None) -> object:
+    def _call_user_code(self, point: Point, more: Mapping[str, Any]) -> object:
         try:
             self._in_user_code = True
-            return self._run(point) if context is None else self._run(point, context=context)
+            return self._run(point, **more)
         finally:
             self._in_user_code = False
 

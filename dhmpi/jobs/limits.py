@@ -23,15 +23,16 @@ def check(job: JobScript) -> None:
             f"--gpus-per-eval must come with a site whose GPUs are known: {known}; got --site {job.site}; "
             "leave it out, and ask for GPUs in the script"
         )
-    gpus = job.gpus_of_rank
+    gpus = job.gpus_of_eval
     if gpus > site.gpus:
         raise OptionError(f"--gpus-per-eval must be at most {site.gpus}, the GPUs of a node of {job.site}, got {gpus}")
     if job.ranks_per_node is None:
         return
-    if gpus and job.ranks_per_node * gpus > site.gpus:
+    if gpus and (job.ranks_per_node - 1) * gpus > site.gpus:
         raise OptionError(
-            f"--ranks-per-node must be at most {site.gpus // gpus} with --gpus-per-eval {gpus} on {job.site}, whose "
-            f"nodes have {site.gpus} GPUs, got {job.ranks_per_node}; --gpus-per-eval 0 gives ranks no GPUs of their own"
+            f"--ranks-per-node must be at most {site.gpus // gpus + 1} with --gpus-per-eval {gpus} on {job.site}, one "
+            f"more than find some of the {site.gpus} GPUs of a node, got {job.ranks_per_node}; --gpus-per-eval 0 gives "
+            "evaluations no GPUs of their own"
         )
     if site.has_depth and job.ranks_per_node > site.threads_per_node:
         raise OptionError(

@@ -52,7 +52,7 @@ class JobScript:
         chain: Whether the script submits its successor.
         module: The modules that bring dhmpi, with blanks between them.
         arguments: More options of the search, as they are typed in a shell.
-        gpus_per_eval: GPUs of each rank, where they are known; 0 to give ranks none of their own.
+        gpus_per_eval: GPUs of each evaluation, where they are known; 0 to give it none of its own.
     """
 
     site: str
@@ -72,8 +72,8 @@ class JobScript:
     gpus_per_eval: int | None = None
 
     @property
-    def gpus_of_rank(self) -> int:
-        """GPUs of each rank; one if nothing was said, and 0 where no GPUs are known."""
+    def gpus_of_eval(self) -> int:
+        """GPUs of each evaluation; one if nothing was said, and 0 where no GPUs are known."""
         return min(1, SITES[self.site].gpus) if self.gpus_per_eval is None else self.gpus_per_eval
 
 
@@ -128,22 +128,36 @@ def _of_site(site: Site) -> Facts:
         "AFTERWARDS": (),
         "GPU_NUMBER": (),
         "GPU_CHECK": (),
+        "GPU_OPTION": (),
         "DEPTH": (),
         "THREADS_PER_NODE": (),
         "THREADS": "1",
     }
     if site.has_depth:
-        facts["DEPTH"] = site.depth or f"{site.threads_per_node} / RANKS_PER_NODE"
+        facts["DEPTH"] = f"{site.threads_per_node} / RANKS_PER_NODE"
         facts["THREADS_PER_NODE"] = str(site.threads_per_node)
         facts["THREADS"] = "$DEPTH" if cores == 1 else f"$(((DEPTH + {cores - 1}) / {cores}))"
     if site.gpus:
-        facts["GPU_NUMBER"] = tuple(_fill("gpu_number", {"GPUS": str(site.gpus)}))
-        facts["GPU_CHECK"] = tuple(_fill("gpu_check", {"GPUS": str(site.gpus)}))
-    if placement:
-        facts["PLACEMENT"] = tuple(_fill(f"placement_{placement}", {}))
+        gpus = _of_gpus(site)
+        facts["DEPTH"] = f"{site.threads_per_node // site.sockets} / EACH"
+        facts["GPU_OPTION"] = '--gpus-per-eval "$GPUS_PER_EVAL" \\'
+        facts |= {name: tuple(_fill(name.lower(), gpus)) for name in ("GPU_NUMBER", "GPU_CHECK")}
+        facts["PLACEMENT"] = tuple(_fill(f"placement_{placement}", gpus))
     if site.afterwards:
         facts["AFTERWARDS"] = tuple(_fill(f"afterwards_{placement}", {}))
     return facts
+
+
+def _of_gpus(site: Site) -> Facts:
+    num = site.sockets
+    return {
+        "GPUS": str(site.gpus),
+        "NEAR": ":".join(site.near or site.cores),
+        "CORES": " ".join(site.cores),
+        "GPUS_OF_SOCKET": str(site.gpus // num),
+        "WORKERS_OF_SOCKET": "WORKERS" if num == 1 else f"(WORKERS + {num - 1}) / {num}",
+        "SEARCH_CORES": site.search_cores or "${bound[0]}",
+    }
 
 
 def _of_job(job: JobScript, site: Site) -> Facts:
@@ -151,8 +165,8 @@ def _of_job(job: JobScript, site: Site) -> Facts:
     queue = job.queue or site.queue
     directives = (f"{site.queue_option}{queue}" if queue else "", *site.directives, job.account and f"-A {job.account}")
     ranks = str(site.ranks_per_node)
-    if site.gpus and site.ranks_per_node == site.gpus:
-        ranks = f"$((GPUS_PER_EVAL > 0 ? {site.gpus} / GPUS_PER_EVAL : {ranks}))"
+    if site.gpus:
+        ranks = f"$((GPUS_PER_EVAL > 0 ? {site.gpus} / GPUS_PER_EVAL + more : {site.gpus}))"
     return {
         "NAME": _stem(job) if job.site == THETA else "dhmpi",
         "FILE": name_of(job),
@@ -165,7 +179,7 @@ def _of_job(job: JobScript, site: Site) -> Facts:
         "MAX_EVALS": str(job.max_evals),
         "RANKS_PER_NODE": str(job.ranks_per_node or ranks),
         "GPUS": str(site.gpus),
-        "GPUS_PER_EVAL": str(job.gpus_of_rank) if site.gpus else (),
+        "GPUS_PER_EVAL": str(job.gpus_of_eval) if site.gpus else (),
         "ARGUMENTS": _quoted(job.arguments),
         "MAX_NUMBER": str(MAX_NUMBER),
         "CHAIN": "1" if job.chain else "0",

@@ -39,15 +39,18 @@ class Site:
         scheduler: cobalt, pbs or slurm: the template of its scripts.
         nodes: How many a job gets if nothing else is said.
         minutes: How long a job lasts if nothing else is said.
-        ranks_per_node: Ranks on each node, one per accelerator if there are some.
+        ranks_per_node: Ranks on each node; with GPUs one more than there are, since rank 0 needs none.
         threads_per_node: Hardware threads that the ranks of a node share.
         size: Nodes of the machine, or of this part of it; None where no source that was read says it.
         launcher: The lines that start a search, up to its name; shell variables are RANKS, RANKS_PER_NODE, DEPTH, and
             what `placement` sets.
-        depth: Hardware threads of each rank, in shell; or nothing: an equal share.
-        threads_per_core: Of these, how many are of one core; libraries start one thread for each core.
-        gpus: GPUs of a node, as programs count them; 0 where that is not known.
-        placement: The template that gives ranks their cores and GPUs, placement_NAME.sh; or nothing.
+        threads_per_core: Of the hardware threads, how many are of one core; libraries start one thread for each core.
+        cores: The cores of a rank for each GPU, near it, in the order in which programs count GPUs; nothing where GPUs
+            are not known.
+        near: All cores near each GPU, where these are more.
+        sockets: Sockets of a node that no rank should lie across; each has its part of the GPUs, in order.
+        search_cores: Cores of rank 0, where some are left; else it shares those of the first rank with a GPU.
+        placement: The template that gives ranks their cores, placement_NAME.sh; or nothing.
         afterwards: Whether there is a template for the time after that, afterwards_NAME.sh.
         queue: The queue, partition or quality of service; or nothing.
         queue_option: What the scheduler is told it with.
@@ -69,9 +72,11 @@ class Site:
     threads_per_node: int
     launcher: tuple[str, ...]
     size: int | None = None
-    depth: str = ""
     threads_per_core: int = 1
-    gpus: int = 0
+    cores: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    sockets: int = 1
+    search_cores: str = ""
     placement: str = ""
     afterwards: bool = False
     queue: str = ""
@@ -86,9 +91,14 @@ class Site:
     facts: tuple[str, ...] = ()
 
     @property
+    def gpus(self) -> int:
+        """GPUs of a node, as programs count them; 0 where that is not known."""
+        return len(self.cores)
+
+    @property
     def has_depth(self) -> bool:
         """Whether ranks are bound to a number of hardware threads each."""
-        return bool(self.depth) or "$DEPTH" in " ".join(self.launcher)
+        return bool(self.cores) or "$DEPTH" in " ".join(self.launcher)
 
 
 ANY_LAUNCHER = (
@@ -100,6 +110,13 @@ HOST_MEMORY = "MPICH_GPU_SUPPORT_ENABLED=0 # else Cray MPICH wants its GPU libra
 # The other ranks outlive a rank, and a node.
 SURVIVE = "--no-kill --kill-on-bad-exit=0"
 SRUN = 'srun --ntasks="$RANKS" --ntasks-per-node="$RANKS_PER_NODE"'
+# Without more, each rank sees all GPUs of its node (srun(1), --gpu-bind), and dhmpi gives it some.
+SRUN_WITH_GPUS = (SRUN, '--cpu-bind="$binding"', SURVIVE, "dhmpi")
+SRUN_ON_CORES = (SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi")
+PALS = ('mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"', '--cpu-bind "$binding"', "dhmpi")
+# Of the nodes with MI250X: seven of the eight cores that share a cache, and the GPU that is near these; in the kernel's
+# words the near cores are those of two such caches.
+NEAR_MI250X = ("49-55", "57-63", "17-23", "25-31", "1-7", "9-15", "33-39", "41-47")
 
 SITES = {
     "theta": Site(
@@ -140,16 +157,12 @@ SITES = {
         scheduler="pbs",
         nodes=10,
         minutes=180,
-        ranks_per_node=4,
+        ranks_per_node=5,
         threads_per_node=32,
         size=560,
-        launcher=(
-            'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
-            '--depth="$DEPTH" --cpu-bind depth',
-            '"${select_gpus[@]}" dhmpi',
-        ),
-        gpus=4,
-        placement="polaris",
+        launcher=PALS,
+        cores=("24-31", "16-23", "8-15", "0-7"),
+        placement="pals",
         queue="prod",
         queues=(
             Queue("debug", 1, 2, HOUR),
@@ -165,7 +178,7 @@ SITES = {
         exports=(HOST_MEMORY,),
         facts=(
             "Queue prod: 10 nodes at least; fewer in debug (2, an hour), debug-scaling (10, an hour) and capacity (4,",
-            "168 hours). GPUs in reverse order because of the topology (ALCF user guides, docs/polaris/running-jobs,",
+            "168 hours). GPU 0 is near the last cores (ALCF user guides, docs/polaris/running-jobs: index, using-gpus;",
             "read 2026-11-26).",
         ),
     ),
@@ -174,15 +187,16 @@ SITES = {
         scheduler="pbs",
         nodes=2,
         minutes=60,
-        ranks_per_node=12,
-        threads_per_node=102,
-        launcher=(
-            'mpiexec -n "$RANKS" --ppn "$RANKS_PER_NODE"',
-            '--cpu-bind "list$cores"',
-            '"${select_tiles[@]}" dhmpi',
+        ranks_per_node=13,
+        threads_per_node=96,
+        launcher=PALS,
+        cores=(
+            *("1-8", "9-16", "17-24", "25-32", "33-40", "41-48"),
+            *("53-60", "61-68", "69-76", "77-84", "85-92", "93-100"),
         ),
-        depth="51 / ((RANKS_PER_NODE + 1) / 2)",
-        gpus=12,
+        near=(*["0-51"] * 6, *["52-103"] * 6),
+        sockets=2,
+        search_cores="101,102,103",
         placement="aurora",
         afterwards=True,
         queue="debug-scaling",
@@ -202,7 +216,8 @@ SITES = {
         facts=(
             "GPUs are tiles here. Queue debug-scaling: 2 to 256 nodes and an hour; capacity: 1 to 16 nodes and 7 days;",
             "prod: from 256 nodes on (as of 2026-11). Cores 0 and 52 are the system's, and no rank should lie across",
-            "sockets (ALCF user guides, docs/aurora/running-jobs-aurora, read 2026-11-26).",
+            "sockets; rank 0 is on three cores that are left (ALCF user guides, docs/aurora/running-jobs-aurora, read",
+            "2026-11-26).",
         ),
     ),
     "perlmutter": Site(
@@ -210,11 +225,10 @@ SITES = {
         scheduler="slurm",
         nodes=4,
         minutes=180,
-        ranks_per_node=4,
-        threads_per_node=128,
-        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}"', SURVIVE, "dhmpi"),
-        threads_per_core=2,
-        gpus=4,
+        ranks_per_node=5,
+        threads_per_node=64,
+        launcher=SRUN_WITH_GPUS,
+        cores=("48-63", "32-47", "16-31", "0-15"),
         placement="slurm",
         queue_option="--qos=",
         queue="regular",
@@ -222,9 +236,28 @@ SITES = {
         directives=("--constraint=gpu", "--exclusive", "--gpus-per-node=4"),
         exports=(HOST_MEMORY,),
         facts=(
-            "Accounts of GPU nodes end in _g. Four ranks, each with a GPU and 16 cores, which are 32 hardware threads;",
-            "libraries start one thread for each core (WarpX, Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch,",
-            "read 2026-11-26). For a trial --qos=debug. A step outlives the loss of a rank or a node.",
+            "Accounts of GPU nodes end in _g. 16 cores for each GPU, one thread on each (WarpX,",
+            "Tools/machines/perlmutter-nersc/perlmutter_gpu.sbatch); GPU 0 is near the last ones, as users report what",
+            "nvidia-smi topo -m says there (no page of the facility was found; 2026-11-26). For a trial --qos=debug. A",
+            "step outlives the loss of a rank or a node.",
+        ),
+    ),
+    "perlmutter-cpu": Site(
+        title="Perlmutter, NERSC: two 64-core EPYC Milan per CPU node",
+        scheduler="slurm",
+        nodes=4,
+        minutes=180,
+        ranks_per_node=16,
+        threads_per_node=256,
+        launcher=SRUN_ON_CORES,
+        threads_per_core=2,
+        queue_option="--qos=",
+        queue="regular",
+        directives=("--constraint=cpu", "--exclusive"),
+        facts=(
+            "16 ranks, each with the eight cores that share a cache, which are 16 hardware threads (WarpX,",
+            "Tools/machines/perlmutter-nersc/perlmutter_cpu.sbatch, read 2026-11-26). For a trial --qos=debug. A step",
+            "outlives the loss of a rank or a node.",
         ),
     ),
     "frontier": Site(
@@ -232,19 +265,19 @@ SITES = {
         scheduler="slurm",
         nodes=4,
         minutes=120,
-        ranks_per_node=8,
+        ranks_per_node=9,
         threads_per_node=56,
-        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores "${gpus[@]}" --gpu-bind=closest', SURVIVE, "dhmpi"),
-        gpus=8,
+        launcher=SRUN_WITH_GPUS,
+        cores=NEAR_MI250X,
         placement="slurm",
         queue_option="--partition=",
         queue="batch",
         directives=("--exclusive", "--gpus-per-node=8"),
         exports=(HOST_MEMORY,),
         facts=(
-            "Seven of eight cores are left to each GPU, the system has the others (low-noise mode: OLCF, Frontier user",
-            "guide; WarpX, Tools/machines/frontier-olcf/submit.sh, read 2026-11-26). A step outlives the loss of a",
-            "rank or a node.",
+            "Seven of eight cores are left to each GPU, the system has the others; GPU 0 is near cores 48 to 55 (OLCF,",
+            "Frontier user guide, Frontier compute nodes; WarpX, Tools/machines/frontier-olcf/submit.sh; read",
+            "2026-11-26). A step outlives the loss of a rank or a node.",
         ),
     ),
     "lumi": Site(
@@ -252,12 +285,11 @@ SITES = {
         scheduler="slurm",
         nodes=2,
         minutes=120,
-        ranks_per_node=8,
+        ranks_per_node=9,
         threads_per_node=56,
-        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind="$cores"', SURVIVE, '"${select_gpus[@]}" dhmpi'),
-        depth="RANKS_PER_NODE > 8 ? 56 / RANKS_PER_NODE : 7 * (8 / RANKS_PER_NODE)",
-        gpus=8,
-        placement="lumi",
+        launcher=SRUN_WITH_GPUS,
+        cores=NEAR_MI250X,
+        placement="slurm",
         queue_option="--partition=",
         queue="standard-g",
         queues=(
@@ -269,9 +301,9 @@ SITES = {
         directives=("--exclusive", "--gpus-per-node=8"),
         exports=(HOST_MEMORY,),
         facts=(
-            "56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55: a rank is bound to the",
-            "cores near its GPUs, and chooses these. For a trial --partition=dev-g, up to 32 nodes and 3 hours (LUMI",
-            "user guide, runjobs/scheduled-jobs: distribution-binding, lumig-job, partitions; read 2026-11-26).",
+            "56 cores are left to jobs, seven near each GPU, and GPU 0 is near cores 49 to 55. For a trial",
+            "--partition=dev-g, up to 32 nodes and 3 hours (LUMI user guide, runjobs/scheduled-jobs:",
+            "distribution-binding, lumig-job, partitions; read 2026-11-26).",
         ),
     ),
     "lumi-c": Site(
@@ -281,7 +313,7 @@ SITES = {
         minutes=120,
         ranks_per_node=16,
         threads_per_node=128,
-        launcher=(SRUN, '--cpus-per-task="$DEPTH" --cpu-bind=cores', SURVIVE, "dhmpi"),
+        launcher=SRUN_ON_CORES,
         queue_option="--partition=",
         queue="standard",
         queues=(

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from os import _exit  # as it is before user code is loaded
 from typing import Any, NamedTuple, NoReturn
 
@@ -121,6 +122,15 @@ class Communicator:
     def broadcast(self, value: object) -> Any:
         """Return rank 0's value on all ranks; not during a campaign."""
         return self._comm.bcast(value, root=0)
+
+    def communicator(self, ranks: Sequence[int]) -> Any:
+        """Return a new communicator of some ranks, for user code; they all call this, and wait for each other.
+
+        Args:
+            ranks: These ranks.
+        """
+        world = self._mpi.COMM_WORLD  # no messages are received there, which it could take
+        return world.Create_group(world.Get_group().Incl(ranks))
 
     def _find_lost(self, *suspects: int) -> None:
         """Return the ranks that are gone, as a fault-tolerant MPI (ULFM) knows them."""
@@ -240,6 +250,42 @@ def _flush() -> None:
         # It may be closed, or its disk full; a rank that leaves must not go on to MPI_Finalize because of that.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+
+
+class GroupCommunicator:
+    """Communicator of ranks that evaluate together, for user code; a new one after each failure.
+
+    What user code has left behind in an old one, such as a message that nobody has received, must not reach the next
+    evaluation.
+
+    Args:
+        comm: All ranks.
+        ranks: Those that evaluate together.
+    """
+
+    def __init__(self, comm: Communicator, ranks: Sequence[int]) -> None:
+        self._all, self._ranks = comm, ranks
+        self._comm: Any = None
+        self._round = -1
+
+    def connect(self, round: int) -> Any:
+        """Return the communicator of a round; all of the ranks call this, and wait for each other in a new round."""
+        if round != self._round:
+            self._drop()
+            self._comm, self._round = self._all.communicator(self._ranks), round
+        return self._comm
+
+    def _drop(self) -> None:
+        if self._comm is not None:
+            comm, self._comm = self._comm, None
+            with contextlib.suppress(Exception):  # user code may have freed it, or a fault-tolerant MPI revoked it
+                comm.Free()
+
+    def revoke(self) -> None:
+        """Let calls of the other ranks that wait in it raise an exception, where MPI is fault-tolerant."""
+        if self._comm is not None and environment.is_fault_tolerant():
+            with contextlib.suppress(Exception):  # an MPI that says it is may still be not
+                self._comm.Revoke()
 
 
 class Backoff:

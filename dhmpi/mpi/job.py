@@ -45,8 +45,8 @@ EXIT_WAIT = 8.0
 LAST_WAIT = 2.0
 # How long a rank that leaves without MPI_Finalize waits for its last message to be on its way [s].
 FLUSH_TIME = 0.5
-# A campaign's conversations: that of all its ranks, and those of groups of them, which never overlap.
-NUM_CONVERSATIONS = 2
+# A campaign's conversations: of all its ranks, of groups that do not overlap, of teams within these.
+NUM_CONVERSATIONS = 3
 
 
 class JobTag(IntEnum):
@@ -188,17 +188,18 @@ class Job:
         self._open.clear()
         self._early = [each for each in self._early if self._campaign_of(each.tag // NUM_TAGS) >= self._campaign]
 
-    def converse(self, ranks: Sequence[int] | None = None) -> Conversation:
+    def converse(self, ranks: Sequence[int] | None = None, is_team: bool = False) -> Conversation:
         """Open a conversation of the campaign that has begun.
 
         Args:
             ranks: A group of ranks with this one among them, each rank being in one such group at most; by default all.
+            is_team: Whether they evaluate together.
 
         Raises:
             ProtocolError: There have been too many campaigns.
         """
         is_group = ranks is not None
-        channel = NUM_CONVERSATIONS * (self._campaign - 1) + 1 + is_group
+        channel = NUM_CONVERSATIONS * (self._campaign - 1) + 1 + is_group + is_team
         most = (self.comm.num_conversations - 1) // NUM_CONVERSATIONS
         if self._campaign > most:
             raise ProtocolError(

@@ -34,6 +34,22 @@ class ComputeNode(NamedTuple):
         masks = {rank: mask for rank, mask in zip(self.ranks, self.masks, strict=True) if rank in evaluating}
         return dict(zip(masks, _shares(tuple(masks.values())), strict=True))
 
+    def ranks_apart(self, evaluating: Container[int]) -> list[int]:
+        """Return the ranks that evaluate; last those on fewer cores, or on the same as an earlier one.
+
+        Of these, one too many for teams is left out: a node of a cluster has one for rank 0, which is needed only once.
+
+        Args:
+            evaluating: The ranks of the job that do.
+        """
+        num_cores: dict[int, int] = {}
+        seen: set[int] = set()
+        for rank, mask in zip(self.ranks, self.masks, strict=True):
+            if rank in evaluating:
+                num_cores[rank] = 0 if mask in seen else mask.bit_count()
+                seen.add(mask)
+        return sorted(num_cores, key=lambda rank: -num_cores[rank])
+
     def sharers(self, evaluating: Container[int]) -> list[Sharers]:
         """Return the ranks that evaluate, by the GPUs that they see.
 
@@ -48,8 +64,9 @@ class ComputeNode(NamedTuple):
             if rank in evaluating:
                 groups.setdefault(view, []).append(rank)
         are_given_out = len({view.devices for view in views.values() if view.devices}) > 1
+        masks = dict(zip(self.ranks, self.masks, strict=True))
         return [
-            Sharers(self.host, tuple(ranks), view, view.is_own or (are_given_out and len(ranks) == 1))
+            Sharers(self.host, tuple(ranks), view, view.is_own or (are_given_out and len(ranks) == 1), masks)
             for view, ranks in groups.items()
         ]
 

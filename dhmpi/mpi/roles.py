@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ProtocolError, option_name
 from dhmpi.mpi.nodes import ComputeNode
-from dhmpi.mpi.slots import Deal, deal
+from dhmpi.mpi.slots import Deal, deal, teams_of
 from dhmpi.support import environment
 from dhmpi.support.place import Place
 from dhmpi.support.printing import in_short
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 # This rank has the results: it searches, or it coordinates those that do.
 COORDINATOR = 0
@@ -39,7 +39,7 @@ class Roles(NamedTuple):
         has_agents: Whether those that search are agents; else it is one search rank.
         has_server: Whether the coordinator is a parameter server, and no agent.
         nodes: Where the ranks are; nothing as long as MPI has not started.
-        gpus: Which evaluations have which GPUs; nothing before these are dealt out.
+        gpus: Which ranks evaluate together, and with which GPUs; nothing before these are dealt out.
     """
 
     size: int
@@ -111,30 +111,58 @@ class Roles(NamedTuple):
             )
         return self._replace(nodes=nodes)
 
-    def with_gpus(self, options: GpuOptions) -> "Roles":
-        """Return the same with GPUs for those that evaluate; workers for whom none is left have nothing to do.
+    def with_slots(self, options: SlotOptions) -> "Roles":
+        """Return the same with ranks and GPUs for each evaluation; ranks that are left over have nothing to do.
 
         Raises:
             OptionError: They do not suffice.
         """
         evaluating = frozenset(self.evaluating)
-        dealt = deal(chain.from_iterable(node.sharers(evaluating) for node in self.nodes), options)
-        served = [rank for slot in dealt.slots for rank in slot.ranks]
-        if len(served) == len(self.evaluating):
+        together = options.ranks_per_eval
+        if together > 1 and not self.workers:
+            raise OptionError(
+                f"{option_name('ranks_per_eval')} must be 1 where the ranks that search evaluate, got {together}; "
+                "start more ranks"
+            )
+        if together > len(evaluating):
+            raise OptionError(
+                f"{option_name('ranks_per_eval')} must be at most {len(evaluating)}, the ranks that evaluate, got "
+                f"{together}; start more ranks"
+            )
+        teams = teams_of([node.ranks_apart(evaluating) for node in self.nodes], together)
+        dealt = deal(chain.from_iterable(node.sharers(evaluating) for node in self.nodes), options, teams)
+        served = dealt.teams()
+        if together == 1 and len(served) == len(self.evaluating):
             return self._replace(gpus=dealt)
         if not self.workers or len(served) < len(self.groups):
-            raise OptionError(
-                f"{option_name('gpus_per_eval')} must leave something to each of the {len(self.groups)} agents, got "
-                f"{options.gpus_per_eval:g} with GPUs for {len(served)}; give less, or fewer {option_name('agents')}"
-            )
-        return self._replace(gpus=dealt, groups=_groups(self.leaders, served))
+            raise OptionError(_too_few(options, len(self.groups), len(served)))
+        groups = _groups(self.leaders, range(len(served)))
+        ranks_of = [tuple(chain.from_iterable(served[worker] for worker in group.workers)) for group in groups]
+        return self._replace(
+            gpus=dealt, groups=tuple(Group(leader, ranks) for (leader, _), ranks in zip(groups, ranks_of, strict=True))
+        )
 
     def place(self, rank: int) -> Place:
         """Return the place of a rank that evaluates; where the ranks are must be known."""
         [node] = (node for node in self.nodes if rank in node.ranks)
-        [number] = (number for number, slot in enumerate(self.gpus.slots) if rank in slot.ranks)
-        slot = self.gpus.slots[number]
-        return Place(number, rank, node.ranks.index(rank), self.size, slot.gpus, slot.variable, slot.is_set)
+        [slot] = (slot for slot in self.gpus.slots if rank in slot.ranks)
+        gpus = slot.gpus_of(rank)
+        member = self.team(rank).index(rank)
+        return Place(slot.worker, rank, node.ranks.index(rank), self.size, gpus, slot.variable, slot.is_set, member)
+
+    def host(self, rank: int) -> str:
+        """Return where a rank is, which must be known."""
+        return next(node.host for node in self.nodes if rank in node.ranks)
+
+    def team(self, rank: int) -> tuple[int, ...]:
+        """Return the ranks that evaluate together with one of them, the one that leads them first."""
+        [worker] = (slot.worker for slot in self.gpus.slots if rank in slot.ranks)
+        return tuple(chain.from_iterable(slot.ranks for slot in self.gpus.slots if slot.worker == worker))
+
+    def team_leaders(self, workers: Sequence[int]) -> tuple[int, ...]:
+        """Return those of some ranks that lead a team."""
+        first = {team[0] for team in self.gpus.teams()}
+        return tuple(rank for rank in workers if rank in first)
 
     # --- of a rank
 
@@ -233,7 +261,21 @@ class Roles(NamedTuple):
                 for node in self.nodes
             ],
             "gpus": self.gpus.as_json(),
+            "teams": [in_short(team) for team in self.gpus.teams() if len(team) > 1],
         }
+
+
+def _too_few(options: SlotOptions, num_agents: int, num_served: int) -> str:
+    """Return what is wrong where not each agent has something that evaluates."""
+    if options.gpus_per_eval is None:
+        return (
+            f"{option_name('ranks_per_eval')} must leave something to each of the {num_agents} agents, got "
+            f"{options.ranks_per_eval} with ranks for {num_served}; give less, or fewer {option_name('agents')}"
+        )
+    return (
+        f"{option_name('gpus_per_eval')} must leave something to each of the {num_agents} agents, got "
+        f"{options.gpus_per_eval:g} with GPUs for {num_served}; give less, or fewer {option_name('agents')}"
+    )
 
 
 def _groups(leaders: Sequence[int], rest: Sequence[int]) -> tuple[Group, ...]:

@@ -40,11 +40,16 @@ def rows(run: Mapping[str, Any]) -> list[Row]:
     gpus = {rank: name for each in roles.get("gpus", ()) for rank, name in _by_rank(each["devices"]).items()}
     if not roles["nodes"]:  # no MPI: a pool on one host
         host = (run["hosts"] or [""])[0]
-        workers = range(run["num_workers"])
-        return [Row(str(each), host, "evaluates", str(each), "", gpus.get(each, "")) for each in workers]
+        teams = [_numbers(text) for text in roles.get("teams", ())] or [[each] for each in range(run["num_workers"])]
+        return [
+            Row(str(rank), host, "evaluates", str(worker), "", gpus.get(rank, ""))
+            for worker, team in enumerate(teams)
+            for rank in team
+        ]
     tasks = dict(_tasks(roles))
     evaluating = [rank for rank in sorted(tasks) if "evaluates" in tasks[rank]]
-    workers_of = {rank: str(number) for number, rank in enumerate(evaluating)}
+    teams = [_numbers(text) for text in roles.get("teams", ())] or [[rank] for rank in evaluating]
+    workers_of = {rank: str(number) for number, team in enumerate(teams) for rank in team}
     found = []
     for node in roles["nodes"]:
         cores = _by_rank(node.get("cores", {}))

@@ -9,7 +9,7 @@ __all__ = ["Search"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the contract when it is asked for: names of searches are had without numpy."""
+    """Import the contract when it is asked for: names of searches are had without it."""
     if name != "Search":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from dhmpi.search.search import Search

@@ -1,12 +1,13 @@
 """Options that every search has."""
 
+import os
 from dataclasses import dataclass, fields
 
 from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
-from dhmpi.support.resources import GpuOptions, Resources
+from dhmpi.support.resources import Resources, SlotOptions
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -17,7 +18,7 @@ PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation"
 
 
 @dataclass(frozen=True)
-class CampaignOptions(GpuOptions, Resources):
+class CampaignOptions(SlotOptions, Resources):
     """Options of every campaign."""
 
     # --- budget
@@ -107,9 +108,14 @@ class CampaignOptions(GpuOptions, Resources):
         return Resources(**{field.name: getattr(self, field.name) for field in fields(Resources)})
 
     @property
-    def gpus(self) -> GpuOptions:
-        """GPUs of an evaluation."""
-        return GpuOptions(self.gpus_per_eval, self.gpus_per_node)
+    def slot(self) -> SlotOptions:
+        """Ranks and GPUs of an evaluation."""
+        return SlotOptions(self.ranks_per_eval, self.gpus_per_eval, self.gpus_per_node)
+
+    @property
+    def files(self) -> str:
+        """Directory of what evaluations print and write, whole, since user code may change the current one."""
+        return os.path.abspath(f"{self.output}.files")
 
     @property
     def timeout(self) -> float | None:

@@ -1,26 +1,37 @@
 """Random points, none of them twice."""
 
 from collections.abc import Callable, Collection, Hashable
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from dhmpi.evaluation import Point
 from dhmpi.space.space import Space, Unit
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 FIRST_BLOCK, LARGEST_BLOCK = 16, 1024
 HOPELESS = 100 * LARGEST_BLOCK
 
 # Returns numbers in [0, 1), shape (num, num_dimensions).
-Draw = Callable[[np.random.Generator, int, int], Unit]
+Draw: TypeAlias = "Callable[[Generator, int, int], Unit]"
 
 
-def independent(rng: np.random.Generator, num: int, num_dimensions: int) -> Unit:
+def generator(*seed: int) -> "Generator":
+    """Return a generator of random numbers that depend on one or several integers of at least 0."""
+    import numpy as np  # slow to import, and a rank that evaluates draws nothing
+
+    return np.random.default_rng(seed)
+
+
+def independent(rng: "Generator", num: int, num_dimensions: int) -> Unit:
     """Return independent random numbers in [0, 1), shape (num, num_dimensions)."""
     return rng.random((num, num_dimensions))
 
 
-def spread(rng: np.random.Generator, num: int, num_dimensions: int) -> Unit:
+def spread(rng: "Generator", num: int, num_dimensions: int) -> Unit:
     """Return a Latin hypercube (McKay et al. 1979), shape (num, num_dimensions): evenly spread in every dimension."""
+    import numpy as np
+
     strata = rng.permuted(np.tile(np.arange(num), (num_dimensions, 1)), axis=1).T
     return np.minimum((strata + rng.random((num, num_dimensions))) / num, np.nextafter(1.0, 0.0))
 
@@ -39,7 +50,7 @@ class Sampler:
 
     def __init__(self, space: Space, seed: int, draw: Draw = independent) -> None:
         self._space, self._seed = space, seed
-        self._rng = np.random.default_rng(seed)
+        self._rng = generator(seed)
         self._draw = draw
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
         self._block: list[Point] = []  # the next point is the last one
@@ -59,7 +70,7 @@ class Sampler:
         return None if size is None else self._left(seen)
 
     def _left(self, seen: Collection[Hashable]) -> Point | None:
-        return self._space.unseen(seen, np.random.default_rng((self._seed, len(seen))))
+        return self._space.unseen(seen, generator(self._seed, len(seen)))
 
     def _next(self) -> Point:
         if not self._block:

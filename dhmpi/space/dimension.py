@@ -1,23 +1,26 @@
 """Dimensions: one parameter each.
 
 A tuple is a range, `(low, high)` or `(low, high, prior)`; a list holds categories, whatever its length.
+
+numpy is imported where it computes: problems are read by many a program that computes nothing.
 """
 
 import math
 import reprlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dhmpi.errors import ProblemError, did_you_mean
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 Value = str | bool | int | float | None
-Unit = npt.NDArray[np.float64]
+Unit: TypeAlias = "npt.NDArray[np.float64]"
 
 PRIORS = ("uniform", "log-uniform")
 CATEGORY_TYPES = (str, bool, int, float, type(None))
@@ -62,7 +65,7 @@ class Integer:
             return [min(self.low + int(offset), self.high) for offset in (u * float(self.size)).tolist()]
         # Bins reach half a step to both sides, so that the weight of k is close to 1/k, the ends included.
         reals = _interpolate(u, math.log(self.low - 0.5), math.log(self.high + 0.5))
-        return [min(max(round(real), self.low), self.high) for real in np.exp(reals).tolist()]
+        return [min(max(round(real), self.low), self.high) for real in _exp(reals).tolist()]
 
     def bin_of(self, value: int) -> tuple[float, float]:
         """Return the ends of the bin in [0, 1] that `from_unit` maps to a value."""
@@ -75,7 +78,7 @@ class Integer:
     def to_unit(self, values: Sequence[int]) -> Unit:
         """Map values to numbers in [0, 1], shape (num,), on the scale of the prior."""
         if self.prior == "uniform":
-            return np.array([(value - self.low) / (self.high - self.low) for value in values])
+            return _row((value - self.low) / (self.high - self.low) for value in values)
         return _log_to_unit(values, self.low, self.high)
 
     def canonical(self, value: object) -> int:
@@ -129,9 +132,8 @@ class Real:
         if self.prior == "uniform":
             reals = _interpolate(u, self.low, self.high)
         else:
-            with np.errstate(over="ignore"):  # by rounding, just below the largest float
-                reals = np.exp(_interpolate(u, math.log(self.low), math.log(self.high)))
-        values: list[Any] = np.clip(reals, self.low, self.high).tolist()
+            reals = _exp(_interpolate(u, math.log(self.low), math.log(self.high)))
+        values: list[Any] = reals.clip(self.low, self.high).tolist()
         return values
 
     def to_unit(self, values: Sequence[float]) -> Unit:
@@ -140,7 +142,7 @@ class Real:
             # By halves where the difference of two large bounds overflows; halves of tiny ones may be equal.
             part = 1.0 if math.isfinite(self.high - self.low) else 0.5
             low, width = part * self.low, part * self.high - part * self.low
-            return np.array([(part * value - low) / width for value in values])
+            return _row((part * value - low) / width for value in values)
         return _log_to_unit(values, self.low, self.high)
 
     def canonical(self, value: object) -> float:
@@ -263,7 +265,8 @@ def dimension(name: str, spec: object) -> Dimension:
 
 def _plain(value: Any) -> Any:
     """Return a numpy scalar as the Python value, and anything else as it is."""
-    if type(value) in CATEGORY_TYPES:
+    np = sys.modules.get("numpy")  # where nobody has imported it, nothing is of its types
+    if np is None or type(value) in CATEGORY_TYPES:
         return value
     for kind, plain in ((np.bool_, bool), (np.integer, int), (np.floating, float), (np.str_, str)):
         if isinstance(value, kind):
@@ -282,10 +285,24 @@ def _interpolate(u: Unit, low: float, high: float) -> Unit:
     return low * (1 - u) + high * u  # unlike low + u * (high - low) this cannot overflow
 
 
+def _exp(reals: Unit) -> Unit:
+    import numpy as np
+
+    with np.errstate(over="ignore"):  # by rounding, just below the largest float
+        exponentials: Unit = np.exp(reals)
+    return exponentials
+
+
+def _row(numbers: Iterable[float]) -> Unit:
+    import numpy as np
+
+    return np.array(list(numbers))
+
+
 def _log_to_unit(values: Sequence[float], low: float, high: float) -> Unit:
     start = math.log(low)
     width = math.log(high) - start or 1.0  # neighbours may have the same logarithm
-    return np.array([(math.log(value) - start) / width for value in values])
+    return _row((math.log(value) - start) / width for value in values)
 
 
 def _range(items: tuple[Any, ...]) -> Integer | Real:

@@ -4,12 +4,13 @@ import math
 import reprlib
 from collections.abc import Collection, Hashable, Mapping
 from functools import cached_property
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.errors import ProblemError, did_you_mean
 from dhmpi.space.dimension import Categorical, Dimension, Integer, Real, Unit, Value, dimension
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Categorical", "Dimension", "Integer", "Real", "Space", "Unit", "Value", "dimension"]
 
@@ -60,7 +61,7 @@ class Space:
         columns = [dim.from_unit(column) for dim, column in zip(self.dimensions, u.T, strict=True)]
         return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def sample(self, rng: np.random.Generator, num: int) -> list[dict[str, Any]]:
+    def sample(self, rng: "np.random.Generator", num: int) -> list[dict[str, Any]]:
         """Draw independent points from the priors."""
         return self.from_unit(rng.random((num, len(self.dimensions))))
 
@@ -90,7 +91,7 @@ class Space:
             return values, tuple([type(point[name]) for name in self._ambiguous])
         return values
 
-    def unseen(self, seen: Collection[Hashable], rng: np.random.Generator) -> dict[str, Any] | None:
+    def unseen(self, seen: Collection[Hashable], rng: "np.random.Generator") -> dict[str, Any] | None:
         """Return a point whose key is not among the seen ones, or None if there is none left.
 
         The walk starts at a random point and takes the neighbours in order, the last dimension fastest.
@@ -107,7 +108,7 @@ class Space:
             raise ProblemError("a space must be finite to be walked, got a range of real numbers; sample it instead")
         start = 0
         for dim in finite:
-            start = start * dim.size + int(rng.integers(dim.size - 1, dtype=np.uint64, endpoint=True))
+            start = start * dim.size + int(rng.integers(dim.size - 1, dtype="uint64", endpoint=True))
         size = math.prod(dim.size for dim in finite)
         for step in range(min(size, len(seen) + 1)):
             point = self._at((start + step) % size, finite)

@@ -4,8 +4,10 @@ import functools
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from dhmpi.support import gpu_cores
 
 # How long a vendor's program may take; a driver that is not loaded yet takes seconds.
 PROBE_SECONDS = 30
@@ -27,6 +29,7 @@ class Vendor(NamedTuple):
         command: What lists the GPUs of a node.
         entry: The name of one in a line of that, as the variable has it.
         files: Pattern of the files of which there is one for each GPU, where the program is missing; or nothing.
+        number: Its number in PCI.
     """
 
     variable: str
@@ -34,6 +37,7 @@ class Vendor(NamedTuple):
     command: tuple[str, ...]
     entry: str
     files: str
+    number: str
 
 
 VENDORS = (
@@ -43,6 +47,7 @@ VENDORS = (
         ("nvidia-smi", "-L"),
         r"^GPU (\d+):|^\s+MIG .*\(UUID: (MIG-[^)]+)\)",
         "nvidia[0-9]*",
+        "0x10de",
     ),
     Vendor(
         "ROCR_VISIBLE_DEVICES",
@@ -50,10 +55,12 @@ VENDORS = (
         ("rocm-smi", "--showid"),
         r"^GPU\[(\d+)\]",
         "dri/renderD*",
+        "0x1002",
     ),
-    # Without Intel's program a file may be that of any display.
-    Vendor("ZE_AFFINITY_MASK", ("dri/renderD*",), ("xpu-smi", "discovery"), r"^\|\s*(\d+)\s*\|", ""),
+    # A file may be that of any display.
+    Vendor("ZE_AFFINITY_MASK", ("dri/renderD*",), ("xpu-smi", "discovery"), r"^\|\s*(\d+)\s*\|", "", "0x8086"),
 )
+INTEL = VENDORS[-1]
 
 
 class GpuView(NamedTuple):
@@ -64,36 +71,46 @@ class GpuView(NamedTuple):
         devices: Their names, as the variable has them: numbers, GPU-..., MIG-..., 0.1.
         is_listed: Whether the variable is set; else these are all of the node.
         is_own: Whether the launcher has chosen them for this process alone.
+        near: The cores near each of them, as the bits of numbers; nothing where that is not known.
     """
 
     variable: str
     devices: tuple[str, ...]
     is_listed: bool = False
     is_own: bool = False
+    near: tuple[int, ...] = ()
+
+    def cut(self, num: int) -> "GpuView":
+        """Return so many GPUs of a node; if it has fewer, so many are there nevertheless, and have numbers."""
+        if num <= len(self.devices):
+            return self._replace(devices=self.devices[:num], near=self.near[:num])
+        return self._replace(devices=tuple(map(str, range(num))), near=())
 
 
 NO_GPUS = GpuView("CUDA_VISIBLE_DEVICES", ())
 
 
-def listed(env: Mapping[str, str] = os.environ, directory: str = "/dev") -> GpuView | None:
+def listed(env: Mapping[str, str] = os.environ, directory: str = "/dev", kernel: str = "/sys") -> GpuView | None:
     """Return the GPUs that variables name; None if none of them is set.
 
     Args:
         env: The environment.
         directory: That of devices.
+        kernel: That of what the kernel knows.
     """
     names = [vendor.variable for vendor in VENDORS if vendor.variable in env]
     names += [name for name in ("HIP_VISIBLE_DEVICES",) if not names and name in env]
     if not names:
         return None
     # Slurm may set those of all vendors.
-    here = [vendor.variable for vendor in _vendors(directory) if vendor.variable in names]
-    variable = (here or names)[0]
+    here = {vendor.variable: vendor for vendor in _vendors(directory) if vendor.variable in names}
+    variable = next(iter(here or names))
     devices = _split(env[variable])
     inner = _split(env.get("HIP_VISIBLE_DEVICES", "")) if variable == "ROCR_VISIBLE_DEVICES" else ()
     if inner and all(each.isdigit() and int(each) < len(devices) for each in inner):
         devices = tuple(devices[int(each)] for each in inner)
-    return GpuView(variable, devices, True, _is_bound_by_slurm(env, len(devices)))
+    named = _named(here[variable], env, kernel) if here else {}
+    return GpuView(variable, devices, True, _is_bound_by_slurm(env, len(devices)), gpu_cores.near(devices, named, env))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -113,20 +130,50 @@ def _is_bound_by_slurm(env: Mapping[str, str], num_devices: int) -> bool:
 
 
 @functools.cache  # it may take seconds, and stays as it is
-def probed(directory: str = "/dev") -> GpuView:
+def probed(directory: str = "/dev", kernel: str = "/sys") -> GpuView:
     """Return the GPUs of this node; where no device file is, no program is started.
 
     Args:
         directory: That of devices.
+        kernel: That of what the kernel knows.
     """
     for vendor in _vendors(directory):
-        devices = _ask(vendor)
-        if devices is None:
+        devices, named = _ask(vendor), _named(vendor, os.environ, kernel)
+        if vendor is INTEL:
+            devices = _tiles(devices, named, kernel)
+        elif devices is None:
             found = glob.glob(f"{directory}/{vendor.files}") if vendor.files else []
             devices = tuple(str(number) for number in range(len(found)))
         if devices:
-            return GpuView(vendor.variable, devices)
+            return GpuView(vendor.variable, devices, near=gpu_cores.near(devices, named, os.environ))
     return NO_GPUS
+
+
+def _named(vendor: Vendor, env: Mapping[str, str], kernel: str) -> dict[str, int]:
+    """Return the names of all of a vendor's GPUs that the kernel knows, with the cores near each."""
+    gpus = gpu_cores.of_kernel(vendor.number, kernel)
+    if vendor is INTEL:
+        return gpu_cores.tile_names(_cards(gpus) or gpus, env)
+    return {str(number): gpu.cores for number, gpu in enumerate(gpus)}
+
+
+def _tiles(listed_cards: tuple[str, ...] | None, named: Mapping[str, int], kernel: str) -> tuple[str, ...]:
+    """Return the tiles of Intel's cards, by their names; the cards themselves if the kernel knows others.
+
+    Args:
+        listed_cards: Those that the vendor's program lists; None if it does not answer.
+        named: The tiles that the kernel knows.
+        kernel: The directory of what it knows.
+    """
+    gpus = gpu_cores.of_kernel(INTEL.number, kernel)
+    cards = _cards(gpus)
+    if listed_cards is None:
+        return tuple(named) if cards else ()
+    return tuple(named) if len(cards or gpus) == len(listed_cards) else listed_cards
+
+
+def _cards(gpus: Sequence[gpu_cores.PciGpu]) -> list[gpu_cores.PciGpu]:
+    return [gpu for gpu in gpus if gpu.is_compute]
 
 
 def visible(env: Mapping[str, str] = os.environ) -> GpuView:

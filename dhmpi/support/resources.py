@@ -40,15 +40,17 @@ def _gpus(name: str, value: object) -> float:
 
 
 @dataclass(frozen=True)
-class GpuOptions:
-    """GPUs of an evaluation.
+class SlotOptions:
+    """Slot of an evaluation: the ranks that it spans, and its GPUs.
 
     Attributes:
+        ranks_per_eval: How many ranks do it together.
         gpus_per_eval: How many are its own, or which part of one; 0: they are left alone. None: equal shares, if there
             are as many as workers.
         gpus_per_node: How many each node has; None: as many as are seen.
     """
 
+    ranks_per_eval: int = option(1, integer(1), "ranks of each evaluation", group="evaluation")
     gpus_per_eval: float | None = option(
         None,
         _gpus,

@@ -10,7 +10,7 @@ from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import create
 from dhmpi.evaluator.factory import make
 from dhmpi.execution.executor import Setup
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 RUN = """
@@ -32,7 +32,7 @@ def evaluated(tmp_path, monkeypatch):
     monkeypatch.setenv(CUDA, "4,5,6,7")
 
     def found(method, num_workers=None, isolation=None, run=f"{tmp_path}/module_of_gpus.py:run", **options):
-        setup = Setup(run, None, str(tmp_path / "files"), gpus=GpuOptions(**options))
+        setup = Setup(run, None, str(tmp_path / "files"), slot=SlotOptions(**options))
         evaluator = make(method, setup, num_workers, isolation)
         try:
             evaluator.start()
@@ -91,7 +91,7 @@ def test_threads_know_the_gpus_that_they_share(evaluated):
 
 @pytest.mark.parametrize("method", ["threadPool", "balsam"])
 def test_where_gpus_cannot_be_dealt_out_they_are_refused(method, tmp_path):
-    setup = Setup("math:sqrt", None, str(tmp_path), gpus=GpuOptions(1.0))
+    setup = Setup("math:sqrt", None, str(tmp_path), slot=SlotOptions(gpus_per_eval=1.0))
     with pytest.raises(OptionError, match=f"must be left out with {method}, .* got 1; give evaluator processPool"):
         make(method, setup, 1)
 

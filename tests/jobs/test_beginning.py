@@ -122,8 +122,15 @@ def test_a_search_that_is_not_there_ends_the_script_with_a_sentence(name, submit
     [
         (
             "perlmutter",
-            {"RANKS_PER_NODE": "5"},
-            "RANKS_PER_NODE x GPUS_PER_EVAL must be at most the 4 GPUs of a node, got 5 x 1",
+            {"RANKS_PER_NODE": "6"},
+            "RANKS_PER_NODE must be at most 5 with GPUS_PER_EVAL=1, one more than find some of the 4 GPUs of a node, "
+            "got 6",
+        ),
+        (
+            "frontier",
+            {"RANKS_PER_NODE": "4", "GPUS_PER_EVAL": "3"},
+            "RANKS_PER_NODE must be at most 3 with GPUS_PER_EVAL=3, one more than find some of the 8 GPUs of a node, "
+            "got 4",
         ),
         (
             "polaris",
@@ -132,8 +139,8 @@ def test_a_search_that_is_not_there_ends_the_script_with_a_sentence(name, submit
         ),
         (
             "aurora",
-            {"RANKS_PER_NODE": "103", "GPUS_PER_EVAL": "0"},
-            "RANKS_PER_NODE must be at most the 102 threads of a node, got 103",
+            {"RANKS_PER_NODE": "97", "GPUS_PER_EVAL": "0"},
+            "RANKS_PER_NODE must be at most the 96 threads of a node, got 97",
         ),
         ("theta_ambs", {"RANKS_PER_NODE": "129"}, "RANKS_PER_NODE must be at most the 128 threads of a node, got 129"),
         ("slurm", {"ARGUMENTS": "--label 'a"}, "ARGUMENTS must be words, got --label 'a"),

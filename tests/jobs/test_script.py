@@ -57,7 +57,18 @@ def test_the_scripts_are_what_dhmpi_job_prints(capsys, tmp_path):
 
 def test_the_documented_names():
     names = {"theta_ambs", "theta_ga", "theta_nas_ppo_async", "theta_nas_ppo_sync", "theta_nas_random", "theta_balsam"}
-    names |= {"polaris", "aurora", "perlmutter", "frontier", "lumi", "lumi-c", "slurm", "pbs", "cobalt"}
+    names |= {
+        "polaris",
+        "aurora",
+        "perlmutter",
+        "perlmutter-cpu",
+        "frontier",
+        "lumi",
+        "lumi-c",
+        "slurm",
+        "pbs",
+        "cobalt",
+    }
     assert {path.stem for path in SCRIPTS} == names
 
 
@@ -181,6 +192,13 @@ def test_ranks_fit_on_a_node(site):
     assert site.scheduler in MARKS
 
 
+def test_the_list_of_sites_has_two_columns(capsys):
+    with pytest.raises(SystemExit):
+        main(["job", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f"\n  {name} " in printed for name in SITES)
+
+
 def test_every_search_can_be_submitted():
     assert set(SEARCHES) <= set(SEARCH_JOBS)
 
@@ -272,18 +290,18 @@ def test_no_walltimes(text):
         ([], "--site must be given; choose from theta, polaris"),
         (
             ["--site", "teta"],
-            "--site must be one of theta, polaris, aurora, perlmutter, frontier, lumi, lumi-c, slurm, pbs",
+            "--site must be one of theta, polaris, aurora, perlmutter, perlmutter-cpu, frontier, lumi, lumi-c, slurm",
         ),
         (["--site", "slurm", "--search", "abms"], "did you mean 'ambs'?"),
         (["--site", "slurm", "--search", "balsam"], "--search balsam must come with --site theta, got --site slurm"),
         (
-            ["--site", "perlmutter", "--ranks-per-node", "5"],
-            "--ranks-per-node must be at most 4 with --gpus-per-eval 1 on perlmutter, whose nodes have 4 GPUs, got 5; "
-            "--gpus-per-eval 0 gives",
+            ["--site", "perlmutter", "--ranks-per-node", "6"],
+            "--ranks-per-node must be at most 5 with --gpus-per-eval 1 on perlmutter, one more than find some of the 4 "
+            "GPUs of a node, got 6; --gpus-per-eval 0 gives",
         ),
         (
-            ["--site", "lumi", "--gpus-per-eval", "3", "--ranks-per-node", "3"],
-            "must be at most 2 with --gpus-per-eval 3",
+            ["--site", "lumi", "--gpus-per-eval", "3", "--ranks-per-node", "4"],
+            "must be at most 3 with --gpus-per-eval 3",
         ),
         (["--site", "polaris", "--gpus-per-eval", "5"], "must be at most 4, the GPUs of a node of polaris, got 5"),
         (

@@ -86,7 +86,7 @@ def test_every_search_has_defaults():
 @pytest.mark.parametrize("search", DEFAULTS)
 def test_the_search_decides_on_the_problem_and_the_results_file(search, searched, tmp_path):
     problem, output = DEFAULTS[search]
-    asked = f" {search} --problem {problem} --max-evals 1000 --output {output}"
+    asked = f" {search} --problem {problem} --gpus-per-eval 1 --max-evals 1000 --output {output}"
     assert searched(JOBS / "polaris.sh", SEARCH=search).endswith(asked)
     (tmp_path / "mine.sh").write_text(render(JobScript("frontier", search)))
     assert searched(tmp_path / "mine.sh").endswith(asked)

@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from dhmpi import results
 
 ROOT = Path(__file__).resolve().parents[2]
+MPICH = ROOT / ".mpich"
 POLYNOME = "dhmpi.benchmark.hps.polynome2.Problem"
 
 
@@ -86,6 +89,19 @@ def durability():
 @pytest.fixture(scope="session")
 def hostile():
     return hostile_benchmark
+
+
+@pytest.fixture(params=["Open MPI", "MPICH"])
+def mpich(request):
+    """Where MPICH is, or None for Open MPI."""
+    if request.param == "Open MPI":
+        return None
+    if not (MPICH / "bin" / "mpiexec").exists():
+        if os.geteuid() or not shutil.which("apt-get"):
+            pytest.skip("MPICH is not there; scripts/slurm-test-environment installs it, as root on Debian")
+        script, env = ROOT / "scripts" / "slurm-test-environment", os.environ | {"PYTHON": sys.executable}
+        subprocess.run([script], check=True, stdout=subprocess.DEVNULL, env=env)
+    return MPICH
 
 
 @pytest.fixture

@@ -158,3 +158,21 @@ def test_rank_0_is_slow(name, place, launch, tmp_path):
     job = launch(*CASES[name][0], ranks=3, directory=place, PYTHONPATH=str(tmp_path))
     assert job.wait(20) == 2, job.stderr
     check(name, job)
+
+
+TABLE = ["--problem", "dhmpi.benchmark.nas.table.Problem", "--run", "dhmpi.benchmark.nas.table.run"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["--gpus-per-eval", "4", "--gpus-per-node", "1"], ["--gpus-per-eval must be at most 1", "got 4"]),
+        (["--ranks-per-eval", "2"], ["--ranks-per-eval must be 1", "got 2", "--agents"]),
+    ],
+)
+def test_what_agents_find_alone_is_said_by_rank_0(words, fragments, place, launch):
+    """The parameter server does not evaluate."""
+    job = launch("ppo-async", *TABLE, *words, ranks=3, directory=place)
+    assert job.wait(20) == 2, job.stderr
+    [sentence] = SENTENCE.findall(job.stderr)
+    assert [fragment for fragment in fragments if fragment not in sentence] == [], sentence

@@ -1,8 +1,5 @@
 """Programs with several campaigns in one job: they do not hear each other, and the job ends, whatever happens."""
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +10,6 @@ from dhmpi import results
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(90)]
 
 ROOT = Path(__file__).resolve().parents[2]
-MPICH = ROOT / ".mpich"
 # Three campaigns, with a mishap after the second one on one of the ranks.
 PROGRAM = """\
 import os, signal, sys, time
@@ -47,19 +43,6 @@ EXCEPTIONS = {
     "cannot write": ("open('2.h5', 'w').close()", "ResultsError: 2.h5 exists"),
     "exits": ("sys.exit('no luck')", "no luck"),
 }
-
-
-@pytest.fixture(params=["Open MPI", "MPICH"])
-def mpich(request):
-    """Where MPICH is, or None for Open MPI."""
-    if request.param == "Open MPI":
-        return None
-    if not (MPICH / "bin" / "mpiexec").exists():
-        if os.geteuid() or not shutil.which("apt-get"):
-            pytest.skip("MPICH is not there; scripts/slurm-test-environment installs it, as root on Debian")
-        script, env = ROOT / "scripts" / "slurm-test-environment", os.environ | {"PYTHON": sys.executable}
-        subprocess.run([script], check=True, stdout=subprocess.DEVNULL, env=env)
-    return MPICH
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dhmpi.mpi.comm import FIRST_RAW_TAG, Backoff, nodes_of
 from dhmpi.mpi.roles import Roles
 from dhmpi.support import environment
 from dhmpi.support.gpus import GpuView
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 pytestmark = pytest.mark.mpi
 
@@ -82,5 +82,9 @@ def test_ranks_may_be_dealt_out_to_nodes(comm):
     view = GpuView("CUDA_VISIBLE_DEVICES", tuple("01234")) if comm.rank < 2 else None
     found = nodes_of(comm._mpi, TwoNodes(), view)
     assert [node.ranks for node in found] == [tuple(range(n, comm.size, 2)) for n in range(min(2, comm.size))]
-    slots = Roles.on_ranks(comm.size).placed(found).with_gpus(GpuOptions(1.0)).gpus.slots if comm.size > 1 else ()
+    slots = (
+        Roles.on_ranks(comm.size).placed(found).with_slots(SlotOptions(gpus_per_eval=1.0)).gpus.slots
+        if comm.size > 1
+        else ()
+    )
     assert [slot.gpus for slot in slots] == [(str((rank - 1) // 2),) for rank in range(1, comm.size)]

@@ -17,7 +17,7 @@ from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.execution.runner import Outcome
 from dhmpi.support.loader import load_run
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
@@ -151,7 +151,7 @@ def test_ranks_without_a_gpu_have_nothing_to_do(job, comm, files, monkeypatch, i
     """There is no GPU here, but the option says that there are two."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     job.begin_campaign()
-    evaluator = join(Setup(TELL, None, str(files), gpus=GpuOptions(1.0, 2)), isolation)
+    evaluator = join(Setup(TELL, None, str(files), slot=SlotOptions(gpus_per_eval=1.0, gpus_per_node=2)), isolation)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     if evaluator is None:
         return

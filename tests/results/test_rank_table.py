@@ -10,7 +10,7 @@ from dhmpi.mpi.roles import Roles
 from dhmpi.mpi.slots import Sharers, deal
 from dhmpi.results import Metadata, ResultsStore, rank_table
 from dhmpi.support.gpus import GpuView
-from dhmpi.support.resources import GpuOptions
+from dhmpi.support.resources import SlotOptions
 
 VIEW = GpuView("CUDA_VISIBLE_DEVICES", ("0", "1"))
 
@@ -26,7 +26,7 @@ def placed(roles, num_nodes=1, **options):
         ComputeNode(f"nid{number}", tuple(range(number * each, (number + 1) * each)), (0b1101,) * each, (VIEW,) * each)
         for number in range(num_nodes)
     ]
-    return roles.placed(tuple(nodes)).with_gpus(GpuOptions(**options))
+    return roles.placed(tuple(nodes)).with_slots(SlotOptions(**options))
 
 
 def test_every_rank_has_a_row():
@@ -51,7 +51,7 @@ def test_agents_are_told_from_their_workers():
 
 
 def test_the_workers_of_a_pool_have_rows():
-    dealt = deal([Sharers("here", (0, 1), VIEW)], GpuOptions())
+    dealt = deal([Sharers("here", (0, 1), VIEW)], SlotOptions())
     table = rank_table.rows(run(Roles.local()._replace(gpus=dealt), hosts=["here"]))
     assert [(row.rank, row.host, row.role, row.gpus) for row in table] == [
         ("0", "here", "evaluates", "0"),
@@ -61,7 +61,7 @@ def test_the_workers_of_a_pool_have_rows():
 
 def test_ranks_come_in_order_though_they_are_dealt_out_to_nodes():
     nodes = tuple(ComputeNode(f"nid{number}", (number, number + 2), (1, 1)) for number in range(2))
-    table = rank_table.rows(run(Roles.on_ranks(4).placed(nodes).with_gpus(GpuOptions())))
+    table = rank_table.rows(run(Roles.on_ranks(4).placed(nodes).with_slots(SlotOptions())))
     assert [(row.rank, row.host) for row in table] == [("0", "nid0"), ("1", "nid1"), ("2", "nid0"), ("3", "nid1")]
 
 

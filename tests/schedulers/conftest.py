@@ -98,7 +98,8 @@ def second(point, context):
 
 def gpu(point):
     names = ("ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "CUDA_VISIBLE_DEVICES")
-    return {"objective": point["x"], "gpu": next(os.environ[name] for name in names if name in os.environ)}
+    assert os.environ["DHMPI_GPUS"] in map(os.environ.get, names)
+    return {"objective": point["x"], "gpu": os.environ["DHMPI_GPUS"]}
 
 
 def tenth(point):
@@ -260,7 +261,7 @@ def slurm_conf(mpich, tmp_path_factory):
     for name in ("regular", "batch", "debug-cache-quad"):
         conf += PARTITION.format(name=name, more=" Default=YES" if name == "regular" else "")
     for number in range(GPUS):
-        (base / f"gpu{number}").touch()
+        (base / f"gpu{number}").symlink_to("/dev/null")  # Slurm names no GPU to jobs that is no device
     (base / "gres.conf").write_text(f"Name=gpu File={base}/gpu[0-{GPUS - 1}]\n")
     (base / "slurm.conf").write_text(conf)
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SLURM_CONF": str(base / "slurm.conf")}

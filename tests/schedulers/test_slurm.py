@@ -57,12 +57,14 @@ def test_frontier(minute, slurm):
 
 
 def test_lumi(minute, slurm):
-    """Two GPUs for each of two ranks; the partition has another name here."""
+    """Two GPUs for the rank that evaluates; the partition has another name here."""
     variables = MINE | {"GPUS_PER_EVAL": "2", "RUN": "problem.py:gpu", "MAX_EVALS": "8", "OUTPUT": "lumi.h5"}
     job = slurm.submit(JOBS / "lumi.sh", "-A", "me", "--nodes=1", "--partition=batch", **variables)
     assert slurm.wait(job) == 0, slurm.output(job)
-    # Rank 0 searches.
-    assert {each.extra["gpu"] for each in slurm.read("lumi.h5").evaluations} == {"4,5"}
+    # Two of those that Slurm lists; which ones are near depends on the cores of this machine.
+    [gpus] = {each.extra["gpu"] for each in slurm.read("lumi.h5").evaluations}
+    assert len(set(gpus.split(",")) & set("01234567")) == 2
+    assert "; 2 GPUs for each evaluation" in slurm.output(job)
 
 
 def test_any_cluster_with_open_mpi(minute, slurm):

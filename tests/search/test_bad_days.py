@@ -103,14 +103,14 @@ def history(space, num=NUM_HISTORY):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_objectives(watch, objective):
-    conversation = watch(mixed_problem()).drive(OBJECTIVES[objective], 22)
-    assert conversation.num_told == 22
+    conversation = watch(mixed_problem()).drive(OBJECTIVES[objective], NUM_HISTORY + 5)
+    assert conversation.num_told == NUM_HISTORY + 5
 
 
 @pytest.mark.parametrize("name", INFINITE_SPACES | LARGE_SPACES)
 def test_spaces(watch, name):
     problem = problem_of((INFINITE_SPACES | LARGE_SPACES)[name])
-    assert watch(problem).drive(uneven, 20, num_workers=2).num_told == 20
+    assert watch(problem).drive(uneven, NUM_HISTORY + 4, num_workers=2).num_told == NUM_HISTORY + 4
 
 
 @pytest.mark.parametrize("name", SMALL_SPACES)

@@ -13,7 +13,7 @@ PROBLEM=${PROBLEM:-@PROBLEM@}
 RUN=${RUN:-@RUN@}
 MAX_EVALS=${MAX_EVALS:-@MAX_EVALS@}
 OUTPUT=${OUTPUT:-@OUTPUT@}
-GPUS_PER_EVAL=${GPUS_PER_EVAL:-@GPUS_PER_EVAL@} # of the @GPUS@ of a node; 0: ranks are given none of their own
+GPUS_PER_EVAL=${GPUS_PER_EVAL:-@GPUS_PER_EVAL@} # of the @GPUS@ of a node; 0: evaluations are given none of their own
 @GPU_NUMBER@
 RANKS_PER_NODE=${RANKS_PER_NODE:-@RANKS_PER_NODE@}
 CHAIN=${CHAIN:-@CHAIN@}

@@ -14,19 +14,18 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
 from dhmpi.search.blas_threads import use_one_thread
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
-from dhmpi.search.hps.surrogate.proposer import Proposer
-from dhmpi.search.hps.surrogate.refits import first_results
-from dhmpi.search.hps.surrogate.regional import RegionalProposer
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
 from dhmpi.search.search import Search, as_told
 from dhmpi.support.options import choice, number, option
+
+if TYPE_CHECKING:
+    from dhmpi.search.hps.surrogate.proposer import Proposer
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")
@@ -135,7 +134,12 @@ class AMBS(Search):
         if not is_random:
             self._proposer = self._make_proposer(seed)
 
-    def _make_proposer(self, seed: int) -> Proposer[Any]:
+    def _make_proposer(self, seed: int) -> "Proposer[Any]":
+        # Only here: models are slow to import, and help and the ranks that evaluate have none.
+        from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
+        from dhmpi.search.hps.surrogate.refits import first_results
+        from dhmpi.search.hps.surrogate.regional import RegionalProposer
+
         use_one_thread()
         kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
         num_first = first_results(len(self.space.dimensions), self.options.max_evals)

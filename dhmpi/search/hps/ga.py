@@ -13,15 +13,16 @@ if __name__ == "__main__":
 from bisect import insort
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
 from dhmpi.search.hps.variation import crossed, mutated
-from dhmpi.search.sampling import Sampler, spread
+from dhmpi.search.sampling import Sampler, generator, spread
 from dhmpi.search.search import Search
 from dhmpi.support.options import integer, number, option
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # How often an offspring that is not new is mutated again before a random point takes its place.
 NUM_MUTATIONS = 20
@@ -88,14 +89,14 @@ class GA(Search):
 
     def _propose(self) -> Point | None:
         # A generator for each point, so that a search that is resumed has the same one.
-        rng = np.random.default_rng((self.seed, len(self._seen)))
+        rng = generator(self.seed, len(self._seen))
         is_first = len(self._seen) < self.own_options.population_size
         offspring = None if is_first else self._offspring(rng)
         source = DESIGN if is_first else RANDOM if offspring is None else OFFSPRING
         self._origin = Origin(source, self._num_known)
         return self._sampler.draw(self._seen) if offspring is None else offspring
 
-    def _offspring(self, rng: np.random.Generator) -> Point | None:
+    def _offspring(self, rng: "Generator") -> Point | None:
         """Return a point that is not in `_seen`, or None if a random one is to take its place."""
         size, num = self.own_options.population_size, len(self._population)
         # Places that are still empty, for whatever failed, lose to all members.
@@ -114,16 +115,16 @@ class GA(Search):
             self._mutate(child, rng, at_least=1)
         return None
 
-    def _tournament(self, size: int, rng: np.random.Generator) -> int:
+    def _tournament(self, size: int, rng: "Generator") -> int:
         """Return the best of some places that are drawn at random from `size`."""
         return int(rng.integers(size, size=self.own_options.tournament_size).min())
 
-    def _cross(self, child: Point, other: Point, rng: np.random.Generator) -> None:
+    def _cross(self, child: Point, other: Point, rng: "Generator") -> None:
         for name, dim in self._genes:
             if rng.random() < 0.5:
                 child[name] = crossed(dim, child[name], other[name], self.own_options.crossover_eta, rng)
 
-    def _mutate(self, child: Point, rng: np.random.Generator, at_least: int) -> None:
+    def _mutate(self, child: Point, rng: "Generator", at_least: int) -> None:
         chosen = rng.random(len(self._genes)) < self._mutation_probability
         if chosen.sum() < at_least:
             chosen[rng.integers(len(chosen))] = True

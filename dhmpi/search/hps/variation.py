@@ -4,17 +4,18 @@ The operators work on places in [0, 1], on the scale of the dimension's prior. T
 draw from the global generator of Python's `random`, with which no search could have a seed of its own.
 """
 
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.space.space import Categorical, Dimension, Integer, Real
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # Parents that are nearer to each other leave their own value to offspring, since 1 / distance may overflow.
 NEAREST = 1e-14
 
 
-def crossed(dim: Dimension, value: Any, other: Any, eta: float, rng: np.random.Generator) -> Any:
+def crossed(dim: Dimension, value: Any, other: Any, eta: float, rng: "Generator") -> Any:
     """Return a value of an offspring: between or near those of its parents, or the other one if they are categories.
 
     Args:
@@ -32,7 +33,7 @@ def crossed(dim: Dimension, value: Any, other: Any, eta: float, rng: np.random.G
     u, is_upper = float(rng.random()), rng.random() < 0.5
     # The upper one of the two children is the mirror image of the lower one.
     child = 1 - simulated_binary(1 - high, 1 - low, eta, u) if is_upper else simulated_binary(low, high, eta, u)
-    return dim.from_unit(np.array([child]))[0]
+    return _at(dim, child)
 
 
 def simulated_binary(low: float, high: float, eta: float, u: float) -> float:
@@ -52,7 +53,7 @@ def simulated_binary(low: float, high: float, eta: float, u: float) -> float:
     return max(0.5 * (low + high - beta * (high - low)), 0.0)
 
 
-def mutated(dim: Dimension, value: Any, eta: float, rng: np.random.Generator) -> Any:
+def mutated(dim: Dimension, value: Any, eta: float, rng: "Generator") -> Any:
     """Return a value near a given one, or another category.
 
     Args:
@@ -66,7 +67,7 @@ def mutated(dim: Dimension, value: Any, eta: float, rng: np.random.Generator) ->
         return dim.at(index + (index >= dim.index(value)))
     place = _place(dim, value, rng)
     moved = polynomial(place, eta, float(rng.random()))
-    new = dim.from_unit(np.array([moved]))[0]
+    new = _at(dim, moved)
     if isinstance(dim, Integer) and new == value:  # a step is at least 1, unless it leads out of the range
         return min(value + 1, dim.high) if moved > place else max(value - 1, dim.low)
     return new
@@ -89,7 +90,14 @@ def polynomial(place: float, eta: float, u: float) -> float:
     return min(max(place + step, 0.0), 1.0)
 
 
-def _place(dim: Integer | Real, value: Any, rng: np.random.Generator) -> float:
+def _at(dim: Integer | Real, place: float) -> Any:
+    """Return the value at a place in [0, 1]."""
+    import numpy as np  # slow to import, and the options of a search are read by many a program that draws nothing
+
+    return dim.from_unit(np.array([place]))[0]
+
+
+def _place(dim: Integer | Real, value: Any, rng: "Generator") -> float:
     """Return where a value lies in [0, 1]; an integer anywhere in its bin, so that all of them have the same weight."""
     if isinstance(dim, Integer):
         return float(rng.uniform(*dim.bin_of(value)))

@@ -4,15 +4,16 @@ import inspect
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dhmpi.errors import DataError, LoadError
 from dhmpi.evaluation import Point
 from dhmpi.search.search import Search
 from dhmpi.space.space import Categorical, Space
 from dhmpi.support.loader import guarded, load, run_name
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 # A space of at most so many architectures is counted: some are equal, and when all have been seen the search is over.
 LARGEST_COUNTED = 20_000
@@ -66,7 +67,7 @@ class ArchitectureSpace(Space):
             return num
         return len({self.key(point) for point in self._all()})
 
-    def unseen(self, seen: Collection[Hashable], rng: np.random.Generator) -> Point | None:
+    def unseen(self, seen: Collection[Hashable], rng: "Generator") -> Point | None:
         """Return a point whose key is not among the seen ones, or None if there is none left."""
         return next((point for point in self._all() if self.key(point) not in seen), None)
 

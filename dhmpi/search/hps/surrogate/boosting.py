@@ -26,16 +26,19 @@ class Boosting(Learner):
         """Fit the three regressors; see `Learner`."""
         self._model.fit(rows, values)
 
-    def predict(self, rows: Matrix) -> Posterior:
-        """Return the median, and half the distance of the quantiles at one standard deviation, not corrected."""
+    def locate(self, rows: Matrix) -> Places:
+        """Return rows and what is predicted there, shape (num, num_columns + 2); see `Learner`."""
         # scikit-optimize 0.10.2 computes the same, but by a function that numpy 2.4 has no more.
         low, median, high = self._model.predict(rows, return_quantiles=True).T
-        return Posterior(median, np.maximum(high - low, 0) / 2)  # quantiles may cross
+        return np.column_stack([rows, median, np.maximum(high - low, 0) / 2])  # quantiles may cross
+
+    def predict(self, places: Places) -> Posterior:
+        """Return the median, and half the distance of the quantiles at one standard deviation, not corrected."""
+        return Posterior(*places[:, -2:].T.copy())
 
     def watch(self, places: Places) -> None:
-        """Predict at the candidates; see `Learner`."""
-        rows = places.astype(np.float64)
-        self._fitted, self._correction = self.predict(rows), KernelCorrection(rows)
+        """Begin to correct what is predicted at the candidates; see `Learner`."""
+        self._fitted, self._correction = self.predict(places), KernelCorrection(_rows(places))
 
     @property
     def posterior(self) -> Posterior:
@@ -44,8 +47,13 @@ class Boosting(Learner):
 
     def add(self, places: Places, values: Matrix) -> None:
         """Take in points; see `Learner`."""
-        self._correction.add(places.astype(np.float64), values)
+        self._correction.add(_rows(places), values)
 
     def replace(self, places: Places, lies: Matrix, values: Matrix) -> None:
         """Replace lies by results; see `Learner`."""
-        self._correction.replace(places.astype(np.float64), lies, values)
+        self._correction.replace(_rows(places), lies, values)
+
+
+def _rows(places: Places) -> Matrix:
+    rows: Matrix = places[:, :-2].copy()
+    return rows

@@ -1,6 +1,9 @@
 """The proposer that chooses from a pool of candidates by a model, which is renewed in the background."""
 
+import gc
 from collections.abc import Collection, Hashable, Sequence
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -148,19 +151,27 @@ class PoolProposer(Proposer["Model"]):
 
     def _task(self, num: int, block: int) -> RefitTask:
         pending = [Change(key, row) for key, row in self._pending.items()]
+        expected = self._hedge.expected if self._hedge else []
         archive = self._archive
         common = self._encoding, self._seed, self._options, self._background.clock
-        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending)
+        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending, expected)
 
 
 def _refit(task: RefitTask) -> "Model":
-    # Only here: importing scikit-optimize takes longer than the first points may wait.
-    from dhmpi.search.hps.surrogate.refit import refit
-
-    return refit(task)
+    model: Model = _refit_module().refit(task)
+    return model
 
 
 def _catch_up(model: "Model", events: Sequence[Change]) -> "Model":
-    from dhmpi.search.hps.surrogate.refit import catch_up
+    caught_up: Model = _refit_module().catch_up(model, events)
+    return caught_up
 
-    return catch_up(model, events)
+
+@cache
+def _refit_module() -> ModuleType:
+    # Only here: importing scikit-optimize takes longer than the first points may wait.
+    from dhmpi.search.hps.surrogate import refit
+
+    # Python goes through all that was imported now, when a point waits for the first model anyway, and not in an ask.
+    gc.collect()
+    return refit

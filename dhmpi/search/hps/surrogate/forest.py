@@ -50,6 +50,9 @@ class Forest(Learner):
         # node are neighbours in memory.
         none = np.zeros_like(count)
         self._leaves = np.stack([count, count * mean, count * (variance + mean**2), none, none], axis=1)
+        # What the predictions are made from, and the leaves that have changed since.
+        self._moments = _moments(self._leaves)
+        self._changed: list[Places] = []
 
     def locate(self, rows: Matrix) -> Places:
         """Return the leaf of each row in each tree, shape (num, num_trees); nodes are numbered through all trees."""
@@ -57,11 +60,11 @@ class Forest(Learner):
         leaves = [tree.apply(single) + start for tree, start in zip(self._trees, self._offsets, strict=False)]
         return np.stack(leaves, axis=1)
 
-    def predict(self, rows: Matrix) -> Posterior:
+    def predict(self, places: Places) -> Posterior:
         """Return the mean and the standard deviation over all trees and their leaves; see `Learner`."""
-        places = self.locate(rows)
-        moments = _moments(self._leaves[places.ravel()]).reshape(*places.shape, 2)
-        return _posterior(moments.mean(axis=1).T)
+        if self._changed:
+            self._predict_again()
+        return _posterior(self._moments[places].mean(axis=1).T)
 
     def watch(self, places: Places) -> None:
         """Note which candidates fall into which leaf; see `Learner`."""
@@ -70,9 +73,6 @@ class Forest(Learner):
         # As small as they can be: when points come rarely, fetching them from memory is what takes time.
         self._members = (order // places.shape[1]).astype(np.min_scalar_type(len(places)))
         self._bounds = np.searchsorted(flat[order], np.arange(self._offsets[-1] + 1)).astype(np.int32)
-        # What the predictions were made from, and the leaves that have changed since.
-        self._moments = _moments(self._leaves)
-        self._changed: list[Places] = []
         self._predicted: Matrix = self._moments[places].mean(axis=1).T
 
     @property
@@ -102,7 +102,8 @@ class Forest(Learner):
 
     def _predict_again(self) -> None:
         """Change the predictions of the candidates that share a leaf with what has come; of all of it at once."""
-        leaves = np.unique(np.concatenate(self._changed))
+        leaves = np.sort(np.concatenate(self._changed))
+        leaves = leaves[np.concatenate([[True], leaves[1:] != leaves[:-1]])]  # `np.unique` takes longer for so few
         self._changed = []
         moments = _moments(self._leaves[leaves])
         shares = (moments - self._moments[leaves]) / NUM_TREES
@@ -115,7 +116,7 @@ class Forest(Learner):
         num = self._predicted.shape[1]
         changes = [np.bincount(members, np.repeat(share, sizes), num) for share in shares.T]
         # A new array: callers of `posterior` keep the old one.
-        self._predicted = self._predicted + np.stack(changes)
+        self._predicted = self._predicted + np.array(changes)
 
 
 def _amounts(num: float, values: Matrix, lie_weight: float, lies: Matrix | float) -> Matrix:

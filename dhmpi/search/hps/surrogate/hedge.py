@@ -65,11 +65,16 @@ class Hedge:
         self._open: dict[Hashable, Matrix] = {}
         self._due: list[Matrix] = []
 
+    @property
+    def expected(self) -> list[Matrix]:
+        """The rows at which means will be asked for, each of shape (num_functions, num_columns)."""
+        return [*self._due, *self._open.values()]
+
     def gained(self, model: Predicts) -> list[float]:
         """Return the gains by all results that are known, by the model that is in force."""
         if not self._due:
             return self.gains
-        rows = np.stack(self._due)  # (num_results, num_functions, num_columns)
+        rows = np.array(self._due)  # (num_results, num_functions, num_columns)
         means = model.mean(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
         gains = np.array(self.gains) - means.sum(axis=0)
         return [float(each) for each in gains - gains.max()]  # only differences matter, and these stay exact

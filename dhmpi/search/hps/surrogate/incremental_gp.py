@@ -60,8 +60,9 @@ class IncrementalGP(Learner):
         self._num = num
         self._position: dict[bytes, int] = {}
 
-    def predict(self, rows: Matrix) -> Posterior:
+    def predict(self, places: Places) -> Posterior:
         """Return the predictions by what was fitted and taken in exactly; see `Learner`."""
+        rows = places.astype(np.float64)
         half = self._solve(self._kernel(self._rows[: self._num], rows))
         return self._posterior(half.T @ self._solve(self._targets[: self._num]), self._variance(rows, half))
 

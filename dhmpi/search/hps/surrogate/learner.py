@@ -48,8 +48,8 @@ class Learner(ABC):
         """Fit the model to rows of numbers from 0 to 1, shape (num, num_columns), and their values, shape (num,)."""
 
     @abstractmethod
-    def predict(self, rows: Matrix) -> Posterior:
-        """Return the predictions at some rows, shape (num, num_columns), by what was fitted and added."""
+    def predict(self, places: Places) -> Posterior:
+        """Return the predictions at some places by what was fitted and added."""
 
     def locate(self, rows: Matrix) -> Places:
         """Return the places of rows, shape (num, anything); the default is the rows themselves."""

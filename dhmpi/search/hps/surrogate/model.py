@@ -10,7 +10,7 @@ from dhmpi.search.hps.surrogate.candidates import Candidates
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.feasibility import required
 from dhmpi.search.hps.surrogate.hedge import HEDGED
-from dhmpi.search.hps.surrogate.learner import Learner, Places
+from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
 
@@ -51,7 +51,16 @@ class Model:
         self._best = float(standard.min())
         self._num_known = len(objectives)
         self._pending_places: dict[Hashable, Places] = {}
+        self._expected_places: dict[bytes, Places] = {}  # by the bytes of their rows
+        self._posterior: Posterior | None = None  # that of the candidates, if it is up to date
         self.seconds = 0.0
+
+    def expect(self, expected: Iterable[Matrix]) -> None:
+        """Find the places of rows, shape (num, num_columns) each, before anybody waits for the means there."""
+        rows = {row.tobytes(): row for each in expected for row in each}
+        if rows:
+            places = self.learner.locate(np.stack(list(rows.values())))
+            self._expected_places = dict(zip(rows, places, strict=True))
 
     def add_pending(self, keys: Sequence[Hashable], rows: Matrix) -> None:
         """Take in pending points, shape (num, num_columns), with a lie."""
@@ -59,6 +68,7 @@ class Model:
         self.learner.add_pending(places, np.full(len(rows), self._lie))
         self._pending_places.update(zip(keys, places, strict=True))
         self._num_known += len(rows)
+        self._posterior = None
 
     def learn(self, keys: Sequence[Hashable], rows: Matrix, objectives: Matrix) -> None:
         """Take in final points, shape (num, num_columns); the truth replaces the lie where there is one."""
@@ -68,10 +78,11 @@ class Model:
         replaced = [places for places in found if places is not None]
         was_pending = np.array([places is not None for places in found], dtype=bool)
         if replaced:
-            self.learner.replace(np.stack(replaced), np.full(len(replaced), self._lie), values[was_pending])
+            self.learner.replace(np.array(replaced), np.full(len(replaced), self._lie), values[was_pending])
         if len(replaced) < len(keys):
             self.learner.add(self._take(rows[~was_pending]), values[~was_pending])
             self._num_known += len(keys) - len(replaced)
+        self._posterior = None
 
     def apply(self, events: Iterable[Change]) -> None:
         """Take in many events at once."""
@@ -90,7 +101,7 @@ class Model:
 
         There is one function, or with gp_hedge there are those of `HEDGED`.
         """
-        options, posterior = self._options, self.learner.posterior
+        options, posterior = self._options, self._predictions()
         names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
         penalty = self._penalty()
         posterior = posterior._replace(mean=posterior.mean + penalty)
@@ -100,14 +111,19 @@ class Model:
     def mean(self, rows: Matrix) -> Matrix:
         """Return the predicted means at rows, shape (num, num_columns), on the scale of a standardised objective."""
         indices = np.array([self.candidates.index(row) for row in rows])
-        means: Matrix = self.learner.posterior.mean[indices]
+        means: Matrix = self._predictions().mean[indices]
         if (others := indices < 0).any():
-            means[others] = self.learner.predict(rows[others]).mean
+            means[others] = self.learner.predict(self._places_of(rows[others])).mean
         return means
 
     def rng(self) -> np.random.Generator:
         """Return where the choice among acquisition functions is drawn from."""
         return self._rng(0)
+
+    def _predictions(self) -> Posterior:
+        if self._posterior is None:
+            self._posterior = self.learner.posterior
+        return self._posterior
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, self.num_fitted, self._num_known, purpose))
@@ -118,6 +134,12 @@ class Model:
             return self.candidates.penalty
         possible = np.where(self.candidates.penalty > 0, -1.0, self._success)
         return np.where(possible >= required(possible, self._rng(1)), self.candidates.penalty, np.inf)
+
+    def _places_of(self, rows: Matrix) -> Places:
+        try:
+            return np.array([self._expected_places[row.tobytes()] for row in rows])
+        except KeyError:
+            return self.learner.locate(rows)
 
     def _take(self, rows: Matrix) -> Places:
         """Take rows away from the candidates, and return their places."""

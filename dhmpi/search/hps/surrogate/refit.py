@@ -33,6 +33,7 @@ def refit(task: RefitTask) -> Model:
     feasible = feasibility(task.encoding, rows, objectives)
     success = None if feasible is None else feasible.probability(candidates.rows)
     model = Model(learner, candidates, places, task, success)
+    model.expect(task.expected)
     later = task.rows[task.num :]
     model.learn(range(len(later)), later, task.objectives[task.num :])
     catch_up(model, task.pending)

@@ -39,6 +39,7 @@ class RefitTask:
         rows: Rows of all evaluations told so far, shape (num_told, num_columns).
         objectives: Their objectives, shape (num_told,), NaN for failures.
         pending: The points that are pending.
+        expected: Rows at which means will be asked for, each of shape (num, num_columns).
     """
 
     encoding: Encoding
@@ -50,3 +51,4 @@ class RefitTask:
     rows: Matrix
     objectives: Matrix
     pending: Sequence[Change]
+    expected: Sequence[Matrix] = ()

@@ -9,7 +9,7 @@ from dhmpi.support.options import Setting, choice, choice_with_settings, integer
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
 # for each batch; this lets nearly all of them pass, and stops what has been left behind.
 STALENESS_PER_AGENT = 200
-POLICY_NAMES, OPTIMIZERS = tuple(POLICIES), ("adam",)
+POLICY_NAMES, OPTIMIZERS, SCHEDULES = tuple(POLICIES), ("adam",), ("linear", "constant")
 
 
 def _of_adam(key: str) -> Setting:
@@ -40,7 +40,7 @@ class PPOOptions:
     learning_rate: float = option(1e-3, number(0, exclusive=True), "step size of Adam")
     schedule: str = option(
         "linear",
-        choice(("linear", "constant")),
+        choice_with_settings(SCHEDULES),
         "how step size and clip range go down with the budget: linear, to 0 at its end, or constant",
     )
     clip: float = option(0.2, number(0, exclusive=True), "clip range of probability ratios")
@@ -51,7 +51,8 @@ class PPOOptions:
     entropy_floor: float = option(
         0.5,
         number(0, maximum=1),
-        "share of the largest entropy that the policy is kept at, by a larger weight; goes down as the schedule says",
+        "share of the largest entropy that the policy is kept at, by a larger weight; goes down likewise",
+        setting=Setting("schedule", "entropy_floor", SCHEDULES),
     )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
     target_kl: float | None = option(

@@ -1,3 +1,4 @@
+import gc
 from itertools import islice
 
 import numpy as np
@@ -7,7 +8,7 @@ from contracts.executors import Inline, Later
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate.background import Background
-from dhmpi.search.hps.surrogate.candidate_pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer
+from dhmpi.search.hps.surrogate.candidate_pool import FEW_EVENTS, NUM_ROUNDS, PoolProposer, _refit_module
 from dhmpi.search.hps.surrogate.refit import subset
 from dhmpi.space.space import Space
 
@@ -182,3 +183,36 @@ def test_a_subset_has_the_best_the_latest_and_some_others_once():
     assert set(np.argsort(values)[:30]) <= set(chosen.tolist())
     assert set(range(970, 1000)) <= set(chosen.tolist())
     assert subset(values[:90], 90, np.random.default_rng(1)).tolist() == list(range(90))
+
+
+@pytest.mark.parametrize("learner", MODELS)
+def test_what_functions_wanted_of_an_earlier_model_need_not_be_located_when_results_come(learner, monkeypatch):
+    proposer = make(learner=learner, acq_func="gp_hedge")
+    proposer.told(told(HISTORY, VALUES))
+    seen, asked = keys(HISTORY), []
+    for _ in range(8):
+        assert proposer.ready(None)
+        asked.append(proposer.propose(seen))
+        seen.add(MIXED.key(asked[-1]))
+        proposer.asked(MIXED.key(asked[-1]), asked[-1])
+    before = proposer._model
+    proposer.told(told(asked[:4], map(bowl, asked[:4])))
+    assert proposer.ready(None)
+    proposer.told(told(asked[4:5], [0.3]))
+    model, hedge = proposer._model, proposer._hedge
+    assert model is not before
+    wanted = np.concatenate(hedge.expected)
+    unknown = np.array([row for row in wanted if model.candidates.index(row) < 0])
+    assert len(unknown)
+    expected = model.learner.predict(model.learner.locate(unknown)).mean
+    monkeypatch.setattr(model.learner, "locate", None)  # a call would fail
+    assert model.mean(unknown).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_garbage_is_collected_once_when_what_makes_models_is_imported(monkeypatch):
+    rounds = []
+    monkeypatch.setattr(gc, "collect", lambda: rounds.append("full"))
+    _refit_module.cache_clear()
+    for seed in range(3):
+        assert propose(seed=seed) is not None
+    assert rounds == ["full"]

@@ -28,7 +28,7 @@ def fitted(name, space, points, values, seed=0):
     encoding = Encoding(space)
     learner = make(name, encoding, seed)
     learner.fit(encoding.encode(points), np.asarray(values, dtype=float))
-    return lambda points: learner.predict(encoding.encode(points))
+    return lambda points: learner.predict(learner.locate(encoding.encode(points)))
 
 
 def watching(name, num=40, **options):
@@ -97,7 +97,7 @@ def test_the_same_seed_predicts_the_same(name):
 
 def test_what_is_watched_is_predicted(name):
     learner, candidates, _, _ = watching(name)
-    assert list(learner.posterior) == close(learner.predict(candidates))
+    assert list(learner.posterior) == close(learner.predict(learner.locate(candidates)))
 
 
 @pytest.mark.parametrize("num", [1, 5, 40])

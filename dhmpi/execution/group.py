@@ -1,0 +1,377 @@
+"""Executor of evaluations that several ranks do together, each in an executor of its own.
+
+The rank that leads has this one, which hands every task to all members and asks for all answers. An evaluation is DONE
+when all have ended well, and its result is the leader's; it is over as soon as one has failed, and then the others are
+stopped. Those that cannot be stopped cost the whole group.
+"""
+
+import itertools
+import math
+import random
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import State
+from dhmpi.execution.executor import Executor, GroupLostError
+from dhmpi.execution.runner import Outcome, Task
+from dhmpi.mpi.comm import Backoff
+from dhmpi.support.place import GroupPart
+
+# After a failure the others get so long to end by themselves [s]; an exception that all of them meet costs no child.
+FOLLOW_TIME = 0.02
+# How long members that have been stopped may be silent until they are freed from what may hold them, and until the
+# group is given up; the end of a child takes up to `LONG_GRACE` and `PATIENCE` [s].
+FREE_TIME, AGREE_TIME = 1.0, 10.0
+# Ports that no connection gets by itself, of which the groups of a node have parts of their own.
+FIRST_PORT, LAST_PORT, PORTS_OF_RANK = 15_000, 32_000, 100
+LEADER = 0
+
+
+class News(NamedTuple):
+    """News of a member.
+
+    Attributes:
+        member: Its number in the group.
+        outcomes: Of its tasks.
+        is_ready: Whether it can evaluate; None: as before.
+    """
+
+    member: int
+    outcomes: Sequence[Outcome] = ()
+    is_ready: bool | None = None
+
+
+class Members(ABC):
+    """The members of a group other than its leader; they are numbered from 1."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Let them load the run function."""
+
+    @abstractmethod
+    def submit(self, member: int, tasks: Sequence[Task]) -> None:
+        """Let a member begin with tasks."""
+
+    @abstractmethod
+    def cancel(self, member: int) -> None:
+        """Let a member stop; its outcomes still come."""
+
+    @abstractmethod
+    def news(self) -> list[News]:
+        """Return what has come from them, without waiting.
+
+        Raises:
+            LoadError: One cannot load the run function.
+            GroupLostError: One is gone.
+        """
+
+    def settle_round(self) -> None:  # noqa: B027  # not all wait for it
+        """Let all know that an evaluation that has not ended well is over."""
+
+    def free(self) -> None:  # noqa: B027  # not all can be
+        """Free those that wait for others of the group, as far as that is possible."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let them end."""
+
+
+class Ballot:
+    """Ballot on one evaluation: the members' answers.
+
+    Args:
+        task: The task.
+        size: Number of members.
+    """
+
+    def __init__(self, task: Task, size: int) -> None:
+        self.task, self._size = task, size
+        self.answers: dict[int, Outcome] = {}
+
+    @property
+    def missing(self) -> list[int]:
+        """The members that have not answered."""
+        return [member for member in range(self._size) if member not in self.answers]
+
+    @property
+    def failures(self) -> dict[int, Outcome]:
+        """The members whose evaluation has failed by itself, in the order of their answers."""
+        return {
+            member: outcome
+            for member, outcome in self.answers.items()
+            if outcome.state not in (State.DONE, State.CANCELLED)
+        }
+
+    @property
+    def is_unanimous(self) -> bool:
+        """Whether it is DONE on all of them."""
+        return all(outcome.state is State.DONE for outcome in self.answers.values())
+
+    def outcome(self) -> Outcome:
+        """Return what comes of the answers: the leader's own outcome, or the failures."""
+        if not self.failures:
+            cancelled = [each for each in self.answers.values() if each.state is State.CANCELLED]
+            return cancelled[0] if cancelled else self.answers[LEADER]
+        first = next(iter(self.failures.values()))
+        errors = [f"on rank {member} of {self._size}: {each.error}" for member, each in self.failures.items()]
+        extra = self.answers[LEADER].extra if LEADER in self.answers else {}
+        return first._replace(objective=None, error="\n".join(reversed(errors)), extra=extra)
+
+
+class GroupExecutor(Executor):
+    """Runs each evaluation on a leader and its members at once.
+
+    Args:
+        own: The leader's executor.
+        members: The others.
+        parts: What the part of each is, the leader's first.
+        ports: Free ports, for members to find each other by; None: they need not.
+    """
+
+    def __init__(
+        self, own: Executor, members: Members, parts: Sequence[GroupPart], ports: Iterator[int] | None = None
+    ) -> None:
+        super().__init__()
+        self._own, self._members, self._parts, self._ports = own, members, parts, ports
+        self._ready_members: set[int] = set()
+        self._ballots: dict[int, Ballot] = {}  # of the tasks that have begun, in their order
+        self._round = 0
+        self._is_stopping = False
+        self._has_news = self._has_failures = False
+        self._over_since, self._is_freed = math.inf, False
+        self._stopped: set[int] = set()
+        self._trouble: Exception | None = None  # met while user code was running
+        self._backoff = Backoff()
+        own.watch = self._is_over_elsewhere
+
+    @property
+    def ready(self) -> bool:  # type: ignore[override]
+        """Whether the run function is loaded on all of them."""
+        return self._own.ready and len(self._ready_members) == len(self._parts) - 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are tasks without an outcome."""
+        return bool(self._tasks or self._ballots)
+
+    def open(self) -> None:
+        """Start what must run before MPI starts."""
+        self._own.open()
+
+    def load(self) -> None:
+        """Begin to load the run function everywhere."""
+        self._members.load()
+        self._own.load()
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Begin with tasks, in their order."""
+        self._tasks.extend(tasks)
+        self._begin()
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Return the outcomes there are; wait up to `timeout` seconds for the first.
+
+        Raises:
+            LoadError: The run function cannot be loaded somewhere.
+            GroupLostError: A member is gone, or cannot be stopped.
+        """
+        end, was_ready = time.monotonic() + timeout, self.ready
+        while True:
+            if self._own.busy or not self._own.ready:
+                self._count(LEADER, self._own.poll(0.0))
+            if self._trouble is not None:
+                raise self._trouble
+            self._listen()
+            self._press()
+            outcomes = self._concluded()
+            self._begin()
+            if outcomes or self.ready != was_ready or time.monotonic() >= end:
+                return outcomes
+            self._backoff.wait()
+
+    def cancel(self) -> None:
+        """Stop all that runs; `poll` then returns all tasks, CANCELLED unless they have just ended."""
+        self._is_stopping = self.busy
+
+    def interrupt(self) -> None:
+        """Stop user code that runs in this process."""
+        self._own.interrupt()
+
+    def close(self) -> None:
+        """Let all of them end."""
+        self._members.close()
+        self._own.close()
+
+    def _begin(self) -> None:
+        """Hand tasks to all when they have nothing else to do."""
+        if self._ballots or not self._tasks or not self.ready or self._is_stopping:
+            return
+        # A communicator must not be used for two evaluations at once.
+        num = 1 if self._own.wants_comm else len(self._tasks)
+        tasks = [self._tasks.popleft() for _ in range(num)]
+        addresses = [self._addresses() for _ in tasks]
+        self._ballots = {task.id: Ballot(task, len(self._parts)) for task in tasks}
+        for member, part in reversed(list(enumerate(self._parts))):  # the leader's own may run at once
+            same = part._replace(addresses=[], round=self._round)
+            given = [
+                task._replace(part=same._replace(addresses=each) if each else same)
+                for task, each in zip(tasks, addresses, strict=True)
+            ]
+            if member == LEADER:
+                self._own.submit(given)
+            else:
+                self._members.submit(member, given)
+
+    def _addresses(self) -> list[str]:
+        """Return an address for each member."""
+        if self._ports is None:
+            return []
+        return [f"{part.addresses[0]}:{next(self._ports)}" for part in self._parts]
+
+    def _listen(self) -> None:
+        for member, outcomes, is_ready in self._members.news():
+            if is_ready is not None:
+                (self._ready_members.add if is_ready else self._ready_members.discard)(member)
+            self._count(member, outcomes)
+
+    def _count(self, member: int, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            self._has_news = True
+            self._backoff.reset()
+        for outcome in outcomes:
+            if outcome.id in self._ballots:
+                self._ballots[outcome.id].answers[member] = outcome
+                self._has_failures |= outcome.state is not State.DONE
+
+    def _is_over_elsewhere(self, id: int) -> bool:
+        """Whether the leader's own user code is to be stopped, which is just running.
+
+        Args:
+            id: Of the evaluation that it does.
+        """
+        try:
+            self._listen()
+        except (LoadError, GroupLostError) as error:  # user code must not meet it
+            self._trouble = error
+        return self._trouble is not None or not self._ballots[id].is_unanimous
+
+    def _press(self) -> None:
+        """Stop those that go on with an evaluation that is over; give the group up if they cannot be stopped.
+
+        Raises:
+            GroupLostError: They cannot.
+        """
+        if not (self._has_failures or self._is_stopping):
+            return
+        # A member may be further than its answers, which come together if they are quick: what it does is not known.
+        late = {
+            member: ballot
+            for ballot in self._ballots.values()
+            if self._is_stopping or not ballot.is_unanimous
+            for member in ballot.missing
+        }
+        if not late:
+            self._over_since = math.inf
+            return
+        now = time.monotonic()
+        self._over_since = min(self._over_since, now)
+        waited = now - self._over_since
+        if self._is_stopping or waited >= FOLLOW_TIME:
+            for member in late.keys() - self._stopped:
+                self._stopped.add(member)
+                if member == LEADER:
+                    self._own.cancel()
+                else:
+                    self._members.cancel(member)
+        if waited >= FREE_TIME and not self._is_freed:
+            self._is_freed = True
+            self._members.free()
+        if waited >= AGREE_TIME:
+            reason = next((each.outcome().error for each in late.values() if each.failures), "it was to be stopped")
+            raise GroupLostError(f"{_ranks(late)} of an evaluation did not stop within {AGREE_TIME:g} s: {reason}")
+
+    @property
+    def due(self) -> float:
+        """Moment at which `poll` has something to do although nothing has come [s, monotonic clock]; or infinity."""
+        steps = [] if self._stopped else [FOLLOW_TIME]
+        steps += [] if self._is_freed else [FREE_TIME]
+        return self._over_since + min([*steps, AGREE_TIME])
+
+    def _begin_waiting(self) -> None:
+        """Nobody is waited for."""
+        self._has_failures = False
+        self._over_since, self._is_freed = math.inf, False
+        self._stopped.clear()
+
+    def _concluded(self) -> list[Outcome]:
+        """Return the outcomes of evaluations that all have answered."""
+        if not (self._has_news or self._is_stopping):
+            return []
+        self._has_news = False
+        over = [ballot for ballot in self._ballots.values() if not ballot.missing]
+        if len(over) < len(self._ballots) and not all(ballot.is_unanimous for ballot in over):
+            return []  # what follows is over in a moment, too
+        outcomes, again = [], []
+        for ballot in over:
+            del self._ballots[ballot.task.id]
+            outcome = ballot.outcome()
+            if outcome.state is State.CANCELLED and not self._is_stopping:
+                again.append(ballot.task)  # only because another one has failed
+            else:
+                outcomes.append(outcome)
+        self._tasks.extendleft(reversed(again))
+        if self._ballots:
+            return outcomes
+        if not all(ballot.is_unanimous for ballot in over):
+            self._round += 1
+            self._members.settle_round()
+        self._begin_waiting()
+        if self._is_stopping:
+            self._is_stopping = False
+            outcomes += self._cancelled()
+        return outcomes
+
+
+def parts_of(hosts: Sequence[str]) -> list[GroupPart]:
+    """Return the parts of ranks, as far as they are the same in all evaluations; of addresses only their own host.
+
+    Args:
+        hosts: The host of each rank.
+    """
+    sizes, seen = Counter(hosts), Counter[str]()
+    parts = []
+    for rank, host in enumerate(hosts):
+        # A host need not know its own name.
+        address = "localhost" if len(sizes) == 1 else host
+        parts.append(GroupPart(rank, len(hosts), seen[host], sizes[host], [address]))
+        seen[host] += 1
+    return parts
+
+
+def free_ports(number: int) -> Iterator[int]:
+    """Yield ports that nobody listens on, as far as this host knows; each comes again only after all others.
+
+    Args:
+        number: Number of the rank on its node; each has ports of its own.
+    """
+    num_parts = (LAST_PORT - FIRST_PORT) // PORTS_OF_RANK
+    first = FIRST_PORT + number % num_parts * PORTS_OF_RANK
+    ports = list(range(first, first + PORTS_OF_RANK))
+    # Another job on this node may have begun with the same one.
+    start = random.SystemRandom().randrange(PORTS_OF_RANK)
+    for port in itertools.cycle(ports[start:] + ports[:start]):
+        with socket.socket() as tried:
+            try:
+                tried.bind(("", port))
+            except OSError:
+                continue
+        yield port
+
+
+def _ranks(numbers: Collection[int]) -> str:
+    return f"rank{'s' * (len(numbers) > 1)} {', '.join(map(str, sorted(numbers)))}"

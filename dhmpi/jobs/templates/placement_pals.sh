@@ -1,0 +1,2 @@
+@PLACEMENT_CORES@
+binding=list:$(IFS=: && echo "${bound[*]}")

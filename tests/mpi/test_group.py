@@ -1,0 +1,82 @@
+"""Evaluations that ranks do together; tests/execution has groups without MPI, tests/launcher whole campaigns."""
+
+import os
+
+import pytest
+from contracts.evaluator import collect
+
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.mpi_ranks import join
+from dhmpi.execution.executor import Setup
+from dhmpi.support.resources import SlotOptions
+
+pytestmark = pytest.mark.mpi(min_size=3)
+
+RUN = """
+import os, signal, time
+def process(point, context):
+    if point["do"] == "raise" and context.group_rank == point["who"]:
+        raise ValueError("bad luck")
+    if point["do"] == "exit" and context.group_rank == point["who"]:
+        os._exit(3)
+    if point["do"] != "return":
+        time.sleep(30)
+    return {"objective": 1.0, "seen": [os.environ["RANK"], os.environ["WORLD_SIZE"], context.rank, context.worker]}
+
+def inline(point, comm, context):
+    comm.isend("left behind", dest=0, tag=comm.size)  # must not reach another evaluation after a failure
+    if point["do"] == "raise" and comm.rank == point["who"]:
+        raise ValueError("bad luck")
+    if point["do"] != "return":
+        time.sleep(30)
+    others = [comm.recv(source=rank, tag=comm.size) for rank in range(comm.size)] if comm.rank == 0 else []
+    assert not comm.iprobe(tag=comm.size)
+    return {"objective": float(comm.allreduce(1)), "others": others, "seen": [comm.rank, context.rank, context.worker]}
+"""
+
+
+def joined(job, comm, files, isolation):
+    """Return an evaluator of groups of two on rank 0, and None on the others when they have served."""
+    if comm.rank == 0:
+        (files / "user.py").write_text(RUN)
+    comm.barrier()
+    job.begin_campaign()
+    setup = Setup(f"{files}/user.py:{isolation}", None, str(files / "out"), slot=SlotOptions(ranks_per_eval=2))
+    return join(setup, isolation)
+
+
+@pytest.mark.parametrize("isolation", ["process", "inline"])
+def test_two_ranks_evaluate_together(job, comm, files, isolation):
+    before = os.environ.get("RANK")
+    evaluator = joined(job, comm, files, isolation)
+    assert os.environ.get("RANK") == before  # inline it is set meanwhile
+    if evaluator is None:
+        return
+    assert evaluator.num_workers == (comm.size - 1) // 2
+    assert evaluator.roles.spare == (() if comm.size % 2 else (comm.size - 1,))
+    deeds = ["return", "raise", "return", "raise", "return", *(["exit", "return"] if isolation == "process" else [])]
+    evaluator.start()
+    found = {}
+    try:
+        for id, do in enumerate(deeds):
+            while not evaluator.num_idle:
+                found |= {each.id: each for each in evaluator.gather(1.0)}
+            evaluator.submit(Evaluation(id, {"do": do, "who": id // 2 % 2}))
+        found |= {each.id: each for each in collect(evaluator, len(deeds) - len(found))}
+    finally:
+        evaluator.shutdown()
+    assert evaluator.stuck == []
+    assert {id: each.state for id, each in found.items()} == {
+        id: State.DONE if do == "return" else State.FAILED for id, do in enumerate(deeds)
+    }
+    assert "on rank 0 of 2: Traceback" in found[1].error
+    assert "on rank 1 of 2: Traceback" in found[3].error
+    for each in found.values():
+        leader = each.rank
+        worker = (leader - 1) // 2
+        assert leader % 2
+        if each.state is State.DONE and isolation == "process":
+            assert each.extra["seen"] == ["0", "2", leader, worker]
+        elif each.state is State.DONE:
+            assert each.objective == 2.0
+            assert each.extra == {"others": ["left behind"] * 2, "seen": [0, leader, worker]}
