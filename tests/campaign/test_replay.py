@@ -46,6 +46,23 @@ def test_a_campaign_is_repeated(output, capsys, search, options):
     assert capsys.readouterr().out == f"the same: {search} proposes all 30 points again\n"
 
 
+@pytest.mark.parametrize("learner", ["auto", "RF"])
+@pytest.mark.parametrize(("num", "num_first"), [(10, 20), (14, 10)])
+def test_a_short_campaign_that_is_made_longer_goes_on_with_its_model(output, capsys, num, num_first, learner):
+    """The first model of a long one knows more results, if the short one has not come to its own."""
+    package = "dhmpi.benchmark.hps.rosen30"
+    command = ["ambs", "--problem", f"{package}.Problem", "--run", f"{package}.run", "--learner", learner, "--quiet"]
+    command += ["--output", str(output), "--isolation", "inline", "--max-evals"]
+    assert main([*command, str(num)]) == 0
+    assert main([*command, "60", "--resume"]) == 0
+    fitted = [each.origin.fitted for each in results.read(output).evaluations]
+    assert not any(fitted[:num_first])
+    assert all(fitted[num_first:])
+    capsys.readouterr()
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == "the same: ambs proposes all 60 points again\n"
+
+
 @pytest.mark.launcher
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("learner", ["auto", "RF"])

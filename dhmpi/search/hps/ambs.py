@@ -137,11 +137,13 @@ class AMBS(Search):
     def _make_proposer(self, seed: int) -> "Proposer[Any]":
         # Only here: models are slow to import, and help and the ranks that evaluate have none.
         from dhmpi.search.hps.surrogate.candidate_pool import PoolProposer
+        from dhmpi.search.hps.surrogate.refits import first_results
         from dhmpi.search.hps.surrogate.regional import RegionalProposer
 
         use_one_thread()
         kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
-        return kind(self.space, seed, self.own_options, self._background)
+        num_first = first_results(len(self.space.dimensions), self.options.max_evals)
+        return kind(self.space, seed, self.own_options, self._background, num_first)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on as a copy, maybe in another process."""

@@ -11,6 +11,7 @@ from contracts.executors import Inline, Later
 from contracts.search import SearchContract, converse, done, ended, mixed_problem, objective, small_problem
 
 from dhmpi.benchmark import HpProblem
+from dhmpi.benchmark.hps import rosen30
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.search.hps.ambs import ACQ_FUNCS, AMBS, LIES
@@ -137,6 +138,23 @@ def test_every_point_after_the_first_results_comes_from_a_model(learner, num_wor
     assert all(origin.fitted for origin in origins[10:])
     assert all(origin.known - origin.fitted <= max(num_workers or 1, origin.known / 10) for origin in origins[10:])
     assert search.statistics()["points_without_model"] == 0
+
+
+@pytest.mark.parametrize("learner", ["auto", *MODELS])
+def test_a_short_campaign_in_many_dimensions_has_a_model(learner):
+    search = AMBS(rosen30.Problem, learner=learner, max_evals=30)
+    search.tell([done(id, point, rosen30.run(point)) for id, point in enumerate(search.ask(10))])
+    [(_, origin)] = search.proposals(1)
+    assert (origin.model, origin.fitted) == (search.statistics()["mode"], 10)
+
+
+def test_in_many_dimensions_a_short_campaign_finds_more_than_random_search():
+    ambs, random = (kind(rosen30.Problem, max_evals=30) for kind in (AMBS, RandomSearch))
+    points = [
+        converse(search, 30, lambda id, point: done(id, point, rosen30.run(point)), 1) for search in (ambs, random)
+    ]
+    best_of_ambs, best_at_random = (min(map(rosen30.run, each)) for each in points)
+    assert best_of_ambs < 0.8 * best_at_random
 
 
 def test_what_was_asked_before_the_first_results_is_the_first_design():

@@ -14,6 +14,7 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.hedge import Hedge, draw
 from dhmpi.search.hps.surrogate.proposer import Proposer
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
+from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.space.space import Space
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ class PoolProposer(Proposer["Model"]):
 
     most: ClassVar[int] = 1000
 
-    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
-        super().__init__(space, seed, options, background)
+    def __init__(
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int = FEWEST_FIRST
+    ) -> None:
+        super().__init__(space, seed, options, background, num_first)
         self._model: Model | None = None
         # What has happened since the job began, and how often it has caught up with that.
         self._since: list[Change] = []
@@ -102,6 +105,7 @@ class PoolProposer(Proposer["Model"]):
 
     def restore(self, evaluations: Sequence[Evaluation]) -> None:
         """Take up the gains of acquisition functions; see `Proposer`."""
+        super().restore(evaluations)
         if self._hedge:
             self._hedge.restore(evaluations)
 

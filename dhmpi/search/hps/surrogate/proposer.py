@@ -8,7 +8,7 @@ from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.archive import Archive
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
-from dhmpi.search.hps.surrogate.refits import Refits, first_results
+from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST, Refits
 from dhmpi.space.space import Space
 
 Made = TypeVar("Made")
@@ -32,6 +32,7 @@ class Proposer(ABC, Generic[Made]):
         seed: What all random choices depend on.
         options: As in `AMBSOptions`.
         background: Where models are made.
+        num_first: Results before which there is no model.
 
     Attributes:
         refits: Its models.
@@ -42,13 +43,14 @@ class Proposer(ABC, Generic[Made]):
 
     most: ClassVar[int]
 
-    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
+    def __init__(
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int = FEWEST_FIRST
+    ) -> None:
         self._space, self._seed, self._options, self._background = space, seed, options, background
         self._encoding = Encoding(space)
         self._archive = Archive(self._encoding.num_columns)
         self._pending: dict[Hashable, Matrix] = {}
-        first = first_results(len(space.dimensions))
-        self.refits: Refits[Made] = Refits(background, first, self.most, options.ask_budget, guide(options))
+        self.refits: Refits[Made] = Refits(background, num_first, self.most, options.ask_budget, guide(options))
         self.refit_seconds = 0.0
         self.detail = 0
         self.memory = ""
@@ -95,12 +97,14 @@ class Proposer(ABC, Generic[Made]):
     def propose(self, seen: Collection[Hashable]) -> Point | None:
         """Return a point whose key is not among the seen ones, or None to have one drawn at random."""
 
-    def restore(self, evaluations: Sequence[Evaluation]) -> None:  # not all have more to remember
+    def restore(self, evaluations: Sequence[Evaluation]) -> None:
         """Go on where a campaign stopped.
 
         Args:
             evaluations: All of them; those that have been told come first, in that order.
         """
+        if any(each.origin.fitted for each in evaluations):
+            self.refits.go_on()
 
     def settle(self) -> None:
         """Wait for everything that is due; only when no worker waits for points."""

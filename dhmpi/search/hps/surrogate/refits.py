@@ -13,22 +13,26 @@ Made = TypeVar("Made")
 
 # New results after which a model is due: a share of those that it knows.
 SHARE = 0.1
+# Results before the first model: as many as there are dimensions, but no more than a third of all evaluations, of which
+# there are so many if nobody says; and never fewer than these.
+FEWEST_FIRST, PART, EXPECTED = 10, 3, 100
 # For a model that is not far ahead, a point waits this share of an evaluation, or what an ask should take if there are
 # no more workers than these.
 PATIENCE, FEW_WORKERS = 0.01, 32
 
 
-def first_results(num_dimensions: int) -> int:
-    """Return how many results there must be before the first model."""
-    return max(10, num_dimensions)
+def first_results(num_dimensions: int, max_evals: int | None) -> int:
+    """Return how many results there must be before the first model of a campaign of so many evaluations, if known."""
+    return max(FEWEST_FIRST, min(num_dimensions, (max_evals or EXPECTED) // PART))
 
 
 class Refits(Generic[Made]):
     """The models of a proposer, one after the other: which one is due, being made, and waited for.
 
-    When one is due follows from the number of results alone. Without workers that would lose time (by hand, or with a
-    single worker) a point waits for the model that is due: so the same results give the same points. With several,
-    it waits for the first model; and for a later one if the model in force is behind by more results than there are
+    When one can be due follows from the number of results alone, also before the first one: so a campaign that goes on
+    with another number of evaluations has the same models. Without workers that would lose time (by hand, or with a
+    single worker) a point waits for the model that is due: so the same results give the same points. With several, it
+    waits for the first model; and for a later one if the model in force is behind by more results than there are
     workers, and more than a tenth of all; or as long as waiting costs next to nothing.
 
     Args:
@@ -55,7 +59,7 @@ class Refits(Generic[Made]):
         self._limit, self._guide = math.inf if ask_budget is None else ask_budget, guide
         self.num_workers: int | None = None
         self.num_known = self.due = self.fitted = self.num_made = 0
-        self._next_due = num_first
+        self._next_due = 1
         self.waited = 0.0
         self._waiting_since: float | None = None
         self.durations = Durations()
@@ -67,13 +71,19 @@ class Refits(Generic[Made]):
         return self.num_workers is not None and self.num_workers > 1
 
     def told(self) -> bool:
-        """Take note of one more result; return whether a model is due that knows it."""
+        """Take note of one more result; return whether a model can be due that knows it."""
         self.num_known += 1
         if self.num_known < self._next_due:
             return False
-        self.due = self.num_known
-        self._next_due = self.due + min(max(int(SHARE * self.due), 1), self._most)
+        self._next_due = self.num_known + min(max(int(SHARE * self.num_known), 1), self._most)
+        if self.num_known >= self._num_first:
+            self.due = self.num_known
         return True
+
+    def go_on(self) -> None:
+        """Let there be models from now on, since there have been some in a campaign that was to be shorter."""
+        self._num_first = 0
+        self.due = self.due or self.num_known
 
     def hasten(self) -> None:
         """Let a model be due with the next result that is told, if there was one before."""

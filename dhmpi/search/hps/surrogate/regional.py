@@ -17,6 +17,7 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
+from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.space.space import Categorical, Real, Space
@@ -78,9 +79,14 @@ class RegionalProposer(Proposer[Surrogates]):
 
     most: ClassVar[int] = 16
 
-    def __init__(self, space: Space, seed: int, options: Any, background: Background) -> None:
-        super().__init__(space, seed, options, background)
+    def __init__(
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int = FEWEST_FIRST
+    ) -> None:
+        super().__init__(space, seed, options, background, num_first)
         self._regions = Regions(self._encoding)
+        # Results that say nothing about how wide a region should be. It is the same number for all campaigns, since one
+        # that goes on may have another number of evaluations than before.
+        self._num_settling = max(FEWEST_FIRST, len(space.dimensions))
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
         self._load = LoadController(guide(options), background.clock, self.refits.durations)
         # The trust region and the tabu regions of models that are due, by how many results they know.
@@ -106,7 +112,7 @@ class RegionalProposer(Proposer[Surrogates]):
         for num, each in enumerate(evaluations, start=before + 1):
             self._pending.pop(self._space.key(each.point), None)
             known = self._archive.rows[:num], self._archive.objectives[:num]
-            if self._regions.told(*known, bool(refits.due)):
+            if self._regions.told(*known, num > self._num_settling):
                 refits.hasten()  # what is known of the last region is of no use in this one
             refits.durations.add(each)
             if refits.told():
@@ -152,7 +158,8 @@ class RegionalProposer(Proposer[Surrogates]):
         self._due = {num: due for num, due in self._due.items() if num > surrogates.num}
 
     def _task(self, num: int) -> RegionalTask:
-        near, tabu = self._due[num]
+        # A file of another version, or one that was changed, may name a number at which none was due.
+        near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
         archive = self._archive
         return RegionalTask(
             self._encoding, near, tabu, archive.rows[:num], archive.objectives[:num], self._background.clock

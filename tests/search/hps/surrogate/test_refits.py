@@ -26,14 +26,26 @@ def lasting(seconds):
     return Evaluation(0, {}, 1.0, State.DONE, 0.0, 0.0, seconds)
 
 
-@pytest.mark.parametrize(("dimensions", "num"), [(1, 10), (10, 10), (11, 11), (40, 40)])
-def test_the_first_model_needs_as_many_results_as_there_are_dimensions(dimensions, num):
-    assert first_results(dimensions) == num
+@pytest.mark.parametrize(
+    ("dimensions", "max_evals", "num"),
+    [
+        (1, None, 10),
+        (30, None, 30),
+        (300, None, 33),
+        (30, 500, 30),
+        (30, 45, 15),
+        (30, 30, 10),
+        (30, 5, 10),
+        (5, 500, 10),
+    ],
+)
+def test_the_first_design_is_no_more_than_a_third_of_a_campaign(dimensions, max_evals, num):
+    assert first_results(dimensions, max_evals) == num
 
 
 def test_a_model_is_due_after_a_tenth_more_results_within_a_limit():
     made = refits(known=0)
-    dues = [num for num in range(1, 400) if made.told()]
+    dues = [num for num in range(1, 400) if made.told() and made.due]
     assert dues[:14] == [*range(10, 21), 22, 24, 26]
     gaps = np.diff(dues)
     assert max(gaps) == 16
@@ -48,7 +60,8 @@ def test_it_can_be_due_sooner():
     assert made.told()
     early = refits(known=5)
     early.hasten()
-    assert not early.told()
+    early.told()
+    assert not early.due
 
 
 @pytest.mark.parametrize("workers", [None, 1])
