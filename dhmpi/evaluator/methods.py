@@ -140,10 +140,13 @@ def _make_serial(setup: Setup, num_workers: int | None, isolation: str) -> Evalu
 def _make_on_ranks(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
     setup = setup.named() if isolation == "process" else setup
     job.current().call(_join, setup, isolation)
-    found = _join(setup, isolation)
+    try:
+        found = _join(setup, isolation)
+    finally:
+        if job.current().rank == 0:
+            job.current().keep_servants()
     if found is None:
         job.current().serve()
-    job.current().keep_servants()
     if num_workers not in (None, found.num_workers):
         found.shutdown()
         raise OptionError(f"num_workers must be {found.num_workers} here ({found.layout}), got {num_workers}")

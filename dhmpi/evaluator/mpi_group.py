@@ -46,9 +46,10 @@ def worker_end(comm: Conversation, executor: Executor, roles: Roles, isolation: 
         executor.connect = user_comm.connect
     if rank != team[0]:
         return MemberEnd(members, executor, comm, here.index(team[0]), user_comm)
+    timeout = executor.timeout
     ports = free_ports(roles.place(rank).local_rank) if isolation == "process" else None
     parts = parts_of([roles.host(each) for each in team])
-    return WorkerEnd(comm, GroupExecutor(executor, RankMembers(members, user_comm), parts, ports))
+    return WorkerEnd(comm, GroupExecutor(executor, RankMembers(members, user_comm), parts, ports, timeout))
 
 
 class RankMembers(Members):
@@ -89,7 +90,7 @@ class RankMembers(Members):
         return found
 
     def settle_round(self) -> None:
-        """Let all know that an evaluation that has not ended well is over."""
+        """Let all know that what they have done is over."""
         self._end.settle()
 
     def free(self) -> None:
@@ -155,9 +156,10 @@ class MemberEnd(WorkerEnd):
     def _send_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         super()._send_outcomes(outcomes)
         failures = [each.error for each in outcomes if each.state in (State.FAILED, State.TIMEOUT)]
-        if failures and self._user_comm is not None:
-            self._failure = failures[0]
-            self._unsettled_since = time.monotonic()
+        patience = 0.0 if failures else self._executor.timeout
+        if self._user_comm is not None and patience is not None:
+            self._failure = failures[0] if failures else "it took too long"
+            self._unsettled_since = time.monotonic() + patience
 
     def _work(self) -> None:
         if not self._executor.ready:

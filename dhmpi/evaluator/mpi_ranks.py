@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from dhmpi.errors import EXIT_FAILURE
+from dhmpi.errors import EXIT_FAILURE, OptionError
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.mpi_group import worker_end
@@ -41,7 +41,14 @@ def join(setup: Setup, isolation: str, prepare: Prepare = lambda interrupt: None
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
     comm = job.current().converse()
-    roles = roles.placed(job.current().comm.nodes).with_slots(setup.slot)
+    try:
+        roles = roles.placed(job.current().comm.nodes).with_slots(setup.slot)
+    except OptionError:
+        if comm.rank == 0:
+            raise
+        if executor is not None:
+            executor.close()
+        return None  # rank 0 says it, and may go on
     if comm.rank in roles.workers:
         executor = executor or local_executor(setup, isolation, redirect=True)  # the launcher has not told the rank
         limit_threads(executor, isolation, roles.threads(comm.rank))

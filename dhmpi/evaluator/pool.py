@@ -210,10 +210,31 @@ def _pool(name: str, make: Callable[[], Executor], num_workers: int | None, slot
     together = slot.ranks_per_eval
     if num_workers is None and together > 1:
         num_workers = max(1, count_workers(None) // together)
-    executors = [
-        make() if together == 1 else LocalGroup([make() for _ in range(together)], number)
-        for number in range(count_workers(num_workers))
-    ]
+    num = count_workers(num_workers)
+    made = _made(make, num, together)
+    groups = [made[first : first + together] for first in range(0, len(made), together)]
+    executors = made if together == 1 else [LocalGroup(each, number) for number, each in enumerate(groups)]
     evaluator = PoolEvaluator(executors, slot)
     evaluator.name = name
     return evaluator
+
+
+def _made(make: Callable[[], Executor], num: int, together: int) -> list[Executor]:
+    """Return executors for so many workers of so many processes together.
+
+    Raises:
+        OptionError: There is no room for them.
+    """
+    made: list[Executor] = []
+    try:
+        for _ in range(num * together):
+            made.append(make())
+    except OSError as error:
+        for executor in made:
+            executor.close()
+        wanted = f"{num} with {option_name('ranks_per_eval')} {together}" if together > 1 else str(num)
+        raise OptionError(
+            f"{option_name('num_workers')} must be as many as this machine has room for, got {wanted}: "
+            f"{error.strerror}; give less"
+        ) from error
+    return made

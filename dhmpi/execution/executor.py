@@ -129,9 +129,11 @@ class Executor(ABC):
         connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
         watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
         wants_comm: Whether the run function takes a communicator.
+        timeout: Seconds that an evaluation may take, or None.
     """
 
     ready = False
+    timeout: float | None = None
     threads: int | None = None
     place = Place()
     connect: Callable[[int], Any] | None = None
@@ -233,7 +235,7 @@ class InlineExecutor(Executor):
 
     def __init__(self, setup: Setup, load_run: Callable[[object], RunFunction], redirect: bool = False) -> None:
         super().__init__()
-        self._setup = setup
+        self._setup, self.timeout = setup, setup.timeout
         self._load_run = load_run
         self._is_stopping = False
         self._output = Output(setup.files, setup.logs) if redirect else None

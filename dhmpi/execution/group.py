@@ -71,7 +71,7 @@ class Members(ABC):
         """
 
     def settle_round(self) -> None:  # noqa: B027  # not all wait for it
-        """Let all know that an evaluation that has not ended well is over."""
+        """Let all know that what they have done is over, where it has not ended well or has a time limit."""
 
     def free(self) -> None:  # noqa: B027  # not all can be
         """Free those that wait for others of the group, as far as that is possible."""
@@ -116,7 +116,8 @@ class Ballot:
         """Return what comes of the answers: the leader's own outcome, or the failures."""
         if not self.failures:
             cancelled = [each for each in self.answers.values() if each.state is State.CANCELLED]
-            return cancelled[0] if cancelled else self.answers[LEADER]
+            last = max(each.ended for each in self.answers.values())
+            return cancelled[0] if cancelled else self.answers[LEADER]._replace(ended=last)
         first = next(iter(self.failures.values()))
         errors = [f"on rank {member} of {self._size}: {each.error}" for member, each in self.failures.items()]
         extra = self.answers[LEADER].extra if LEADER in self.answers else {}
@@ -131,13 +132,21 @@ class GroupExecutor(Executor):
         members: The others.
         parts: What the part of each is, the leader's first.
         ports: Free ports, for members to find each other by; None: they need not.
+        timeout: Seconds that an evaluation may take, or None. Members see to that by themselves, but may be held up.
     """
 
     def __init__(
-        self, own: Executor, members: Members, parts: Sequence[GroupPart], ports: Iterator[int] | None = None
+        self,
+        own: Executor,
+        members: Members,
+        parts: Sequence[GroupPart],
+        ports: Iterator[int] | None = None,
+        timeout: float | None = None,
     ) -> None:
         super().__init__()
         self._own, self._members, self._parts, self._ports = own, members, parts, ports
+        self._patience = math.inf if timeout is None else timeout + FREE_TIME
+        self._last_news = time.monotonic()
         self._ready_members: set[int] = set()
         self._ballots: dict[int, Ballot] = {}  # of the tasks that have begun, in their order
         self._round = 0
@@ -224,6 +233,7 @@ class GroupExecutor(Executor):
         num = 1 if self._own.wants_comm else len(self._tasks)
         tasks = [self._tasks.popleft() for _ in range(num)]
         addresses = [self._addresses() for _ in tasks]
+        self._last_news = time.monotonic()
         self._ballots = {task.id: Ballot(task, len(self._parts)) for task in tasks}
         for member, part in reversed(list(enumerate(self._parts))):  # the leader's own may run at once
             same = part._replace(addresses=[], round=self._round)
@@ -250,6 +260,7 @@ class GroupExecutor(Executor):
 
     def _count(self, member: int, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
+            self._last_news = time.monotonic()
             self._has_news = True
             self._backoff.reset()
         for outcome in outcomes:
@@ -275,13 +286,14 @@ class GroupExecutor(Executor):
         Raises:
             GroupLostError: They cannot.
         """
-        if not (self._has_failures or self._is_stopping):
+        is_overdue = bool(self._ballots) and time.monotonic() - self._last_news > self._patience
+        if not (self._has_failures or self._is_stopping or is_overdue):
             return
         # A member may be further than its answers, which come together if they are quick: what it does is not known.
         late = {
             member: ballot
             for ballot in self._ballots.values()
-            if self._is_stopping or not ballot.is_unanimous
+            if self._is_stopping or is_overdue or not ballot.is_unanimous
             for member in ballot.missing
         }
         if not late:
@@ -301,7 +313,7 @@ class GroupExecutor(Executor):
             self._is_freed = True
             self._members.free()
         if waited >= AGREE_TIME:
-            reason = next((each.outcome().error for each in late.values() if each.failures), "it was to be stopped")
+            reason = next((each.outcome().error for each in late.values() if each.failures), "it took too long")
             raise GroupLostError(f"{_ranks(late)} of an evaluation did not stop within {AGREE_TIME:g} s: {reason}")
 
     @property
@@ -336,8 +348,9 @@ class GroupExecutor(Executor):
         self._tasks.extendleft(reversed(again))
         if self._ballots:
             return outcomes
-        if not all(ballot.is_unanimous for ballot in over):
-            self._round += 1
+        has_failed = not all(ballot.is_unanimous for ballot in over)
+        self._round += has_failed
+        if has_failed or self._patience < math.inf:
             self._members.settle_round()
         self._begin_waiting()
         if self._is_stopping:

@@ -123,6 +123,11 @@ class Communicator:
         """Return rank 0's value on all ranks; not during a campaign."""
         return self._comm.bcast(value, root=0)
 
+    @property
+    def null(self) -> Any:
+        """What a communicator is that has been freed."""
+        return self._mpi.COMM_NULL
+
     def communicator(self, ranks: Sequence[int]) -> Any:
         """Return a new communicator of some ranks, for user code; they all call this, and wait for each other.
 
@@ -270,7 +275,7 @@ class GroupCommunicator:
 
     def connect(self, round: int) -> Any:
         """Return the communicator of a round; all of the ranks call this, and wait for each other in a new round."""
-        if round != self._round:
+        if round != self._round or self._comm == self._all.null:  # user code may have freed it, on all ranks then
             self._drop()
             self._comm, self._round = self._all.communicator(self._ranks), round
         return self._comm

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from dhmpi.execution.child import ChildExecutor
 from dhmpi.execution.executor import InlineExecutor, Setup
 from dhmpi.execution.runner import Task
 from dhmpi.support.loader import load_run
+from dhmpi.support.resources import SlotOptions
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 
@@ -403,3 +405,15 @@ evaluator.add_eval({{"x": 1}})
 def test_there_is_at_least_one_worker(num_workers):
     with pytest.raises(OptionError, match="num_workers must be an integer of at least 1, got"):
         process_pool(Setup(BEHAVE), num_workers)
+
+
+@pytest.mark.parametrize("slot", [SlotOptions(), SlotOptions(ranks_per_eval=50)])
+def test_more_processes_than_the_machine_has_room_for_are_one_sentence(slot, tmp_path):
+    """Each needs descriptors, of which a process may have so many."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, before[1]))
+    try:
+        with pytest.raises(OptionError, match=r"must be as many as .* got 100.*: Too many open files; give less"):
+            process_pool(Setup("math:sqrt", None, str(tmp_path), slot=slot), 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -307,6 +307,29 @@ def test_a_failure_is_heard_of_behind_an_evaluation_that_was_quick():
     assert [(each.id, each.state) for each in found] == [(0, State.DONE), (1, State.FAILED)]
 
 
+def test_an_evaluation_lasts_until_the_last_of_them_has_ended():
+    members = Silent(News(1, [Outcome(0, State.DONE, 0.0, 0.0, 4e9)]))
+    executor = inline(lambda point: 1.0, members)
+    executor.submit([Task(0, {}, 0)])
+    [outcome] = executor.poll(5.0)
+    assert (outcome.objective, outcome.ended) == (1.0, 4e9)
+
+
+def test_a_member_that_its_own_time_limit_does_not_reach_costs_the_group(monkeypatch):
+    """The leader has ended well; the other one waits in MPI, say."""
+    monkeypatch.setattr(group, "FREE_TIME", 0.1)
+    monkeypatch.setattr(group, "AGREE_TIME", 0.3)
+    members = Silent()
+    own = InlineExecutor(Setup(lambda point: 1.0, 0.2), lambda run: run)
+    executor = GroupExecutor(own, members, parts_of(["nid0", "nid0"]), timeout=0.2)
+    executor.load()
+    executor.poll(1.0)
+    executor.submit([Task(0, {}, 0)])
+    with pytest.raises(GroupLostError, match=r"rank 1 of an evaluation did not stop within 0\.3 s: it took too long"):
+        executor.poll(5.0)
+    assert members.calls == [("submit", [0]), "cancel", "free"]
+
+
 # --- who they are, and where they meet
 
 

@@ -5,6 +5,7 @@ import os
 import pytest
 from contracts.evaluator import collect
 
+from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Setup
@@ -27,11 +28,14 @@ def inline(point, comm, context):
     comm.isend("left behind", dest=0, tag=comm.size)  # must not reach another evaluation after a failure
     if point["do"] == "raise" and comm.rank == point["who"]:
         raise ValueError("bad luck")
-    if point["do"] != "return":
+    if point["do"] not in ("return", "free"):
         time.sleep(30)
     others = [comm.recv(source=rank, tag=comm.size) for rank in range(comm.size)] if comm.rank == 0 else []
     assert not comm.iprobe(tag=comm.size)
-    return {"objective": float(comm.allreduce(1)), "others": others, "seen": [comm.rank, context.rank, context.worker]}
+    found = {"objective": float(comm.allreduce(1)), "others": others, "seen": [comm.rank, context.rank, context.worker]}
+    if point["do"] == "free":
+        comm.Free()
+    return found
 """
 
 
@@ -54,7 +58,15 @@ def test_two_ranks_evaluate_together(job, comm, files, isolation):
         return
     assert evaluator.num_workers == (comm.size - 1) // 2
     assert evaluator.roles.spare == (() if comm.size % 2 else (comm.size - 1,))
-    deeds = ["return", "raise", "return", "raise", "return", *(["exit", "return"] if isolation == "process" else [])]
+    deeds = [
+        "return",
+        "raise",
+        "return",
+        "raise",
+        "return",
+        *(["exit"] if isolation == "process" else ["free"]),
+        "return",
+    ]
     evaluator.start()
     found = {}
     try:
@@ -67,7 +79,7 @@ def test_two_ranks_evaluate_together(job, comm, files, isolation):
         evaluator.shutdown()
     assert evaluator.stuck == []
     assert {id: each.state for id, each in found.items()} == {
-        id: State.DONE if do == "return" else State.FAILED for id, do in enumerate(deeds)
+        id: State.DONE if do in ("return", "free") else State.FAILED for id, do in enumerate(deeds)
     }
     assert "on rank 0 of 2: Traceback" in found[1].error
     assert "on rank 1 of 2: Traceback" in found[3].error
@@ -80,3 +92,14 @@ def test_two_ranks_evaluate_together(job, comm, files, isolation):
         elif each.state is State.DONE:
             assert each.objective == 2.0
             assert each.extra == {"others": ["left behind"] * 2, "seen": [0, leader, worker]}
+
+
+def test_what_cannot_be_had_ends_the_evaluator_alone(job, comm, files):
+    """Rank 0 says it, and may go on with another one."""
+    job.begin_campaign()
+    setup = Setup("math:sqrt", None, str(files), slot=SlotOptions(ranks_per_eval=99))
+    if comm.rank:
+        assert join(setup, "process") is None
+        return
+    with pytest.raises(OptionError, match=f"ranks_per_eval must be at most {comm.size - 1}"):
+        join(setup, "process")
