@@ -125,7 +125,7 @@ class Communicator:
 
     @property
     def null(self) -> Any:
-        """What a communicator is that has been freed."""
+        """Communicator that has been freed."""
         return self._mpi.COMM_NULL
 
     def communicator(self, ranks: Sequence[int]) -> Any:
