@@ -63,14 +63,15 @@ NODE = (
 PARTITION = "PartitionName={name} Nodes=nid0000[1-3] MaxTime=INFINITE State=UP{more}\n"
 
 # What a login shell finds at a site: the scheduler's commands, and a module system. The modules that dhmpi installs are
-# tested with real ones elsewhere; this stand-in knows what the scripts ask for, and refuses anything else.
+# tested with real ones elsewhere; this stand-in knows what the scripts ask for, and refuses anything else. All nodes are
+# this one, so ranks need no network; and Slurm 22.05 has garbled the long addresses of all transports once.
 PROFILE = """\
 export PATH={commands}:/usr/sbin:/usr/bin:/sbin:/bin
 module() {{
     case "$*" in
         "unload trackdeps darshan xalt") ;;
         "load deephyper")
-            export PATH={home}/.software:$PATH MPI4PY_MPIABI=mpich LD_LIBRARY_PATH={mpich}/lib ;;
+            export PATH={home}/.software:$PATH MPI4PY_MPIABI=mpich LD_LIBRARY_PATH={mpich}/lib UCX_TLS=self,posix ;;
         "load deephyper/openmpi") export PATH={venv}:$PATH ;;
         *) echo "module: there is none: $*" >&2; return 1 ;;
     esac
