@@ -78,7 +78,7 @@ def print_overhead(num: int, repeats: int, directory: str) -> None:
     for (isolation, size), values in measured.items():
         median = statistics.median(values)
         spread = f"{median:.0f} ({min(values):.0f} to {max(values):.0f})"
-        print(f"| {isolation} | {size} | {spread} | {median / yardstick:.2f} |")
+        print(f"| {isolation} | {size} | {spread} | {median / yardstick:.2f} |", flush=True)
 
 
 def print_recovery(num: int, directory: str) -> None:
@@ -93,7 +93,7 @@ def print_recovery(num: int, directory: str) -> None:
             run = Path(directory) / "failing.py"
             run.write_text(FAILING.format(deed))
             found = gaps(search(2, f"{run}:run", 2 * num + 1, isolation, directory))
-            print(f"| {isolation} | {name} | {statistics.median(found):.1f} | {max(found):.1f} |")
+            print(f"| {isolation} | {name} | {statistics.median(found):.1f} | {max(found):.1f} |", flush=True)
 
 
 def main() -> None:
