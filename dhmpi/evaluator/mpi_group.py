@@ -11,7 +11,8 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.mpi_protocol import SEARCH_RANK, SearchEnd, WorkerEnd, WorkerTag
 from dhmpi.execution.executor import Executor, GroupLostError
-from dhmpi.execution.group import AGREE_TIME, FREE_TIME, GroupExecutor, Members, News, free_ports, parts_of
+from dhmpi.execution.group import AGREE_TIME, FREE_TIME, GroupExecutor, Members, News
+from dhmpi.execution.group_parts import free_ports, parts_of
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import GroupCommunicator

@@ -5,13 +5,9 @@ when all have ended well, and its result is the leader's; it is over as soon as 
 stopped. Those that cannot be stopped cost the whole group.
 """
 
-import itertools
 import math
-import random
-import socket
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,8 +23,6 @@ FOLLOW_TIME = 0.01
 # How long members that have been stopped may be silent until they are freed from what may hold them, and until the
 # group is given up; the end of a child takes up to `LONG_GRACE` and `PATIENCE` [s].
 FREE_TIME, AGREE_TIME = 1.0, 10.0
-# Ports that no connection gets by itself, of which the groups of a node have parts of their own.
-FIRST_PORT, LAST_PORT, PORTS_OF_RANK = 15_000, 32_000, 100
 LEADER = 0
 
 
@@ -359,42 +353,6 @@ class GroupExecutor(Executor):
             self._is_stopping = False
             outcomes += self._cancelled()
         return outcomes
-
-
-def parts_of(hosts: Sequence[str]) -> list[GroupPart]:
-    """Return the parts of ranks, as far as they are the same in all evaluations; of addresses only their own host.
-
-    Args:
-        hosts: The host of each rank.
-    """
-    sizes, seen = Counter(hosts), Counter[str]()
-    parts = []
-    for rank, host in enumerate(hosts):
-        # A host need not know its own name.
-        address = "localhost" if len(sizes) == 1 else host
-        parts.append(GroupPart(rank, len(hosts), seen[host], sizes[host], [address]))
-        seen[host] += 1
-    return parts
-
-
-def free_ports(number: int) -> Iterator[int]:
-    """Yield ports that nobody listens on, as far as this host knows; each comes again only after all others.
-
-    Args:
-        number: Number of the rank on its node; each has ports of its own.
-    """
-    num_parts = (LAST_PORT - FIRST_PORT) // PORTS_OF_RANK
-    first = FIRST_PORT + number % num_parts * PORTS_OF_RANK
-    ports = list(range(first, first + PORTS_OF_RANK))
-    # Another job on this node may have begun with the same one.
-    start = random.SystemRandom().randrange(PORTS_OF_RANK)
-    for port in itertools.cycle(ports[start:] + ports[:start]):
-        with socket.socket() as tried:
-            try:
-                tried.bind(("", port))
-            except OSError:
-                continue
-        yield port
 
 
 def _ranks(numbers: Collection[int]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from dhmpi.execution.executor import Executor
-from dhmpi.execution.group import GroupExecutor, Members, News, free_ports, parts_of
+from dhmpi.execution.group import GroupExecutor, Members, News
+from dhmpi.execution.group_parts import free_ports, parts_of
 from dhmpi.execution.runner import Task
 from dhmpi.support.place import Place
 

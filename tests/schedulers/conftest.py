@@ -63,8 +63,8 @@ NODE = (
 PARTITION = "PartitionName={name} Nodes=nid0000[1-3] MaxTime=INFINITE State=UP{more}\n"
 
 # What a login shell finds at a site: the scheduler's commands, and a module system. The modules that dhmpi installs are
-# tested with real ones elsewhere; this stand-in knows what the scripts ask for, and refuses anything else. All nodes are
-# this one, so ranks need no network; and Slurm 22.05 has garbled the long addresses of all transports once.
+# tested with real ones elsewhere; this stand-in knows what the scripts ask for, and refuses anything else. All nodes
+# are this one, so ranks need no network; and Slurm 22.05 has garbled the long addresses of all transports once.
 PROFILE = """\
 export PATH={commands}:/usr/sbin:/usr/bin:/sbin:/bin
 module() {{
