@@ -56,7 +56,7 @@ class ChildExecutor(Executor):
         self._deadline = math.inf
 
     @property
-    def ready(self) -> bool:  # type: ignore[override]
+    def ready(self) -> bool:  # type: ignore[override]  # others set it; here it follows from what runs
         """Whether there is a child that has loaded the run function, and is not about to end."""
         return self._has_loaded and self._supervisor.is_running
 

@@ -155,7 +155,7 @@ class GroupExecutor(Executor):
         own.watch = self._is_over_elsewhere
 
     @property
-    def ready(self) -> bool:  # type: ignore[override]
+    def ready(self) -> bool:  # type: ignore[override]  # others set it; here it follows from what runs
         """Whether the run function is loaded on all of them."""
         return self._own.ready and len(self._ready_members) == len(self._parts) - 1
 

@@ -124,6 +124,12 @@ class Communicator:
         return self._comm.bcast(value, root=0)
 
     @property
+    def error(self) -> type[Exception]:
+        """Class of MPI's own exceptions."""
+        error: type[Exception] = self._mpi.Exception
+        return error
+
+    @property
     def null(self) -> Any:
         """Communicator that has been freed."""
         return self._mpi.COMM_NULL
@@ -283,13 +289,14 @@ class GroupCommunicator:
     def _drop(self) -> None:
         if self._comm is not None:
             comm, self._comm = self._comm, None
-            with contextlib.suppress(Exception):  # user code may have freed it, or a fault-tolerant MPI revoked it
+            with contextlib.suppress(self._all.error):  # user code may have freed it, or an MPI with ULFM revoked it
                 comm.Free()
 
     def revoke(self) -> None:
         """Let calls of the other ranks that wait in it raise an exception, where MPI is fault-tolerant."""
         if self._comm is not None and environment.is_fault_tolerant():
-            with contextlib.suppress(Exception):  # an MPI that says it is may still be not
+            # An MPI that says it is may still be not; those that wait are then given up, which is reported.
+            with contextlib.suppress(self._all.error, NotImplementedError):
                 self._comm.Revoke()
 
 
