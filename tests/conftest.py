@@ -1,11 +1,16 @@
+import os
 import signal
 
 import pytest
 
 from dhmpi.support.environment import END_SIGNALS
+from dhmpi.support.place import GroupPart, Place
 
 # Tests that share a scheduler, or a database, of which a machine has one.
 GROUPS = ("tests/schedulers/", "tests/launcher/test_balsam.py")
+
+# What executors add to the environment.
+OF_EXECUTORS = (*Place().changes(), *GroupPart(0, 1, 0, 1, ()).variables())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,3 +48,15 @@ def handlers_of_before():
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
+
+
+@pytest.fixture(autouse=True)
+def environment_of_before():
+    """An executor that runs user code in this process changes its environment until it is closed."""
+    before = {name: os.environ.get(name) for name in OF_EXECUTORS}
+    yield
+    after = {name: os.environ.get(name) for name in OF_EXECUTORS}
+    for name in OF_EXECUTORS:
+        os.environ.pop(name, None)
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+    assert after == before, "an executor was not closed"

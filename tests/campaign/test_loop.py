@@ -372,6 +372,7 @@ def test_a_signal_interrupts_user_code_in_this_process(tmp_path):
     with StopRequest(evaluator.interrupt) as stop:
         made, store = campaign(tmp_path, RandomSearch(problem()), evaluator, stop=stop)
         assert made.run() == "stopped by SIGUSR1"
+    evaluator.shutdown()
     assert store.evaluations[0].state is State.CANCELLED
 
 

@@ -264,6 +264,7 @@ def test_other_ranks_leave_an_evaluator_of_somebodys_own_alone(ranks):
     evaluator = Watched()
     assert search(evaluator=evaluator).main() is None
     assert evaluator.calls == []
+    evaluator.shutdown()
 
 
 def test_an_evaluator_of_somebodys_own_is_used():

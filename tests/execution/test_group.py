@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections import deque
+from contextlib import ExitStack
 
 import pytest
 
@@ -194,12 +195,22 @@ class Silent(Members):
         self.calls.append("close")
 
 
-def inline(run, members, timeout=None):
-    executor = GroupExecutor(InlineExecutor(Setup(run, timeout), lambda run: run), members, parts_of(["nid0", "nid1"]))
-    executor.load()
-    executor.poll(1.0)
-    assert executor.ready
-    return executor
+@pytest.fixture
+def inline():
+    """Return what makes a group whose leader runs user code in this process."""
+    with ExitStack() as made:
+
+        def of(run, members, timeout=None, connect=None):
+            own = InlineExecutor(Setup(run, timeout), lambda run: run)
+            own.connect = connect
+            executor = GroupExecutor(own, members, parts_of(["nid0", "nid1"]), timeout=timeout)
+            made.callback(executor.close)
+            executor.load()
+            executor.poll(1.0)
+            assert executor.ready
+            return executor
+
+        yield of
 
 
 def failure(id, error="a reason"):
@@ -210,7 +221,7 @@ def done(id):
     return News(1, [Outcome(id, State.DONE, 0.0, 0.0, 1.0)])
 
 
-def test_a_leader_in_user_code_hears_of_a_failure():
+def test_a_leader_in_user_code_hears_of_a_failure(inline):
     members = Silent()
 
     def run(point):
@@ -225,7 +236,7 @@ def test_a_leader_in_user_code_hears_of_a_failure():
     assert members.calls == [("submit", [0]), "settle"]
 
 
-def test_a_leader_in_user_code_hears_of_a_loss():
+def test_a_leader_in_user_code_hears_of_a_loss(inline):
     members = Silent()
 
     def run(point):
@@ -238,7 +249,7 @@ def test_a_leader_in_user_code_hears_of_a_loss():
         executor.poll(5.0)
 
 
-def test_a_member_that_does_not_stop_costs_the_group(monkeypatch):
+def test_a_member_that_does_not_stop_costs_the_group(inline, monkeypatch):
     monkeypatch.setattr(group, "FREE_TIME", 0.1)
     monkeypatch.setattr(group, "AGREE_TIME", 0.3)
     members = Silent()
@@ -253,7 +264,7 @@ def test_a_member_that_does_not_stop_costs_the_group(monkeypatch):
     assert members.calls == [("submit", [0]), "cancel", "free"]
 
 
-def test_what_was_cancelled_for_another_failure_is_done_again():
+def test_what_was_cancelled_for_another_failure_is_done_again(inline):
     members = Silent(failure(0), News(1, [Outcome(1, State.CANCELLED, None, 0.0, 1.0)]), done(1))
     runs = []
 
@@ -269,7 +280,7 @@ def test_what_was_cancelled_for_another_failure_is_done_again():
     assert runs == [0, 1, 1]
 
 
-def test_with_a_communicator_evaluations_go_one_by_one_and_have_a_new_one_after_a_failure():
+def test_with_a_communicator_evaluations_go_one_by_one_and_have_a_new_one_after_a_failure(inline):
     members = Silent(done(0), failure(1), done(2))
     rounds = []
 
@@ -277,11 +288,7 @@ def test_with_a_communicator_evaluations_go_one_by_one_and_have_a_new_one_after_
         rounds.append(comm)
         return 1.0
 
-    own = InlineExecutor(Setup(run), lambda run: run)
-    own.connect = lambda round: round
-    executor, found = GroupExecutor(own, members, parts_of(["nid0", "nid0"])), []
-    executor.load()
-    executor.poll(1.0)
+    executor, found = inline(run, members, connect=lambda round: round), []
     executor.submit([Task(id, {}, 0) for id in range(3)])
     while executor.busy:
         found += executor.poll(1.0)
@@ -290,7 +297,7 @@ def test_with_a_communicator_evaluations_go_one_by_one_and_have_a_new_one_after_
     assert [call for call in members.calls if call != "settle"] == [("submit", [id]) for id in range(3)]
 
 
-def test_a_failure_is_heard_of_behind_an_evaluation_that_was_quick():
+def test_a_failure_is_heard_of_behind_an_evaluation_that_was_quick(inline):
     """The leader's answers come together, if they are quick."""
     members = Silent()
 
@@ -308,7 +315,7 @@ def test_a_failure_is_heard_of_behind_an_evaluation_that_was_quick():
     assert [(each.id, each.state) for each in found] == [(0, State.DONE), (1, State.FAILED)]
 
 
-def test_an_evaluation_lasts_as_long_as_the_one_that_takes_longest():
+def test_an_evaluation_lasts_as_long_as_the_one_that_takes_longest(inline):
     members = Silent(News(1, [Outcome(0, State.DONE, 0.0, 5.0, 505.0)]))
     executor = inline(lambda point: 1.0, members)
     executor.submit([Task(0, {}, 0)])
@@ -316,15 +323,12 @@ def test_an_evaluation_lasts_as_long_as_the_one_that_takes_longest():
     assert (outcome.objective, round(outcome.ended - outcome.started)) == (1.0, 500)
 
 
-def test_a_member_that_its_own_time_limit_does_not_reach_costs_the_group(monkeypatch):
+def test_a_member_that_its_own_time_limit_does_not_reach_costs_the_group(inline, monkeypatch):
     """The leader has ended well; the other one waits in MPI, say."""
     monkeypatch.setattr(group, "FREE_TIME", 0.1)
     monkeypatch.setattr(group, "AGREE_TIME", 0.3)
     members = Silent()
-    own = InlineExecutor(Setup(lambda point: 1.0, 0.2), lambda run: run)
-    executor = GroupExecutor(own, members, parts_of(["nid0", "nid0"]), timeout=0.2)
-    executor.load()
-    executor.poll(1.0)
+    executor = inline(lambda point: 1.0, members, timeout=0.2)
     executor.submit([Task(0, {}, 0)])
     with pytest.raises(GroupLostError, match=r"rank 1 of an evaluation did not stop within 0\.3 s: it took too long"):
         executor.poll(5.0)
