@@ -1,10 +1,14 @@
 """Factory of evaluators, by the name of their method."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 from dhmpi.errors import OptionError, option_name
+from dhmpi.evaluation import METHODS
 from dhmpi.evaluator.balsam import JobEvaluator
+from dhmpi.evaluator.engine import EXAMPLE, remedy
 from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.futures import FuturesEvaluator
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.executor import Setup
@@ -13,18 +17,48 @@ from dhmpi.execution.program import is_program
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import GroupCommunicator
 from dhmpi.support import environment
+from dhmpi.support.options import choice_with_settings
 
 MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "threadPool": ThreadEvaluator,
     "processPool": process_pool,
     "subprocess": subprocess_pool,
     "balsam": JobEvaluator,
+    "futures": FuturesEvaluator,
 }
 # Whether user code runs in a process of its own, where the method leaves no choice.
-ISOLATION = {"threadPool": "inline", "processPool": "process", "subprocess": "process", "balsam": "process"}
+ISOLATION = {
+    "threadPool": "inline",
+    "processPool": "process",
+    "subprocess": "process",
+    "balsam": "process",
+    "futures": "inline",  # in the executor's own workers
+}
 
 # Why some methods cannot give GPUs to evaluations.
-SHARING = {"threadPool": "whose threads have one environment", "balsam": "whose launcher places jobs"}
+SHARING = {
+    "threadPool": "whose threads have one environment",
+    "balsam": "whose launcher places jobs",
+    "futures": "whose executor places them",
+}
+
+
+def method_of(name: str, evaluator: object) -> str:
+    """Return the method by which an evaluator that is to be made evaluates, with its settings.
+
+    Args:
+        name: How the option is called in errors.
+        evaluator: A method, or an executor of `concurrent.futures`.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    if isinstance(evaluator, Executor):
+        return "futures"
+    try:
+        return str(choice_with_settings(METHODS)(name, evaluator))
+    except OptionError as error:
+        raise OptionError(f"{error.spelled(option_name)}{remedy(evaluator)}") from None
 
 
 def make(
@@ -42,6 +76,11 @@ def make(
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
     """
     isolation = resolve_isolation(method, isolation)
+    if setup.engine is not None and method != "futures":
+        raise OptionError(
+            f"{option_name('executor')} must be left out with {method}, got {setup.engine!r:.80}; "
+            f"give {option_name('evaluator')} {EXAMPLE}"
+        )
     if method in SHARING and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out with {method}, {SHARING[method]}, "
@@ -64,9 +103,9 @@ def make(
         if isolation == "inline" and environment.launch().size <= 1:
             executor.connect = lambda round: GroupCommunicator(job.current().comm, (0,)).connect(round)
         return SerialEvaluator(executor, setup.slot)
-    if method == "threadPool" and is_program(setup.run):
+    if method in ("threadPool", "futures") and is_program(setup.run):
         raise OptionError(
-            f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "
+            f"{option_name('run')} must be a Python function with {method}, got {setup.run!r}; "
             f"give {option_name('evaluator')} subprocess"
         )
     return MAKERS[method](setup, num_workers)
