@@ -101,7 +101,7 @@ class Engine:
         executor, self._executor = self._executor, None
         if executor is not None:
             with _told(f"{type(executor).__name__} cannot be shut down"):
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=False)
         if is_busy:
             for child in multiprocessing.active_children():
                 if child.pid not in self._others:

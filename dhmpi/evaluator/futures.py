@@ -33,6 +33,7 @@ class Submission(NamedTuple):
         id: The evaluation's.
         worker: A number that no other evaluation has at the same time.
         generation: How many engines there were before its own.
+        number: How many submissions there were before it.
         submitted: When it was submitted [monotonic s].
         future: What the engine has returned.
     """
@@ -40,6 +41,7 @@ class Submission(NamedTuple):
     id: int
     worker: int
     generation: int
+    number: int
     submitted: float
     future: "Future[HostOutcome]"
 
@@ -97,16 +99,16 @@ class FuturesEvaluator(Evaluator):
         assert self._job is not None
         if self._broken:
             raise EvaluatorError(self._broken)
-        worker = self._idle.pop()
+        worker, number = self._idle.pop(), next(self._numbers)
         place = Place(worker, worker, worker, self.num_workers)
         try:
-            future = self._engine.executor.submit(evaluate, self._job, task, place, next(self._numbers))
+            future = self._engine.executor.submit(evaluate, self._job, task, place, number)
         except LoadError:
             raise
         except Exception as error:  # whatever an engine raises that cannot go on
             future = Future()
             future.set_exception(_RefusedError(f"{type(error).__name__}: {error}"))
-        submission = Submission(task.id, worker, self._generation, time.monotonic(), future)
+        submission = Submission(task.id, worker, self._generation, number, time.monotonic(), future)
         self._running[task.id] = submission
         future.add_done_callback(lambda _: self._ended.put(submission))
 
@@ -177,7 +179,7 @@ class FuturesEvaluator(Evaluator):
         del self._running[submission.id]
         self._num_cautious = max(0, self._num_cautious - 1)
         if self._setup.timeout is not None:
-            mark(self._setup.files, submission.id).unlink(missing_ok=True)
+            mark(self._setup.files, submission.id, submission.number).unlink(missing_ok=True)
 
     def _without_outcome(self, submission: Submission, state: State, error: str) -> Evaluation:
         """Conclude an evaluation of which no outcome will come."""
@@ -200,14 +202,14 @@ class FuturesEvaluator(Evaluator):
         for submission in list(self._running.values()):
             if time.monotonic() < submission.submitted + limit + GRACE:
                 break
-            file = mark(self._setup.files, submission.id)
+            file = mark(self._setup.files, submission.id, submission.number)
             try:
                 begun, host = file.stat().st_mtime, file.read_text()
             except OSError:
                 continue
             if time.time() > begun + limit + GRACE:
                 self._forget(submission)
-                error = f"ran longer than {limit:g} s, and goes on"
+                error = f"ran longer than {limit:g} s, and may go on"
                 outcome = Outcome(submission.id, State.TIMEOUT, None, begun, time.time(), error)
                 evaluations.append(self._conclude(outcome, submission.worker, host))
         return evaluations

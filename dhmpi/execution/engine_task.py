@@ -72,7 +72,7 @@ def evaluate(job: EngineJob, task: Task, place: Place, number: int) -> HostOutco
     """
     is_owners = job.owner == owner()
     run = job.run if callable(job.run) else _loaded(job.run, job.path, is_owners)
-    with _marked(job, task.id):
+    with _marked(job, task.id, number):
         if threading.current_thread() is threading.main_thread():
             outcome = _in_main_thread(run, job, task, place, is_owners)
         else:
@@ -123,18 +123,18 @@ def _load_once(run: str | PickledRun, path: tuple[str, ...], is_owners: bool) ->
 # --- the mark of an evaluation that has begun, and may have to be given up
 
 
-def mark(files: str, id: int) -> Path:
-    """Return the file that is there while an evaluation runs, and holds its host."""
-    return Path(files) / f"evaluation-{id:06d}.running"
+def mark(files: str, id: int, number: int) -> Path:
+    """Return the file that is there while a call of `evaluate` runs, and holds its host."""
+    return Path(files) / f"evaluation-{id:06d}.running-{number}"
 
 
 @contextlib.contextmanager
-def _marked(job: EngineJob, id: int) -> Iterator[None]:
+def _marked(job: EngineJob, id: int, number: int) -> Iterator[None]:
     """Let the search see when an evaluation with a time-out has begun: engines may keep it waiting for hours."""
     if job.timeout is None:
         yield
         return
-    file = mark(job.files, id)
+    file = mark(job.files, id, number)
     with contextlib.suppress(OSError):  # then the search waits for it
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(environment.hostname())

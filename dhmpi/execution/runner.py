@@ -333,9 +333,9 @@ def _exit_status(exception: BaseException) -> int:
 
 
 def user_traceback(exception: BaseException) -> str:
-    """Format an exception without the frames of this module."""
+    """Format an exception without the frames of this package."""
     frames = exception.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == _OWN_FILE:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_DIRECTORY):
         frames = frames.tb_next
     try:
         from traceback import format_exception  # only failures need it
@@ -348,7 +348,7 @@ def user_traceback(exception: BaseException) -> str:
     return f"{text[: MAX_ERROR // 2]}\n[...]\n{text[-MAX_ERROR // 2 :]}"
 
 
-_OWN_FILE = user_traceback.__code__.co_filename
+_OWN_DIRECTORY = user_traceback.__code__.co_filename.removesuffix("runner.py")
 
 
 def _plain_traceback(exception: BaseException, frames: TracebackType | None) -> str:
