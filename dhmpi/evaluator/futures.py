@@ -1,5 +1,6 @@
 """Evaluator in an executor of `concurrent.futures`: a pool of Python, or an engine such as Dask, Parsl or mpi4py."""
 
+import contextlib
 import itertools
 import logging
 import os
@@ -226,13 +227,13 @@ class FuturesEvaluator(Evaluator):
         ended = self._gather(0.0)
         for submission in list(self._running.values()):
             self._forget(submission)
-            submission.future.cancel()  # those that run go on
+            _cancel(submission.future)
         return ended + self._give_up(self._pending, State.CANCELLED)
 
     def shutdown(self) -> None:
         """Cancel what has not begun; end the engine if it was made here."""
         for submission in self._running.values():
-            submission.future.cancel()
+            _cancel(submission.future)
         self._running.clear()
         is_busy = self._job is not None and len(self._idle) < self.num_workers
         self._engine.close(is_busy)
@@ -240,7 +241,13 @@ class FuturesEvaluator(Evaluator):
 
 
 class _RefusedError(BrokenExecutor):
-    """What was submitted has never been in the engine, which takes nothing more."""
+    """Refusal of a submission, which has never been in the engine."""
+
+
+def _cancel(future: "Future[HostOutcome]") -> None:
+    """Cancel what has not begun; what runs goes on."""
+    with contextlib.suppress(NotImplementedError):  # Parsl's futures cannot
+        future.cancel()
 
 
 def _error_of(future: "Future[HostOutcome]") -> BaseException | None:
