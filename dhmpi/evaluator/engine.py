@@ -105,7 +105,7 @@ class Engine:
         if is_busy:
             for child in multiprocessing.active_children():
                 if child.pid not in self._others:
-                    child.terminate()
+                    child.kill()  # one that was forked has the handlers of the campaign for all other signals
         with _told("the context manager of the executor cannot be left"):
             self._end.close()
 

@@ -1,16 +1,14 @@
 """Executors of other libraries, really started: they do what the table in docs/engines.md says of each."""
 
+import re
 import threading
 import time
 from pathlib import Path
 
 import dask
-import parsl
 import pytest
 from contracts.evaluator import collect, drive, evaluate
-from distributed import Client, LocalCluster
-from parsl.concurrent import ParslPoolExecutor
-from parsl.providers import LocalProvider
+from distributed import Client
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import futures
@@ -18,36 +16,34 @@ from dhmpi.evaluator.futures import FuturesEvaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.search.hps.random import RandomSearch
 
+DOCS = Path(__file__).parents[2] / "docs" / "engines.md"
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 LIMIT = 0.5
 ENDED, GIVEN_UP = "ran longer than 0.5 s", "ran longer than 0.5 s, and may go on"
 
 
 @pytest.fixture(scope="module")
-def dask_processes():
-    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.system-monitor.gil.enabled": False}
-    with (
-        dask.config.set(settings),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client.get_executor()
+def documented():
+    """The file my_engines.py of docs/engines.md."""
+    [code] = re.findall(r"^```python\n(# my_engines.py\n.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    names = {}
+    exec(code, names)
+    return names
 
 
 @pytest.fixture(scope="module")
-def parsl_processes(tmp_path_factory):
-    executor = parsl.HighThroughputExecutor(
-        label="here",
-        address="127.0.0.1",
-        max_workers_per_node=2,
-        provider=LocalProvider(init_blocks=1, max_blocks=1),
-        poll_period=10,
-        heartbeat_period=1,  # after which a worker that has died is missed
-        heartbeat_threshold=30,
-    )
-    directory = str(tmp_path_factory.mktemp("parsl"))
-    with ParslPoolExecutor(parsl.Config([executor], run_dir=directory, initialize_logging=False)) as pool:
-        yield pool
+def dask_processes(documented):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), documented["dask"]() as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def parsl_processes(documented, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("parsl"))  # where it leaves its files
+        executor = documented["htex"]()
+    with executor:
+        yield executor
 
 
 @pytest.fixture(params=["dask", "parsl"])

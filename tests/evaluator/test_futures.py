@@ -403,10 +403,11 @@ def test_a_class_makes_one(pool):
 
 
 def test_running_processes_of_what_is_made_are_ended(pool, tmp_path):
-    before = set(multiprocessing.active_children())
+    before, handler = set(multiprocessing.active_children()), signal.signal(signal.SIGTERM, lambda *_: None)
     evaluator = pool(BEHAVE, PROCESSES)
     evaluator.submit(Evaluation(0, {"do": "announce"}))
     wait_until((Path(evaluator._setup.files) / "evaluation-000000" / "pid").exists)
+    signal.signal(signal.SIGTERM, handler)  # as in a campaign, whose handlers are inherited
     started = set(multiprocessing.active_children()) - before
     assert started
     evaluator.shutdown()
