@@ -27,22 +27,9 @@ def run(point, context):
         os._exit(3)
     return float(point["x"])
 """
-WORDS = [
-    "-m",
-    "mpi4py.futures",
-    "-m",
-    "dhmpi",
-    "hps-random",
-    "--problem",
-    "my.py",
-    "--evaluator",
-    "futures:executor=mpi4py.futures:MPIPoolExecutor",
-    "--max-evals",
-    "9",
-    "--eval-timeout-minutes",
-    "0.01",
-    "--quiet",
-]
+ENGINE = ("--evaluator", "futures:executor=mpi4py.futures:MPIPoolExecutor")
+SEARCH = ("-m", "mpi4py.futures", "-m", "dhmpi", "hps-random", "--problem", "my.py", "--quiet", *ENGINE)
+WORDS = (*SEARCH, "--max-evals", "9", "--eval-timeout-minutes", "0.01")
 
 
 def test_a_crash_ends_the_job_and_resume_goes_on(launch, tmp_path):
