@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import multiprocessing
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -62,10 +64,11 @@ class Engine:
         if self._executor is None:
             assert self._make is not None
             self._others = {child.pid for child in multiprocessing.active_children()}
-            found = guarded(self._make, f"{self._label} must return an executor when called without arguments")
-            if not isinstance(found, Executor) and hasattr(found, "__enter__") and not hasattr(found, "get_executor"):
-                enter = self._end.enter_context
-                found = guarded(lambda: enter(found), f"the context manager of {self._label} must be entered")
+            with _without_sigint():
+                found = guarded(self._make, f"{self._label} must return an executor when called without arguments")
+                if not isinstance(found, Executor) and _is_manager(found):
+                    enter = self._end.enter_context
+                    found = guarded(lambda: enter(found), f"the context manager of {self._label} must be entered")
             if not isinstance(found, Executor):
                 self.close(is_busy=False)
                 raise _not_an_executor(found, f" from {self._label}")
@@ -110,8 +113,29 @@ class Engine:
             self._end.close()
 
 
+def _is_manager(found: object) -> bool:
+    """Whether an object is a context manager that may lead to an executor; a client of Dask leads to itself."""
+    return hasattr(found, "__enter__") and not hasattr(found, "get_executor")
+
+
 @contextlib.contextmanager
-def _told(what: str) -> Any:
+def _without_sigint() -> Iterator[None]:
+    """Let processes that are started here ignore Ctrl-C, as far as they do not say otherwise.
+
+    A terminal sends it to all processes, and an engine that has lost some of its own may never end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
     """Log what goes wrong at the end of an engine, which may be broken."""
     try:
         yield

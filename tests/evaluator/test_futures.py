@@ -17,6 +17,7 @@ from dhmpi import results
 from dhmpi.errors import EvaluatorError, InputError, LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import create, futures
+from dhmpi.evaluator.engine import Engine
 from dhmpi.evaluator.futures import FuturesEvaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.search.hps.random import RandomSearch
@@ -412,6 +413,16 @@ def test_running_processes_of_what_is_made_are_ended(pool, tmp_path):
     assert started
     evaluator.shutdown()
     wait_until(lambda: not any(child.is_alive() for child in started))
+
+
+def test_what_is_made_does_not_get_ctrl_c():
+    """Else an engine of several processes, such as Parsl's, loses some at once, and waits for them at its end."""
+    before, seen = signal.getsignal(signal.SIGINT), []
+    engine = Engine(lambda: seen.append(signal.getsignal(signal.SIGINT)) or ThreadPoolExecutor(1))
+    assert isinstance(engine.executor, ThreadPoolExecutor)
+    assert seen == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGINT) is before
+    engine.close(is_busy=False)
 
 
 def broken():
