@@ -154,11 +154,11 @@ def _horovod(size: int, needed: str) -> Any:
     except ImportError as error:
         raise ProblemError(
             f"horovod must be installed to train on several ranks, got ranks_per_eval {size} without it: {error}; "
-            "see docs/horovod.md, or leave out --ranks-per-eval"
+            "see docs/data-parallel.md, or leave out --ranks-per-eval"
         ) from error
     is_built = hvd.mpi_built() if needed == "MPI" else hvd.gloo_built()
     if not is_built:
-        raise ProblemError(f"horovod must be built with {needed} here, got one without; see docs/horovod.md")
+        raise ProblemError(f"horovod must be built with {needed} here, got one without; see docs/data-parallel.md")
     return hvd
 
 
