@@ -256,5 +256,5 @@ def _error_of(future: "Future[HostOutcome]") -> BaseException | None:
 
 
 def _sentence(error: BaseException) -> str:
-    text = str(error)
-    return text if isinstance(error, _RefusedError) else f"{type(error).__name__}: {text}".rstrip(": ")
+    text = str(error).rstrip(".")
+    return text if isinstance(error, _RefusedError) else f"{type(error).__name__}: {text}".removesuffix(": ")
