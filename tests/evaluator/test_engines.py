@@ -123,7 +123,7 @@ def test_a_time_out_ends_python_code(engine, make):
 
 def test_a_time_out_in_a_call(engine, make, tmp_path):
     evaluator, marker = make(engine[1], leave), tmp_path / "marker"
-    found = evaluate(evaluator, marker=str(marker), seconds=3)
+    found = evaluate(evaluator, marker=str(marker), seconds=2)
     if engine[0] == "dask":  # no signal reaches its threads: the call goes on, and what follows it is not reached
         assert (found.state, found.error, evaluator.num_idle) == (State.TIMEOUT, GIVEN_UP, 1)
     else:
@@ -142,7 +142,7 @@ def test_what_is_cancelled(engine, make, tmp_path):
     assert [(each.id, each.state) for each in found] == [(id, State.CANCELLED) for id in range(4)]
     num_expected = 2 if engine[0] == "dask" else 4  # Parsl cancels nothing
     wait_until(lambda: len(list(tmp_path.glob("marker-*"))) == num_expected)
-    time.sleep(1.5 if engine[0] == "dask" else 0.0)
+    time.sleep(1.0 if engine[0] == "dask" else 0.0)
     assert len(list(tmp_path.glob("marker-*"))) == num_expected
 
 

@@ -1,6 +1,7 @@
 import functools
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,17 @@ def test_a_script_is_not_run_again_by_its_workers(tmp_path):
     )
     found = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout.splitlines() == ["begins", "[({'x': 4}, 8.0)]"]
+
+
+def test_an_executor_is_given_as_documented(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
+    [code] = re.findall(r"^```python\n(# pool.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "pool.py").write_text(code)
+    (tmp_path / "my_problem.py").write_text("from dhmpi.benchmark.hps.polynome2 import Problem, run\n")
+    words = [sys.executable, "pool.py"]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "state=<State.DONE" in found.stdout
 
 
 def test_threads_of_this_process_get_the_function_itself(pool, threads):
