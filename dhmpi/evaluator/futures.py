@@ -34,7 +34,7 @@ class Submission(NamedTuple):
         id: The evaluation's.
         worker: A number that no other evaluation has at the same time.
         generation: How many engines there were before its own.
-        number: How many submissions there were before it.
+        number: One that no other submission has.
         submitted: When it was submitted [monotonic s].
         future: What the engine has returned.
     """
@@ -69,7 +69,7 @@ class FuturesEvaluator(Evaluator):
         self._ended: SimpleQueue[Submission] = SimpleQueue()
         self._idle: list[int] = []  # numbers of workers
         self._running: dict[int, Submission] = {}  # by id; the first was submitted first
-        self._generation, self._numbers = 0, itertools.count()
+        self._generation, self._numbers = 0, itertools.count(time.time_ns())  # no other evaluator of an engine has them
         self._num_cautious = 0  # how many evaluations are to run alone, since one of them may have broken the engine
         self._is_loaded = self._has_warned = False
         self._broken = ""  # why no other engine can be made

@@ -93,8 +93,8 @@ def test_it_evaluates(engine, make):
 
 
 def test_equal_tasks_are_evaluated_each(engine, make):
-    evaluator = make(engine[1], timeout=None)
-    assert len({evaluate(evaluator, do="random").objective for _ in range(3)}) == 3
+    evaluators = [make(engine[1], timeout=None) for _ in range(2)]
+    assert len({evaluate(each, do="random").objective for each in evaluators for _ in range(2)}) == 4
 
 
 def test_closures_travel(engine, make):
