@@ -188,7 +188,7 @@ class Runner:
         deadline = None if self._timeout is None else started + self._timeout
         context = Context(task, deadline, self._files, self._place) if self._wants_context else None
         more: dict[str, Any] = {} if context is None else {"context": context}
-        status = 0
+        status, self._interruption = 0, None
         try:
             if self._connect is not None and self.wants_comm and (self._needs_comm or part is not None):
                 more["comm"] = self._connect(0 if part is None else part.round)
@@ -198,7 +198,7 @@ class Runner:
             state = State.DONE if reading.objective is not None else State.FAILED
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
             status = _exit_status(exception)
-            if exception is self._interruption:
+            if self._interruption is not None:  # also if a library has made another exception of it
                 state = self._interruption.state
             else:
                 state, reading = State.FAILED, Reading(None, user_traceback(exception))
