@@ -115,10 +115,16 @@ class HorovodReplicas(Replicas):
 
     def averaged(self, gradients: Sequence[Any]) -> list[Any]:
         """Return the average of each gradient over all replicas; in a function that TensorFlow compiles."""
-        return [
-            None if each is None else self._hvd.allreduce(each, op=self._hvd.Average, name=f"gradient-{number}")
-            for number, each in enumerate(gradients)
-        ]
+        averages = list(gradients)
+        # Those of embeddings are rows with their numbers, which Horovod confuses with the others in a group.
+        dense = [number for number, each in enumerate(gradients) if each is not None and not hasattr(each, "indices")]
+        rest = [number for number, each in enumerate(gradients) if each is not None and hasattr(each, "indices")]
+        together = self._hvd.grouped_allreduce([gradients[number] for number in dense], op=self._hvd.Average)
+        for number, average in zip(dense, together, strict=True):
+            averages[number] = average
+        for number in rest:
+            averages[number] = self._hvd.allreduce(gradients[number], op=self._hvd.Average, name=f"gradient-{number}")
+        return averages
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give variables of TensorFlow the values that they have on replica 0."""

@@ -30,16 +30,18 @@ def difference(group):
     # between the average gradient of all parts and the gradient of the whole batch, relative
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(40, 5)), rng.normal(size=(40, 1))
-    weights = [tf.Variable(rng.normal(size=(5, 3))), tf.Variable(rng.normal(size=(3, 1)))]
+    weights = [tf.Variable(rng.normal(size=shape)) for shape in ((5, 3), (3, 1), (4, 3))]
 
     def gradients(rows):
         with tf.GradientTape() as tape:
-            hidden = tf.tanh(tf.gather(inputs, rows) @ weights[0])
+            words = tf.gather(weights[2], rows % 4)  # its gradient is one of rows with numbers
+            hidden = tf.tanh(tf.gather(inputs, rows) @ weights[0] + words)
             loss = tf.reduce_mean((hidden @ weights[1] - tf.gather(targets, rows)) ** 2)
         return tape.gradient(loss, weights)
 
     averages = tf.function(lambda: group.averaged(gradients(group.share(np.arange(40), 10))))()
-    return max(np.abs(one / other - 1).max() for one, other in zip(averages, gradients(np.arange(40))))
+    pairs = zip(averages, gradients(np.arange(40)))
+    return max(np.abs(tf.convert_to_tensor(one) / tf.convert_to_tensor(other) - 1).max() for one, other in pairs)
 
 
 def run(point, context, comm=None):

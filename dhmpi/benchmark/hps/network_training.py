@@ -25,6 +25,8 @@ TRAINING_SHARE = 0.75
 # Samples that are predicted at a time; no dimension, so that it can change nothing.
 PREDICTED_AT_ONCE = 128
 LEAST = {"epochs": 1, "batch_size": 1, "num_samples": 0}
+# After how many batches replicas agree on whether to go on.
+BATCHES_UNTIL_AGREED = 10
 # By how much the validation accuracy must change to have changed.
 DELTA = 1e-4
 
@@ -110,7 +112,7 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
 
 
 class AgreedEnd(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends the training of all replicas after the batch in which one of them has ended it.
+    """Ends the training of all replicas after the same batch, soon after one of them wants to end it.
 
     Args:
         group: The replicas.
@@ -119,11 +121,14 @@ class AgreedEnd(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
     def __init__(self, group: Replicas) -> None:
         super().__init__()
         self._group = group
+        self._num_batches, self._wants_end = 0, False
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Agree with the others."""
-        if self._group.any(self.model.stop_training):
-            self.model.stop_training = True
+        """Agree with the others now and then: it takes about as long as a small batch."""
+        self._num_batches += 1
+        self._wants_end = self._wants_end or self.model.stop_training
+        is_due = self._num_batches % BATCHES_UNTIL_AGREED == 0
+        self.model.stop_training = is_due and self._group.any(self._wants_end)
 
 
 def train(network: Network, point: Params, context: TrainingContext | None = None, comm: Any = None) -> dict[str, Any]:
@@ -170,6 +175,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
         began = time.perf_counter()
         progress = ValidationProgress(network, data.valid, context.report, group)
         minutes = _minutes(params["timeout"], context.deadline)
+        callbacks = [progress, keras.callbacks.TerminateOnNaN(), TerminateOnTimeOut(minutes)]
         model.fit(
             own.inputs,
             own.classes,
@@ -177,7 +183,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
             epochs=params["epochs"],
             initial_epoch=saved.initial_epoch if saved else 0,
             verbose=0,
-            callbacks=[progress, keras.callbacks.TerminateOnNaN(), TerminateOnTimeOut(minutes), AgreedEnd(group)],
+            callbacks=callbacks if group.size == 1 else [*callbacks, AgreedEnd(group)],
         )
         seconds = time.perf_counter() - began
         timer.end()
