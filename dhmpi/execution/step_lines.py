@@ -1,0 +1,183 @@
+"""Launch lines of steps: how each launcher starts the ranks of one evaluation, on nodes that it is told.
+
+The sources are the launchers' own manuals, as named below; docs/launch.md has the lines.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from dhmpi.support.gpus import LOCAL_RANK_VARIABLES, GpuView
+from dhmpi.support.launchers import APRUN, FLUX, HYDRA, OPEN_MPI, PALS, SRUN
+from dhmpi.support.place import RELATIVE
+
+# What Open MPI passes on to other nodes only if told to; besides all that begins with DHMPI_.
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
+
+
+class Step(NamedTuple):
+    """Step of the job: the ranks of one evaluation.
+
+    Attributes:
+        nodes: Where they run.
+        ranks_per_node: How many on each.
+        cores: Of each rank, as the launcher counts them; None: not known, and no rank is bound.
+        gpus: Of each rank; 0: all of its node's.
+        name: By which the scheduler knows it; no other has it.
+    """
+
+    nodes: tuple[str, ...]
+    ranks_per_node: int = 1
+    cores: int | None = None
+    gpus: int = 0
+    name: str = ""
+
+    @property
+    def num_ranks(self) -> int:
+        """Number of its ranks."""
+        return len(self.nodes) * self.ranks_per_node
+
+
+def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """srun(1): a step gets just what it asks for, and ends with the first rank that fails and with any of its nodes."""
+    cores = [] if step.cores is None else [f"--cpus-per-task={step.cores}", "--cpu-bind=cores"]
+    gpus = [f"--gpus-per-task={step.gpus}"] if step.gpus else []
+    # The step in which dhmpi itself runs has its node's cores.
+    shared = ["--overlap"] if "SLURM_STEP_ID" in env else []
+    return [
+        *(path, "--exact", *shared, f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"),
+        *(f"--ntasks={step.num_ranks}", f"--ntasks-per-node={step.ranks_per_node}", *cores, *gpus),
+        *("--kill-on-bad-exit=1", "--no-kill=off", "--export=ALL", f"--job-name={step.name}"),
+    ]
+
+
+def pals(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """HPE's mpiexec(1)."""
+    bound = ["none"] if step.cores is None else ["depth", "--depth", str(step.cores)]
+    ranks = ["-n", str(step.num_ranks), "--ppn", str(step.ranks_per_node)]
+    return [path, "--hosts", ",".join(step.nodes), *ranks, "--cpu-bind", *bound]
+
+
+def aprun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """aprun(1): nodes have numbers, as nid00012 has."""
+    numbers = [str(int(found[0])) for node in step.nodes if (found := re.search(r"\d+$", node))]
+    bound = ["-cc", "none"] if step.cores is None else ["-d", str(step.cores), "-cc", "depth"]
+    return [path, "-L", ",".join(numbers), "-n", str(step.num_ranks), "-N", str(step.ranks_per_node), *bound]
+
+
+def flux(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """flux-run(1): whole nodes, whose cores and GPUs it divides itself."""
+    gpus = [f"--gpus-per-task={step.gpus}", "-o", "gpu-affinity=per-task"] if step.gpus else []
+    return [
+        *(path, "run", f"--requires=hosts:{','.join(step.nodes)}", f"--nodes={len(step.nodes)}", "--exclusive"),
+        *(f"--ntasks={step.num_ranks}", *gpus, "-o", "cpu-affinity=per-task", f"--job-name={step.name}"),
+    ]
+
+
+def open_mpi(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """Open MPI's mpirun(1): it would refuse to bind where it counts fewer cores than slots, so nothing is bound."""
+    hosts = ",".join(f"{node}:{step.ranks_per_node}" for node in step.nodes)
+    names = [name for name in sorted(env) if name in PASSED_ON or name.startswith("DHMPI_")]
+    passed_on = [word for name in names for word in ("-x", name)]
+    place = ["--map-by", f"ppr:{step.ranks_per_node}:node", "--bind-to", "none"]
+    return [path, "--host", hosts, *place, *passed_on, "-n", str(step.num_ranks)]
+
+
+def hydra(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
+    """MPICH's mpiexec, and Intel's."""
+    return [path, "-hosts", ",".join(step.nodes), "-ppn", str(step.ranks_per_node), "-n", str(step.num_ranks)]
+
+
+LINES: dict[str, Callable[[str, Step, Mapping[str, str]], list[str]]] = {
+    SRUN: srun,
+    PALS: pals,
+    APRUN: aprun,
+    FLUX: flux,
+    OPEN_MPI: open_mpi,
+    HYDRA: hydra,
+}
+# Those that give each rank its GPUs themselves.
+BINDING_GPUS = (SRUN, FLUX)
+
+
+def gpu_words(step: Step, view: GpuView) -> list[str]:
+    """Return the words in front of a program that let each rank of a node see its own GPUs.
+
+    Args:
+        step: How many ranks there are, and with how many GPUs each.
+        view: The GPUs of each node.
+    """
+    shares = [view.devices[rank * step.gpus : (rank + 1) * step.gpus] for rank in range(step.ranks_per_node)]
+    cases = " ".join(f"{rank}) gpus={','.join(gpus)};;" for rank, gpus in enumerate(shares))
+    local = "$((${ALPS_APP_PE:-0} % " + str(step.ranks_per_node) + "))"  # aprun counts all ranks
+    for variable in reversed(LOCAL_RANK_VARIABLES):
+        local = f"${{{variable}:-{local}}}"
+    hidden = "".join(f"unset {name}; " for name in RELATIVE.get(view.variable, ()))
+    script = f'case {local} in {cases} esac; {hidden}export {view.variable}="$gpus" DHMPI_GPUS="$gpus"; exec "$@"'
+    return ["/bin/sh", "-c", script, "rank"]
+
+
+# What launchers say when they have lost a node; of what was found in no manual, the source is named.
+LOST_NODES = {
+    SRUN: r"^srun: error: Node failure on (\S+)|CANCELLED AT \S+ DUE TO NODE FAILURE",
+    # ALPS reports the event of the node that it was told of.
+    APRUN: r"\[NID (\d+)\].*node event|ec_node_failed",
+    # flux-core, src/modules/job-exec: "lost contact with job shell on broker nid00012 (rank 3)".
+    FLUX: r"lost contact with .* on (?:broker )?(\S+)|exception.*type=node-failure",
+    # PRRTE, help-prted.txt: the daemon of a node is gone.
+    OPEN_MPI: r"has lost communication with a remote daemon|ORTE has lost communication",
+    # Hydra: the proxy of a node is gone, as its control callback says.
+    HYDRA: r"control_cb .*assert \(!closed\) failed",
+}
+# Slurm ends a step that somebody cancels, or whose job ends, and says so before srun knows of its tasks' end; of one in
+# which a rank has failed srun says that first, and then ends the others.
+CANCELLED = re.compile(
+    r"^(?P<cancelled>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT .*)"
+    r"|^srun: error: \S+: tasks? \S+: Exited with exit code|^srun: .*Terminating (?:StepId|job step)",
+    re.MULTILINE,
+)
+
+
+class Loss(NamedTuple):
+    """Loss of a step that its launcher reports.
+
+    Attributes:
+        reason: What it says.
+        nodes: Those that it names as failed, by name or by number.
+        is_of_node: Whether a node has failed.
+    """
+
+    reason: str
+    nodes: tuple[str, ...] = ()
+    is_of_node: bool = False
+
+
+def loss(kind: str, printed: str) -> Loss | None:
+    """Return what a launcher says of a step that was lost, not failed; None if it says nothing of the kind."""
+    if kind in LOST_NODES:
+        found = list(re.finditer(LOST_NODES[kind], printed, re.MULTILINE))
+        if found:
+            nodes = dict.fromkeys(match[1] for match in found if match.re.groups and match[1])
+            return Loss(_line_of(printed, found[0].start()), tuple(nodes), is_of_node=True)
+    if kind == SRUN and (first := CANCELLED.search(printed)) and first["cancelled"]:
+        return Loss(first["cancelled"].strip())
+    return None
+
+
+def _line_of(text: str, place: int) -> str:
+    begin = text.rfind("\n", 0, place) + 1
+    return text[begin:].partition("\n")[0].strip()
+
+
+def matching(nodes: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of a step's nodes that names, or numbers, stand for."""
+    return tuple(
+        node
+        for node in nodes
+        if any(node.partition(".")[0] == name.partition(".")[0] or _is_number_of(name, node) for name in names)
+    )
+
+
+def _is_number_of(name: str, node: str) -> bool:
+    digits = re.search(r"\d+$", node)
+    return name.isdigit() and digits is not None and int(digits[0]) == int(name)
