@@ -79,7 +79,7 @@ def create(
     timeout: float | None = None,
     files: str = "results.h5.files",
     isolation: str | None = None,
-    **resources: float,
+    **resources: float | str,
 ) -> HandDrivenEvaluator:
     """Make an evaluator that is driven by hand.
 
@@ -90,14 +90,15 @@ def create(
         run_function: The run function, or its name.
         cache_key: Returns the key that equal points have in common; each key is evaluated once (default: the point
             itself, whatever the order of its names and the types of its numbers).
-        method: mpi, serial, threadPool, processPool, subprocess or balsam.
+        method: mpi, serial, threadPool, processPool, subprocess, balsam or launch.
         num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
         timeout: Seconds that an evaluation may take (default: no limit).
         files: Directory for what evaluations print and write.
         isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
             method needs, or process).
-        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`. They
-            may be in `method`, too: balsam:nodes=2,packing=4. With the others ranks_per_eval, gpus_per_eval and
+        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count, and with launch
+            num_nodes, ranks_per_node, gpus_per_rank, launcher; see `Resources`. They may be in `method`, too:
+            balsam:nodes=2,packing=4. With the others ranks_per_eval, gpus_per_eval and
             gpus_per_node; see `SlotOptions`.
 
     Raises:

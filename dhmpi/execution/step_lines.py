@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from dhmpi.support.gpus import LOCAL_RANK_VARIABLES, GpuView
+from dhmpi.support.hostlist import expand
 from dhmpi.support.launchers import APRUN, FLUX, HYDRA, OPEN_MPI, PALS, SRUN
 from dhmpi.support.place import RELATIVE
 
@@ -39,7 +40,7 @@ class Step(NamedTuple):
 
 
 def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """srun(1): a step gets just what it asks for, and ends with the first rank that fails and with any of its nodes."""
+    """Line of Slurm's srun: a step gets what it asks for, and ends with its first rank or node that fails."""
     cores = [] if step.cores is None else [f"--cpus-per-task={step.cores}", "--cpu-bind=cores"]
     gpus = [f"--gpus-per-task={step.gpus}"] if step.gpus else []
     # The step in which dhmpi itself runs has its node's cores.
@@ -52,21 +53,21 @@ def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
 
 
 def pals(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """HPE's mpiexec(1)."""
+    """Line of mpiexec of HPE Cray PALS."""
     bound = ["none"] if step.cores is None else ["depth", "--depth", str(step.cores)]
     ranks = ["-n", str(step.num_ranks), "--ppn", str(step.ranks_per_node)]
     return [path, "--hosts", ",".join(step.nodes), *ranks, "--cpu-bind", *bound]
 
 
 def aprun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """aprun(1): nodes have numbers, as nid00012 has."""
+    """Line of Cray's aprun, which calls nid00012 by its number."""
     numbers = [str(int(found[0])) for node in step.nodes if (found := re.search(r"\d+$", node))]
     bound = ["-cc", "none"] if step.cores is None else ["-d", str(step.cores), "-cc", "depth"]
     return [path, "-L", ",".join(numbers), "-n", str(step.num_ranks), "-N", str(step.ranks_per_node), *bound]
 
 
 def flux(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """flux-run(1): whole nodes, whose cores and GPUs it divides itself."""
+    """Line of flux run: whole nodes, whose cores and GPUs it divides itself."""
     gpus = [f"--gpus-per-task={step.gpus}", "-o", "gpu-affinity=per-task"] if step.gpus else []
     return [
         *(path, "run", f"--requires=hosts:{','.join(step.nodes)}", f"--nodes={len(step.nodes)}", "--exclusive"),
@@ -75,7 +76,7 @@ def flux(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
 
 
 def open_mpi(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """Open MPI's mpirun(1): it would refuse to bind where it counts fewer cores than slots, so nothing is bound."""
+    """Line of Open MPI's mpirun: it would refuse to bind more ranks than it counts cores, so none is bound."""
     hosts = ",".join(f"{node}:{step.ranks_per_node}" for node in step.nodes)
     names = [name for name in sorted(env) if name in PASSED_ON or name.startswith("DHMPI_")]
     passed_on = [word for name in names for word in ("-x", name)]
@@ -84,7 +85,7 @@ def open_mpi(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
 
 
 def hydra(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
-    """MPICH's mpiexec, and Intel's."""
+    """Line of mpiexec of MPICH, and of Intel MPI."""
     return [path, "-hosts", ",".join(step.nodes), "-ppn", str(step.ranks_per_node), "-n", str(step.num_ranks)]
 
 
@@ -117,21 +118,17 @@ def gpu_words(step: Step, view: GpuView) -> list[str]:
     return ["/bin/sh", "-c", script, "rank"]
 
 
-# What launchers say when they have lost a node; of what was found in no manual, the source is named.
+# What launchers say when they have lost a node, with its name if they know it; of what is in no manual, the source.
 LOST_NODES = {
     SRUN: r"^srun: error: Node failure on (\S+)|CANCELLED AT \S+ DUE TO NODE FAILURE",
-    # ALPS reports the event of the node that it was told of.
-    APRUN: r"\[NID (\d+)\].*node event|ec_node_failed",
-    # flux-core, src/modules/job-exec: "lost contact with job shell on broker nid00012 (rank 3)".
-    FLUX: r"lost contact with .* on (?:broker )?(\S+)|exception.*type=node-failure",
-    # PRRTE, help-prted.txt: the daemon of a node is gone.
-    OPEN_MPI: r"has lost communication with a remote daemon|ORTE has lost communication",
-    # Hydra: the proxy of a node is gone, as its control callback says.
-    HYDRA: r"control_cb .*assert \(!closed\) failed",
+    APRUN: r"^\[NID (\d+)\].*node event ec_node_failed",
+    FLUX: r"lost contact with job shell on (?:broker )?(\S+)",  # flux-core, src/modules/job-exec
+    OPEN_MPI: r"Remote daemon *: \S+ on node (\S+)",  # help-prted.txt of PRRTE, help-errmgr-base.txt of Open MPI 4
+    HYDRA: r"\bcontrol_cb \(.*assert \(!closed\) failed",  # MPICH, pmiserv_cb.c
 }
-# Slurm ends a step that somebody cancels, or whose job ends, and says so before srun knows of its tasks' end; of one in
-# which a rank has failed srun says that first, and then ends the others.
-CANCELLED = re.compile(
+# Of a step that somebody cancels, Slurm says so before srun knows of the end of its tasks. Of one in which a rank has
+# failed, srun says that first, and then has it ended.
+FIRST_NEWS = re.compile(
     r"^(?P<cancelled>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT .*)"
     r"|^srun: error: \S+: tasks? \S+: Exited with exit code|^srun: .*Terminating (?:StepId|job step)",
     re.MULTILINE,
@@ -143,41 +140,39 @@ class Loss(NamedTuple):
 
     Attributes:
         reason: What it says.
-        nodes: Those that it names as failed, by name or by number.
-        is_of_node: Whether a node has failed.
+        nodes: Those of the step's nodes that it names as failed.
     """
 
     reason: str
     nodes: tuple[str, ...] = ()
-    is_of_node: bool = False
 
 
-def loss(kind: str, printed: str) -> Loss | None:
-    """Return what a launcher says of a step that was lost, not failed; None if it says nothing of the kind."""
-    if kind in LOST_NODES:
-        found = list(re.finditer(LOST_NODES[kind], printed, re.MULTILINE))
-        if found:
-            nodes = dict.fromkeys(match[1] for match in found if match.re.groups and match[1])
-            return Loss(_line_of(printed, found[0].start()), tuple(nodes), is_of_node=True)
-    if kind == SRUN and (first := CANCELLED.search(printed)) and first["cancelled"]:
+def loss(kind: str, printed: str, nodes: Sequence[str]) -> Loss | None:
+    """Return what a launcher says of a step that was lost, not failed; None if it says nothing of the kind.
+
+    Args:
+        kind: The launcher's.
+        printed: What the step has printed.
+        nodes: Where it ran.
+    """
+    found = list(re.finditer(LOST_NODES[kind], printed, re.MULTILINE)) if kind in LOST_NODES else []
+    if found:
+        named = [name for match in found if match.re.groups and match[1] for name in expand(match[1])]
+        return Loss(_line_at(printed, found[0].start()), tuple(node for node in nodes if _is_named(node, named)))
+    if kind == SRUN and (first := FIRST_NEWS.search(printed)) and first["cancelled"]:
         return Loss(first["cancelled"].strip())
     return None
 
 
-def _line_of(text: str, place: int) -> str:
-    begin = text.rfind("\n", 0, place) + 1
-    return text[begin:].partition("\n")[0].strip()
+def _line_at(text: str, place: int) -> str:
+    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0].strip()
 
 
-def matching(nodes: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Return those of a step's nodes that names, or numbers, stand for."""
-    return tuple(
-        node
-        for node in nodes
-        if any(node.partition(".")[0] == name.partition(".")[0] or _is_number_of(name, node) for name in names)
+def _is_named(node: str, names: Sequence[str]) -> bool:
+    """Whether a node is among names; short ones, long ones, or numbers as aprun has them."""
+    short = node.partition(".")[0]
+    number = re.search(r"\d+$", node)
+    return any(
+        name.partition(".")[0] == short or (name.isdigit() and number is not None and int(number[0]) == int(name))
+        for name in names
     )
-
-
-def _is_number_of(name: str, node: str) -> bool:
-    digits = re.search(r"\d+$", node)
-    return name.isdigit() and digits is not None and int(digits[0]) == int(name)

@@ -1,0 +1,66 @@
+"""A rank's end of a step that runs a run function: all ranks call it, and what rank 0 returns counts.
+
+User code starts MPI itself, by its import of mpi4py, or has it started by naming `comm`. A rank in which it fails says
+so in a file of its own, and ends the others, which may be waiting for it.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import State
+from dhmpi.execution.fresh_main import prepare
+from dhmpi.execution.runner import Runner, Task, read_task
+from dhmpi.mpi import comm
+from dhmpi.support import environment
+from dhmpi.support.gpus import local_rank
+from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.place import GroupPart, Place
+
+# The order, and what ranks answer.
+ORDER, OUTCOME, FAILURE = "order.json", "outcome.json", "failure-{}.json"
+
+
+def main(directory: str) -> None:
+    """Load the run function, evaluate the task, and leave an answer.
+
+    Args:
+        directory: Holds the order; see `dhmpi.execution.step_executor`.
+    """
+    here = Path(directory)
+    order = loads((here / ORDER).read_text())
+    part = _part(order["ranks_per_node"])
+    task: Task = read_task(order["task"])._replace(part=part)
+    place = Place(*order["place"])._replace(local_rank=part.local_rank)
+    try:
+        # There is one evaluation here, and one round of it.
+        runner = Runner(prepare(order), order["timeout"], order["files"], place, lambda _: comm.world())
+    except LoadError as error:
+        _leave(here, FAILURE.format(part.rank), rank=part.rank, error=str(error), details=error.details)
+        comm.abort(1)
+    outcome = runner(task)
+    if outcome.state is not State.DONE:
+        _leave(here, FAILURE.format(part.rank), rank=part.rank, outcome=(*outcome, 0))
+        comm.abort(1)
+    if part.rank == 0:
+        _leave(here, OUTCOME, outcome=(*outcome, 0))
+
+
+def _part(ranks_per_node: int) -> GroupPart:
+    """Return which rank of the step this is, by its launcher's variables."""
+    rank, size, _ = environment.launch()
+    return GroupPart(rank, max(size, 1), local_rank(), ranks_per_node, ())
+
+
+def _leave(directory: Path, name: str, **answer: Any) -> None:
+    """Leave an answer in a file that is whole once it is there."""
+    new = directory / f"{name}.new"
+    content: Mapping[str, Any] = answer | {"ended": time.time()}
+    with open(new, "w") as file:
+        file.write(dumps(content))
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(directory / name)
