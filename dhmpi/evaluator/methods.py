@@ -121,8 +121,9 @@ def create(
         isolation = resolve_isolation(method, isolation)
         if method in DRIVEN:
             return DRIVEN[method](setup, key, num_workers)
-        make_one = _make_on_ranks if method == "mpi" else _make_serial
-        return HandDrivenEvaluator(make_one(setup, num_workers, isolation), key)
+        if method == "mpi":
+            return HandDrivenEvaluator(_make_on_ranks(setup, num_workers, isolation), key)
+        return HandDrivenEvaluator(make(method, setup, num_workers, isolation), key)
 
 
 @contextmanager
@@ -132,10 +133,6 @@ def _as_arguments() -> Iterator[None]:
         yield
     except OptionError as error:
         raise OptionError(error.spelled(_argument)) from error.__cause__
-
-
-def _make_serial(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:
-    return make("serial", setup, num_workers, isolation)
 
 
 def _make_on_ranks(setup: Setup, num_workers: int | None, isolation: str) -> Evaluator:

@@ -21,7 +21,7 @@ from dhmpi.support.allocation import COBALT, FLUX, SLURM, Allocation
 from dhmpi.support.allocation import find as find_allocation
 from dhmpi.support.gpus import GpuView, visible
 from dhmpi.support.hostlist import fold
-from dhmpi.support.launchers import kind_of
+from dhmpi.support.launchers import SRUN, kind_of
 from dhmpi.support.options import integer
 from dhmpi.support.place import Place
 
@@ -188,6 +188,11 @@ def launch_evaluator(setup: Setup, num_workers: int | None = None) -> LaunchEval
         raise OptionError(
             f"{option_name('evaluator')} launch:launcher must be of Open MPI, MPICH, Intel MPI or PALS, "
             f"got {path}, whose --version names none of them; put another one first in PATH"
+        )
+    if kind == SRUN and here.cores is not None and resources.ranks_per_node > here.cores:
+        raise OptionError(
+            f"{option_name('evaluator')} launch:ranks_per_node must be at most {here.cores}, the CPUs of each "
+            f"node, got {resources.ranks_per_node}; ask for more nodes or CPUs"
         )
     cores = None if here.cores is None else max(1, here.cores // resources.ranks_per_node)
     step = Step((), resources.ranks_per_node, cores, resources.gpus_per_rank)

@@ -68,9 +68,9 @@ class Launching:
         line = LINES[self.kind](self.path, step, dict(os.environ) | dict(env))
         return line if self.kind in BINDING_GPUS or not step.gpus else [*line, *gpu_words(step, self.view)]
 
-    def loss(self, printed: str, nodes: Sequence[str]) -> Loss | None:
-        """Return what the launcher says of a step that it has lost."""
-        return loss(self.kind, printed, nodes)
+    def loss(self, printed: str, nodes: Sequence[str], status: int) -> Loss | None:
+        """Return what the launcher says of a step that it has lost; see `step_lines.loss`."""
+        return loss(self.kind, printed, nodes, status)
 
 
 class StepExecutor(ProcessExecutor):
@@ -136,9 +136,7 @@ class StepExecutor(ProcessExecutor):
 
     def _loss(self, ending: Ending) -> ExitVerdict | None:
         """Return LOST for a step that its launcher has lost, or that has lost its launcher."""
-        if ending.status == 0 and not ending.problem:
-            return None
-        if found := self._launching.loss(self._searched(), self.nodes):
+        if found := self._launching.loss(self._searched(), self.nodes, ending.status):
             self.failed_nodes = found.nodes
             self._is_doubtful = True
             return ExitVerdict(State.LOST, f"the launcher has lost the step: {found.reason}", ending.reading)

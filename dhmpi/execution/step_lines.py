@@ -43,10 +43,10 @@ def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
     """Line of Slurm's srun: a step gets what it asks for, and ends with its first rank or node that fails."""
     cores = [] if step.cores is None else [f"--cpus-per-task={step.cores}", "--cpu-bind=cores"]
     gpus = [f"--gpus-per-task={step.gpus}"] if step.gpus else []
-    # The step in which dhmpi itself runs has its node's cores.
-    shared = ["--overlap"] if "SLURM_STEP_ID" in env else []
+    # Nodes are handed out here. In Slurm's own account of free cores is the step in which dhmpi runs, and it was wrong
+    # for ever after the loss of a node (22.05): a step would wait.
     return [
-        *(path, "--exact", *shared, f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"),
+        *(path, "--exact", "--overlap", f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"),
         *(f"--ntasks={step.num_ranks}", f"--ntasks-per-node={step.ranks_per_node}", *cores, *gpus),
         *("--kill-on-bad-exit=1", "--no-kill=off", "--export=ALL", f"--job-name={step.name}"),
     ]
@@ -127,9 +127,9 @@ LOST_NODES = {
     HYDRA: r"\bcontrol_cb \(.*assert \(!closed\) failed",  # MPICH, pmiserv_cb.c
 }
 # Of a step that somebody cancels, Slurm says so before srun knows of the end of its tasks. Of one in which a rank has
-# failed, srun says that first, and then has it ended.
+# failed, srun says that first, and then has it ended. One that cannot begin is no fault of its program.
 FIRST_NEWS = re.compile(
-    r"^(?P<cancelled>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT .*)"
+    r"^(?P<lost>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT .*|srun: error: Unable to create step .*)"
     r"|^srun: error: \S+: tasks? \S+: Exited with exit code|^srun: .*Terminating (?:StepId|job step)",
     re.MULTILINE,
 )
@@ -147,20 +147,21 @@ class Loss(NamedTuple):
     nodes: tuple[str, ...] = ()
 
 
-def loss(kind: str, printed: str, nodes: Sequence[str]) -> Loss | None:
+def loss(kind: str, printed: str, nodes: Sequence[str], status: int) -> Loss | None:
     """Return what a launcher says of a step that was lost, not failed; None if it says nothing of the kind.
 
     Args:
         kind: The launcher's.
         printed: What the step has printed.
         nodes: Where it ran.
+        status: The launcher's exit status; srun and mpirun may end with 0 when a node has failed.
     """
     found = list(re.finditer(LOST_NODES[kind], printed, re.MULTILINE)) if kind in LOST_NODES else []
     if found:
         named = [name for match in found if match.re.groups and match[1] for name in expand(match[1])]
         return Loss(_line_at(printed, found[0].start()), tuple(node for node in nodes if _is_named(node, named)))
-    if kind == SRUN and (first := FIRST_NEWS.search(printed)) and first["cancelled"]:
-        return Loss(first["cancelled"].strip())
+    if kind == SRUN and status and (first := FIRST_NEWS.search(printed)) and first["lost"]:
+        return Loss(first["lost"].strip())
     return None
 
 
