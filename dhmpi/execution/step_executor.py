@@ -18,7 +18,7 @@ from dhmpi.execution.process_executor import ExitVerdict, ProcessExecutor
 from dhmpi.execution.program import ProgramExecutor
 from dhmpi.execution.runner import Outcome, Task, read_answer
 from dhmpi.execution.step_control import StepControl
-from dhmpi.execution.step_lines import BINDING_GPUS, LINES, Loss, Step, gpu_words, loss
+from dhmpi.execution.step_lines import BINDING_GPUS, LINES, LostStep, Step, gpu_words, loss
 from dhmpi.execution.step_main import FAILURE, ORDER, OUTCOME
 from dhmpi.execution.supervisor import Ending, interpreter, signal_hint
 from dhmpi.support import environment
@@ -32,7 +32,7 @@ SEARCHED = 200_000
 
 
 class Launching:
-    """What the steps of a campaign have in common.
+    """Launching of the steps of a campaign: what they have in common.
 
     Args:
         kind: Whose launcher it is.
@@ -68,7 +68,7 @@ class Launching:
         line = LINES[self.kind](self.path, step, dict(os.environ) | dict(env))
         return line if self.kind in BINDING_GPUS or not step.gpus else [*line, *gpu_words(step, self.view)]
 
-    def loss(self, printed: str, nodes: Sequence[str], status: int) -> Loss | None:
+    def loss(self, printed: str, nodes: Sequence[str], status: int) -> LostStep | None:
         """Return what the launcher says of a step that it has lost; see `step_lines.loss`."""
         return loss(self.kind, printed, nodes, status)
 

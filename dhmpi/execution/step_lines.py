@@ -135,8 +135,8 @@ FIRST_NEWS = re.compile(
 )
 
 
-class Loss(NamedTuple):
-    """Loss of a step that its launcher reports.
+class LostStep(NamedTuple):
+    """LostStep of a step that its launcher reports.
 
     Attributes:
         reason: What it says.
@@ -147,7 +147,7 @@ class Loss(NamedTuple):
     nodes: tuple[str, ...] = ()
 
 
-def loss(kind: str, printed: str, nodes: Sequence[str], status: int) -> Loss | None:
+def loss(kind: str, printed: str, nodes: Sequence[str], status: int) -> LostStep | None:
     """Return what a launcher says of a step that was lost, not failed; None if it says nothing of the kind.
 
     Args:
@@ -159,9 +159,9 @@ def loss(kind: str, printed: str, nodes: Sequence[str], status: int) -> Loss | N
     found = list(re.finditer(LOST_NODES[kind], printed, re.MULTILINE)) if kind in LOST_NODES else []
     if found:
         named = [name for match in found if match.re.groups and match[1] for name in expand(match[1])]
-        return Loss(_line_at(printed, found[0].start()), tuple(node for node in nodes if _is_named(node, named)))
+        return LostStep(_line_at(printed, found[0].start()), tuple(node for node in nodes if _is_named(node, named)))
     if kind == SRUN and status and (first := FIRST_NEWS.search(printed)) and first["lost"]:
-        return Loss(first["lost"].strip())
+        return LostStep(first["lost"].strip())
     return None
 
 

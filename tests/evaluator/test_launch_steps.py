@@ -18,7 +18,7 @@ from dhmpi.errors import EvaluatorError, LoadError, OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import create
 from dhmpi.evaluator.factory import make
-from dhmpi.evaluator.steps import launch_evaluator
+from dhmpi.evaluator.launch_steps import launch_evaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.step_control import StepControl
 from dhmpi.support.options import as_flag
