@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluator.balsam import JobEvaluator
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.launch_steps import launch_evaluator
+from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.executor_choice import local_executor

@@ -47,7 +47,13 @@ def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
     # for ever after the loss of a node (22.05): a step would wait.
     return [
         *(path, "--exact", "--overlap", f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"),
-        *(f"--ntasks={step.num_ranks}", f"--ntasks-per-node={step.ranks_per_node}", *cores, *gpus),
+        *(
+            f"--ntasks={step.num_ranks}",
+            f"--ntasks-per-node={step.ranks_per_node}",
+            "--distribution=block",
+            *cores,
+            *gpus,
+        ),
         *("--kill-on-bad-exit=1", "--no-kill=off", "--export=ALL", f"--job-name={step.name}"),
     ]
 
