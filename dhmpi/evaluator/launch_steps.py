@@ -45,12 +45,15 @@ class LaunchEvaluator(PoolEvaluator):
         nodes: The nodes of the allocation.
         launching: How steps are started.
         num_nodes: Nodes of each evaluation.
+
+    Attributes:
+        launching: The same.
     """
 
     def __init__(
         self, executors: Sequence[StepExecutor], nodes: Sequence[str], launching: Launching, num_nodes: int
     ) -> None:
-        self._steps, self._launching, self._num_nodes = executors, launching, num_nodes
+        self._steps, self.launching, self._num_nodes = executors, launching, num_nodes
         self._nodes = NodePool(nodes)
         self._all_nodes = tuple(nodes)
         super().__init__(executors)
@@ -70,10 +73,10 @@ class LaunchEvaluator(PoolEvaluator):
     @property
     def layout(self) -> str:
         """Layout of the ranks as a sentence, and of the steps."""
-        step, num = self._launching.step, self._num_nodes
+        step, num = self.launching.step, self._num_nodes
         ranks = f"{num * step.ranks_per_node} rank{'s' * (num * step.ranks_per_node > 1)}"
         nodes = f"{num} of {len(self._all_nodes)} nodes" if len(self._all_nodes) > 1 else self._all_nodes[0]
-        program = os.path.basename(self._launching.path)
+        program = os.path.basename(self.launching.path)
         each = f"{program} starts each evaluation, {ranks} on {nodes}, {self.num_workers} at the same time"
         return self.roles.sentence(f"; {each}")
 

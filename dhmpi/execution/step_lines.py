@@ -45,17 +45,10 @@ def srun(path: str, step: Step, env: Mapping[str, str]) -> list[str]:
     gpus = [f"--gpus-per-task={step.gpus}"] if step.gpus else []
     # Nodes are handed out here. In Slurm's own account of free cores is the step in which dhmpi runs, and it was wrong
     # for ever after the loss of a node (22.05): a step would wait.
-    return [
-        *(path, "--exact", "--overlap", f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"),
-        *(
-            f"--ntasks={step.num_ranks}",
-            f"--ntasks-per-node={step.ranks_per_node}",
-            "--distribution=block",
-            *cores,
-            *gpus,
-        ),
-        *("--kill-on-bad-exit=1", "--no-kill=off", "--export=ALL", f"--job-name={step.name}"),
-    ]
+    where = [f"--nodes={len(step.nodes)}", f"--nodelist={','.join(step.nodes)}"]
+    ranks = [f"--ntasks={step.num_ranks}", f"--ntasks-per-node={step.ranks_per_node}", "--distribution=block"]
+    others = ["--kill-on-bad-exit=1", "--no-kill=off", "--export=ALL", f"--job-name={step.name}"]
+    return [path, "--exact", "--overlap", *where, *ranks, *cores, *gpus, *others]
 
 
 def pals(path: str, step: Step, env: Mapping[str, str]) -> list[str]:

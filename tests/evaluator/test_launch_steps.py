@@ -252,7 +252,7 @@ class Steps(StepControl):
 def test_nodes_are_free_when_the_step_is_gone(made, job):
     """The launcher is gone at once, but not what it has started."""
     evaluator = made(program(job, "exec sleep 60"), timeout=0.5)
-    evaluator._launching.control = control = Steps(num_looks=3)
+    evaluator.launching.control = control = Steps(num_looks=3)
     begun = time.monotonic()
     assert evaluate(evaluator, x=1).state is State.TIMEOUT
     assert evaluator.num_idle == 2

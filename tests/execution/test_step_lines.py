@@ -20,14 +20,15 @@ ENV = {"DHMPI_ID": "7", "PATH": "/bin", "HOME": "/root", "OMP_NUM_THREADS": "16"
         (
             SRUN,
             ONE,
-            "/bin/it --exact --overlap --nodes=1 --nodelist=nid00012 --ntasks=1 --ntasks-per-node=1 --distribution=block "
-            "--kill-on-bad-exit=1 --no-kill=off --export=ALL --job-name=dhmpi-7",
+            "/bin/it --exact --overlap --nodes=1 --nodelist=nid00012 --ntasks=1 "
+            "--ntasks-per-node=1 --distribution=block --kill-on-bad-exit=1 --no-kill=off --export=ALL "
+            "--job-name=dhmpi-7",
         ),
         (
             SRUN,
             FULL,
-            "/bin/it --exact --overlap --nodes=2 --nodelist=nid00012,nid00013 --ntasks=8 --ntasks-per-node=4 --distribution=block "
-            "--cpus-per-task=16 --cpu-bind=cores --gpus-per-task=2 "
+            "/bin/it --exact --overlap --nodes=2 --nodelist=nid00012,nid00013 --ntasks=8 "
+            "--ntasks-per-node=4 --distribution=block --cpus-per-task=16 --cpu-bind=cores --gpus-per-task=2 "
             "--kill-on-bad-exit=1 --no-kill=off --export=ALL --job-name=dhmpi-7",
         ),
         (PALS, ONE, "/bin/it --hosts nid00012 -n 1 --ppn 1 --cpu-bind none"),
