@@ -3,8 +3,8 @@
     sbatch --nodes=3 --exclusive --wrap "python benchmarks/launch.py [--num-steps 60] [--repeats 5]"
 
 Each step is one rank on one node, and does nothing. As many run at the same time as there are nodes. The bare launcher
-is a loop that starts the same lines, waits for the first of them to end, and starts the next one on its node. What is left
-is what dhmpi does around a step: supervisors, files, the journal. Repeats take turns.
+is a loop that starts the same lines, waits for the first of them to end, and starts the next one on its node. What is
+left is what dhmpi does around a step: supervisors, files, the journal. Repeats take turns.
 """
 
 import argparse
