@@ -44,6 +44,7 @@ DOORS = {
     "cloudpickle": ("dhmpi/execution/pickles.py",),
     "balsam": ("dhmpi/evaluator/balsam_jobs.py",),
     "django": ("dhmpi/evaluator/balsam_jobs.py",),
+    "horovod": ("dhmpi/support/data_parallel.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),
     "networkx": ("dhmpi/search/nas/model/space/",),
     "pydot": ("dhmpi/search/nas/model/draw.py",),

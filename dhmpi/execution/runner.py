@@ -143,14 +143,14 @@ class Runner:
     """Calls one run function.
 
     Args:
-        run: The run function; it gets the point, and the context if it names one.
+        run: The run function; it gets the point, and the context and the communicator if it names them.
         timeout: Seconds that an evaluation may take, or None.
         files: Directory under which evaluations have directories of their own.
         place: Where this is.
         connect: Returns a communicator of the ranks that evaluate together, if there can be one; they all call it.
 
     Raises:
-        LoadError: The run function names `comm`, and there can be none.
+        LoadError: The run function names `comm`, without a default, and there can be none.
     """
 
     def __init__(
@@ -162,9 +162,11 @@ class Runner:
         connect: Callable[[int], Any] | None = None,
     ) -> None:
         self._run = run
-        names = _parameters(run)
-        self._wants_context, self.wants_comm = "context" in names, "comm" in names
-        if self.wants_comm and connect is None:
+        parameters = _parameters(run)
+        self._wants_context = "context" in parameters
+        self.wants_comm = "comm" in parameters and connect is not None
+        self._needs_comm = not parameters.get("comm", True)
+        if self._needs_comm and connect is None:
             raise LoadError(NO_COMM)
         self._connect = connect
         self._in_user_code = False
@@ -188,7 +190,7 @@ class Runner:
         more: dict[str, Any] = {} if context is None else {"context": context}
         status = 0
         try:
-            if self.wants_comm and self._connect is not None:
+            if self._connect is not None and self.wants_comm and (self._needs_comm or part is not None):
                 more["comm"] = self._connect(0 if part is None else part.round)
             returned = self._call_user_code(dict(task.point), more)
             if getpid() == pid:
@@ -224,16 +226,20 @@ class Runner:
             raise self._interruption
 
 
-def _parameters(run: RunFunction) -> tuple[str, ...]:
+def _parameters(run: RunFunction) -> dict[str, bool]:
+    """Return the names of a run function's parameters, each with whether it has a default."""
     if isinstance(run, FunctionType) and not run.__dict__:  # no decorator has left another signature there
-        code = run.__code__
-        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        code, num_defaults = run.__code__, len(run.__defaults__ or ())
+        positional = code.co_varnames[: code.co_argcount]
+        keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        found = {name: number >= len(positional) - num_defaults for number, name in enumerate(positional)}
+        return found | {name: name in (run.__kwdefaults__ or {}) for name in keywords}
     import inspect  # it takes as long as the rest of this package
 
     try:
-        return tuple(inspect.signature(run).parameters)
+        return {name: each.default is not each.empty for name, each in inspect.signature(run).parameters.items()}
     except (TypeError, ValueError):  # some builtins have no signature
-        return ()
+        return {}
 
 
 def read_answer(message: Any, id: int) -> Outcome | None:

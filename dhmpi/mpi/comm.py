@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from os import _exit  # as it is before user code is loaded
 from typing import Any, NamedTuple, NoReturn
 
@@ -240,7 +241,8 @@ def _load(initialize: bool = True) -> Any:
         import mpi4py
 
         mpi4py.rc.initialize = initialize
-        mpi4py.rc.thread_level = "funneled"  # one thread per rank speaks MPI
+        # One thread per rank speaks MPI, unless it has Horovod, whose own thread does, too.
+        mpi4py.rc.thread_level = "multiple" if find_spec("horovod") else "funneled"
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ProtocolError(

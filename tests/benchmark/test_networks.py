@@ -222,7 +222,7 @@ def tiny_network(**others):
     def load(source, stage_in):
         inputs = np.random.default_rng(0).random((200, 3), np.float32)
         whole = Samples(inputs, (inputs[:, 0] > 0.5).astype(np.int64))
-        return split(whole.rows(0, 150), whole.rows(150, 200), 2)
+        return split(whole.rows(slice(150)), whole.rows(slice(150, 200)), 2)
 
     def build(params, data):
         layers = [keras.layers.InputLayer((3,)), keras.layers.Dense(2, activation="softmax")]
@@ -241,9 +241,9 @@ POINT = {"epochs": 3, "batch_size": 16, "learning_rate": 0.1, "data_source": "sy
 def test_the_objective_is_of_the_validation_part(monkeypatch, capfd):
     seen = []
 
-    def noted(network, model, part):
-        seen.append((len(part.classes), measure(network, model, part).accuracy))
-        return measure(network, model, part)
+    def noted(network, model, part, group):
+        seen.append((len(part.classes), measure(network, model, part, group).accuracy))
+        return measure(network, model, part, group)
 
     monkeypatch.setattr("dhmpi.benchmark.hps.network_training.measure", noted)
     result = train(tiny_network(), POINT)

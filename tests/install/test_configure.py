@@ -120,12 +120,21 @@ def test_every_search_has_a_file(full):
         ast.parse(path.read_text(), feature_version=(3, 4))  # the site's Python may be old
 
 
+def test_horovod_is_compiled_for_the_mpi_of_a_wheel(tmp_path):
+    done = configure(tmp_path, "-DDHMPI_WITH_HOROVOD=ON")
+    assert done.returncode == 0, done.stderr
+    rules = (tmp_path / "CMakeFiles" / "environment.dir" / "build.make").read_text()
+    [compiled] = [line for line in rules.splitlines() if "HOROVOD_WITH_MPI=1" in line]
+    assert "HOROVOD_WITH_GLOO=1" in compiled
+    assert r"-Wl,-rpath,\$$ORIGIN/../../../.." in compiled  # found wherever the environment is moved to
+    assert f"PATH={tmp_path}/venv/bin:" in compiled
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["-DDHMPI_MPI=lam"], "DHMPI_MPI must be site, openmpi or mpich, got lam"),
         (["-DDHMPI_EXTRAS=nas;balsm"], "DHMPI_EXTRAS must be nas, balsam, or both with a semicolon, got balsm"),
-        (["-DDHMPI_WITH_HOROVOD=ON"], "DHMPI_MPI must be site, got openmpi"),
         (["-DDHMPI_WHEELHOUSE=/nowhere"], "DHMPI_WHEELHOUSE must be a folder of packages, got /nowhere"),
         (["-DDHMPI_CONSTRAINTS=/nowhere"], "DHMPI_CONSTRAINTS must be a file of versions for pip, got /nowhere"),
         (["-DDHMPI_MODULE_SETENV=A=1;B"], "DHMPI_MODULE_SETENV must be NAME=VALUE;NAME=VALUE"),

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from contracts.examples import check_examples, write_example
 
 from dhmpi.results import read
 
@@ -64,6 +65,13 @@ def search(launch, tmp_path):
 @pytest.fixture
 def found(tmp_path):
     return lambda: {each.id: each for each in read(tmp_path / "results.h5").evaluations}
+
+
+def test_the_documented_example_of_torch_runs(launch, tmp_path):
+    write_example("digits_torch.py", tmp_path)
+    job = launch("ambs", "--problem", "digits_torch.py", "--ranks-per-eval", "2", "--max-evals", "2", ranks=3)
+    assert job.wait(80) == 0, job.stderr
+    check_examples(tmp_path)
 
 
 def test_torch_distributed_needs_no_mpi_and_a_crash_costs_one_evaluation(search, found):

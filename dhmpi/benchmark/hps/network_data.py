@@ -19,11 +19,11 @@ class Samples(NamedTuple):
     inputs: Any
     classes: Array
 
-    def rows(self, start: int, stop: int | None) -> "Samples":
-        """Return the samples from one number to another."""
+    def rows(self, which: slice) -> "Samples":
+        """Return some of the samples."""
         if isinstance(self.inputs, list):
-            return Samples([each[start:stop] for each in self.inputs], self.classes[start:stop])
-        return Samples(self.inputs[start:stop], self.classes[start:stop])
+            return Samples([each[which] for each in self.inputs], self.classes[which])
+        return Samples(self.inputs[which], self.classes[which])
 
 
 class SampleParts(NamedTuple):
@@ -47,14 +47,14 @@ class SampleParts(NamedTuple):
         """Return so many samples of each part; all for 0."""
         if not num:
             return self
-        train, valid, test = (part.rows(0, num) for part in (self.train, self.valid, self.test))
+        train, valid, test = (part.rows(slice(num)) for part in (self.train, self.valid, self.test))
         return self._replace(train=train, valid=valid, test=test)
 
 
 def split(train: Samples, test: Samples, num_classes: int) -> SampleParts:
     """Return a data set whose validation part is the last 30 % of what is for training."""
     num_train = len(train.classes) - round(VALID_SHARE * len(train.classes))
-    return SampleParts(train.rows(0, num_train), train.rows(num_train, None), test, num_classes)
+    return SampleParts(train.rows(slice(num_train)), train.rows(slice(num_train, None)), test, num_classes)
 
 
 def image_parts(images: Images) -> SampleParts:

@@ -15,7 +15,8 @@ from dhmpi.benchmark.hps.network_data import SampleParts, Samples
 from dhmpi.benchmark.keras_cmdline import fill_missing_defaults, return_optimizer
 from dhmpi.benchmark.util import TerminateOnTimeOut, Timer, resume_from_disk, save_meta_data
 from dhmpi.errors import ProblemError
-from dhmpi.support.training_session import Standalone, TrainingContext, seed_process, session
+from dhmpi.support.data_parallel import ALONE, Replicas, replicas
+from dhmpi.support.training_session import Standalone, TrainingContext, distributed, seed_process, session
 
 Params = Mapping[str, Any]
 
@@ -61,10 +62,14 @@ class Score(NamedTuple):
     loss: float
 
 
-def measure(network: Network, model: Any, part: Samples) -> Score:
-    """Return the score of a network's model on a part."""
+def measure(network: Network, model: Any, part: Samples, group: Replicas = ALONE) -> Score:
+    """Return the score of a network's model on a part, of which each replica predicts its share."""
     loss = keras.losses.get(network.loss)
-    predicted = model.predict(part.inputs, batch_size=PREDICTED_AT_ONCE, verbose=0)
+    own = part.rows(group.part(len(part.classes)))
+    predicted = np.zeros((0, *model.output_shape[1:]), np.float32)  # there may be more replicas than samples
+    if len(own.classes):
+        predicted = model.predict(own.inputs, batch_size=PREDICTED_AT_ONCE, verbose=0)
+    predicted = group.gather(predicted)
     is_right = (predicted.argmax(axis=-1) == part.classes) & np.isfinite(predicted).all(axis=-1)
     return Score(float(is_right.mean()), float(np.mean(loss(part.classes, predicted))))
 
@@ -76,11 +81,14 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         network: The network.
         part: That part.
         report: Gets the number of the epoch, from 1, and the objective.
+        group: The replicas of the model.
     """
 
-    def __init__(self, network: Network, part: Samples, report: Callable[[float, float], None]) -> None:
+    def __init__(
+        self, network: Network, part: Samples, report: Callable[[float, float], None], group: Replicas
+    ) -> None:
         super().__init__()
-        self._network, self._part, self._report = network, part, report
+        self._network, self._part, self._report, self._group = network, part, report, group
         self._num_unchanged = 0
         self.num_epochs = 0
         self.is_finite = True
@@ -90,7 +98,9 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         """Measure, report, and end the training if nothing changes any more."""
         before = self.score.accuracy
         self.num_epochs = epoch + 1
-        self.score = measure(self._network, self.model, self._part)
+        # Moving averages of batch normalisation are each replica's own.
+        self._group.broadcast(self.model.non_trainable_weights)
+        self.score = measure(self._network, self.model, self._part, self._group)
         self.is_finite = math.isfinite((logs or {}).get("loss", 0.0)) and math.isfinite(self.score.loss)
         self._report(epoch + 1, -self.score.accuracy)
         self._num_unchanged = self._num_unchanged + 1 if abs(self.score.accuracy - before) <= DELTA else 0
@@ -98,15 +108,34 @@ class ValidationProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             self.model.stop_training = True
 
 
-def train(network: Network, point: Params, context: TrainingContext | None = None) -> dict[str, Any]:
+class AgreedEnd(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Ends the training of all replicas after the batch in which one of them has ended it.
+
+    Args:
+        group: The replicas.
+    """
+
+    def __init__(self, group: Replicas) -> None:
+        super().__init__()
+        self._group = group
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Agree with the others."""
+        if self._group.any(self.model.stop_training):
+            self.model.stop_training = True
+
+
+def train(network: Network, point: Params, context: TrainingContext | None = None, comm: Any = None) -> dict[str, Any]:
     """Train a network and return minus its validation accuracy after the last epoch, to be minimised.
 
-    The training ends early if its time is over or its loss is not finite any more.
+    The training ends early if its time is over or its loss is not finite any more. On several ranks it is
+    data-parallel, by Horovod.
 
     Args:
         network: The network.
         point: Values of dimensions and of other options; what is missing has the defaults of the command line.
         context: The evaluation's context; without one, the seed is the option `seed`.
+        comm: The communicator of its ranks, if they have one.
 
     Returns:
         `objective`; `valid_loss`; `test_accuracy` and `test_loss`, which no search sees; `num_epochs`; `stopped`, why
@@ -120,7 +149,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
     params = _checked(fill_missing_defaults(network.augment_parser, dict(point)))
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
-    with session(context.seed):
+    with session(context.seed), replicas(context, comm) as group:
         timer.start("stage in")
         source = data_source(params["data_source"])
         data = _load(network.load, source, params["stage_in_destination"]).at_most(params["num_samples"])
@@ -128,27 +157,35 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
         seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
         timer.start("preprocessing")
         saved = resume_from_disk(network.name, params, params["model_path"]) if params["model_path"] else None
-        model = _compiled(network, params, data) if saved is None or saved.model is None else saved.model
+        model = network.build(params, data) if saved is None or saved.model is None else saved.model
+        own = data.train.rows(slice(group.rank, len(data.train.classes) // group.size * group.size, group.size))
+        if group.size > 1:
+            group.broadcast(model.weights)
+            seed_process(context.seed + group.rank)  # each replica drops other units
+        if group.size > 1 or saved is None or saved.model is None:
+            model.compile(loss=network.loss, optimizer=_optimizer(params, group, len(own.classes)))
         timer.end()
         timer.start("model training")
         began = time.perf_counter()
-        progress = ValidationProgress(network, data.valid, context.report)
+        progress = ValidationProgress(network, data.valid, context.report, group)
         minutes = _minutes(params["timeout"], context.deadline)
         model.fit(
-            data.train.inputs,
-            data.train.classes,
+            own.inputs,
+            own.classes,
             batch_size=params["batch_size"],
             epochs=params["epochs"],
             initial_epoch=saved.initial_epoch if saved else 0,
             verbose=0,
-            callbacks=[progress, keras.callbacks.TerminateOnNaN(), TerminateOnTimeOut(minutes)],
+            callbacks=[progress, keras.callbacks.TerminateOnNaN(), TerminateOnTimeOut(minutes), AgreedEnd(group)],
         )
         seconds = time.perf_counter() - began
         timer.end()
-        if saved:
+        if saved and group.rank == 0:
+            if group.size > 1:
+                model.compile(loss=network.loss, optimizer=return_optimizer(dict(params)))  # one that can be loaded
             model.save(saved.model_path)
             save_meta_data({**params, "epochs": progress.num_epochs}, saved.model_mda_path)
-        test = measure(network, model, data.test)
+        test = measure(network, model, data.test, group)
         return {
             "objective": -progress.score.accuracy,
             "valid_loss": _finite(progress.score.loss),
@@ -170,11 +207,18 @@ def _checked(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _compiled(network: Network, params: Params, data: SampleParts) -> Any:
-    """Return a new model that is ready for training."""
-    model = network.build(params, data)
-    model.compile(loss=network.loss, optimizer=return_optimizer(dict(params)))
-    return model
+def _optimizer(params: Params, group: Replicas, num_samples: int) -> Any:
+    """Return the optimizer, for the batches of all replicas.
+
+    Args:
+        params: What describes it, besides `batch_size` and `epochs`.
+        group: The replicas.
+        num_samples: Samples of each in an epoch.
+    """
+    optimizer = return_optimizer(dict(params))
+    if group.size == 1:
+        return optimizer
+    return distributed(optimizer, group, math.ceil(num_samples / params["batch_size"]), params["epochs"])
 
 
 def _minutes(timeout: float, deadline: float | None) -> float:

@@ -56,9 +56,16 @@ def history():
     return [done(id, point, objective(point)) for id, point in enumerate(search.ask(12))]
 
 
-@pytest.mark.parametrize("liar_strategy", LIES)
-@pytest.mark.parametrize("acq_func", ACQ_FUNCS)
-@pytest.mark.parametrize("learner", [*MODELS, "DUMMY"])
+LEARNERS = [*MODELS, "DUMMY"]
+# Each learner with each acquisition function, and both with each lie: the whole matrix is benchmarks/ambs_matrix.py.
+COMBINATIONS = [
+    (learner, acq_func, LIES[(row + column) % len(LIES)])
+    for row, learner in enumerate(LEARNERS)
+    for column, acq_func in enumerate(ACQ_FUNCS)
+]
+
+
+@pytest.mark.parametrize(("learner", "acq_func", "liar_strategy"), COMBINATIONS)
 def test_every_combination_proposes_new_legal_points(history, learner, acq_func, liar_strategy):
     search = inline(mixed_problem(), learner=learner, acq_func=acq_func, liar_strategy=liar_strategy)
     search.tell(history)
@@ -185,7 +192,7 @@ def test_the_same_results_in_the_same_order_give_the_same_points(learner):
     """With the thread in the background, and one point or several pending."""
     for num_pending in (1, 3):
         first, second = (
-            converse(AMBS(mixed_problem(), learner=learner, seed=2), 40, evaluated, num_pending) for _ in range(2)
+            converse(AMBS(mixed_problem(), learner=learner, seed=2), 25, evaluated, num_pending) for _ in range(2)
         )
         assert first == second
 
@@ -230,8 +237,8 @@ def test_where_evaluations_fail_is_learnt(learner):
             return ended(id, point, State.FAILED)
         return done(id, point, sum((value - 0.2) ** 2 for value in point.values()))
 
-    converse(AMBS(problem, learner=learner), 100, evaluate)
-    assert sum(results[50:]) >= 0.6 * 50
+    converse(AMBS(problem, learner=learner), 70, evaluate)
+    assert sum(results[35:]) >= 0.6 * 35  # at random, it is one of 24
 
 
 @pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda search: pickle.loads(pickle.dumps(search))])
@@ -267,12 +274,11 @@ def test_what_a_refit_raises_is_raised_at_the_next_call(history, monkeypatch):
         search.ask(1)
 
 
-@pytest.mark.parametrize("learner", ["RF", "GBRT"])
-def test_ten_thousand_pending_points_differ(learner):
+def test_ten_thousand_pending_points_differ():
     problem = HpProblem()
     for name in ("x", "y", "z"):
         problem.add_dim(name, (-3.0, 4.0))
-    search = inline(problem, learner=learner, acq_func="LCB")
+    search = inline(problem, learner="RF", acq_func="LCB")
     points = search.ask(300)
     search.tell([done(id, point, point["x"] ** 2) for id, point in enumerate(points)])
     points += search.ask(10_000)

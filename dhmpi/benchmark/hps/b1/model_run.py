@@ -22,7 +22,7 @@ def load(source: str, stage_in: str) -> SampleParts:
     sums = addition.load(source)
     questions = keras.utils.to_categorical(sums.questions, len(addition.CHARACTERS))
     whole, num_train = Samples(questions, sums.answers), len(questions) - sums.num_test
-    return split(whole.rows(0, num_train), whole.rows(num_train, len(questions)), len(addition.CHARACTERS))
+    return split(whole.rows(slice(num_train)), whole.rows(slice(num_train, None)), len(addition.CHARACTERS))
 
 
 def build(params: Mapping[str, Any], data: SampleParts) -> Any:
@@ -40,14 +40,15 @@ def build(params: Mapping[str, Any], data: SampleParts) -> Any:
 NETWORK = Network("b1", augment_parser, load, build)
 
 
-def run(point: Mapping[str, Any], context: TrainingContext | None = None) -> dict[str, Any]:
+def run(point: Mapping[str, Any], context: TrainingContext | None = None, comm: Any = None) -> dict[str, Any]:
     """Train the network and return minus its validation accuracy, to be minimised; the optimum is unknown.
 
     Args:
         point: The dimensions of the problem, and perhaps other options of the command line.
         context: The evaluation's context.
+        comm: The communicator of its ranks, if they have one.
 
     Returns:
         See `dhmpi.benchmark.hps.network_training.train`.
     """
-    return train(NETWORK, point, context)
+    return train(NETWORK, point, context, comm)

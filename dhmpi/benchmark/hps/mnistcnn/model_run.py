@@ -26,14 +26,15 @@ def build(params: Mapping[str, Any], data: SampleParts) -> Any:
 NETWORK = Network("mnistcnn", augment_parser, load, build)
 
 
-def run(point: Mapping[str, Any], context: TrainingContext | None = None) -> dict[str, Any]:
+def run(point: Mapping[str, Any], context: TrainingContext | None = None, comm: Any = None) -> dict[str, Any]:
     """Train the network and return minus its validation accuracy, to be minimised; the optimum is unknown.
 
     Args:
         point: The dimensions of the problem, and perhaps other options of the command line.
         context: The evaluation's context.
+        comm: The communicator of its ranks, if they have one.
 
     Returns:
         See `dhmpi.benchmark.hps.network_training.train`.
     """
-    return train(NETWORK, point, context)
+    return train(NETWORK, point, context, comm)

@@ -13,6 +13,7 @@ from dhmpi.search.nas.model.trainer.cost import flops, num_parameters
 from dhmpi.search.nas.model.trainer.data import Data, Source, data_of
 from dhmpi.search.nas.model.trainer.regression import RegressionTrainer
 from dhmpi.search.nas.model.trainer.trainer import Hyperparameters, Record, Trainer, Training
+from dhmpi.support.data_parallel import ALONE, Replicas, replicas
 from dhmpi.support.json_text import dumps
 from dhmpi.support.loader import load
 from dhmpi.support.training_session import Standalone, TrainingContext, seed_process, session
@@ -41,12 +42,13 @@ class Trained(NamedTuple):
     data: Data
 
 
-def run(config: Mapping[str, Any], context: TrainingContext | None = None) -> dict[str, Any]:
-    """Train an architecture and return its reward, to be maximised.
+def run(config: Mapping[str, Any], context: TrainingContext | None = None, comm: Any = None) -> dict[str, Any]:
+    """Train an architecture and return its reward, to be maximised; on several ranks, data-parallel by Horovod.
 
     Args:
         config: The entries of the problem, `arch_seq`, and perhaps `seed` for use without a context.
         context: The evaluation's context.
+        comm: The communicator of its ranks, if they have one.
 
     Returns:
         `objective`, the reward; `metrics` of the last and of the best epoch; `history`; `num_epochs`; `stopped`, why
@@ -58,8 +60,8 @@ def run(config: Mapping[str, Any], context: TrainingContext | None = None) -> di
         TrainingError: If the architecture cannot be built or trained.
     """
     context = Standalone(config.get("seed", 0)) if context is None else context
-    with session(context.seed):
-        trained = train(config, context)
+    with session(context.seed), replicas(context, comm) as group:
+        trained = train(config, context, group=group)
         training, records = trained.training, trained.training.records
         return {
             "objective": training.reward,
@@ -87,13 +89,16 @@ def load_raw(config: Mapping[str, Any]) -> Data:
     return Data(_source(config), keeps_raw=True)
 
 
-def train(config: Mapping[str, Any], context: TrainingContext, data: Data | None = None) -> Trained:
+def train(
+    config: Mapping[str, Any], context: TrainingContext, data: Data | None = None, group: Replicas = ALONE
+) -> Trained:
     """Load, preprocess, build and train; to be called in a `session`.
 
     Args:
         config: See `run`.
         context: The evaluation's context.
         data: The data, if they have been loaded.
+        group: The replicas that are trained together.
 
     Raises:
         ProblemError: See `run`.
@@ -114,7 +119,10 @@ def train(config: Mapping[str, Any], context: TrainingContext, data: Data | None
             f"the architecture must be one that Keras can build, got {list(arch_seq)}: {error}"
         ) from error
     kind = RegressionTrainer if regression else ClassificationTrainer
-    trainer = kind(model, data, settings, context.seed)
+    if group.size > 1:
+        group.broadcast(model.variables)
+        seed_process(context.seed + group.rank)  # each replica drops other units
+    trainer = kind(model, data, settings, context.seed, group)
     training = trainer.train(context.report, context.deadline)
     return Trained(architecture, structure.canonical_key(arch_seq), model, trainer, training, data)
 

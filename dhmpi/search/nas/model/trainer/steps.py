@@ -1,7 +1,7 @@
 """The steps of a training and the predictions of a model, compiled by TensorFlow."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,28 @@ import tensorflow as tf
 
 from dhmpi.search.nas.model.backend import apply_gradients
 from dhmpi.search.nas.model.trainer.data import Array, Part
+from dhmpi.support.data_parallel import Replicas
 
 Rows = npt.NDArray[np.int32]
 # Samples per call when predicting; more are hardly faster, and images take memory.
 NUM_PREDICTED = 512
 
 
+class Taken(NamedTuple):
+    """Steps that were taken: the loss of each, and for each sample the prediction from which it was computed."""
+
+    losses: Array
+    predictions: Array
+
+
 def compile_steps(
-    model: Any, part: Part, loss: Callable[[Any, Any], Any], optimizer: Any, batch_size: int
-) -> Callable[[Rows], tuple[Array, Array]]:
+    model: Any,
+    part: Part,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Any,
+    batch_size: int,
+    replicas: Replicas,
+) -> Callable[[Rows], Taken]:
     """Return a function that takes one step per batch of the rows it is given, all in one call of TensorFlow.
 
     `fit` of Keras takes longer to get going and for each step, which for small models is most of the time.
@@ -28,10 +41,10 @@ def compile_steps(
         loss: Makes the losses of targets and predictions.
         optimizer: The optimizer.
         batch_size: Samples per step.
+        replicas: The replicas of this model, whose gradients are averaged.
 
     Returns:
-        A function of the numbers of samples, in order, that returns the loss of each step, and the predictions from
-        which it was computed, for each sample.
+        A function of the numbers of samples, in order.
     """
     inputs = [tf.constant(each) for each in part.inputs]
     targets = tf.constant(part.targets)
@@ -46,16 +59,16 @@ def compile_steps(
             with tf.GradientTape() as tape:
                 predicted = model(as_called(model, [tf.gather(each, batch) for each in inputs]), training=True)
                 value = tf.reduce_mean(loss(tf.gather(targets, batch), predicted)) + sum(model.losses)
-            apply_gradients(optimizer, tape.gradient(value, variables), variables)
+            apply_gradients(optimizer, replicas.averaged(tape.gradient(value, variables)), variables)
             losses = losses.write(losses.size(), value)
             predictions = predictions.write(predictions.size(), predicted)
         return losses.stack(), predictions.concat()
 
     compiled = _compiled(steps, tf.TensorSpec([None], tf.int32))
 
-    def call(rows: Rows) -> tuple[Array, Array]:
+    def call(rows: Rows) -> Taken:
         losses, predictions = compiled(tf.constant(rows))
-        return losses.numpy(), predictions.numpy()
+        return Taken(losses.numpy(), predictions.numpy())
 
     return call
 
@@ -70,7 +83,7 @@ def compile_forward(model: Any, part: Part) -> Callable[[list[Array]], Array]:
     compiled = _compiled(forward, signature)
 
     def predict(inputs: list[Array]) -> Array:
-        starts = range(0, len(inputs[0]), NUM_PREDICTED)
+        starts = range(0, max(1, len(inputs[0])), NUM_PREDICTED)  # a replica's part may be empty
         pieces = ([tf.constant(each[start : start + NUM_PREDICTED]) for each in inputs] for start in starts)
         return np.concatenate([compiled(piece).numpy() for piece in pieces])
 

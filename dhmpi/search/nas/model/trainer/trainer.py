@@ -13,8 +13,10 @@ from dhmpi.errors import TrainingError
 from dhmpi.search.nas.model.reward import Epochs, over_epochs, reward_named
 from dhmpi.search.nas.model.trainer import names
 from dhmpi.search.nas.model.trainer.data import Array, Data, Part
-from dhmpi.search.nas.model.trainer.steps import compile_forward, compile_steps
+from dhmpi.search.nas.model.trainer.steps import Taken, compile_forward, compile_steps
 from dhmpi.space.nas_entries import check_entry
+from dhmpi.support.data_parallel import ALONE, Replicas
+from dhmpi.support.training_session import Warmup
 
 # Seconds after which training comes back from TensorFlow for a moment, to look at the clock and for signals.
 SLICE = 0.5
@@ -92,6 +94,7 @@ class Trainer(ABC):
         data: What it is trained and measured on.
         settings: How it is trained.
         seed: Seed of the order of the samples; other random numbers are Keras's.
+        replicas: The replicas of the model that are trained together; each takes batches of the size that was set.
 
     Raises:
         ProblemError: If there is no such optimizer, loss, metric or reward.
@@ -102,15 +105,22 @@ class Trainer(ABC):
     usual: ClassVar[tuple[str, ...]]
     aliases: ClassVar[Mapping[str, str]]
 
-    def __init__(self, model: Any, data: Data, settings: Hyperparameters, seed: int) -> None:
+    def __init__(
+        self, model: Any, data: Data, settings: Hyperparameters, seed: int, replicas: Replicas = ALONE
+    ) -> None:
         self._began = time.perf_counter()
+        self._model, self._replicas = model, replicas
         self._data, self._settings = data, settings
         self._reward = reward_named(settings.reward, self.usual, self.regression)
         self._loss = names.loss(self._loss_name(settings.loss_metric))
         wanted = {self.aliases.get(name, name) for name in settings.metrics}
         self._others = {name: names.metric(name) for name in sorted(wanted.difference(self.usual))}
-        optimizer = names.optimizer(settings.optimizer, settings.learning_rate)
-        self._steps = compile_steps(model, data.train, self._loss, optimizer, settings.batch_size)
+        rate: Any = settings.learning_rate
+        if replicas.size > 1:
+            num_steps = replicas.num_steps(len(data.train.targets), settings.batch_size)
+            rate = Warmup(rate, replicas.size, num_steps, settings.num_epochs)
+        optimizer = names.optimizer(settings.optimizer, rate)
+        self._steps = compile_steps(model, data.train, self._loss, optimizer, settings.batch_size, replicas)
         self._predict = compile_forward(model, data.train)
         self._rng = np.random.default_rng(seed)
         self._num_batches = 1  # of one call to TensorFlow; adapted to their speed
@@ -156,7 +166,8 @@ class Trainer(ABC):
         Raises:
             TrainingError: If a prediction is not finite.
         """
-        predictions = self._predict(part.inputs)
+        own = self._replicas.part(len(part.targets))
+        predictions = self._replicas.gather(self._predict([each[own] for each in part.inputs]))
         if not np.isfinite(predictions).all():
             raise TrainingError("predictions must be finite, got some that are not; lower the learning rate")
         return {
@@ -174,7 +185,7 @@ class Trainer(ABC):
         fastest = math.inf
         for epoch in range(1, self._settings.num_epochs + 1):
             began = time.time()
-            if epoch > 1 and began + fastest > limit:
+            if epoch > 1 and self._replicas.any(began + fastest > limit):
                 return
             trained = self._train_epoch(epoch, limit)
             if trained is None:
@@ -190,28 +201,29 @@ class Trainer(ABC):
         its dropout.
         """
         order = self._rng.permutation(len(self._data.train.targets)).astype(np.int32)
-        batch_size = self._settings.batch_size
-        losses: list[Array] = []
-        predictions: list[Array] = []
+        batch_size, replicas = self._settings.batch_size, self._replicas
+        rows = replicas.share(order, batch_size)
+        every: list[Taken] = []
         start = 0
-        while start < len(order):
+        while start < len(rows):
             began = time.perf_counter()
-            rows = order[start : start + self._num_batches * batch_size]
-            loss, predicted = self._steps(rows)
-            if not np.isfinite(loss).all():
-                got = loss[~np.isfinite(loss)][0]
+            end = min(start + self._num_batches * batch_size, len(rows))
+            taken = self._steps(rows[start:end])
+            if not np.isfinite(taken.losses).all():
+                got = taken.losses[~np.isfinite(taken.losses)][0]
                 raise TrainingError(f"the loss must stay finite, got {got} in epoch {epoch}; lower the learning rate")
-            losses.append(loss)
-            predictions.append(predicted)
-            start += len(rows)
-            if time.time() > limit:
+            every.append(taken)
+            start, num = end, len(taken.losses)
+            over, speed = replicas.average([time.time() > limit, num / (time.perf_counter() - began)])
+            if over:
                 return None
-            speed = len(loss) / (time.perf_counter() - began)
-            self._num_batches = max(1, min(10 * len(loss), int(SLICE * speed)))
-        return {
-            "loss": float(np.concatenate(losses).mean(dtype=np.float64)),
-            **self._metrics(self._data.train.original[order], np.concatenate(predictions)),
-        }
+            self._num_batches = max(1, min(10 * num, int(SLICE * speed)))
+        # Moving averages of batch normalisation are each replica's own.
+        replicas.broadcast(self._model.non_trainable_variables)
+        losses = np.concatenate([taken.losses for taken in every])
+        [loss] = replicas.average([losses.mean(dtype=np.float64)])
+        predictions = replicas.gather(np.concatenate([taken.predictions for taken in every]))
+        return {"loss": loss, **self._metrics(self._data.train.original[replicas.gather(rows)], predictions)}
 
     def _metrics(self, targets: Array, predictions: Array) -> Record:
         return self.metrics(targets, self._data.original(predictions))

@@ -1,0 +1,176 @@
+"""Data-parallel training by Horovod: groups of two processes, and of two ranks, that train together."""
+
+import pytest
+
+pytest.importorskip("horovod", reason="Horovod is compiled for the lane with Keras 2: scripts/test --keras2")
+
+from contracts.evaluator import collect
+from contracts.examples import check_examples, write_example
+
+from dhmpi.benchmark.hps.mnistmlp import run as train_network
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluator.factory import make
+from dhmpi.execution.executor import Setup
+from dhmpi.results import read
+from dhmpi.search.nas.model.run.alpha import run as train_architecture
+from dhmpi.support.resources import SlotOptions
+
+pytestmark = pytest.mark.timeout(300)
+
+RUN = """
+import os, signal
+import numpy as np
+import tensorflow as tf
+from dhmpi.benchmark.hps.mnistmlp import run as train_network
+from dhmpi.search.nas.model.run.alpha import run as train_architecture
+from dhmpi.support.data_parallel import replicas
+
+
+def difference(group):
+    # between the average gradient of all parts and the gradient of the whole batch, relative
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=(40, 5)), rng.normal(size=(40, 1))
+    weights = [tf.Variable(rng.normal(size=(5, 3))), tf.Variable(rng.normal(size=(3, 1)))]
+
+    def gradients(rows):
+        with tf.GradientTape() as tape:
+            hidden = tf.tanh(tf.gather(inputs, rows) @ weights[0])
+            loss = tf.reduce_mean((hidden @ weights[1] - tf.gather(targets, rows)) ** 2)
+        return tape.gradient(loss, weights)
+
+    averages = tf.function(lambda: group.averaged(gradients(group.share(np.arange(40), 10))))()
+    return max(np.abs(one / other - 1).max() for one, other in zip(averages, gradients(np.arange(40))))
+
+
+def run(point, context, comm=None):
+    if point["what"] == "network":
+        return train_network(point["config"], context, comm)
+    if point["what"] == "architecture":
+        return train_architecture(point["config"], context, comm)
+    with replicas(context, comm) as group:
+        what = point["what"]
+        if what == "raises" and group.rank == 1:
+            raise ValueError("bad luck")
+        if what == "killed" and group.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        weight = tf.Variable(float(group.rank + 5))
+        group.broadcast([weight])
+        return {
+            "objective": 0.0,
+            "size": group.size,
+            "average": group.average([context.id + group.rank])[0],
+            "gathered": group.gather(np.full((group.rank + 1, 1), context.id + group.rank)).tolist(),
+            "any": [group.any(group.rank == 1), group.any(False)],
+            "weight": float(weight),
+            "difference": float(difference(group)),
+            "has_comm": comm is not None,
+        }
+"""
+NETWORK = {
+    **{"data_source": "synthetic", "nhidden": 1, "nunits": 32, "activation": "tanh"},
+    **{"epochs": 8, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.003, "dropout": 0.1},
+}
+ARCHITECTURE = {
+    "regression": False,
+    "load_data": {"func": "dhmpi.benchmark.nas.digitsNas.load_data:load_data"},
+    "create_structure": {
+        "func": "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure",
+        "kwargs": {"num_cells": 2},
+    },
+    "hyperparameters": {
+        **{"batch_size": 32, "learning_rate": 0.005, "optimizer": "adam", "num_epochs": 8},
+        **{"loss_metric": "categorical_crossentropy", "metrics": ["acc"]},
+    },
+    "arch_seq": [0, 2, 0, 1, 3, 1],
+}
+POINTS = [
+    {"what": "numbers"},
+    {"what": "killed"},
+    {"what": "network", "config": NETWORK},
+    {"what": "numbers"},
+    {"what": "architecture", "config": ARCHITECTURE},
+    {"what": "raises"},
+    {"what": "numbers"},
+    {"what": "numbers"},
+]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Evaluate all points on two groups of two processes, which import TensorFlow once; by id."""
+    folder = tmp_path_factory.mktemp("horovod")
+    (folder / "user.py").write_text(RUN)
+    setup = Setup(f"{folder}/user.py:run", None, str(folder / "files"), slot=SlotOptions(ranks_per_eval=2))
+    evaluator, found = make("processPool", setup, 2), []
+    try:
+        evaluator.start()
+        for id, point in enumerate(POINTS):
+            evaluator.submit(Evaluation(id, point))
+            while not evaluator.num_idle:
+                found += collect(evaluator, 1, limit=120)
+        found += collect(evaluator, len(POINTS) - len(found), limit=120)
+    finally:
+        evaluator.shutdown()
+    return sorted(found)
+
+
+def check_numbers(evaluation, has_comm):
+    id, extra = evaluation.id, evaluation.extra
+    assert evaluation.state is State.DONE, evaluation.error
+    assert (extra["size"], extra["average"], extra["any"]) == (2, id + 0.5, [True, False])
+    assert extra["gathered"] == [[id], [id + 1], [id + 1]]
+    assert extra["weight"] == 5
+    assert extra["difference"] < 1e-12  # in double precision
+    assert extra["has_comm"] is has_comm
+
+
+def test_gradients_are_those_of_the_whole_batch_and_groups_are_independent(ended):
+    for evaluation in ended:
+        if evaluation.point["what"] == "numbers":
+            check_numbers(evaluation, has_comm=False)
+
+
+def test_a_member_that_dies_costs_one_evaluation(ended):
+    assert [each.id for each in ended if each.state is not State.DONE] == [1, 5]
+    assert [each.state for each in ended if each.id in (1, 5)] == [State.FAILED] * 2
+    assert "on rank 1 of 2: the process was killed by signal 9" in ended[1].error
+    assert "bad luck" in ended[5].error
+
+
+def test_two_ranks_train_as_well_as_one(ended):
+    for id, train in ((2, train_network), (4, train_architecture)):
+        together, alone = ended[id], train({**ended[id].point["config"], "seed": 3})
+        objectives = together.objective, alone["objective"]
+        assert abs(objectives[0] - objectives[1]) < 0.1, objectives
+        assert min(map(abs, objectives)) > 0.5  # by chance it is 0.1
+        assert together.extra["num_epochs"] == alone["num_epochs"] == 8
+
+
+INLINE = (
+    RUN
+    + """
+def by_id(point, context, comm=None):
+    return run({"what": "raises" if context.id == 1 else "numbers"}, context, comm)
+"""
+)
+
+
+@pytest.mark.launcher
+def test_ranks_train_by_their_communicator(launch, tmp_path):
+    (tmp_path / "user.py").write_text(INLINE)
+    problem = ["--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "user.py:by_id"]
+    words = ["hps-random", *problem, "--max-evals", "5", "--ranks-per-eval", "2", "--isolation", "inline"]
+    job = launch(*words, ranks=5)
+    assert job.wait(200) == 0, job.stderr
+    found = {each.id: each for each in read(tmp_path / "results.h5").evaluations}
+    assert (found[1].state, "bad luck" in found[1].error) == (State.FAILED, True)
+    for id in (0, 2, 3, 4):
+        check_numbers(found[id], has_comm=True)
+
+
+def test_the_documented_example_runs(launch, tmp_path):
+    write_example("digits_horovod.py", tmp_path)
+    words = ["--problem", "digits_horovod.py", "--evaluator", "processPool", "--num-workers", "1"]
+    job = launch("ambs", *words, "--ranks-per-eval", "2", "--max-evals", "2")
+    assert job.wait(200) == 0, job.stderr
+    check_examples(tmp_path)
