@@ -32,6 +32,8 @@ LOOK_INTERVAL, LAST_WAIT = 0.1, 3.0
 # The launchers that a scheduler's users have, the best one first.
 OF_SCHEDULER = {SLURM: ("srun",), FLUX: ("flux",), COBALT: ("aprun", "mpiexec", "mpirun")}
 OF_OTHERS = ("mpiexec", "mpirun")
+# Those that need the scheduler.
+NEEDED = {"srun": SLURM, "flux": FLUX, "aprun": COBALT}
 
 
 class LaunchEvaluator(PoolEvaluator):
@@ -174,16 +176,16 @@ def launch_evaluator(setup: Setup, num_workers: int | None = None) -> LaunchEval
     here = find_allocation()
     most = len(here.nodes) // resources.num_nodes
     if not most:
-        where = f"job of {here.scheduler}" if here.scheduler else "machine, where no scheduler's job is"
+        where = f"in this job of {here.scheduler}; ask for a larger one" if here.scheduler else "here; submit a job"
         raise OptionError(
-            f"{option_name('evaluator')} launch:nodes must be at most {len(here.nodes)} in this {where}, "
-            f"got {resources.num_nodes}; ask for a larger job"
+            f"{option_name('evaluator')} launch:nodes must be at most the nodes that there are, got "
+            f"{resources.num_nodes} with {len(here.nodes)} {where}"
         )
     num = most if num_workers is None else int(integer(1)("num_workers", num_workers))
     if num > most:
         raise OptionError(
-            f"{option_name('num_workers')} must be at most {most}, since {len(here.nodes)} nodes have room for so many "
-            f"evaluations of {resources.num_nodes}, got {num}; leave it out"
+            f"{option_name('num_workers')} must be at most {most}, as many as find {resources.num_nodes} of the nodes "
+            f"here, which are {len(here.nodes)}, got {num}; leave it out"
         )
     path = _launcher(resources.launcher, here)
     kind = kind_of(path)
@@ -213,6 +215,11 @@ def _launcher(wanted: str, here: Allocation) -> str:
     Raises:
         OptionError: It is not there.
     """
+    if (needed := NEEDED.get(wanted, here.scheduler)) != here.scheduler:
+        raise OptionError(
+            f"{option_name('evaluator')} launch:launcher must be one that starts ranks here, got {wanted} outside of a "
+            f"job of {needed}; submit one, or give mpirun"
+        )
     names = OF_SCHEDULER.get(here.scheduler, OF_OTHERS) if wanted == "auto" else (wanted,)
     for name in names:
         if path := shutil.which(name):

@@ -15,8 +15,7 @@ from dhmpi.evaluation import State
 from dhmpi.execution.fresh_main import prepare
 from dhmpi.execution.runner import Runner, Task, read_task
 from dhmpi.mpi import comm
-from dhmpi.support import environment
-from dhmpi.support.gpus import local_rank
+from dhmpi.support import environment, gpus
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.place import GroupPart, Place
 
@@ -33,11 +32,15 @@ def main(directory: str) -> None:
     here = Path(directory)
     order = loads((here / ORDER).read_text())
     part = _part(order["ranks_per_node"])
-    task: Task = read_task(order["task"])._replace(part=part)
-    place = Place(*order["place"])._replace(local_rank=part.local_rank)
+    # One rank alone is no group, and need not have MPI.
+    task: Task = read_task(order["task"])._replace(part=part if part.size > 1 else None)
+    view = gpus.listed()
+    place = Place(*order["place"])._replace(local_rank=part.local_rank, gpus=view.devices if view else ())
     try:
         # There is one evaluation here, and one round of it.
         runner = Runner(prepare(order), order["timeout"], order["files"], place, lambda _: comm.world())
+        if runner.wants_comm and part.size > 1:
+            _check(comm.world().size, part.size)
     except LoadError as error:
         _leave(here, FAILURE.format(part.rank), rank=part.rank, error=str(error), details=error.details)
         comm.abort(1)
@@ -49,10 +52,23 @@ def main(directory: str) -> None:
         _leave(here, OUTCOME, outcome=(*outcome, 0))
 
 
+def _check(found: int, size: int) -> None:
+    """Check that the ranks of the step are one MPI job.
+
+    Raises:
+        LoadError: Each of them is one of its own, as where the launcher and the MPI do not know each other.
+    """
+    if found != size:
+        raise LoadError(
+            f"a step of {size} ranks must be one MPI job, got one of {found}; give the launcher of the MPI that mpi4py "
+            f"uses ({comm.library()}), such as --evaluator launch:launcher=mpirun, or for srun SLURM_MPI_TYPE=pmi2"
+        )
+
+
 def _part(ranks_per_node: int) -> GroupPart:
     """Return which rank of the step this is, by its launcher's variables."""
     rank, size, _ = environment.launch()
-    return GroupPart(rank, max(size, 1), local_rank(), ranks_per_node, ())
+    return GroupPart(rank, max(size, 1), gpus.local_rank(), ranks_per_node, ())
 
 
 def _leave(directory: Path, name: str, **answer: Any) -> None:

@@ -74,7 +74,7 @@ class TestLaunch(StoppableEvaluatorContract):
 
     @pytest.fixture
     def evaluator(self, made):
-        return made(timeout=3.0)
+        return made()
 
     def test_the_killing_of_a_child_costs_one_evaluation(self, evaluator, files):
         """A rank that is killed is a program's failure, as its launcher says."""
@@ -88,15 +88,14 @@ class TestLaunch(StoppableEvaluatorContract):
         assert found.state is State.FAILED
         assert "the step ended with exit status 143, as after signal 15 (SIGTERM)" in found.error
 
-    @pytest.mark.parametrize("do", ["sleep", "stubborn"])
-    def test_a_time_out_kills(self, evaluator, do):
-        found = evaluate(evaluator, do=do, value=60)
+    def test_a_time_out_kills(self, made):
+        """The launch counts, too: the other tests have no time limit."""
+        evaluator = made(timeout=3.0)
+        found = evaluate(evaluator, do="stubborn", value=60)
         assert (found.state, found.error.partition("\n")[0]) == (State.TIMEOUT, "ran longer than 3 s")
-        assert evaluate(evaluator, do="return", value=1.0).state is State.DONE
 
     @pytest.mark.parametrize(
-        ("how", "reason"),
-        [("raise", "IndexError: list index out of range"), ("sleep", "ran longer than 3 s")],
+        ("how", "reason"), [("raise", "IndexError: list index out of range"), ("die", "exit status 3")]
     )
     def test_a_failure_has_the_last_output(self, evaluator, how, reason):
         error, _, output = evaluate(evaluator, do="fail", value=how).error.partition("\n--- last output ---\n")
@@ -286,9 +285,22 @@ def test_a_cancelled_steps_node_is_free_a_little_later(made, job):
 @pytest.mark.parametrize(
     ("resources", "num_workers", "sentence"),
     [
-        ({"num_nodes": 4}, None, "--evaluator launch:nodes must be at most 3 in this job of PBS, got 4; ask for"),
-        ({"num_nodes": 2}, 2, "--num-workers must be at most 1, since 3 nodes have room for so many evaluations of 2"),
-        ({"launcher": "srun"}, None, "--evaluator launch must find srun in PATH in a job of PBS, got none; load"),
+        (
+            {"num_nodes": 4},
+            None,
+            "--evaluator launch:nodes must be at most the nodes that there are, got 4 with 3 in this job of PBS; ask",
+        ),
+        (
+            {"num_nodes": 2},
+            2,
+            "--num-workers must be at most 1, as many as find 2 of the nodes here, which are 3, got 2; leave it out",
+        ),
+        ({"launcher": "mpiexec"}, None, "--evaluator launch must find mpiexec in PATH in a job of PBS, got none; load"),
+        (
+            {"launcher": "srun"},
+            None,
+            "--evaluator launch:launcher must be one that starts ranks here, got srun outside of a job of Slurm;",
+        ),
     ],
 )
 def test_what_there_is_no_room_for_is_one_sentence(job, monkeypatch, resources, num_workers, sentence):
