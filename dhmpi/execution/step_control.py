@@ -4,7 +4,9 @@ A step is gone with its launcher, unless that had to be killed: Slurm's and Flux
 """
 
 import logging
+import math
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,8 +14,9 @@ from dhmpi.support.launchers import FLUX, SRUN
 
 log = logging.getLogger(__name__)
 
-# How long a scheduler's command may take, how long a step may take to go, and how often that is asked [s].
-COMMAND_TIMEOUT, PATIENCE, INTERVAL = 20.0, 120.0, 0.3
+# How long a scheduler's command may take, how long a step may take to go, and how often that is asked: at first, and
+# then; a scheduler has others to serve [s].
+COMMAND_TIMEOUT, PATIENCE, INTERVAL, LAST_INTERVAL = 20.0, 120.0, 0.3, 5.0
 
 
 class StepControl:
@@ -34,8 +37,10 @@ class StepControl:
 
     def end(self, name: str, patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep) -> bool:
         """End a step, if it is there, and return whether it is gone within some seconds."""
-        end = time.monotonic() + patience
+        end, interval = time.monotonic() + patience, INTERVAL
         while True:
+            sleep(interval)  # most are just going
+            interval = min(1.5 * interval, LAST_INTERVAL)
             try:
                 ids = self.ids(name)
                 if not ids:
@@ -46,7 +51,6 @@ class StepControl:
                 log.info("the scheduler does not answer: %s", error)
             if time.monotonic() >= end:
                 return False
-            sleep(INTERVAL)
 
 
 class SlurmSteps(StepControl):
@@ -60,12 +64,19 @@ class SlurmSteps(StepControl):
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._job = env.get("SLURM_JOB_ID", "")
+        self._lock = threading.Lock()
+        self._asked_at, self._pairs = -math.inf, list[list[str]]()
 
     def ids(self, name: str) -> list[str]:
-        """Return the ids of steps with a name."""
-        found = _asked("squeue", "--steps", "--noheader", f"--jobs={self._job}", "--format=%i %j")
-        pairs = [line.split(maxsplit=1) for line in found.splitlines()]
-        return [pair[0] for pair in pairs if pair[1:] == [name]]
+        """Return the ids of steps with a name; the steps of a job that end together are asked for together."""
+        begun = time.monotonic()
+        with self._lock:
+            if self._asked_at < begun:
+                asked_at = time.monotonic()
+                found = _asked("squeue", "--steps", "--noheader", f"--jobs={self._job}", "--format=%i %j")
+                self._pairs = [line.split(maxsplit=1) for line in found.splitlines()]
+                self._asked_at = asked_at  # for all who have come since
+            return [pair[0] for pair in self._pairs if pair[1:] == [name]]
 
     def cancel(self, id: str) -> None:
         """Have the ranks of a step killed."""

@@ -91,7 +91,7 @@ class StepExecutor(ProcessExecutor):
         self.nodes: tuple[str, ...] = ()
         self.failed_nodes: tuple[str, ...] = ()
         self._num_steps = 0
-        self._is_doubtful = False  # whether the step may outlive its launcher
+        self._is_unsure = False  # whether the step may be there although its launcher has ended by itself
         self._watch: StepWatch | None = None
 
     def occupy(self, nodes: tuple[str, ...]) -> None:
@@ -100,7 +100,7 @@ class StepExecutor(ProcessExecutor):
 
     def vacate(self) -> None:
         """Give the nodes of a step that is gone back."""
-        self.nodes, self._watch = (), None
+        self.nodes, self._watch, self._is_unsure = (), None, False
 
     @property
     def is_gone(self) -> bool:
@@ -108,9 +108,9 @@ class StepExecutor(ProcessExecutor):
         if self.busy or self._supervisor.is_active:
             self._supervisor.look()
             return False
-        if self._is_doubtful and self._launching.control.outlives:
-            self._is_doubtful = False
-            self._watch = StepWatch(self._launching.control, self._name)
+        ending, control = self._supervisor.ending, self._launching.control
+        if self._watch is None and control.outlives and (self._is_unsure or ending.problem or ending.status < 0):
+            self._watch = StepWatch(control, self._name)
         return self._watch is None or not self._watch.is_running
 
     @property
@@ -138,10 +138,9 @@ class StepExecutor(ProcessExecutor):
         """Return LOST for a step that its launcher has lost, or that has lost its launcher."""
         if found := self._launching.loss(self._searched(), self.nodes, ending.status):
             self.failed_nodes = found.nodes
-            self._is_doubtful = True
+            self._is_unsure = True
             return ExitVerdict(State.LOST, f"the launcher has lost the step: {found.reason}", ending.reading)
         if ending.status < 0:
-            self._is_doubtful = True
             return ExitVerdict(State.LOST, f"its launcher is gone: {ending}", ending.reading)
         return None
 
@@ -154,17 +153,9 @@ class StepExecutor(ProcessExecutor):
                 text += b"\n" + printed.read()
         return text.decode(errors="replace")
 
-    def _stop_late(self) -> None:
-        self._is_doubtful = True
-        super()._stop_late()
-
-    def _cancel_first(self) -> list[Outcome]:
-        self._is_doubtful = True
-        return super()._cancel_first()
-
     def close(self) -> None:
-        """Stop the step, and wait a little until it is gone."""
-        self._is_doubtful = self._is_doubtful or self._has_begun
+        """Stop the step, and wait a little until its launcher is gone."""
+        self._tasks.clear()
         super().close()
 
 
