@@ -88,6 +88,23 @@ class TestLaunch(StoppableEvaluatorContract):
         assert found.state is State.FAILED
         assert "the step ended with exit status 143, as after signal 15 (SIGTERM)" in found.error
 
+    def test_texts_arrive_unchanged(self, evaluator):
+        texts = [
+            "it's",
+            '"quoted"',
+            "back\\slash $HOME `id` %s {x}",
+            "é 漢字 \U0001f600",
+            "two\nlines\r\n",
+            "NUL\0within",
+            "",
+        ]
+        point = {"do": "echo", "texts": texts}
+        assert evaluate(evaluator, **point).extra["point"] == point
+
+    def test_what_is_no_number_is_a_failure(self, evaluator):
+        found = evaluate(evaluator, do="return", value="0.5")
+        assert (found.state, found.error) == (State.FAILED, "the objective must be a finite number, got '0.5'")
+
     def test_a_time_out_kills(self, made):
         """The launch counts, too: the other tests have no time limit."""
         evaluator = made(timeout=3.0)
