@@ -24,9 +24,12 @@ from dhmpi.execution.supervisor import Ending, interpreter, signal_hint
 from dhmpi.support import environment
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.launchers import OPEN_MPI
 
 log = logging.getLogger(__name__)
 
+# Open MPI does not run as root unless it is told twice; who starts dhmpi as root has decided that.
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 # How much of what a step prints is searched for what its launcher says [bytes, at the beginning and at the end].
 SEARCHED = 200_000
 
@@ -54,6 +57,8 @@ class Launching:
         env = environment.launcher_environment()
         if self.step.cores is not None and not env.get("OMP_NUM_THREADS"):
             env["OMP_NUM_THREADS"] = str(self.step.cores)
+        if self.kind == OPEN_MPI and os.geteuid() == 0:
+            env |= AS_ROOT
         return env
 
     def words(self, nodes: tuple[str, ...], name: str, env: Mapping[str, str]) -> list[str]:

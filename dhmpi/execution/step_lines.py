@@ -128,7 +128,8 @@ LOST_NODES = {
 # Of a step that somebody cancels, Slurm says so before srun knows of the end of its tasks. Of one in which a rank has
 # failed, srun says that first, and then has it ended. One that cannot begin is no fault of its program.
 FIRST_NEWS = re.compile(
-    r"^(?P<lost>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT .*|srun: error: Unable to create step .*)"
+    r"^(?P<lost>slurmstepd\S*: error: \*\*\* STEP \S+ ON \S+ CANCELLED AT (?!.*DUE TO TASK FAILURE).*"
+    r"|srun: error: Unable to create step .*)"
     r"|^srun: error: \S+: tasks? \S+: Exited with exit code|^srun: .*Terminating (?:StepId|job step)",
     re.MULTILINE,
 )

@@ -147,6 +147,7 @@ def test_a_launcher_that_has_lost_a_step_says_so(kind, printed, status, nodes):
         (SRUN, RAISED, 143),
         (SRUN, CRASHED, 143),
         (SRUN, CANCELLED, 0),
+        (SRUN, CANCELLED.replace(" ***\nsrun", " DUE TO TASK FAILURE ***\nsrun"), 1),
         (SRUN, "DH-OUTPUT: 0.5\n", 0),
         (SRUN, "the text: srun: error: Node failure on nid00013\n", 1),
         (PALS, NODE_GONE, 1),
