@@ -136,7 +136,9 @@ def replicas(context: GroupMember | Any, comm: Any = None) -> Iterator[Replicas]
         comm: The communicator of these ranks, if they have one.
 
     Raises:
-        ProblemError: Horovod is not installed, or lacks what is needed.
+        ImportError: Horovod is not installed, or lacks what is needed; so every evaluation fails, and a campaign ends
+            after few of them.
+        ProblemError: The leader of the evaluation cannot be reached.
     """
     size = getattr(context, "group_size", 1)
     if size == 1:
@@ -152,13 +154,13 @@ def _horovod(size: int, needed: str) -> Any:
     try:
         import horovod.tensorflow as hvd
     except ImportError as error:
-        raise ProblemError(
+        raise ImportError(
             f"horovod must be installed to train on several ranks, got ranks_per_eval {size} without it: {error}; "
             "see docs/data-parallel.md, or leave out --ranks-per-eval"
         ) from error
     is_built = hvd.mpi_built() if needed == "MPI" else hvd.gloo_built()
     if not is_built:
-        raise ProblemError(f"horovod must be built with {needed} here, got one without; see docs/data-parallel.md")
+        raise ImportError(f"horovod must be built with {needed} here, got one without; see docs/data-parallel.md")
     return hvd
 
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dhmpi.errors import ProblemError
 from dhmpi.support.data_parallel import ALONE, Replicas, replicas
 
 
@@ -60,6 +59,6 @@ def test_horovod_is_missed_in_one_sentence(monkeypatch, comm):
     monkeypatch.setitem(sys.modules, "horovod", None)
     context = SimpleNamespace(group_rank=0, group_size=2)
     with pytest.raises(
-        ProblemError, match=r"^horovod must be installed to train on several ranks, got .* docs/data-parallel"
+        ImportError, match=r"^horovod must be installed to train on several ranks, got .* docs/data-parallel"
     ):
         replicas(context, comm).__enter__()
