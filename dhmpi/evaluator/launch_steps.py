@@ -187,13 +187,7 @@ def launch_evaluator(setup: Setup, num_workers: int | None = None) -> LaunchEval
             f"{option_name('num_workers')} must be at most {most}, as many as find {resources.num_nodes} of the nodes "
             f"here, which are {len(here.nodes)}, got {num}; leave it out"
         )
-    path = _launcher(resources.launcher, here)
-    kind = kind_of(path)
-    if kind is None:
-        raise OptionError(
-            f"{option_name('evaluator')} launch:launcher must be of Open MPI, MPICH, Intel MPI or PALS, "
-            f"got {path}, whose --version names none of them; put another one first in PATH"
-        )
+    path, kind = _launcher(resources.launcher, here)
     if kind == SRUN and here.cores is not None and resources.ranks_per_node > here.cores:
         raise OptionError(
             f"{option_name('evaluator')} launch:ranks_per_node must be at most {here.cores}, the CPUs of each "
@@ -209,8 +203,8 @@ def launch_evaluator(setup: Setup, num_workers: int | None = None) -> LaunchEval
     )
 
 
-def _launcher(wanted: str, here: Allocation) -> str:
-    """Return the path of the launcher.
+def _launcher(wanted: str, here: Allocation) -> tuple[str, str]:
+    """Return the path of the launcher, and whose it is.
 
     Raises:
         OptionError: It is not there.
@@ -221,9 +215,15 @@ def _launcher(wanted: str, here: Allocation) -> str:
             f"job of {needed}; submit one, or give mpirun"
         )
     names = OF_SCHEDULER.get(here.scheduler, OF_OTHERS) if wanted == "auto" else (wanted,)
-    for name in names:
-        if path := shutil.which(name):
-            return path
+    paths = [path for name in names if (path := shutil.which(name))]
+    for path in paths:
+        if kind := kind_of(path):
+            return path, kind
+    if paths:
+        raise OptionError(
+            f"{option_name('evaluator')} launch:launcher must be of Open MPI, MPICH, Intel MPI or PALS, got "
+            f"{' and '.join(paths)}, whose --version names none of them; put another one first in PATH"
+        )
     whose = f" in a job of {here.scheduler}" if here.scheduler else ""
     raise OptionError(
         f"{option_name('evaluator')} launch must find {' or '.join(names)} in PATH{whose}, got none; "

@@ -67,10 +67,10 @@ class Launching:
         Args:
             nodes: Where.
             name: By which the scheduler knows the step.
-            env: The environment of the program, as far as it is not that of this process.
+            env: Its environment.
         """
         step = self.step._replace(nodes=nodes, name=name)
-        line = LINES[self.kind](self.path, step, dict(os.environ) | dict(env))
+        line = LINES[self.kind](self.path, step, env)
         return line if self.kind in BINDING_GPUS or not step.gpus else [*line, *gpu_words(step, self.view)]
 
     def loss(self, printed: str, nodes: Sequence[str], status: int) -> LostStep | None:

@@ -328,6 +328,14 @@ def test_a_launcher_of_nobody_is_refused(job):
         launch_evaluator(Setup("exec:true"))
 
 
+def test_a_launcher_of_nobody_is_passed_by(job, files):
+    (job / "mpiexec").write_text("#!/bin/sh\necho mine\n")
+    (job / "mpiexec").chmod(0o755)
+    evaluator = launch_evaluator(Setup("exec:true", files=str(files)))
+    assert "; mpirun starts each evaluation" in evaluator.layout
+    evaluator.shutdown()
+
+
 def test_several_ranks_are_refused(job, monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
