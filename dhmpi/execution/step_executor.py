@@ -242,7 +242,10 @@ class PythonStepExecutor(StepExecutor):
         if ending.status or ending.problem:
             error = ending.problem or f"the step ended with exit status {ending.status}{signal_hint(ending.status)}"
         else:
-            error = "rank 0 of a step must leave its answer, got none; do all nodes see the results' directory?"
+            error = (
+                "rank 0 of a step must leave its answer, got none: it has ended before the run function returned, "
+                f"or does not see {self._files}, which must be on all nodes"
+            )
         begin = self._begin_of_task
         return Outcome(task.id, State.FAILED, None, begin.time, begin.time_of(ending.reading), error)
 

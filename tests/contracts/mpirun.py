@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """A stand-in for Open MPI's mpirun: its hosts are this machine, and it writes down which of them are in use.
 
-It refuses what it does not know, and hosts that are in use already; it ends all ranks when one of them fails.
+It refuses what it does not know, and hosts that are in use already; it ends all ranks when one of them fails, and waits
+for the end of all output, as srun does.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +31,11 @@ def parse(words):
     return {name: values[0] for name, values in options.items()}, words
 
 
+def copy(descriptor):
+    with open(descriptor, "rb", 0) as source, open(1, "wb", 0, closefd=False) as target:
+        shutil.copyfileobj(source, target)
+
+
 def main():
     if sys.argv[1:] == ["--version"]:
         print("mpirun (Open MPI) 5.0.11")
@@ -46,20 +54,28 @@ def main():
     with open(STATE / "log", "a") as log:
         log.write(f"{os.environ.get('DHMPI_ID', '')} {' '.join(host for host, _ in hosts)}\n")
     ranks = []
+    reading, writing = os.pipe()
+    printer = threading.Thread(target=copy, args=(reading,), daemon=True)
+    printer.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for rank in range(num):
             env = os.environ | {"OMPI_COMM_WORLD_RANK": str(rank), "OMPI_COMM_WORLD_SIZE": str(num)}
             env["OMPI_COMM_WORLD_LOCAL_RANK"] = str(rank % per_node)
-            ranks.append(subprocess.Popen(program, env=env, stdin=None if rank == 0 else subprocess.DEVNULL))
+            stdin = None if rank == 0 else subprocess.DEVNULL
+            ranks.append(subprocess.Popen(program, env=env, stdin=stdin, stdout=writing, stderr=writing))
+        os.close(writing)
         while any(rank.poll() is None for rank in ranks) and not any(rank.poll() for rank in ranks):
             time.sleep(0.01)
         status = next((rank.returncode for rank in ranks if rank.returncode), 0)
+        if not status:
+            printer.join()
         return 128 - status if status < 0 else status
     finally:
         for rank in ranks:
             rank.kill()
             rank.wait()
+        printer.join(1.0)
         for host, _ in hosts:
             (STATE / host).rmdir()
 

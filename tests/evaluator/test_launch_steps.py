@@ -199,6 +199,23 @@ def test_a_rank_that_raises_ends_the_others(made, module, files):
     assert [path.name for path in files.iterdir() if "step" in path.name] == []
 
 
+@pytest.mark.parametrize("command", ["['sleep', '60']", "['sh', '-c', 'sleep 60 & sleep 60 &']"])
+def test_what_a_rank_leaves_behind_ends_with_it(made, module, command):
+    """A launcher would wait for what has its output open."""
+    run = module(f"import subprocess\ndef run(point):\n    return subprocess.Popen({command}).pid")
+    begun = time.monotonic()
+    found = evaluate(made(run), x=1)
+    assert found.state is State.DONE
+    assert time.monotonic() - begun < 40
+    assert not Path(f"/proc/{int(found.objective)}").exists()
+
+
+def test_a_rank_that_ends_too_early_has_failed(made, module):
+    found = evaluate(made(module("import os\ndef run(point):\n    os._exit(0)")), x=1)
+    assert found.state is State.FAILED
+    assert "rank 0 of a step must leave its answer, got none: it has ended before the run function" in found.error
+
+
 def test_a_rank_that_dies_after_rank_0_has_returned_is_a_failure(made, module):
     run = module(
         "import os, time\n"
