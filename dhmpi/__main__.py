@@ -4,4 +4,5 @@ import sys
 
 from dhmpi.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # which is not so in the workers of python -m mpi4py.futures -m dhmpi
+    sys.exit(main())

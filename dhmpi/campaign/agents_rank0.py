@@ -12,9 +12,9 @@ from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
 from dhmpi.control.budget import Budget
 from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
-from dhmpi.evaluation import METHODS, Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.evaluator import given_evaluator
-from dhmpi.evaluator.factory import resolve_isolation
+from dhmpi.evaluator.factory import method_of, resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
@@ -27,7 +27,6 @@ from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.search import Search
 from dhmpi.support.loader import check_problem
-from dhmpi.support.options import choice
 
 # How long the other agents get to be ready when the first one is [s]; later ones join in.
 READY_WAIT = 30.0
@@ -45,7 +44,8 @@ def run_agents(
     Args:
         make_search: Makes the search; called on every rank.
         make_setup: Returns what is run, for an isolation.
-        evaluator: Name of the method by which agents evaluate, an evaluator of this rank, or None for what fits.
+        evaluator: Name of the method by which agents evaluate, an evaluator of this rank, an executor of
+            `concurrent.futures`, or None for what fits.
         options: What every search has.
         begun: When a program began that does nothing else [monotonic s].
 
@@ -75,13 +75,18 @@ def run_agents(
 def _roles(search: PPOSearch, evaluator: object) -> tuple[Roles, str]:
     """Return who does what, and by which method agents evaluate."""
     is_given = given_evaluator(evaluator) is not None
-    wanted = None if evaluator is None or is_given else choice(METHODS)(option_name("evaluator"), evaluator)
+    wanted = None if evaluator is None or is_given else method_of(option_name("evaluator"), evaluator)
     may_have_workers = not is_given and wanted in (None, "mpi")
     roles = Roles.of_agents(job.num_ranks(), search.own_options.agents, search.has_server, may_have_workers)
     if wanted == "mpi" and not roles.workers:
         raise OptionError(
             f"{option_name('evaluator')} mpi must have ranks that evaluate, got none ({roles}); "
             f"give fewer {option_name('agents')}, or start more ranks"
+        )
+    if wanted == "futures" and roles.size > 1:
+        raise OptionError(
+            f"{option_name('evaluator')} futures must have one agent, on one rank, got {roles.size} ranks; "
+            "start it without mpirun, or let agents evaluate on ranks or in pools of their own"
         )
     return roles, "mpi" if roles.workers else wanted or "serial"
 

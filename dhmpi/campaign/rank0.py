@@ -250,8 +250,8 @@ class EvaluatingRank0(Rank0):
         run, evaluator = search.run_target, self._evaluator
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
-        wanted, there = self._options.num_workers, evaluator.num_workers
-        if wanted not in (None, there):
+        wanted = self._options.num_workers
+        if wanted is not None and wanted != (there := evaluator.num_workers):
             remedy = "start another number of ranks, or leave it out"
             raise OptionError(
                 f"{option_name('num_workers')} must be {there} here ({evaluator.layout}), got {wanted}; {remedy}"

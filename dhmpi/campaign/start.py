@@ -1,13 +1,14 @@
 """Start of a campaign on all ranks: the place where names become objects."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.control.signals import leave_to_search_rank
 from dhmpi.errors import option_name
-from dhmpi.evaluation import METHODS
 from dhmpi.evaluator import Evaluator, given_evaluator
-from dhmpi.evaluator.factory import make, resolve_isolation
+from dhmpi.evaluator.factory import make, method_of, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
@@ -15,7 +16,6 @@ from dhmpi.mpi.roles import Roles
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
 from dhmpi.support import environment
-from dhmpi.support.options import choice
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def run_search(search: Search) -> "Results | None":
     """Run a search that has been made on every rank; see `Search.main`."""
-    if search.has_agents or given_evaluator(search.evaluator_target) is None:
+    is_here = given_evaluator(search.evaluator_target) is not None or isinstance(search.evaluator_target, Executor)
+    if search.has_agents or not is_here:
         search.run_target = search.complete(search.problem_target, search.run_target).run
         targets = search.problem_target, search.run_target, search.evaluator_target
         job.current().call(_take_part, type(search), *targets, search.options, search.own_options)
@@ -50,7 +51,8 @@ def run(
     Args:
         make_search: Makes the search; called on rank 0, and on every rank if it has agents.
         run_target: The run function, or its name.
-        evaluator: Name of a method, an evaluator, or None for what fits the number of ranks.
+        evaluator: Name of a method, an evaluator, an executor of `concurrent.futures`, or None for what fits the number
+            of ranks.
         options: What every search has.
         has_agents: Whether several ranks search.
         begun: When a program began that does nothing else [monotonic s].
@@ -63,7 +65,8 @@ def run(
     """
 
     def make_setup(isolation: str) -> Setup:
-        return _setup(run_target, options, isolation)
+        setup = _setup(run_target, options, isolation)
+        return replace(setup, engine=evaluator) if isinstance(evaluator, Executor) else setup
 
     if has_agents:
         from dhmpi.campaign.agents_rank0 import run_agents  # numpy and networks, which other campaigns do without
@@ -85,7 +88,7 @@ def _evaluator(make_setup: Callable[[str], Setup], evaluator: object, options: C
     given = given_evaluator(evaluator)
     if given is not None:
         return None if is_spare else given
-    method = choice(METHODS)(option_name("evaluator"), evaluator or _default_method(launch))
+    method = _default_method(launch) if evaluator is None else method_of(option_name("evaluator"), evaluator)
     if method == "mpi":
         job.current().begin_campaign()
     elif is_spare:
@@ -104,4 +107,5 @@ def _default_method(launch: environment.Launch) -> str:
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
     setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.slot)  # type: ignore[arg-type]  # checked when loaded
+    setup = replace(setup, engine=options.executor)
     return setup.portable() if isolation == "process" else setup

@@ -14,6 +14,8 @@ from dhmpi.execution.runner import Outcome, RunFunction, Task
 from dhmpi.mpi.roles import Roles
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from dhmpi.evaluator.by_hand import HandDrivenEvaluator
 
 log = logging.getLogger(__name__)
@@ -165,11 +167,11 @@ class Evaluator(ABC):
     def create(
         run_function: RunFunction | str,
         cache_key: CacheKey | None = None,
-        method: str = "subprocess",
+        method: "str | Executor" = "subprocess",
         num_workers: int | None = None,
         **options: Any,
     ) -> "HandDrivenEvaluator":
-        """Make an evaluator that is driven by hand, by the name of its method; see `dhmpi.evaluator.methods.create`."""
+        """Make an evaluator that is driven by hand, by its method; see `dhmpi.evaluator.methods.create`."""
         from dhmpi.evaluator.methods import create  # the documented way to make one
 
         return create(run_function, cache_key, method, num_workers, **options)

@@ -1,10 +1,14 @@
 """Factory of evaluators, by the name of their method."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 from dhmpi.errors import OptionError, option_name
+from dhmpi.evaluation import METHODS
 from dhmpi.evaluator.balsam import JobEvaluator
+from dhmpi.evaluator.engine import EXAMPLE, remedy
 from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.evaluator.futures import FuturesEvaluator
 from dhmpi.evaluator.launch_steps import launch_evaluator
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
@@ -14,6 +18,7 @@ from dhmpi.execution.program import is_program
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import GroupCommunicator
 from dhmpi.support import environment
+from dhmpi.support.options import choice_with_settings
 
 MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "threadPool": ThreadEvaluator,
@@ -21,21 +26,48 @@ MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "subprocess": subprocess_pool,
     "balsam": JobEvaluator,
     "launch": launch_evaluator,
+    "futures": FuturesEvaluator,
 }
 # Whether user code runs in a process of its own, where the method leaves no choice.
-ISOLATION = {"threadPool": "inline"} | dict.fromkeys(("processPool", "subprocess", "balsam", "launch"), "process")
+ISOLATION = {
+    "threadPool": "inline",
+    "processPool": "process",
+    "subprocess": "process",
+    "balsam": "process",
+    "launch": "process",
+    "futures": "inline",  # in the executor's own workers
+}
 
 # Why some methods cannot give GPUs to evaluations.
 SHARING = {
     "threadPool": "whose threads have one environment",
     "balsam": "whose launcher places jobs",
     "launch": "whose ranks get them",
+    "futures": "whose executor places them",
 }
 # What to give in place of options that belong to workers; by default another method.
 INSTEAD = {
     ("launch", "gpus_per_eval"): "launch:gpus_per_rank=1",
     ("launch", "ranks_per_eval"): "launch:ranks_per_node=2",
 }
+
+
+def method_of(name: str, evaluator: object) -> str:
+    """Return the method by which an evaluator that is to be made evaluates, with its settings.
+
+    Args:
+        name: How the option is called in errors.
+        evaluator: A method, or an executor of `concurrent.futures`.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    if isinstance(evaluator, Executor):
+        return "futures"
+    try:
+        return str(choice_with_settings(METHODS)(name, evaluator))
+    except OptionError as error:
+        raise OptionError(f"{error.spelled(option_name)}{remedy(evaluator)}") from None
 
 
 def make(
@@ -53,6 +85,11 @@ def make(
         isolation: `process`, `inline`, or None for what the method needs or, with a choice, `process`.
     """
     isolation = resolve_isolation(method, isolation)
+    if setup.engine is not None and method != "futures":
+        raise OptionError(
+            f"{option_name('executor')} must be left out with {method}, got {setup.engine!r:.80}; "
+            f"give {option_name('evaluator')} {EXAMPLE}"
+        )
     if method in SHARING and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out with {method}, {SHARING[method]}, "
@@ -77,9 +114,9 @@ def make(
         if isolation == "inline" and environment.launch().size <= 1:
             executor.connect = lambda round: GroupCommunicator(job.current().comm, (0,)).connect(round)
         return SerialEvaluator(executor, setup.slot)
-    if method == "threadPool" and is_program(setup.run):
+    if method in ("threadPool", "futures") and is_program(setup.run):
         raise OptionError(
-            f"{option_name('run')} must be a Python function with threadPool, got {setup.run!r}; "
+            f"{option_name('run')} must be a Python function with {method}, got {setup.run!r}; "
             f"give {option_name('evaluator')} subprocess"
         )
     return MAKERS[method](setup, num_workers)

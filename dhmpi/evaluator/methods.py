@@ -2,21 +2,22 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import ISOLATIONS, METHODS
+from dhmpi.evaluation import ISOLATIONS
 from dhmpi.evaluator.by_hand import HandDrivenEvaluator
 from dhmpi.evaluator.cache import CacheKey, canonical_key
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.evaluator.factory import make, resolve_isolation
+from dhmpi.evaluator.factory import make, method_of, resolve_isolation
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import RunFunction
 from dhmpi.mpi import job
-from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone, number
-from dhmpi.support.resources import Resources, SlotOptions
+from dhmpi.support.options import build, check_names, choice, integer, name_alone, number, unfolded
+from dhmpi.support.resources import EngineOptions, MethodSettings, Resources, SlotOptions
 
 
 class MethodEvaluator(HandDrivenEvaluator):
@@ -73,7 +74,7 @@ DRIVEN: dict[str, type[MethodEvaluator]] = {
 def create(
     run_function: RunFunction | str,
     cache_key: CacheKey | None = None,
-    method: str = "subprocess",
+    method: str | Executor = "subprocess",
     num_workers: int | None = None,
     *,
     timeout: float | None = None,
@@ -90,40 +91,43 @@ def create(
         run_function: The run function, or its name.
         cache_key: Returns the key that equal points have in common; each key is evaluated once (default: the point
             itself, whatever the order of its names and the types of its numbers).
-        method: mpi, serial, threadPool, processPool, subprocess, balsam or launch.
-        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher has).
+        method: mpi, serial, threadPool, processPool, subprocess, balsam, launch or futures; or an executor
+            of `concurrent.futures`, which whoever has made it shuts down.
+        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher,
+            the nodes or the executor have room for).
         timeout: Seconds that an evaluation may take (default: no limit).
         files: Directory for what evaluations print and write.
         isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
             method needs, or process).
         **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count, and with launch
             num_nodes, ranks_per_node, gpus_per_rank, launcher; see `Resources`. They may be in `method`, too:
-            balsam:nodes=2,packing=4. With the others ranks_per_eval, gpus_per_eval and
-            gpus_per_node; see `SlotOptions`.
+            balsam:nodes=2,packing=4, and so is futures:executor=my_engines.py:make. With the others ranks_per_eval,
+            gpus_per_eval and gpus_per_node; see `SlotOptions`.
 
     Raises:
         InputError: An argument cannot be used.
     """
-    method = choice_with_settings(METHODS)("method", method)
+    name = method_of("method", method)
     if num_workers is not None:
         num_workers = integer(1)("num_workers", num_workers)
     if timeout is not None:
         timeout = number(0, exclusive=True)("timeout", timeout)
     if isolation is not None:
         isolation = choice(ISOLATIONS)("isolation", isolation)
-    check_names([Resources, SlotOptions], resources)
+    check_names([MethodSettings, SlotOptions], resources)
     key = canonical_key if cache_key is None else cache_key
     with _as_arguments():
-        given = build(Resources, resources | {"evaluator": method})
-        method = name_alone(method)
-        slot = build(SlotOptions, resources)
-        setup = Setup(run_function, timeout, os.path.abspath(files), given, slot=slot)
-        isolation = resolve_isolation(method, isolation)
-        if method in DRIVEN:
-            return DRIVEN[method](setup, key, num_workers)
-        if method == "mpi":
+        values = unfolded(MethodSettings, resources | {"evaluator": name})
+        name = name_alone(name)
+        engine = method if isinstance(method, Executor) else build(EngineOptions, values).executor
+        given, slot = build(Resources, values), build(SlotOptions, values)
+        setup = Setup(run_function, timeout, os.path.abspath(files), given, slot=slot, engine=engine)
+        isolation = resolve_isolation(name, isolation)
+        if name in DRIVEN:
+            return DRIVEN[name](setup, key, num_workers)
+        if name == "mpi":
             return HandDrivenEvaluator(_make_on_ranks(setup, num_workers, isolation), key)
-        return HandDrivenEvaluator(make(method, setup, num_workers, isolation), key)
+        return HandDrivenEvaluator(make(name, setup, num_workers, isolation), key)
 
 
 @contextmanager

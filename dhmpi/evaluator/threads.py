@@ -1,7 +1,6 @@
 """Evaluator in threads of this process."""
 
 import contextlib
-import ctypes
 import math
 import time
 from queue import Empty, SimpleQueue
@@ -12,6 +11,7 @@ from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
+from dhmpi.execution.thread_runner import raise_in_thread
 from dhmpi.mpi.slots import Sharers, deal
 from dhmpi.support import environment
 from dhmpi.support.gpus import visible
@@ -179,7 +179,7 @@ class _Worker(Thread):
     def abandon(self) -> None:
         """Stop Python code at its next instruction, and end."""
         self.end()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), ctypes.py_object(_Abandoned))
+        raise_in_thread(self.ident or 0, _Abandoned)
 
     def run(self) -> None:
         """Evaluate what comes."""

@@ -53,6 +53,7 @@ class Setup:
         resources: What an evaluation gets, where that is not simply a process.
         logs: Of which evaluations is kept what they print: all, failures or none.
         slot: How many ranks, and which GPUs, an evaluation gets.
+        engine: An executor of `concurrent.futures` where evaluations run, or its name, or None.
     """
 
     run: RunFunction | str | PickledRun
@@ -61,6 +62,7 @@ class Setup:
     resources: Resources = field(default_factory=Resources)
     logs: str = "all"
     slot: SlotOptions = field(default_factory=SlotOptions)
+    engine: object = None
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -94,7 +96,25 @@ class Setup:
         name = self._name()
         if name is not None:
             return replace(self, run=name)
-        assert not isinstance(self.run, str)
+        return self._pickled()
+
+    def for_others(self) -> "Setup":
+        """Return the setup for interpreters that others have started, perhaps in another directory; see `portable`.
+
+        A function of the script itself goes as a pickle: that script is not to be run again there.
+        """
+        _refuse_while_loading()
+        if getattr(self.run, "__module__", None) == "__main__":
+            return self._pickled()
+        setup = self.portable()
+        if isinstance(setup.run, str):
+            location, colon, attribute = setup.run.rpartition(":") if ":" in setup.run else (setup.run, "", "")
+            if location.endswith(".py"):
+                setup = replace(setup, run=f"{os.path.abspath(os.path.expanduser(location))}{colon}{attribute}")
+        return setup
+
+    def _pickled(self) -> "Setup":
+        assert callable(self.run)
         return replace(self, run=PickledRun.of(self.run, option_name("run"), self._remedy()))
 
     def _name(self) -> str | None:

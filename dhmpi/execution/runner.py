@@ -189,7 +189,7 @@ class Runner:
         deadline = None if self._timeout is None else started + self._timeout
         context = Context(task, deadline, self._files, self._place) if self._wants_context else None
         more: dict[str, Any] = {} if context is None else {"context": context}
-        status = 0
+        status, self._interruption = 0, None
         try:
             if self._connect is not None and self.wants_comm and (self._needs_comm or part is not None):
                 more["comm"] = self._connect(0 if part is None else part.round)
@@ -199,7 +199,7 @@ class Runner:
             state = State.DONE if reading.objective is not None else State.FAILED
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
             status = _exit_status(exception)
-            if exception is self._interruption:
+            if self._interruption is not None:  # also if a library has made another exception of it
                 state = self._interruption.state
             else:
                 state, reading = State.FAILED, Reading(None, user_traceback(exception))
@@ -340,9 +340,9 @@ def _exit_status(exception: BaseException) -> int:
 
 
 def user_traceback(exception: BaseException) -> str:
-    """Format an exception without the frames of this module."""
+    """Format an exception without the frames of this package."""
     frames = exception.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == _OWN_FILE:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_DIRECTORY):
         frames = frames.tb_next
     try:
         from traceback import format_exception  # only failures need it
@@ -355,7 +355,7 @@ def user_traceback(exception: BaseException) -> str:
     return f"{text[: MAX_ERROR // 2]}\n[...]\n{text[-MAX_ERROR // 2 :]}"
 
 
-_OWN_FILE = user_traceback.__code__.co_filename
+_OWN_DIRECTORY = user_traceback.__code__.co_filename.removesuffix("runner.py")
 
 
 def _plain_traceback(exception: BaseException, frames: TracebackType | None) -> str:

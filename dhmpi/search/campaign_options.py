@@ -7,7 +7,7 @@ from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.support.options import choice, flag, integer, number, option, text
-from dhmpi.support.resources import Resources, SlotOptions
+from dhmpi.support.resources import MethodSettings, Resources, SlotOptions
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -18,7 +18,7 @@ PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation"
 
 
 @dataclass(frozen=True)
-class CampaignOptions(SlotOptions, Resources):
+class CampaignOptions(SlotOptions, MethodSettings):
     """Options of every campaign."""
 
     # --- budget

@@ -35,8 +35,8 @@ class Search(ABC):
     Args:
         problem: The problem, or its name (`package.module.Problem` or `path/to/file.py`).
         run: The run function, or its name; for `main`. By default `run` in the file that the problem's name leads to.
-        evaluator: Name of the evaluator, for `main`, or NAME:key=value,key=value; by default the MPI job's worker
-            ranks, or this process.
+        evaluator: Name of the evaluator, for `main`, or NAME:key=value,key=value; an evaluator; or an executor of
+            `concurrent.futures`. By default the MPI job's worker ranks, or this process.
         **options: Options by the names of the command line, with `_` for `-`.
 
     Raises:

@@ -231,7 +231,8 @@ def _describe_settings(
     ]
     keys = [field.metadata["setting"].key for field in fields]
     text = "\n".join(key + line[len(key) :] for key, line in zip(keys, lines, strict=True))
-    example = ",".join(f"{key}={field.default}" for key, field in list(zip(keys, fields, strict=True))[:2])
+    values = ["..." if field.default is None else field.default for field in fields]
+    example = ",".join(f"{key}={value}" for key, value in list(zip(keys, values, strict=True))[:2])
     title = f"settings of {as_flag(of)} {' and '.join(names)}, as {names[0]}:{example}"
     parser.add_argument_group(title, text + "\n")
 

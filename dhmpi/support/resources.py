@@ -1,4 +1,4 @@
-"""Resources of an evaluation that is more than a process: GPUs, or on a cluster its nodes and ranks."""
+"""Resources of an evaluation that is more than a process: GPUs, nodes and ranks of a cluster, or another engine."""
 
 from dataclasses import dataclass
 
@@ -52,6 +52,35 @@ class Resources:
 
 
 OF_JOB = ("num_nodes", "ranks_per_node", "threads_per_rank", "node_packing_count")
+
+
+def _executor_name(name: str, value: object) -> str:
+    """Parse the name of an executor; an executor itself is where points are evaluated, and no setting of that."""
+    if not isinstance(value, str) or not value:
+        raise OptionError(f"{name} must be a name like my_engines.py:make, got {value!r:.80}")
+    return value
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Engine in which evaluations run.
+
+    Attributes:
+        executor: Name of an executor of `concurrent.futures`, or of what makes one.
+    """
+
+    executor: str | None = option(
+        None,
+        _executor_name,
+        "an executor of concurrent.futures, or a function without arguments that makes one, by its name: "
+        "package.module.name, or path/to/file.py:name",
+        setting=Setting("evaluator", "executor", ("futures",)),
+    )
+
+
+@dataclass(frozen=True)
+class MethodSettings(EngineOptions, Resources):
+    """Settings of all methods by which points are evaluated."""
 
 
 def _gpus(name: str, value: object) -> float:

@@ -1,6 +1,7 @@
 """Searches by agents from Python, on one rank."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_the_evaluator_may_be_given():
         found = search(evaluator).main()
     assert len(found.evaluations) == 20
     assert {each.state for each in found.evaluations} == {State.DONE}
+
+
+def test_the_evaluator_may_be_an_executor():
+    with ThreadPoolExecutor(3) as executor:
+        found = search(executor, isolation=None).main()
+    assert len(found.evaluations) == 20
+    assert found.metadata.runs[0]["num_workers"] == 3
+
+
+def test_several_agents_share_no_executor(monkeypatch):
+    monkeypatch.setattr("dhmpi.mpi.job.num_ranks", lambda: 3)
+    with ThreadPoolExecutor(3) as executor, pytest.raises(OptionError, match="futures must have one agent, on one"):
+        search(executor, isolation=None).main()
 
 
 def test_it_is_continued_with_the_policy_of_the_file():

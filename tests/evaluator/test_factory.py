@@ -133,7 +133,7 @@ def test_a_time_out_is_a_number_above_zero(timeout):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("num_node", "did you mean 'num_nodes'?"), ("colour", "choose from gpus_per_eval")]
+    ("name", "remedy"), [("num_node", "did you mean 'num_nodes'?"), ("colour", "choose from executor, gpus_per_eval")]
 )
 def test_other_options_are_known(name, remedy):
     with pytest.raises(InputError) as caught:

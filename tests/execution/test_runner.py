@@ -275,6 +275,23 @@ def test_an_interruption_passes_through_user_code_and_gives_its_state(state):
     assert (found.state, found.objective, found.error, found.extra) == (state, None, "", {})
 
 
+def test_what_a_library_makes_of_an_interruption_is_one_and_the_next_evaluation_is_its_own():
+    """As pybind11 does where the signal comes while it raises an exception itself."""
+
+    def user(point):
+        if point["x"] == 0:
+            try:
+                runner.interrupt(State.TIMEOUT)
+            except BaseException as exception:
+                raise RuntimeError("active exception types differ") from exception
+        raise ValueError("bad luck")
+
+    runner = Runner(user, None, "files")
+    outcomes = [runner(Task(id, {"x": id}, 0)) for id in range(2)]
+    assert [each.state for each in outcomes] == [State.TIMEOUT, State.FAILED]
+    assert (outcomes[0].error, outcomes[1].error.splitlines()[-1]) == ("", "ValueError: bad luck")
+
+
 def test_an_interruption_that_user_code_makes_is_a_failure():
     def pretend(point):
         raise Interrupted("DONE")
