@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 Point = dict[str, Any]
 
 # Where evaluations can run.
-METHODS = ("mpi", "serial", "threadPool", "processPool", "subprocess", "balsam", "futures")
+METHODS = ("mpi", "serial", "threadPool", "processPool", "subprocess", "balsam", "launch", "futures")
 # In a process of its own, or in that of the worker.
 ISOLATIONS = ("process", "inline")
 

@@ -191,7 +191,8 @@ def test_the_options_of_a_search_are_grouped(name, help_of):
     titles = re.findall(r"^(\w.*):\n  ", text, re.MULTILINE)
     assert titles[:5] == ["problem", "budget", "evaluation", "results", "search"]
     assert titles[5:-1] == [title for title in titles if title.startswith("settings of ")]
-    assert "settings of --evaluator balsam, as balsam:nodes=1,ranks=1" in titles
+    assert "settings of --evaluator balsam and launch, as balsam:nodes=1,ranks=1" in titles
+    assert "settings of --evaluator launch, as launch:gpus_per_rank=0,launcher=auto" in titles
     assert "settings of --evaluator futures, as futures:executor=..." in titles
     places = [
         text.index(f"\n  {option} ") for option in ("--problem", "--max-evals", "--evaluator", "--output", "--seed")

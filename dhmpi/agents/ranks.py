@@ -151,7 +151,7 @@ def prepare_rank(
     if rank in roles.workers:
         executor = local_executor(setup, isolation, redirect=True)
         executor.open()
-    elif evaluates_itself and (given or num_workers or method in ("serial", "balsam", "futures")):
+    elif evaluates_itself and (given or num_workers or method in ("serial", "balsam", "futures", "launch")):
         try:
             evaluator = given or make(method, setup, num_workers, isolation)
         except OptionError as error:

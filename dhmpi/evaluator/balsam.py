@@ -9,7 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -121,7 +121,7 @@ class JobEvaluator(Evaluator):
         Raises:
             OptionError: No launcher has that.
         """
-        fields = asdict(self._setup.resources)
+        fields = self._setup.resources.of_job()
         resources = Resources(**{name: integer(1)(name, point.get(name, value)) for name, value in fields.items()})
         nodes = os.environ.get("BALSAM_LAUNCHER_NODES")
         if nodes and resources.num_nodes > int(nodes):

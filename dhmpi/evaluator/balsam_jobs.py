@@ -137,7 +137,7 @@ class Jobs:
                 queued_launch=self._parent and self._parent.queued_launch,
                 application=self._application,
                 user_workdir=self._files,
-                **asdict(request.setup.resources),
+                **request.setup.resources.of_job(),
                 cpu_affinity="depth",
                 wall_time_minutes=max(1, math.ceil((request.setup.timeout or 0) / 60)),
                 auto_timeout_retry=False,

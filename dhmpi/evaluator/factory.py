@@ -9,6 +9,7 @@ from dhmpi.evaluator.balsam import JobEvaluator
 from dhmpi.evaluator.engine import EXAMPLE, remedy
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.futures import FuturesEvaluator
+from dhmpi.evaluator.launch_steps import launch_evaluator
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.evaluator.threads import ThreadEvaluator
 from dhmpi.execution.executor import Setup
@@ -24,6 +25,7 @@ MAKERS: dict[str, Callable[[Setup, int | None], Evaluator]] = {
     "processPool": process_pool,
     "subprocess": subprocess_pool,
     "balsam": JobEvaluator,
+    "launch": launch_evaluator,
     "futures": FuturesEvaluator,
 }
 # Whether user code runs in a process of its own, where the method leaves no choice.
@@ -32,6 +34,7 @@ ISOLATION = {
     "processPool": "process",
     "subprocess": "process",
     "balsam": "process",
+    "launch": "process",
     "futures": "inline",  # in the executor's own workers
 }
 
@@ -39,7 +42,13 @@ ISOLATION = {
 SHARING = {
     "threadPool": "whose threads have one environment",
     "balsam": "whose launcher places jobs",
+    "launch": "whose ranks get them",
     "futures": "whose executor places them",
+}
+# What to give in place of options that belong to workers; by default another method.
+INSTEAD = {
+    ("launch", "gpus_per_eval"): "launch:gpus_per_rank=1",
+    ("launch", "ranks_per_eval"): "launch:ranks_per_node=2",
 }
 
 
@@ -84,12 +93,14 @@ def make(
     if method in SHARING and setup.slot.gpus_per_eval:
         raise OptionError(
             f"{option_name('gpus_per_eval')} must be left out with {method}, {SHARING[method]}, "
-            f"got {setup.slot.gpus_per_eval:g}; give {option_name('evaluator')} processPool"
+            f"got {setup.slot.gpus_per_eval:g}; give {option_name('evaluator')} "
+            + INSTEAD.get((method, "gpus_per_eval"), "processPool")
         )
     if method not in ("processPool", "subprocess") and setup.slot.ranks_per_eval > 1:
         raise OptionError(
             f"{option_name('ranks_per_eval')} must be 1 with {method}, got {setup.slot.ranks_per_eval}; "
-            f"start ranks with mpirun, or give {option_name('evaluator')} processPool"
+            f"start ranks with mpirun, or give {option_name('evaluator')} "
+            + INSTEAD.get((method, "ranks_per_eval"), "processPool")
         )
     if isolation == "process":
         setup = setup.named() if method == "balsam" else setup.portable()

@@ -91,17 +91,18 @@ def create(
         run_function: The run function, or its name.
         cache_key: Returns the key that equal points have in common; each key is evaluated once (default: the point
             itself, whatever the order of its names and the types of its numbers).
-        method: mpi, serial, threadPool, processPool, subprocess, balsam or futures; or an executor of
-            `concurrent.futures`, which whoever has made it shuts down.
-        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher or
-            the executor has).
+        method: mpi, serial, threadPool, processPool, subprocess, balsam, launch or futures; or an executor
+            of `concurrent.futures`, which whoever has made it shuts down.
+        num_workers: Evaluations at the same time (default: one per core; per worker rank; what Balsam's launcher,
+            the nodes or the executor have room for).
         timeout: Seconds that an evaluation may take (default: no limit).
         files: Directory for what evaluations print and write.
         isolation: `process` or, to run user code in the worker itself with mpi or serial, `inline` (default: what the
             method needs, or process).
-        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count; see `Resources`. They
-            may be in `method`, too: balsam:nodes=2,packing=4, and so is futures:executor=my_engines.py:make. With the
-            others ranks_per_eval, gpus_per_eval and gpus_per_node; see `SlotOptions`.
+        **resources: With balsam, num_nodes, ranks_per_node, threads_per_rank, node_packing_count, and with launch
+            num_nodes, ranks_per_node, gpus_per_rank, launcher; see `Resources`. They may be in `method`, too:
+            balsam:nodes=2,packing=4, and so is futures:executor=my_engines.py:make. With the others ranks_per_eval,
+            gpus_per_eval and gpus_per_node; see `SlotOptions`.
 
     Raises:
         InputError: An argument cannot be used.
@@ -119,8 +120,8 @@ def create(
         values = unfolded(MethodSettings, resources | {"evaluator": name})
         name = name_alone(name)
         engine = method if isinstance(method, Executor) else build(EngineOptions, values).executor
-        balsams, slot = build(Resources, values), build(SlotOptions, values)
-        setup = Setup(run_function, timeout, os.path.abspath(files), balsams, slot=slot, engine=engine)
+        given, slot = build(Resources, values), build(SlotOptions, values)
+        setup = Setup(run_function, timeout, os.path.abspath(files), given, slot=slot, engine=engine)
         isolation = resolve_isolation(name, isolation)
         if name in DRIVEN:
             return DRIVEN[name](setup, key, num_workers)

@@ -112,7 +112,11 @@ class PoolEvaluator(Evaluator):
         idle = [worker for worker, executor in enumerate(self._executors) if not executor.busy]
         chosen = next((worker for worker in idle if self._executors[worker].ready), idle[0])
         self._executors[chosen].submit([task])
-        return Worker(chosen, self._host)
+        return Worker(chosen, self._host_of(chosen))
+
+    def _host_of(self, worker: int) -> str:
+        """Return where an executor runs its evaluation."""
+        return self._host
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Return what has ended; inline, the evaluation always does, however long it takes."""
@@ -129,7 +133,7 @@ class PoolEvaluator(Evaluator):
         outcomes = [(rank, outcome) for rank, each in at_work for outcome in each.poll(0.0)]
         # Those that are not there have been given up since.
         known = [(rank, outcome) for rank, outcome in outcomes if outcome.id in self._pending]
-        return [self._conclude(outcome, rank, self._host) for rank, outcome in known]
+        return [self._conclude(outcome, rank, self._host_of(rank)) for rank, outcome in known]
 
     def _cancel(self, timeout: float) -> list[Evaluation]:
         _at_once(lambda each: each.cancel(), [each for each in self._executors if each.busy])

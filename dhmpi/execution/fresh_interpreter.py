@@ -84,7 +84,7 @@ class InterpreterExecutor(ProcessExecutor):
         words = interpreter("dhmpi.execution.fresh_main", 3)
         part = task.part if task is not None else None
         variables = self._environment() | (part.variables() if part is not None else {})
-        self._supervisor.start(words, None, variables, [self._answer_file.descriptor])
+        self._start(words, None, variables, [self._answer_file.descriptor])
 
     def _deadline(self) -> float:
         answers = self._answer_file.answers()

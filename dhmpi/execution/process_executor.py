@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from dhmpi.evaluation import State
@@ -97,9 +97,23 @@ class ProcessExecutor(Executor):
             OSError, ValueError: It cannot be started.
         """
 
+    def _start(
+        self, words: Sequence[str], stdin: int | None, env: Mapping[str, str], descriptors: Sequence[int] = ()
+    ) -> None:
+        """Start a process; see `Supervisor.start`.
+
+        Raises:
+            OSError: The supervisor cannot be started.
+        """
+        self._supervisor.start(words, stdin, env, descriptors)
+
     @abstractmethod
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         """Return the outcome of a task whose process has ended by itself."""
+
+    def _loss(self, ending: Ending) -> ExitVerdict | None:
+        """Return the verdict on a process that has ended by itself, if it says nothing of its task."""
+        return None
 
     @abstractmethod
     def _clean(self) -> None:
@@ -199,8 +213,9 @@ class ProcessExecutor(Executor):
 
     def _end(self) -> list[Outcome]:
         """Account for a process that has ended, or could not start."""
-        task, verdict = self._tasks.popleft(), self._verdict
-        outcome = verdict.outcome(task, self._begin_of_task) if verdict else self._judge(task, self._supervisor.ending)
+        task, ending = self._tasks.popleft(), self._supervisor.ending
+        verdict = self._verdict or self._loss(ending)
+        outcome = verdict.outcome(task, self._begin_of_task) if verdict else self._judge(task, ending)
         outcome = self._output.explain(outcome)
         self._clean()
         self._has_begun, self._verdict = False, None

@@ -16,7 +16,7 @@ from dhmpi.errors import LoadError, did_you_mean
 from dhmpi.evaluation import State
 from dhmpi.execution.process_executor import ProcessExecutor
 from dhmpi.execution.runner import Context, Outcome, Task, read_result
-from dhmpi.execution.supervisor import Ending
+from dhmpi.execution.supervisor import Ending, signal_hint
 from dhmpi.support.json_text import dumps, plain
 from dhmpi.support.targets import EXEC, TEMPLATE
 
@@ -148,7 +148,9 @@ def _fill(pattern: re.Pattern[str], text: str, values: Mapping[str, str]) -> str
 def _exit_message(ending: Ending) -> str:
     if ending.errno in (errno.ENOEXEC, errno.ENOENT):
         return f"{ending}; the first line of a script must name its interpreter, such as #!/bin/sh"
-    return str(ending) if ending.problem or ending.status < 0 else f"the program ended with exit status {ending.status}"
+    if ending.problem or ending.status < 0:
+        return str(ending)
+    return f"the program ended with exit status {ending.status}{signal_hint(ending.status)}"
 
 
 class ProgramExecutor(ProcessExecutor):
@@ -181,7 +183,7 @@ class ProgramExecutor(ProcessExecutor):
         with tempfile.TemporaryFile() as stdin:
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)
-            self._supervisor.start(words, stdin.fileno(), of_child)
+            self._start(words, stdin.fileno(), of_child)
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         has_failed = ending.problem or ending.status

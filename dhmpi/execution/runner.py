@@ -28,8 +28,9 @@ MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
 NOWHERE = Place()
 NO_COMM = (
-    "a run function with the argument comm must run on ranks, with --evaluator mpi and --isolation inline, got "
-    "another; give these, or use the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT instead of comm"
+    "a run function with the argument comm must run on ranks, with --evaluator mpi and --isolation inline or with "
+    "--evaluator launch, got another; give these, or use the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT "
+    "instead of comm"
 )
 
 

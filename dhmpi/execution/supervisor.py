@@ -25,18 +25,19 @@ GRACE, LONG_GRACE = 0.5, 3.0
 PATIENCE = 5.0
 # How long a worker that ends waits for its supervisor to end everything; that goes on without it [s].
 EXIT_WAIT = 1.0
+# What shells and launchers add to the number of a signal that has killed their program, for an exit status.
+SIGNALLED = 128
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
-def interpreter(module: str, *descriptors: int) -> list[str]:
-    """Return the words that start a fresh interpreter with a module's `main(*descriptors)`.
+def interpreter(module: str, *arguments: int | str) -> list[str]:
+    """Return the words that start a fresh interpreter with a module's `main(*arguments)`.
 
     A SIGINT ends it, as any other signal does: as an exception it would seem to be the user's own. Nothing is imported
     from the current directory before the user's code is.
     """
-    arguments = ", ".join(map(str, descriptors))
     begin = f"import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append({ROOT!r})"
-    code = f"{begin}; from {module} import main; main({arguments})"
+    code = f"{begin}; from {module} import main; main({', '.join(map(repr, arguments))})"
     return [sys.executable, "-P", "-c", code]
 
 
@@ -44,9 +45,20 @@ def exit_message(status: int) -> str:
     """Return the exit message of a process that ran user code, from its status as `subprocess` gives it."""
     if status >= 0:
         return f"the process ended with exit status {status} before the run function returned"
-    name = next((each.name for each in signal.Signals if each == -status), "real-time")
+    name = _signal_name(-status)
     hint = ", perhaps because the node ran out of memory" if name == "SIGKILL" else ""
     return f"the process was killed by signal {-status} ({name}){hint}"
+
+
+def signal_hint(status: int) -> str:
+    """Return which signal a shell, or a launcher, means by an exit status; nothing if it means none."""
+    if status <= SIGNALLED or status - SIGNALLED not in set(signal.Signals):
+        return ""
+    return f", as after signal {status - SIGNALLED} ({_signal_name(status - SIGNALLED)})"
+
+
+def _signal_name(number: int) -> str:
+    return next((each.name for each in signal.Signals if each == number), "real-time")
 
 
 class Ending(NamedTuple):

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,17 +11,9 @@ from pathlib import Path
 
 from dhmpi.errors import OptionError
 from dhmpi.support import environment
+from dhmpi.support.allocation import listed, nodefile
+from dhmpi.support.launchers import HYDRA, OPEN_MPI, PALS, PROGRAMS, is_kind, open_mpi_version, version_text
 from dhmpi.support.printing import Printer, tell
-
-VERSION_TIMEOUT = 20.0  # s
-# Where each MPI's launcher may be, and what its --version says.
-OPEN_MPI, HYDRA, PALS = "Open MPI", "MPICH's Hydra", "PALS"
-PROGRAMS = {
-    OPEN_MPI: ("mpirun", "mpiexec", "mpirun.openmpi"),
-    HYDRA: ("mpiexec", "mpirun", "mpiexec.hydra", "mpirun.mpich"),
-    PALS: ("mpiexec", "mpirun"),
-}
-MARKS = {OPEN_MPI: r"Open MPI\)? v?(\d+)|OpenRTE\)? (\d+)", HYDRA: r"HYDRA|Intel\(R\) MPI", PALS: r"PALS"}
 
 
 @dataclass(frozen=True)
@@ -64,14 +55,12 @@ class LaunchSite:
         for variable in ("COBALT_JOBSIZE", "SLURM_JOB_NUM_NODES"):
             if self.env.get(variable, "").isdigit():
                 return int(self.env[variable])
-        if nodes := self.nodefile:
-            return len(set(Path(nodes).read_text().split()))
-        return None
+        return len(listed(nodes)) if (nodes := self.nodefile) else None
 
     @property
     def nodefile(self) -> str | None:
         """The file of the allocation's nodes, for launchers that do not ask the scheduler."""
-        return next((self.env[name] for name in ("PBS_NODEFILE", "COBALT_NODEFILE") if self.env.get(name)), None)
+        return nodefile(self.env)
 
     @property
     def num_slots(self) -> int:
@@ -84,7 +73,7 @@ class LaunchSite:
         """Return the path of a launcher of this kind."""
         for name in PROGRAMS[kind]:
             for path, version in self.versions.items():
-                if Path(path).name == name and re.search(MARKS[kind], version):
+                if Path(path).name == name and is_kind(kind, version):
                     return path
         return None
 
@@ -111,20 +100,10 @@ def survey(library: Callable[[], str]) -> LaunchSite:
     return LaunchSite(
         library=library(),
         env=os.environ,
-        versions={path: _version(path) for path in paths},
+        versions={path: version_text(path) for path in paths},
         num_cores=environment.num_cores(),
         is_root=os.geteuid() == 0,
     )
-
-
-def _version(path: str) -> str:
-    if Path(path).name in ("aprun", "srun"):
-        return ""  # there is only one of these
-    try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_TIMEOUT)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout + done.stderr
 
 
 def count(given: int | None, per_node: int | None, here: LaunchSite) -> int:
@@ -198,8 +177,7 @@ def _srun(path: str, ranks: Ranks, here: LaunchSite) -> list[str]:
 
 
 def _mpirun(path: str, ranks: Ranks, here: LaunchSite) -> list[str]:
-    found = re.search(MARKS[OPEN_MPI], here.versions[path])
-    version = int(found[1] or found[2]) if found else 0
+    version = open_mpi_version(here.versions[path])
     root = ["--allow-run-as-root"] if here.is_root else []
     survive = ["--with-ft", "ulfm"] if version >= 5 else []  # the others outlive a rank
     hosts = ["--hostfile", here.nodefile] if here.nodefile else []

@@ -252,6 +252,24 @@ def _load(initialize: bool = True) -> Any:
     return MPI
 
 
+def world() -> Any:
+    """Return mpi4py's communicator of all ranks, for user code; this starts MPI.
+
+    Raises:
+        ProtocolError: There is no MPI library.
+    """
+    return _load().COMM_WORLD
+
+
+def abort(status: int) -> NoReturn:
+    """End this process at once and, if user code has started MPI, all ranks of its job."""
+    _flush()
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+        mpi.COMM_WORLD.Abort(status)
+    _exit(status)
+
+
 def leave_at_once(status: int) -> NoReturn:
     """End this process without MPI_Finalize and without clean-up."""
     _flush()

@@ -191,9 +191,14 @@ def child_environment(env: Mapping[str, str] = os.environ, threads: int | None =
         env: That of this process.
         threads: How many it may have, unless OMP_NUM_THREADS is set; None: as many as there are cores.
     """
-    child = {name: value for name, value in env.items() if not _is_of_rank(name)}
+    child = launcher_environment(env)
     _limit_threads(child, threads or num_cores())
     return (LOCAL_LAUNCHERS if "SLURM_JOB_ID" in env else {}) | child
+
+
+def launcher_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment of a launcher that starts ranks anywhere in the job: in the job but not a rank."""
+    return {name: value for name, value in env.items() if not _is_of_rank(name)}
 
 
 @functools.cache

@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
     Attributes:
         of: The option that chooses; it may belong to another class.
-        key: Name within the value.
+        key: Name within the value; that of the option is as good.
         names: Choices that have it.
     """
 
@@ -308,7 +308,7 @@ def _settings(chooser: str, value: str, fields: "Mapping[str, dataclasses.Field[
     found: dict[str, Any] = {}
     for part in text.split(","):
         key, equal, given = (each.strip() for each in part.partition("="))
-        keys = [each for each in known if _squeezed(each) == _squeezed(key)]
+        keys = [each for each, field in known.items() if _is_one_of(key, (each, field.name))]
         if not keys and key:
             raise OptionError(
                 f"{chooser} {name} must have settings that are known, got {key}; {did_you_mean(key, known)}"

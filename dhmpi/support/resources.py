@@ -1,34 +1,57 @@
-"""Resources of an evaluation that is more than a process: GPUs, on a cluster what Balsam knows, or another engine."""
+"""Resources of an evaluation that is more than a process: GPUs, nodes and ranks of a cluster, or another engine."""
 
 from dataclasses import dataclass
 
 from dhmpi.errors import OptionError
-from dhmpi.support.options import Setting, integer, number, option
+from dhmpi.support.options import Setting, choice, integer, number, option
+
+# The launchers of steps, by the names of their programs.
+LAUNCHERS = ("srun", "mpiexec", "aprun", "flux", "mpirun")
 
 
-def _of_balsam(key: str) -> Setting:
-    return Setting("evaluator", key, ("balsam",))
+def _setting(key: str, *methods: str) -> Setting:
+    return Setting("evaluator", key, methods)
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Resources of an evaluation on a cluster, in Balsam's words.
+    """Resources of an evaluation on a cluster, in Balsam's words: of its job there, or of a step of this job.
 
     Attributes:
         num_nodes: Nodes.
         ranks_per_node: Ranks on each of them.
         threads_per_rank: Threads of each rank.
         node_packing_count: How many evaluations share a node.
+        gpus_per_rank: GPUs of each rank; 0: they are left alone.
+        launcher: What starts steps: one of `LAUNCHERS`, or auto.
     """
 
-    num_nodes: int = option(1, integer(1), "nodes of an evaluation", setting=_of_balsam("nodes"))
+    num_nodes: int = option(1, integer(1), "nodes of an evaluation", setting=_setting("nodes", "balsam", "launch"))
     ranks_per_node: int = option(
-        1, integer(1), "ranks of an evaluation on each of its nodes", setting=_of_balsam("ranks")
+        1, integer(1), "ranks of an evaluation on each of its nodes", setting=_setting("ranks", "balsam", "launch")
     )
-    threads_per_rank: int = option(64, integer(1), "threads of each of these ranks", setting=_of_balsam("threads"))
+    threads_per_rank: int = option(
+        64, integer(1), "threads of each of these ranks", setting=_setting("threads", "balsam")
+    )
     node_packing_count: int = option(
-        1, integer(1), "evaluations that share a node, in job mode serial", setting=_of_balsam("packing")
+        1, integer(1), "evaluations that share a node, in job mode serial", setting=_setting("packing", "balsam")
     )
+    gpus_per_rank: int = option(
+        0, integer(0), "GPUs of each rank; 0: all of its node's", setting=_setting("gpus_per_rank", "launch")
+    )
+    launcher: str = option(
+        "auto",
+        choice(("auto", *LAUNCHERS)),
+        f"what starts ranks: {', '.join(LAUNCHERS)}",
+        setting=_setting("launcher", "launch"),
+    )
+
+    def of_job(self) -> dict[str, int]:
+        """Return what a job of Balsam is told."""
+        return {name: getattr(self, name) for name in OF_JOB}
+
+
+OF_JOB = ("num_nodes", "ranks_per_node", "threads_per_rank", "node_packing_count")
 
 
 def _executor_name(name: str, value: object) -> str:

@@ -143,7 +143,12 @@ def test_other_options_are_known(name, remedy):
 
 @pytest.mark.parametrize(
     ("method", "resources"),
-    [("balsam:nodes=2,packing=4", {}), ("balsam", {"num_nodes": 2, "node_packing_count": 4}), ("BALSAM:nodes=2", {})],
+    [
+        ("balsam:nodes=2,packing=4", {}),
+        ("balsam:num-nodes=2,node_packing_count=4", {}),
+        ("balsam", {"num_nodes": 2, "node_packing_count": 4}),
+        ("BALSAM:nodes=2", {}),
+    ],
 )
 def test_balsam_has_settings_in_the_method_or_beside_it(method, resources):
     evaluator = create(BEHAVE, method=method, num_workers=1, **resources)
@@ -155,6 +160,13 @@ def test_balsam_has_settings_in_the_method_or_beside_it(method, resources):
     ("method", "resources", "sentence"),
     [
         ("balsam:nodse=2", {}, "method balsam must have settings that are known, got nodse; did you mean 'nodes'?"),
+        ("launch:ranks=2,ranks_per_node=3", {}, "method launch must have each setting once, got launch:ranks=2,ranks"),
+        ("launch:packing=2", {}, "method launch must have settings that are known, got packing; choose from"),
+        (
+            "launch:launcher=sun",
+            {},
+            "method launch:launcher must be one of auto, srun, mpiexec, aprun, flux, mpirun, got",
+        ),
         ("balsam:nodes=0", {}, "method balsam:nodes must be an integer of at least 1, got 0"),
         ("serial:nodes=2", {}, "method serial must have no settings, got serial:nodes=2"),
         ("balsam:nodes=2", {"num_nodes": 3}, "num_nodes must be given once, got it in method balsam:nodes=2, too"),

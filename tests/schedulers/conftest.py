@@ -103,6 +103,11 @@ def gpu(point):
     return {"objective": point["x"], "gpu": os.environ["DHMPI_GPUS"]}
 
 
+def world(point, comm, context):
+    hosts = comm.allgather(os.environ.get("SLURMD_NODENAME", "here"))
+    return {"objective": comm.allreduce(point["x"]), "hosts": hosts, "group": [context.group_rank, context.group_size]}
+
+
 def tenth(point):
     time.sleep(0.1)
     return point["x"]
@@ -155,6 +160,13 @@ class Site:
         job = JobScript(*arguments, problem="problem.py", **fields)
         path = self.home / name_of(job)
         path.write_text(render(job))
+        path.chmod(0o755)
+        return path
+
+    def plain_script(self, name, command, directives=""):
+        """Write a script that loads dhmpi and runs one command, without a launcher, and return its path."""
+        path = self.home / name
+        path.write_text(f"#!/bin/bash -l\n{directives}module load deephyper\n{command}\n")
         path.chmod(0o755)
         return path
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dhmpi.evaluation import State
+
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(300)]
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
@@ -44,6 +46,20 @@ def test_the_other_searches_on_theta(theta, name, settings):
     found = theta.read(f"{name}.h5")
     assert found.metadata.complete
     assert len(found.evaluations) == 20
+
+
+def test_evaluations_are_started_by_aprun(theta):
+    """The script runs beside the nodes, and starts one aprun on each of them."""
+    command = "dhmpi hps-random --problem problem.py --run problem.py:world --max-evals 4 --output aprun.h5"
+    directives = "#COBALT -A me -n 2 -t 10 -q debug-cache-quad -O aprun-$jobid\n"
+    script = theta.plain_script("aprun.sh", f"{command} --evaluator launch:ranks_per_node=2", directives)
+    job = submit(theta, script)
+    assert theta.wait(job) == 0, theta.output(job)
+    assert "aprun starts each evaluation, 2 ranks on 1 of 2 nodes, 2 at the same time" in theta.output(job)
+    found = theta.read("aprun.h5").evaluations
+    assert {each.state for each in found} == {State.DONE}
+    assert len({each.host for each in found}) == 2
+    assert all(each.extra["hosts"] == [each.host] * 2 for each in found)
 
 
 def test_any_cobalt_chains(theta, until):
@@ -107,11 +123,15 @@ def test_qsub_refuses_what_is_not_executable(theta):
         ("-n 1 -cc deep true", "-cc must be cpu, depth, none, numa_node or a list, got deep"),
         ("-n 1 --ppn 1 true", "unknown option --ppn"),
         ("-n 0 true", "-n must be a number of at least 1, got 0"),
+        ("-L 4 -n 1 true", "-L must name nodes of the job, 1-3, got 4"),
+        ("-L 1,1 -n 2 -N 1 true", "-L must name nodes of the job, 1-3, got 1,1"),
+        ("-L 1 -n 2 -N 1 true", "-L 1 has too few nodes for 2"),
         ("-n 1", "-n and a program are needed"),
     ],
 )
 def test_aprun_refuses_what_does_not_fit(words, sentence, theta):
-    assert sentence in theta.run("aprun", *words.split(), status=1, COBALT_JOBID="1", COBALT_JOBSIZE="3")
+    job = {"COBALT_JOBID": "1", "COBALT_JOBSIZE": "3", "COBALT_PARTNAME": "1-3"}
+    assert sentence in theta.run("aprun", *words.split(), status=1, **job)
 
 
 def test_a_job_gets_a_fresh_environment(theta):

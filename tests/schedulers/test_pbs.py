@@ -36,6 +36,20 @@ def test_aurora(pbs):
     assert len(pbs.read("nas_random.h5").evaluations) == 6
 
 
+def test_evaluations_are_started_by_pals(pbs):
+    command = "dhmpi hps-random --problem problem.py --run problem.py:world --max-evals 4 --output pals.h5"
+    directives = "#PBS -l select=3\n#PBS -l walltime=0:10:00\n"
+    script = pbs.plain_script("pals.sh", f"{command} --evaluator launch:ranks_per_node=2", directives)
+    job = pbs.submit(script)
+    assert pbs.wait(job) == 0, pbs.output(job)
+    assert "mpiexec starts each evaluation, 2 ranks on 1 of 3 nodes, 3 at the same time" in pbs.output(job)
+    found = pbs.read("pals.h5").evaluations
+    assert [(each.state, each.objective) for each in found] == [
+        (State.DONE, pytest.approx(2 * each.point["x"])) for each in found
+    ]
+    assert {each.host for each in found} == {f"x3001c0s{node}b0n0" for node in range(3)}
+
+
 def test_any_pbs_chains(pbs):
     """The successor has the account, the variables and the directory, though nothing is exported."""
     script = pbs.script("pbs", "ambs", nodes=1, ranks_per_node=3, run="problem.py:tenth")

@@ -1,5 +1,6 @@
 """Job scripts on a real Slurm; each of them asks for fewer nodes than the site would give it, and is not edited."""
 
+import itertools
 import re
 import sys
 from datetime import datetime, timedelta
@@ -37,6 +38,21 @@ from mpi4py import MPI
 if MPI.COMM_WORLD.allreduce(1) == 2:
     print("here")
 """
+
+# Rank 0 of an MPI program waits until it may go on, and says where it is.
+HELD = """\
+import os, pathlib, sys, time
+from mpi4py import MPI
+total = MPI.COMM_WORLD.allreduce(float(sys.argv[1]))
+if MPI.COMM_WORLD.rank == 0:
+    with open(f"held-{os.environ['DHMPI_ID']}", "a") as file:
+        file.write(os.environ["SLURMD_NODENAME"] + "\\n")
+    while not pathlib.Path("let-go").exists():
+        time.sleep(0.05)
+    print("DH-OUTPUT:", total)
+MPI.COMM_WORLD.Barrier()
+"""
+LAUNCH = "dhmpi hps-random --problem problem.py --max-evals {} --output {} --evaluator launch"
 
 
 def test_perlmutter(minute, slurm):
@@ -101,6 +117,47 @@ def test_evaluations_start_steps_and_mpi_programs_in_the_job(minute, slurm, mpic
     assert slurm.wait(job) == 0, slurm.output(job)
     found = slurm.read(output).evaluations
     assert [(each.state, each.objective) for each in found] == [(State.DONE, float(job))] * NUM_STEPS, found
+
+
+def test_evaluations_are_steps_with_nodes_of_their_own(minute, slurm, until):
+    """Two at the same time on a node each; the one that somebody cancels is begun again."""
+    (slurm.home / "held.py").write_text(HELD)
+    command = f"{LAUNCH.format(4, 'launch.h5')}:ranks_per_node=2 --run 'exec:{sys.executable} held.py {{x}}'"
+    job = slurm.submit(slurm.plain_script("launch.sh", command), "--nodes=2", "--exclusive")
+
+    def held():
+        return sorted(path.read_text().split() for path in slurm.home.glob("held-*"))
+
+    until(lambda: len(held()) == 2 and all(held()), 60, lambda: slurm.output(job))
+    [[first], [second]] = held()
+    assert first != second
+    steps = slurm.run("squeue", "--steps", "--noheader", f"--jobs={job}", "--format=%i %j").splitlines()
+    [step, *others] = [line.split()[0] for line in steps if " dhmpi-" in line]
+    assert len(others) == 1
+    slurm.run("scancel", step)
+    until(lambda: sorted(map(len, held())) == [1, 2], 60, lambda: slurm.output(job))
+    (slurm.home / "let-go").touch()
+    assert slurm.wait(job) == 0, slurm.output(job)
+    found = slurm.read("launch.h5").evaluations
+    assert [(each.state, round(each.objective, 4)) for each in found] == [
+        (State.DONE, round(2 * each.point["x"], 4)) for each in found
+    ]
+    assert {each.host for each in found} == {first, second}
+    for host in (first, second):
+        times = sorted((each.started, each.ended) for each in found if each.host == host)
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
+
+
+def test_an_evaluation_may_span_nodes(minute, slurm):
+    """Run functions see MPI; the campaign itself may be a step, too."""
+    command = f"srun -n 1 {LAUNCH.format(2, 'two.h5')}:nodes=2,ranks_per_node=2 --run problem.py:world"
+    job = slurm.submit(slurm.plain_script("two.sh", command), "--nodes=2", "--exclusive")
+    assert slurm.wait(job) == 0, slurm.output(job)
+    for each in slurm.read("two.h5").evaluations:
+        assert (each.objective, each.extra["group"]) == (pytest.approx(4 * each.point["x"]), [0, 4])
+        nodes = each.extra["hosts"]
+        assert nodes == [nodes[0], nodes[0], nodes[2], nodes[2]]
+        assert nodes[0] != nodes[2]
 
 
 def test_somebody_ends_a_job_and_submits_it_again(minute, slurm, until):
