@@ -136,7 +136,7 @@ FIRST_NEWS = re.compile(
 
 
 class LostStep(NamedTuple):
-    """LostStep of a step that its launcher reports.
+    """Loss of a step, as its launcher reports it.
 
     Attributes:
         reason: What it says.

@@ -92,7 +92,7 @@ def test_shellcheck_has_nothing_to_say(tmp_path):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("script", ["system-packages", "slurm-test-environment"])
+@pytest.mark.parametrize("script", ["system-packages", "slurm-test-environment", "horovod"])
 @pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck, which is in the extra [tests]")
 def test_our_own_scripts(script):
     done = subprocess.run([SHELLCHECK, ROOT / "scripts" / script], capture_output=True, text=True, check=False)
