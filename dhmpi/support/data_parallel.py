@@ -144,7 +144,7 @@ def replicas(context: GroupMember | Any, comm: Any = None) -> Iterator[Replicas]
     Raises:
         ImportError: Horovod is not installed, or lacks what is needed; so every evaluation fails, and a campaign ends
             after few of them.
-        ProblemError: The leader of the evaluation cannot be reached.
+        ProblemError: The leader of the evaluation cannot be reached, or a communicator is there and was not given.
     """
     size = getattr(context, "group_size", 1)
     if size == 1:
@@ -183,6 +183,11 @@ def _initialised(hvd: Any, comm: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def _met(hvd: Any, rank: int) -> Iterator[None]:
     """Initialise Gloo by the addresses in TF_CONFIG, of which the leader's gets the server by which they meet."""
+    if "TF_CONFIG" not in os.environ:
+        raise ProblemError(
+            "replicas must be given the communicator where there is one, got none; "
+            "name comm=None in the run function, and hand it on"
+        )
     addresses = [each.rpartition(":") for each in json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]]
     hosts = [host for host, _, _ in addresses]
     port = int(addresses[0][2])

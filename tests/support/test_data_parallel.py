@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dhmpi.errors import ProblemError
 from dhmpi.support.data_parallel import ALONE, Replicas, replicas
 
 
@@ -62,3 +63,13 @@ def test_horovod_is_missed_in_one_sentence(monkeypatch, comm):
         ImportError, match=r"^horovod must be installed to train on several ranks, got .* docs/data-parallel"
     ):
         replicas(context, comm).__enter__()
+
+
+def test_a_communicator_must_be_handed_on(monkeypatch):
+    """In the ranks themselves there are no addresses by which to meet."""
+    horovod = SimpleNamespace(gloo_built=lambda: True)
+    monkeypatch.setitem(sys.modules, "horovod", SimpleNamespace(tensorflow=horovod))
+    monkeypatch.setitem(sys.modules, "horovod.tensorflow", horovod)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ProblemError, match="must be given the communicator where there is one, got none; name comm="):
+        replicas(SimpleNamespace(group_rank=0, group_size=2)).__enter__()
