@@ -69,7 +69,8 @@ def make(tmp_path, monkeypatch):
 
 
 def leave(point):
-    """Take some time; the marker shows that it came to its end."""
+    """Take some time; markers show that it has begun, and that it came to its end."""
+    Path(point["marker"]).with_name(f"begun-{Path(point['marker']).name}").touch()
     time.sleep(point["seconds"])
     Path(point["marker"]).write_text("the end")
     return 1.0
@@ -136,8 +137,8 @@ def test_what_is_cancelled(engine, make, tmp_path):
     """Two run and two wait, all with markers."""
     evaluator = make(engine[1], leave, timeout=None, num_workers=4)
     for id in range(4):
-        evaluator.submit(Evaluation(id, {"marker": str(tmp_path / f"marker-{id}"), "seconds": 1.0}))
-    time.sleep(0.5)
+        evaluator.submit(Evaluation(id, {"marker": str(tmp_path / f"marker-{id}"), "seconds": 2.0}))
+    wait_until(lambda: len(list(tmp_path.glob("begun-*"))) >= 2)
     found = evaluator.cancel(10.0)
     assert [(each.id, each.state) for each in found] == [(id, State.CANCELLED) for id in range(4)]
     num_expected = 2 if engine[0] == "dask" else 4  # Parsl cancels nothing

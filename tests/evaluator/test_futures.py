@@ -229,7 +229,7 @@ class TestTimeOut:
         monkeypatch.setattr(futures, "GRACE", 0.3)
         evaluator, marker = pool(unfit, request.getfixturevalue(where), 0.2), tmp_path / "marker"
         blocks = where == "processes"
-        found = evaluate(evaluator, do="sleep", how={"marker": str(marker), "seconds": 2.0, "blocks": blocks})
+        found = evaluate(evaluator, do="sleep", how={"marker": str(marker), "seconds": 4.0, "blocks": blocks})
         assert (found.state, found.error) == (State.TIMEOUT, "ran longer than 0.2 s, and may go on")
         assert found.host
         assert not marker.exists()
@@ -240,7 +240,7 @@ class TestTimeOut:
     def test_waiting_for_the_engine_is_no_part_of_the_time(self, pool, tmp_path, monkeypatch):
         monkeypatch.setattr(futures, "GRACE", 0.1)
         with ThreadPoolExecutor(1) as executor:
-            evaluator = pool(lambda point: time.sleep(0.3) or 1.0, executor, 0.6, num_workers=4)
+            evaluator = pool(lambda point: time.sleep(0.7) or 1.0, executor, 2.0, num_workers=4)
             assert {each.state for each in drive(evaluator, [{"x": x} for x in range(4)])} == {State.DONE}
 
     def test_a_thread_goes_on_as_it_was(self, pool):
@@ -259,10 +259,16 @@ class TestTimeOut:
 class TestCancel:
     def test_what_has_not_begun_never_does(self, pool, tmp_path):
         with ThreadPoolExecutor(1) as executor:
-            evaluator = pool(lambda point: time.sleep(0.3) or Path(point["marker"]).touch() or 1.0, executor, None, 2)
+            has_begun = threading.Event()
+            evaluator = pool(
+                lambda point: has_begun.set() or time.sleep(0.5) or Path(point["marker"]).touch() or 1.0,
+                executor,
+                None,
+                2,
+            )
             for id in range(2):
                 evaluator.submit(Evaluation(id, {"marker": str(tmp_path / f"marker {id}")}))
-            time.sleep(0.1)
+            assert has_begun.wait(30)
             begun = time.monotonic()
             found = evaluator.cancel(50.0)
             assert [(each.id, each.state) for each in found] == [(0, State.CANCELLED), (1, State.CANCELLED)]
