@@ -1,9 +1,11 @@
 """Executors of other libraries, really started: they do what the table in docs/engines.md says of each."""
 
+import os
 import re
 import threading
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import dask
 import pytest
@@ -33,14 +35,16 @@ def documented():
 
 @pytest.fixture(scope="module")
 def dask_processes(documented):
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), documented["dask"]() as executor:
+    # It leaves variables that limit threads in the environment.
+    settings = dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with patch.dict(os.environ), settings, documented["dask"]() as executor:
         yield executor
 
 
 @pytest.fixture(scope="module")
 def parsl_processes(documented, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("parsl"))  # where it leaves its files
+    with pytest.MonkeyPatch.context() as changes:
+        changes.chdir(tmp_path_factory.mktemp("parsl"))  # where it leaves its files
         executor = documented["htex"]()
     with executor:
         yield executor
