@@ -26,7 +26,7 @@ CONVOLUTIONAL = {
     **{"nunits": 64, "batch_size": 64},
 }
 NETWORKS = {"mnistmlp": DENSE, "mnistcnn": CONVOLUTIONAL}
-COMMON = {"epochs": 30, "activation": "relu", "dropout": 0.0, "optimizer": "sgd", "learning_rate": 0.05}
+COMMON = {"epochs": 12, "activation": "relu", "dropout": 0.0, "optimizer": "sgd", "learning_rate": 0.05}
 NUM_EVALS = 3
 
 
