@@ -82,13 +82,13 @@ class Engine:
 
     def num_workers(self) -> int:
         """Return how many workers it has, as far as it says so, or else how many cores there are here."""
-        executor = self.executor
+        executor: Any = self.executor  # what it is called differs
         client: Any = getattr(executor, "_client", None)
         try:
             if hasattr(client, "nthreads"):  # Dask, whose executor does not say it; the cluster may be still empty
                 return sum(client.nthreads().values()) or 1
             # That of mpi4py is documented; that of Python's pools has been the same since they exist.
-            return int(getattr(executor, "num_workers", None) or getattr(executor, "_max_workers"))  # noqa: B009
+            return int(getattr(executor, "num_workers", None) or executor._max_workers)
         except (AttributeError, TypeError):
             return environment.num_cores()
 

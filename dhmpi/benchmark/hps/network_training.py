@@ -169,7 +169,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
             group.broadcast(model.weights)
             seed_process(context.seed + group.rank)  # each replica drops other units
         if group.size > 1 or saved is None or saved.model is None:
-            model.compile(loss=network.loss, optimizer=_optimizer(params, group, len(own.classes)))
+            model.compile(loss=network.loss, optimizer=_optimizer(params, group, len(data.train.classes)))
         timer.end()
         timer.start("model training")
         began = time.perf_counter()
@@ -220,12 +220,12 @@ def _optimizer(params: Params, group: Replicas, num_samples: int) -> Any:
     Args:
         params: What describes it, besides `batch_size` and `epochs`.
         group: The replicas.
-        num_samples: Samples of each in an epoch.
+        num_samples: Samples of an epoch, of which each replica takes its part.
     """
     optimizer = return_optimizer(dict(params))
     if group.size == 1:
         return optimizer
-    return distributed(optimizer, group, math.ceil(num_samples / params["batch_size"]), params["epochs"])
+    return distributed(optimizer, group, group.num_steps(num_samples, params["batch_size"]), params["epochs"])
 
 
 def _minutes(timeout: float, deadline: float | None) -> float:
