@@ -22,7 +22,8 @@ from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.snapshot import Snapshot, dump, parse
+from dhmpi.results.snapshot import Snapshot, dump
+from dhmpi.results.snapshot_reader import parse
 from dhmpi.results.table import EvaluationTable, read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
