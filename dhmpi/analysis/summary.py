@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -88,14 +88,27 @@ def run_windows(
         now: End of the last run, if it has none. Default: as for a killed run.
     """
     times = [time for each in evaluations for time in _moments(each)]
+    return windows_of(runs, lambda first, last: max((t for t in times if first <= t <= last), default=first), now)
+
+
+def windows_of(
+    runs: Sequence[Mapping[str, Any]], latest: Callable[[float, float], float], now: float | None = None
+) -> list[tuple[float, float]]:
+    """Return when every run began and ended, as `run_windows`.
+
+    Args:
+        runs: The runs of the metadata.
+        latest: Returns the last moment that an evaluation mentions between two, both included; the first if there is
+            none.
+        now: End of the last run, if it has none. Default: as for a killed run.
+    """
     windows = []
     for index, run in enumerate(runs):
         start, end, is_last = run["started"], run["ended"], index + 1 == len(runs)
         if end is None and is_last and now is not None:
             end = now
         if end is None:
-            limit = math.inf if is_last else runs[index + 1]["started"]
-            end = max((time for time in times if start <= time <= limit), default=start)
+            end = latest(start, math.inf if is_last else runs[index + 1]["started"])
         windows.append((start, max(start, end)))
     return windows
 
