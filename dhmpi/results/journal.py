@@ -189,6 +189,93 @@ def read_journal(path: Path) -> Journal:
     return Journal(header.generation, events, dropped, reason, header.campaign, header.owner)
 
 
+class JournalTail:
+    """Journal that is read while it is written: what is new, again and again.
+
+    The file stays open, so that its end can still be read when another one has taken its place.
+
+    Args:
+        path: The journal.
+
+    Attributes:
+        generation: Number of the snapshot that it continues; -1 if the header is damaged.
+        campaign: Identifier of the campaign.
+        owner: The process that writes it.
+        is_damaged: Whether intact records follow a broken one; it is read no further.
+
+    Raises:
+        OSError: The file cannot be read.
+        ResultsError: A dhmpi with another format wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            header = _header(os.pread(self._fd, 1 << 16, 0), path)
+        except BaseException:
+            self.close()
+            raise
+        self.is_damaged = header is None
+        self.generation, self.campaign, self.owner = -1, "", Owner("an unknown host")
+        self._position = 0
+        if header is not None:
+            self.generation, self.campaign, self._position = header.generation, header.campaign, header.size
+            self.owner = header.owner or self.owner
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file has now."""
+        return os.fstat(self._fd).st_size
+
+    @property
+    def rest(self) -> int:
+        """Bytes that have not been read: at the end of a journal that nobody writes any more, a torn record."""
+        return self.size - self._position
+
+    @property
+    def modified(self) -> float:
+        """When something was appended last [s since 1970-01-01 UTC], by the clock of the file system."""
+        return os.fstat(self._fd).st_mtime
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to this file."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
+    def read(self, num_bytes: int = 1 << 18) -> list[Event] | None:
+        """Return the events of the next whole records; a torn one is read again when it is whole.
+
+        Args:
+            num_bytes: About so many at most, but for a record that is longer.
+
+        Returns:
+            The events; None at the end.
+        """
+        if self.is_damaged:
+            return None
+        data = os.pread(self._fd, num_bytes, self._position)
+        if _payload(data, 0) is None and len(data) == num_bytes:
+            data = os.pread(self._fd, self.rest, self._position)
+        events: list[Event] = []
+        position = 0
+        while (payload := _payload(data, position)) is not None:
+            events += _unpack(payload[len(_MARK) :])
+            position += _HEAD.size + len(payload)
+        self._position += position
+        self.is_damaged = not position and _goes_on(data, 1)
+        return events if position else None
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
 class _Header(NamedTuple):
     generation: int
     campaign: str

@@ -104,7 +104,7 @@ def read(path: PathLike) -> Results:
     metadata, columns, dropped = found.content.metadata, found.content.columns, found.dropped
     if found.events:
         # What has not changed since the snapshot stays in its columns.
-        with _explained(found.path):
+        with explained(found.path):
             table = columns.table(columns.rows_of(_ids(found.events)))
         metadata = _replayed(found, table)
         columns = columns.changed(table)
@@ -152,13 +152,22 @@ class _Found(NamedTuple):
     dropped: str
 
 
+def read_snapshot(path: Path) -> "Content":
+    """Read a results file without its journal.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    from dhmpi.results import snapshot_reader  # h5py is slow to import
+
+    return snapshot_reader.parse(_read_bytes(path), path)
+
+
 def _find(path: Path) -> _Found:
     # The journal first: a snapshot read later contains a journal that it has made obsolete, so that a writer who
     # replaces both in the meantime does no harm. The other way round, events could be missed.
     journal = open_journal(path)
-    from dhmpi.results import snapshot_reader  # h5py is slow to import
-
-    content, name = snapshot_reader.parse(_read_bytes(path), path), journal_path(path)
+    content, name = read_snapshot(path), journal_path(path)
     events: list[Event] = []
     dropped = ""
     if journal is None:
@@ -168,22 +177,28 @@ def _find(path: Path) -> _Found:
     elif journal.campaign != content.campaign:
         dropped = f"{name} belongs to another campaign and was left out"
     elif journal.generation > content.generation:
-        raise ResultsError(
-            f"{path} must be snapshot {journal.generation} as its journal, got {content.generation}; "
-            f"restore the file, or remove {name} to do without what came later"
-        )
+        raise older_than_journal(path, content.generation, journal.generation)
     elif journal.generation == content.generation:
         events, dropped = journal.events, _dropped(name, journal)
     return _Found(path, content, events, "; ".join(filter(None, (content.doubt, dropped))))
 
 
+def older_than_journal(path: Path, snapshot: int, journal: int) -> ResultsError:
+    """Return the error of a results file whose journal continues a later snapshot."""
+    return ResultsError(
+        f"{path} must be snapshot {journal} as its journal, got {snapshot}; "
+        f"restore the file, or remove {journal_path(path)} to do without what came later"
+    )
+
+
 def _replayed(found: _Found, table: EvaluationTable) -> Metadata:
-    with _explained(found.path):
+    with explained(found.path):
         return replay(found.events, found.content.metadata, table, found.content.policy)
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Make one sentence of what goes wrong with events that cannot be."""
     try:
         yield
     except (ValueError, TypeError, LookupError, OverflowError) as error:

@@ -240,9 +240,7 @@ class ResultsStore:
             raise ResultsError(f"{self.path} must be open to be written, and it was closed")
         try:  # in every pass of the loop, so without the cost of a context manager
             if self._events:
-                self._journal.append(self._events)
-                self._events.clear()
-                self._changed = self._unsynced = True
+                self._append(self._journal)
             if self._unsynced and now - self._synced >= SYNC_INTERVAL:
                 self._journal.sync()
                 self._unsynced, self._synced = False, now
@@ -262,6 +260,8 @@ class ResultsStore:
         """
         began = time.monotonic()
         with self._explained():
+            if self._journal is not None and self._events:
+                self._append(self._journal)  # for those who follow the journal instead of reading snapshots
             # Made first: if it cannot be, file and journal stay as they were.
             owner = self._ownership.owner
             journal = JournalWriter(journal_path(self.path), self._generation + 1, self._campaign, owner)
@@ -306,6 +306,11 @@ class ResultsStore:
             self._journal = None
             journal_path(self.path).unlink(missing_ok=True)
             sync_directory(self.path.parent)
+
+    def _append(self, journal: JournalWriter) -> None:
+        journal.append(self._events)
+        self._events.clear()
+        self._changed = self._unsynced = True
 
     def _change(self, metadata: Metadata, *names: str) -> None:
         self.metadata = metadata

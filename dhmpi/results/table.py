@@ -232,8 +232,8 @@ def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evalua
         yield evaluation
 
 
-def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
-    """Yield evaluations that `finish` has written, without their points."""
+def read_finished(rows: Iterable[Row], with_extra: bool = True) -> Iterator[Evaluation]:
+    """Yield evaluations that `finish` has written, without their points, and perhaps without their extras."""
     for id, state, objective, started, ended, rank, host, error, text in rows:
         yield Evaluation(
             id=id,
@@ -245,5 +245,5 @@ def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
             rank=rank,
             host=host,
             error=error,
-            extra=loads(text) if text else {},
+            extra=loads(text) if text and with_extra else {},
         )

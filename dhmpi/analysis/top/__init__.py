@@ -1,0 +1,1 @@
+"""Live view of a campaign, from its file alone."""

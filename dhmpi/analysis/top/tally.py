@@ -1,0 +1,316 @@
+"""Tally of a campaign: the figures that a live view needs, kept up to date by what happens."""
+
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, Results
+from dhmpi.results.columns import Columns
+from dhmpi.results.policy_log import PolicyLog
+from dhmpi.results.schema import PolicyRow
+from dhmpi.results.table import STATES
+from dhmpi.support.error_lines import error_kind, error_line
+
+# The rate is that of so many seconds, or of so many evaluations if these took longer.
+RATE_SECONDS, RATE_NUMBER = 60, 10
+# So many seconds are remembered: clocks of workers may differ.
+_REMEMBERED = 600
+
+
+class Running(NamedTuple):
+    """An evaluation that has not ended.
+
+    Attributes:
+        id: Its number.
+        rank: Rank of its worker, or -1.
+        host: Name of the worker's host.
+        begun: When it began, or was sent off [s since 1970-01-01 UTC]; infinite if that is not known.
+        in_run: Whether that was in the latest run.
+    """
+
+    id: int
+    rank: int
+    host: str
+    begun: float
+    in_run: bool
+
+
+class Incumbent(NamedTuple):
+    """The best evaluation so far.
+
+    Attributes:
+        place: How many had ended for good before it.
+        objective: Its objective; small is good.
+        id: Its number.
+    """
+
+    place: int
+    objective: float
+    id: int
+
+
+class ErrorGroup(NamedTuple):
+    """Failures that differ at most in the values of points.
+
+    Attributes:
+        state: FAILED or TIMEOUT.
+        line: What the error of the latest one says in one line.
+        number: How many there are.
+        last: The evaluation that failed last.
+        place: How many had ended for good before it.
+    """
+
+    state: State
+    line: str
+    number: int
+    last: int
+    place: int
+
+
+class _Busy(NamedTuple):
+    host: str
+    seconds: float
+
+
+class Tally:
+    """The figures of a campaign; it listens to `results.follow`.
+
+    Attributes:
+        metadata: The campaign as a whole; None before it has begun.
+        counts: Evaluations by state.
+        running: Those that are RUNNING, by id.
+        incumbents: The best so far, each time it has changed.
+        errors: Failures by kind.
+        models: Points by what proposed them.
+        model: What proposed the latest point.
+        policy: What agents have learned.
+        num_ended: Evaluations that have ended for good.
+        num_in_run: Those of them that were submitted in the latest run.
+        busy: Busy worker-seconds of the latest run, by host, of evaluations that have ended.
+        workers: Ranks that evaluated in the latest run, by host.
+        latest: The last moment that an evaluation of the latest run mentions [s since 1970-01-01 UTC].
+    """
+
+    def __init__(self) -> None:
+        self.metadata: Metadata | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.counts: Counter[State] = Counter()
+        self.running: dict[int, Running] = {}
+        self.incumbents: list[Incumbent] = []
+        self.errors: dict[tuple[State, str], ErrorGroup] = {}
+        self.models: Counter[str] = Counter()
+        self.model = ""
+        self.policy = PolicyLog()
+        self.num_ended = 0
+        self._states: dict[int, State] = {}
+        self._place = 0
+        self._ended: deque[float] = deque(maxlen=RATE_NUMBER)
+        self._by_second: Counter[int] = Counter()
+        self._second = -math.inf
+        self._begin_run(math.inf)
+
+    def _begin_run(self, started: float) -> None:
+        self._started = started
+        self.num_in_run, self.latest = 0, started
+        self.busy: defaultdict[str, float] = defaultdict(float)
+        self.workers: defaultdict[str, set[int]] = defaultdict(set)
+        self._left: dict[int, _Busy] = {}  # of evaluations that may run again
+
+    def begin(self, results: Results) -> None:
+        """Forget everything, and count what a snapshot holds."""
+        self._reset()
+        self.metadata, self.policy, columns = results.metadata, results.policy, results.columns
+        self._begin_run(_started(results.metadata))
+        states = [STATES[code] for code in columns.state.tolist()]
+        self._states = dict(zip(columns.id.tolist(), states, strict=True))
+        self.counts = Counter(columns.counts())
+        final = columns.is_in(State.DONE, State.FAILED, State.TIMEOUT)
+        self.num_ended, self._place = int(final.sum()), int(columns.order.max(initial=-1)) + 1
+        self._count_busy(columns, final)
+        self._count_models(columns)
+        by_order = np.flatnonzero(final)
+        by_order = by_order[np.argsort(columns.order[by_order], kind="stable")]
+        self._improve(columns, by_order)
+        ended = columns.ended[by_order]
+        ended = ended[np.isfinite(ended)]
+        self._ended.extend(ended[-RATE_NUMBER:].tolist())
+        if len(ended):
+            self._second = float(ended.max())
+            self._by_second.update(np.floor(ended[ended > self._second - _REMEMBERED]).astype(int).tolist())
+        failed = by_order[columns.state[by_order] != STATES.index(State.DONE)]
+        for row in failed.tolist():
+            number, place = int(columns.id[row]), int(columns.order[row])
+            self._fail(number, states[row], columns.error.get(row, ""), place)
+
+    def _count_busy(self, columns: Columns, final: Any) -> None:
+        """Count what the latest run has done, and is doing."""
+        submitted = columns.submitted
+        begun = np.where(np.isnan(submitted), columns.started, submitted)
+        in_run = begun >= self._started
+        self.num_in_run = int((final & in_run).sum())
+        if in_run.any():
+            self.latest = max(self.latest, float((begun + columns.duration)[in_run].max()))
+        rows = np.flatnonzero(in_run)
+        codes = columns.host.codes[rows]
+        seconds = np.bincount(codes, columns.duration[rows], len(columns.host.names)).tolist()
+        self.busy.update((host, num) for host, num in zip(columns.host.names, seconds, strict=True) if num)
+        pairs = np.unique(np.stack([codes, columns.rank[rows]]), axis=1).T if len(rows) else ()
+        for code, rank in pairs:
+            if rank >= 0:
+                self.workers[columns.host.names[code]].add(int(rank))
+        unended = np.flatnonzero(~final)
+        started = columns.started[unended]
+        began = np.nan_to_num(np.where(np.isnan(started), submitted[unended], started), nan=math.inf)
+        numbers = (columns.id[unended], columns.rank[unended], began, columns.duration[unended], in_run[unended])
+        hosts, codes = columns.host.at(unended).tolist(), columns.state[unended].tolist()
+        for host, code, (number, rank, moment, spent, is_in_run) in zip(
+            hosts, codes, zip(*(column.tolist() for column in numbers), strict=True), strict=True
+        ):
+            if STATES[code] is State.RUNNING:
+                self.running[number] = Running(number, rank, host, moment, is_in_run)
+            elif is_in_run:
+                self._left[number] = _Busy(host, spent)
+
+    def _count_models(self, columns: Columns) -> None:
+        numbers = np.bincount(columns.model.codes, minlength=len(columns.model.names)).tolist()
+        self.models.update(dict(zip(columns.model.names, numbers, strict=True)))
+        if len(columns):
+            self.model = columns.model.names[columns.model.codes[-1]]
+
+    def _improve(self, columns: Columns, by_order: Any) -> None:
+        """Find the incumbents among evaluations in the order of their ends."""
+        objective = columns.objective[by_order]
+        best = np.fmin.accumulate(objective) if len(objective) else objective
+        before = np.concatenate([[np.inf], best[:-1]]) if len(best) else best
+        for place in np.flatnonzero(objective < np.where(np.isnan(before), np.inf, before)).tolist():
+            row = by_order[place]
+            self.incumbents.append(Incumbent(place, float(columns.objective[row]), int(columns.id[row])))
+
+    def changed(self, metadata: Metadata) -> None:
+        """Take other metadata; perhaps a new run has begun."""
+        self.metadata = metadata
+        if (started := _started(metadata)) != self._started:
+            self._begin_run(started)
+            self.running = {number: each._replace(in_run=False) for number, each in self.running.items()}
+
+    def submitted(self, evaluations: Iterable[Evaluation]) -> None:
+        """Count evaluations that were sent off, or again."""
+        states, counts = self._states, self.counts
+        for each in evaluations:
+            before = states.get(each.id)
+            if before is None:
+                self.models[each.origin.model] += 1
+                self.model = each.origin.model
+            elif before.is_final:
+                continue
+            else:
+                counts[before] -= 1
+                if each.id in self._left:
+                    left = self._left.pop(each.id)
+                    self.busy[left.host] -= left.seconds
+            states[each.id] = State.RUNNING
+            counts[State.RUNNING] += 1
+            self.running[each.id] = running = self._as_running(each)
+            if running.in_run:
+                self.latest = max(self.latest, running.begun)
+                if each.rank >= 0:
+                    self.workers[each.host].add(each.rank)
+
+    def finished(self, evaluations: Iterable[Evaluation]) -> None:
+        """Count evaluations that have ended."""
+        states, counts = self._states, self.counts
+        for each in evaluations:
+            before = states.get(each.id)
+            if before is None:
+                raise LookupError(f"evaluation {each.id} must be submitted before it can be finished")
+            if before.is_final:
+                continue
+            counts[before] -= 1
+            counts[each.state] += 1
+            states[each.id] = each.state
+            running = self.running.pop(each.id, None)
+            if running is not None and running.in_run:
+                self._spend(each, running)
+            if each.state.is_final:
+                self._end(each)
+
+    def learned(self, rows: Iterable[PolicyRow]) -> None:
+        """Count updates of a policy."""
+        self.policy.append(rows)
+
+    def num_since(self, moment: float) -> int:
+        """Return how many evaluations have ended for good since a moment of the last minutes, by whole seconds."""
+        return sum(number for second, number in self._by_second.items() if second >= moment)
+
+    @property
+    def last_ends(self) -> list[float]:
+        """When the latest evaluations ended, up to `RATE_NUMBER`, in the order of their results."""
+        return list(self._ended)
+
+    def _is_in_run(self, each: Evaluation) -> bool:
+        begun = each.started if each.submitted is None else each.submitted
+        return begun is not None and begun >= self._started
+
+    def _as_running(self, each: Evaluation) -> Running:
+        begun = each.submitted if each.started is None else each.started
+        return Running(each.id, each.rank, each.host, math.inf if begun is None else begun, self._is_in_run(each))
+
+    def _spend(self, each: Evaluation, running: Running) -> None:
+        """Count the time of a worker in the latest run."""
+        seconds = each.duration
+        self.busy[each.host] += seconds
+        if each.rank >= 0:
+            self.workers[each.host].add(each.rank)
+        if math.isfinite(running.begun):
+            self.latest = max(self.latest, running.begun + seconds)
+        if each.state.is_final:
+            self.num_in_run += 1
+        else:
+            self._left[each.id] = _Busy(each.host, seconds)
+
+    def _end(self, each: Evaluation) -> None:
+        """Count an evaluation that has ended for good."""
+        objective = each.objective
+        if objective is not None and each.state is State.DONE:
+            if not self.incumbents or objective < self.incumbents[-1].objective:
+                self.incumbents.append(Incumbent(self.num_ended, objective, each.id))
+        elif each.state is not State.DONE:
+            self._fail(each.id, each.state, each.error, self._place)
+        self.num_ended += 1
+        self._place += 1
+        if each.ended is None or not math.isfinite(each.ended):
+            return
+        self._ended.append(each.ended)
+        self._by_second[math.floor(each.ended)] += 1
+        if each.ended > self._second:
+            self._second = each.ended
+            if len(self._by_second) > 2 * _REMEMBERED:
+                recent = {at: num for at, num in self._by_second.items() if at > self._second - _REMEMBERED}
+                self._by_second = Counter(recent)
+
+    def _fail(self, number: int, state: State, error: str, place: int) -> None:
+        line, kind = _said(error)
+        group = self.errors.get((state, kind))
+        before = group.number if group else 0
+        self.errors[state, kind] = ErrorGroup(state, line, before + 1, number, place)
+
+
+@lru_cache(maxsize=4096)
+def _said(error: str) -> tuple[str, str]:
+    """Return the line and the kind of an error; many have the same."""
+    line = error_line(error)
+    return line, error_kind(line)
+
+
+def _started(metadata: Metadata) -> float:
+    """Return when the latest run began; infinite before the first."""
+    runs: Any = metadata.runs
+    latest: Mapping[str, Any] = runs[-1] if runs else {}
+    return float(latest.get("started", math.inf))
