@@ -232,8 +232,7 @@ def _decoded(texts: list[bytes]) -> Texts:
 
 def _bytes(dataset: Any) -> Array:
     """Return texts as their bytes."""
-    text = h5py.check_string_dtype(dataset.dtype)
-    if text is None or text.length is not None:
+    if h5py.check_string_dtype(dataset.dtype) is None:
         raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
     found: Array = dataset[()]
     return found
