@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dhmpi.analysis.details import kinds_of_errors
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
-from dhmpi.support.error_lines import error_kind, error_line
 
 # Points of a curve on a grid.
 NUM_POINTS = 500
@@ -220,25 +220,14 @@ class FailureCause(NamedTuple):
 
 
 def failures(results: Results, timeline: Timeline | None = None) -> list[FailureCause]:
-    """Return failures by cause, as `details.kinds_of_errors` groups them; the most frequent one comes first."""
+    """Return failures by cause, the most frequent one first."""
     timeline, columns = timeline or Timeline(results), results.columns
-    found: list[FailureCause] = []
-    for state in (State.FAILED, State.TIMEOUT):
-        lines: dict[str, str] = {}
-        groups: dict[str, tuple[str, list[int]]] = {}
-        for row in np.flatnonzero(columns.is_in(state)).tolist():
-            error = columns.error.get(row, "")
-            if error not in lines:
-                lines[error] = error_line(error)
-            groups.setdefault(lines[error], (lines[error], []))[1].append(row)
-        kinds: dict[str, tuple[str, list[int]]] = {}
-        for line, rows in groups.values():
-            kinds.setdefault(error_kind(line), (line, []))[1].extend(rows)
-        for line, rows in kinds.values():
-            where = np.sort(np.array(rows, np.int64))
-            seconds = timeline.ended[where]
-            found.append(FailureCause(state, line, where, np.sort(seconds[np.isfinite(seconds)])))
-    return sorted(found, key=lambda cause: (-len(cause.rows), cause.rows[0]))
+    found = []
+    for kind in kinds_of_errors(columns):
+        rows = columns.rows_of(kind.ids)
+        seconds = timeline.ended[rows]
+        found.append(FailureCause(kind.state, kind.line, rows, np.sort(seconds[np.isfinite(seconds)])))
+    return found
 
 
 class Origins(NamedTuple):
