@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dhmpi.analysis.summary import windows_of
+from dhmpi.analysis.summary import run_windows
 from dhmpi.evaluation import State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array, Columns
@@ -56,9 +56,7 @@ class Timeline:
     def __init__(self, results: Results, now: float | None = None) -> None:
         self.columns: Columns = results.columns
         self.runs: Sequence[Mapping[str, Any]] = results.metadata.runs
-        moments = np.sort(np.concatenate([self._begun, self._begun + self.columns.duration]))
-        moments = moments[np.isfinite(moments)]
-        windows = np.array(windows_of(self.runs, _Latest(moments), now), np.float64).reshape(-1, 2)
+        windows = np.array(run_windows(self.runs, self.columns, now), np.float64).reshape(-1, 2)
         # A clock may have been set back between two runs: time only goes on.
         self.starts = np.maximum.accumulate(windows[:, 0])
         ends = np.maximum(windows[:, 1], self.starts)
@@ -73,7 +71,8 @@ class Timeline:
     @property
     def lengths(self) -> Array:
         """Lengths of the runs [s]."""
-        return self.ends - self.starts
+        lengths: Array = self.ends - self.starts
+        return lengths
 
     @property
     def bounds(self) -> Array:
@@ -97,7 +96,8 @@ class Timeline:
 
     def run_of(self, times: Array) -> Array:
         """Return the places of the runs in which moments were [s since 1970-01-01 UTC]; -1 before the first."""
-        return np.searchsorted(self.starts, times, side="right") - 1
+        places: Array = np.searchsorted(self.starts, times, side="right") - 1
+        return places
 
     def seconds(self, times: Array) -> Array:
         """Return moments [s since 1970-01-01 UTC] as seconds of the campaign's runs; NaN where a moment is NaN.
@@ -159,18 +159,3 @@ class Timeline:
             np.maximum.at(beyond, columns.host.codes[there], late[there])
         is_behind, is_ahead = soonest < -LARGEST_SKEW, (soonest > LARGEST_SKEW) & (beyond > LARGEST_SKEW)
         return np.where((is_behind | is_ahead) & np.isfinite(soonest), soonest, 0.0)
-
-
-class _Latest:
-    """Finds the last moment between two, both included.
-
-    Args:
-        moments: Moments, ascending.
-    """
-
-    def __init__(self, moments: Array) -> None:
-        self._moments = moments
-
-    def __call__(self, first: float, last: float) -> float:
-        place = int(np.searchsorted(self._moments, last, side="right")) - 1
-        return max(first, float(self._moments[place])) if place >= 0 else first
