@@ -197,7 +197,7 @@ class AgentsRank0(Rank0):
     def _made_coordinator(self, store: ResultsStore, earlier: Results | None, budget: Budget) -> Coordinator:
         search, roles, options, own = self._search, self._roles, self._options, self._own
         evaluations, state = store.evaluations, self._state(earlier)
-        num_workers = self._begin_run(store)
+        num_workers = self._begin_run(store, budget.end_time)
         limit = None if options.max_evals is None and own.num_episodes is not None else options.eval_limit
         ledger = self._ledger(limit, earlier)
         scale = self._scale(evaluations)._replace(progress=ledger.progress)
@@ -223,13 +223,13 @@ class AgentsRank0(Rank0):
             ledger.restore(((each, space.key(each.point)) for each in evaluations), max(played, len(evaluations)))
         return ledger
 
-    def _begin_run(self, store: ResultsStore) -> int:
+    def _begin_run(self, store: ResultsStore, limit: float | None) -> int:
         """Enter the beginning of the run, and show the roles; return how many evaluations can run at once."""
         ready = [message.payload for message in self._news if message.tag == AgentTag.READY]
         num_workers = sum(int(num) for num, _ in ready)
         layout = f"{self._roles}; {job.current().library()}" if self._roles.nodes else str(self._roles)
         hosts = sorted({host for _, hosts in ready for host in hosts})
-        store.begin_run(num_workers, hosts, layout, self._roles.as_json())
+        store.begin_run(num_workers, hosts, layout, self._roles.as_json(), limit=limit)
         self._tell_layout(store, layout)
         return num_workers
 

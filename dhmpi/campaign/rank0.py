@@ -267,7 +267,8 @@ class EvaluatingRank0(Rank0):
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
             search.resume(store.metadata.seed, store.evaluations)
-        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
+        roles = evaluator.roles.as_json()
+        store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, roles, limit=budget.end_time)
         search.begin_run(evaluator.num_workers)
         self._tell_layout(store, evaluator.layout)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)

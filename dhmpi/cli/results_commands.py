@@ -15,6 +15,7 @@ SHOW = "what ran, how it went, and the best point"
 BEST = "the best evaluation"
 EXPORT = "all evaluations as CSV or JSON, or the best architecture as a Keras model"
 TRAIN = "what becomes of the best architectures when they are trained again"
+TOP = "how a campaign is going, while it goes on"
 REDO = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW = "a picture of a space of architectures, or of one of them"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
@@ -67,6 +68,27 @@ def _show(command: str, words: list[str]) -> int:
     where = problem_source.described(found, arguments.problem)
     terminal.show(found, printer, arguments.file, is_written, where)
     return 0
+
+
+def _top(command: str, words: list[str]) -> int:
+    parser = Parser(f"dhmpi {command}", description=f"Show {TOP}; it only reads. The key ? lists the others.")
+    parser.add_argument("file", help="results file; it may still be being written, or come later")
+    parser.add_argument("--once", action="store_true", help="print it once, as plain text")
+    parser.add_argument("--interval", default="1", help="seconds from one page to the next (default: %(default)s)")
+    parser.add_argument("--width", default="100", help="with --once: width of the lines (default: %(default)s)")
+    arguments = parser.parse_args(words)
+
+    from dhmpi.support.options import integer, number
+
+    interval = float(number(0.1)("--interval", arguments.interval))
+    width = int(integer(20)("--width", arguments.width))
+
+    from dhmpi.analysis.top import watch
+
+    if arguments.once:
+        watch.once(arguments.file, Printer(), width)
+        return 0
+    return watch.live(arguments.file, interval)
 
 
 def _best(command: str, words: list[str]) -> int:
@@ -212,6 +234,7 @@ def _draw(command: str, words: list[str]) -> int:
 
 RESULTS_COMMANDS = {
     "show": Command(_show, SHOW),
+    "top": Command(_top, TOP),
     "best": Command(_best, BEST),
     "export": Command(_export, EXPORT),
     "train": Command(_train, TRAIN),

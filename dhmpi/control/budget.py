@@ -102,6 +102,11 @@ class Budget:
         """Whether there are as many evaluations as there may be."""
         return self.limits.evals is not None and self.num_final >= self.limits.evals
 
+    @property
+    def end_time(self) -> float | None:
+        """When the time is over [s since 1970-01-01 UTC]; None if it never is."""
+        return None if self.limits.deadline is None else time.time() + self.limits.deadline - time.monotonic()
+
     def too_late(self) -> str:
         """Return the sentence that nothing more may begin."""
         return f"the time is over for evaluations that take {self.drain.expected:.3g} s"

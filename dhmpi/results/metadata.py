@@ -23,7 +23,8 @@ class Metadata:
         version: Version of dhmpi.
         command: The command line.
         runs: One mapping per start: started, ended (None while it runs, or if it was killed) [s since 1970-01-01 UTC],
-            num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values).
+            num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values),
+            limit (when its time ends, if it does).
         statistics: What the search and the evaluator measured of themselves; JSON values.
         maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
@@ -68,12 +69,15 @@ class Metadata:
         hosts: Sequence[str],
         layout: str,
         roles: Mapping[str, Any] | None = None,
+        limit: float | None = None,
     ) -> "Metadata":
         """Return the metadata with one more run."""
         run: dict[str, Any] = {"started": started, "ended": None, "num_workers": num_workers}
         run |= {"hosts": list(hosts), "layout": layout, "why": ""}
         if roles is not None:
             run["roles"] = dict(roles)
+        if limit is not None:
+            run["limit"] = limit
         return replace(self, runs=[*self.runs, run], complete=False)
 
     def end_run(self, ended: float, why: str) -> "Metadata":

@@ -87,7 +87,7 @@ ATTRIBUTES = (
     Column("created", "float64", _TIME, "when the campaign began"),
     Column("version", "string", "", "version of dhmpi in the latest run"),
     Column("command", "json", "", "command line of the latest run, a list"),
-    Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why, roles"),
+    Column("runs", "json", "", "one object per start: started, ended, num_workers, hosts, layout, why, roles, limit"),
     Column("statistics", "json", "", "what the search and the evaluator measured of themselves"),
     Column(
         "maximises",

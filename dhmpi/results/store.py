@@ -172,6 +172,7 @@ class ResultsStore:
         layout: str,
         roles: Mapping[str, Any] | None = None,
         started: float | None = None,
+        limit: float | None = None,
     ) -> None:
         """Enter a start of the campaign.
 
@@ -181,10 +182,12 @@ class ResultsStore:
             layout: The roles of the ranks, for people.
             roles: The same for programs; JSON values.
             started: When it began [s since 1970-01-01 UTC]. Default: now.
+            limit: When its time ends [s since 1970-01-01 UTC], if it does.
         """
         started = time.time() if started is None else started
         self._clock_offset = started - time.monotonic()
-        self._change(self.metadata.begin_run(started, num_workers, hosts, layout, roles), "runs", "complete")
+        begun = self.metadata.begin_run(started, num_workers, hosts, layout, roles, limit)
+        self._change(begun, "runs", "complete")
 
     def end_run(self, why: str, ended: float | None = None) -> None:
         """Enter the end of the latest run.
