@@ -11,18 +11,18 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 from typing import Protocol
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalTail
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.owner import Owner
 from dhmpi.results.reader import PathLike, Results, explained, older_than_journal, read_snapshot, resolve
 from dhmpi.results.schema import PolicyRow
-from dhmpi.results.table import read_finished, read_submitted
+from dhmpi.results.table import FinishedRow, SubmittedRow
 
 
 class Listener(Protocol):
@@ -34,11 +34,11 @@ class Listener(Protocol):
     def changed(self, metadata: Metadata) -> None:
         """Take other metadata."""
 
-    def submitted(self, evaluations: Iterable[Evaluation]) -> None:
+    def submitted(self, rows: Iterable[SubmittedRow]) -> None:
         """Take evaluations that were sent off, or that have ended already if a record was written twice."""
 
-    def finished(self, evaluations: Iterable[Evaluation]) -> None:
-        """Take ends of evaluations, without points and extras; of a record that was written twice, once more."""
+    def finished(self, rows: Iterable[FinishedRow]) -> None:
+        """Take ends of evaluations; of a record that was written twice, once more."""
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Take updates of a policy; of a record that was written twice, once more."""
@@ -189,9 +189,9 @@ class Follower:
         assert self._metadata is not None
         for kind, what in events:
             if kind == SUBMITTED:
-                self._listener.submitted(read_submitted(what, tuple(self._metadata.space)))
+                self._listener.submitted(starmap(SubmittedRow, what))
             elif kind == FINISHED:
-                self._listener.finished(read_finished(what, with_extra=False))
+                self._listener.finished(starmap(FinishedRow, what))
             elif kind == LEARNED:
                 self._listener.learned(PolicyRow(*row) for row in what)
             elif kind == METADATA:

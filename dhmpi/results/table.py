@@ -5,7 +5,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, Origin, Point, State
@@ -19,6 +19,31 @@ _NAN = math.nan
 
 # An evaluation as it stands in a journal.
 Row = Sequence[Any]
+
+
+class SubmittedRow(NamedTuple):
+    """Row that `EvaluationTable.submit` writes, by name; in older journals it is shorter. See `Evaluation`."""
+
+    id: int
+    values: Sequence[Any]
+    submitted: float | None
+    origin: Sequence[Any] = Origin()
+    rank: int = -1
+    host: str = ""
+
+
+class FinishedRow(NamedTuple):
+    """Row that `EvaluationTable.finish` writes, by name; the extra is JSON text. See `Evaluation`."""
+
+    id: int
+    state: str
+    objective: float | None
+    started: float | None
+    ended: float | None
+    rank: int
+    host: str
+    error: str
+    extra: str
 
 
 class EvaluationTable:
@@ -247,8 +272,8 @@ def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evalua
         yield evaluation
 
 
-def read_finished(rows: Iterable[Row], with_extra: bool = True) -> Iterator[Evaluation]:
-    """Yield evaluations that `finish` has written, without their points, and perhaps without their extras."""
+def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
+    """Yield evaluations that `finish` has written, without their points."""
     for id, state, objective, started, ended, rank, host, error, text in rows:
         yield Evaluation(
             id=id,
@@ -260,5 +285,5 @@ def read_finished(rows: Iterable[Row], with_extra: bool = True) -> Iterator[Eval
             rank=rank,
             host=host,
             error=error,
-            extra=loads(text) if text and with_extra else {},
+            extra=loads(text) if text else {},
         )

@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import PolicyRow
-from dhmpi.results.table import STATES
+from dhmpi.results.table import STATES, FinishedRow, SubmittedRow
 from dhmpi.support.error_lines import error_kind, error_line
 
 # The rate is that of so many seconds, or of so many evaluations if these took longer.
 RATE_SECONDS, RATE_NUMBER = 60, 10
 # So many seconds are remembered: clocks of workers may differ.
 _REMEMBERED = 600
+_STATES = {state.value: state for state in STATES}
 
 
 class Running(NamedTuple):
@@ -200,46 +201,48 @@ class Tally:
             self._begin_run(started)
             self.running = {number: each._replace(in_run=False) for number, each in self.running.items()}
 
-    def submitted(self, evaluations: Iterable[Evaluation]) -> None:
+    def submitted(self, rows: Iterable[SubmittedRow]) -> None:
         """Count evaluations that were sent off, or again."""
-        states, counts = self._states, self.counts
-        for each in evaluations:
-            before = states.get(each.id)
+        states, counts, running, started = self._states, self.counts, self.running, self._started
+        for row in rows:
+            number, rank, host = row.id, row.rank, row.host
+            before = states.get(number)
             if before is None:
-                self.models[each.origin.model] += 1
-                self.model = each.origin.model
+                self.model = row.origin[0]
+                self.models[self.model] += 1
             elif before.is_final:
                 continue
             else:
                 counts[before] -= 1
-                if each.id in self._left:
-                    left = self._left.pop(each.id)
+                if number in self._left:
+                    left = self._left.pop(number)
                     self.busy[left.host] -= left.seconds
-            states[each.id] = State.RUNNING
+            begun = math.inf if row.submitted is None else row.submitted
+            in_run = started <= begun < math.inf
+            states[number] = State.RUNNING
             counts[State.RUNNING] += 1
-            self.running[each.id] = running = self._as_running(each)
-            if running.in_run:
-                self.latest = max(self.latest, running.begun)
-                if each.rank >= 0:
-                    self.workers[each.host].add(each.rank)
+            running[number] = Running(number, rank, host, begun, in_run)
+            if in_run:
+                self.latest = max(self.latest, begun)
+                if rank >= 0:
+                    self.workers[host].add(rank)
 
-    def finished(self, evaluations: Iterable[Evaluation]) -> None:
+    def finished(self, rows: Iterable[FinishedRow]) -> None:
         """Count evaluations that have ended."""
-        states, counts = self._states, self.counts
-        for each in evaluations:
-            before = states.get(each.id)
-            if before is None:
-                raise LookupError(f"evaluation {each.id} must be submitted before it can be finished")
+        states, counts, all_running = self._states, self.counts, self.running
+        for row in rows:
+            number, state = row.id, _STATES[row.state]
+            before = states[number]
             if before.is_final:
                 continue
             counts[before] -= 1
-            counts[each.state] += 1
-            states[each.id] = each.state
-            running = self.running.pop(each.id, None)
+            counts[state] += 1
+            states[number] = state
+            running = all_running.pop(number, None)
             if running is not None and running.in_run:
-                self._spend(each, running)
-            if each.state.is_final:
-                self._end(each)
+                self._spend(row, running, state)
+            if state.is_final:
+                self._end(row, state)
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Count updates of a policy."""
@@ -254,45 +257,37 @@ class Tally:
         """When the latest evaluations ended, up to `RATE_NUMBER`, in the order of their results."""
         return list(self._ended)
 
-    def _is_in_run(self, each: Evaluation) -> bool:
-        begun = each.started if each.submitted is None else each.submitted
-        return begun is not None and begun >= self._started
-
-    def _as_running(self, each: Evaluation) -> Running:
-        begun = each.submitted if each.started is None else each.started
-        return Running(each.id, each.rank, each.host, math.inf if begun is None else begun, self._is_in_run(each))
-
-    def _spend(self, each: Evaluation, running: Running) -> None:
+    def _spend(self, row: FinishedRow, running: Running, state: State) -> None:
         """Count the time of a worker in the latest run."""
-        seconds = each.duration
-        self.busy[each.host] += seconds
-        if each.rank >= 0:
-            self.workers[each.host].add(each.rank)
-        if math.isfinite(running.begun):
-            self.latest = max(self.latest, running.begun + seconds)
-        if each.state.is_final:
+        seconds = 0.0 if row.started is None or row.ended is None else max(0.0, row.ended - row.started)
+        self.busy[row.host] += seconds
+        if row.rank >= 0:
+            self.workers[row.host].add(row.rank)
+        moment = running.begun + seconds
+        if moment > self.latest:
+            self.latest = moment
+        if state.is_final:
             self.num_in_run += 1
         else:
-            self._left[each.id] = _Busy(each.host, seconds)
+            self._left[row.id] = _Busy(row.host, seconds)
 
-    def _end(self, each: Evaluation) -> None:
+    def _end(self, row: FinishedRow, state: State) -> None:
         """Count an evaluation that has ended for good."""
-        objective = each.objective
-        if objective is not None and each.state is State.DONE:
-            if not self.incumbents or objective < self.incumbents[-1].objective:
-                self.incumbents.append(Incumbent(self.num_ended, objective, each.id))
-        elif each.state is not State.DONE:
-            self._fail(each.id, each.state, each.error, self._place)
+        objective, ended = row.objective, row.ended
+        if state is not State.DONE:
+            self._fail(row.id, state, row.error, self._place)
+        elif objective is not None and (not self.incumbents or objective < self.incumbents[-1].objective):
+            self.incumbents.append(Incumbent(self.num_ended, objective, row.id))
         self.num_ended += 1
         self._place += 1
-        if each.ended is None or not math.isfinite(each.ended):
+        if ended is None:
             return
-        self._ended.append(each.ended)
-        self._by_second[math.floor(each.ended)] += 1
-        if each.ended > self._second:
-            self._second = each.ended
+        self._ended.append(ended)
+        self._by_second[math.floor(ended)] += 1
+        if ended > self._second:
+            self._second = ended
             if len(self._by_second) > 2 * _REMEMBERED:
-                recent = {at: num for at, num in self._by_second.items() if at > self._second - _REMEMBERED}
+                recent = {at: num for at, num in self._by_second.items() if at > ended - _REMEMBERED}
                 self._by_second = Counter(recent)
 
     def _fail(self, number: int, state: State, error: str, place: int) -> None:

@@ -99,6 +99,16 @@ class Watch:
         self._idle: list[Line] = []
         self._next_idle = 0.0
 
+    @property
+    def num_ended(self) -> int:
+        """How many evaluations have ended for good, as far as that has been read."""
+        return self._tally.num_ended
+
+    @property
+    def num_reads(self) -> int:
+        """How many snapshots were read."""
+        return self._follower.num_reads
+
     def close(self) -> None:
         """Close the file."""
         self._follower.close()
