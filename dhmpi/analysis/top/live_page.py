@@ -33,13 +33,11 @@ i      why workers are idle: where their time went, by reason
 Esc    back to the campaign
 q      quit; so does Ctrl-C
 
-objective    the best one so far; the curve has all evaluations, from the first to the latest
-rate         of the last minute, or of the last ten evaluations if these took longer;
-             of an ended run, its mean
-time left    at the present rate until --max-evals; until the time ends, as the
-             scheduler, --max-minutes and --end-time say
-utilisation  of the latest run: busy worker-seconds / available worker-seconds,
-             with what is running until now; of hosts, the least busy first
+objective    the best one so far (reward); the curve is that of all evaluations, from the first to the latest
+rate         of the last minute, or of the last ten evaluations if these took longer; of an ended run, its mean
+left         at this rate until --max-evals; until the time ends, as the scheduler, --max-minutes and --end-time say
+utilisation  of the latest run: busy worker-seconds / available worker-seconds, with what is running until now
+hosts        the same for each, the least busy first
 errors       the latest kind first; dhmpi show --errors FILE has all that they say"""
 
 
@@ -107,7 +105,7 @@ def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice,
         choice: What a person has chosen to see.
         size: That of the page.
     """
-    head = [part for line in _head(path, tally, figures, size) for part in _wrapped(line, size)]
+    head = [part for line in _head(path, tally, figures, size) for part in wrapped(line, size)]
     sections = [_running(tally, figures, choice), _nodes(figures, choice), _errors(tally, choice)]
     sections = [section for section in sections if len(section) > 1]
     free = None if size.rows is None else size.rows - len(head)
@@ -118,7 +116,7 @@ def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice,
     return lines if size.rows is None else lines[: size.rows]
 
 
-def _wrapped(line: Line, size: Size) -> Iterable[Line]:
+def wrapped(line: Line, size: Size) -> Iterable[Line]:
     """Yield a line that is too long in parts, under what it says, at most three of them."""
     text = escape(line.text, keep="")
     if len(text) <= size.columns or size.columns < 30:
@@ -281,7 +279,8 @@ def _fits(row: Line, choice: Choice) -> bool:
 
 def help_page(size: Size) -> list[Line]:
     """Return the page of the keys, and of what the figures are."""
-    return [Line("keys and figures", "title"), Line(), *(Line(fit(text, size)) for text in HELP.splitlines())]
+    lines = (part for text in HELP.splitlines() for part in wrapped(Line(text), size))
+    return [Line(fit("keys and figures", size), "title"), Line(), *lines]
 
 
 def duration(seconds: float) -> str:

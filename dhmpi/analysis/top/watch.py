@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dhmpi.analysis.top import live_screen
 from dhmpi.analysis.top.idle_page import idle_page
 from dhmpi.analysis.top.live_figures import LiveFigures, Progress, live_figures, progress_of
-from dhmpi.analysis.top.live_page import KEYS, SORTS, Choice, Line, Size, campaign_page, fit, help_page
+from dhmpi.analysis.top.live_page import KEYS, SORTS, Choice, Line, Size, campaign_page, fit, help_page, wrapped
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.errors import ResultsError
 from dhmpi.results import read
@@ -219,7 +219,8 @@ def _show(watch: Watch, screen: live_screen.LiveScreen, interval: float) -> None
         except ResultsError as error:
             trouble = f"waiting: {error}"
         foot = "reading the file" if not is_all else controls.foot
-        screen.draw([Line(fit(trouble, size), "bad"), *lines] if trouble else lines, Line(fit(foot, size), "dim"))
+        above = wrapped(Line(trouble, "bad"), size) if trouble else ()
+        screen.draw([*above, *lines], Line(fit(foot, size), "dim"))
         for key in screen.keys(interval if is_all else 0.0):
             controls.press(key)
             if not controls.is_paused:
