@@ -71,6 +71,21 @@ def test_agents_are_started_from_python_as_documented(tmp_path):
     assert done.stdout.split()[-1] == "4"
 
 
+def test_a_campaign_is_shown_as_documented(tmp_path):
+    page = (ROOT / "docs" / "top.md").read_text()
+    [commands], [expected] = (
+        re.findall(rf"^```{kind}\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for kind in ("sh", "text")
+    )
+    for command in commands.splitlines():
+        words = [sys.executable, "-m", *shlex.split(command)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+
+    def without_times(text):
+        return re.sub(r"\d[\d:.,-]*(?= |/|$)", "#", re.sub(r"\[.*\]", "[]", text), flags=re.MULTILINE)
+
+    assert without_times(done.stdout).startswith(without_times(expected))
+
+
 def test_every_file_that_is_mentioned_is_there():
     pages = [path.relative_to(ROOT) for path in ROOT.glob("docs/**/*.md")]
     for name in ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", *pages]:

@@ -162,10 +162,11 @@ class Tally:
         codes = columns.host.codes[rows]
         seconds = np.bincount(codes, columns.duration[rows], len(columns.host.names)).tolist()
         self.busy.update((host, num) for host, num in zip(columns.host.names, seconds, strict=True) if num)
-        pairs = np.unique(np.stack([codes, columns.rank[rows]]), axis=1).T if len(rows) else ()
-        for code, rank in pairs:
+        ranks = columns.rank[rows]
+        pairs = np.unique((codes.astype(np.int64) << 32) + ranks, return_index=True)[1]  # rows that differ in them
+        for code, rank in zip(codes[pairs].tolist(), ranks[pairs].tolist(), strict=True):
             if rank >= 0:
-                self.workers[columns.host.names[code]].add(int(rank))
+                self.workers[columns.host.names[code]].add(rank)
         unended = np.flatnonzero(~final)
         started = columns.started[unended]
         began = np.nan_to_num(np.where(np.isnan(started), submitted[unended], started), nan=math.inf)
