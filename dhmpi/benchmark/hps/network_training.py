@@ -155,7 +155,7 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
     params = _checked(fill_missing_defaults(network.augment_parser, dict(point)))
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
-    with session(context.seed), replicas(context, comm) as group:
+    with session(context.seed), replicas(context, comm, needs_horovod=False) as group:
         timer.start("stage in")
         source = data_source(params["data_source"])
         data = _load(network.load, source, params["stage_in_destination"]).at_most(params["num_samples"])

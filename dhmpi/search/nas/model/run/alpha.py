@@ -60,7 +60,7 @@ def run(config: Mapping[str, Any], context: TrainingContext | None = None, comm:
         TrainingError: If the architecture cannot be built or trained.
     """
     context = Standalone(config.get("seed", 0)) if context is None else context
-    with session(context.seed), replicas(context, comm) as group:
+    with session(context.seed), replicas(context, comm, needs_horovod=False) as group:
         trained = train(config, context, group=group)
         training, records = trained.training, trained.training.records
         return {
