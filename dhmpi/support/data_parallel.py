@@ -20,12 +20,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.errors import ProblemError
+from dhmpi.errors import ProblemError, TrainingError
 
 Array = npt.NDArray[Any]
 
 # How long replicas wait for each other, and how often they look [s].
 MEETING_TIME, LOOK_INTERVAL = 60.0, 0.02
+# What Horovod says on ranks that have not ended by themselves. What has ended another one is the reason, and is told
+# before them if they wait for so long [s]; then they are stopped, usually.
+SHUT_DOWN, CAUSE_TIME = "Horovod has been shut down", 1.0
 # Variables by which Horovod's Gloo needs no other process.
 HERE = {
     **{f"HOROVOD_{scope}RANK": "0" for scope in ("", "LOCAL_", "CROSS_")},
@@ -72,6 +75,18 @@ class Replicas:
     def part(self, num: int) -> slice:
         """Return which of `num` samples this replica measures; together they are all, in the order of the ranks."""
         return slice(self.rank * num // self.size, (self.rank + 1) * num // self.size)
+
+    def check_samples(self, num: int) -> None:
+        """Refuse to train on fewer samples than replicas: some would have none.
+
+        Raises:
+            ProblemError: `num` is too low.
+        """
+        if num < self.size:
+            raise ProblemError(
+                f"samples of training must be at least as many as replicas, which are {self.size}, got {num}; "
+                "give more samples, or fewer --ranks-per-eval"
+            )
 
     def num_steps(self, num: int, batch_size: int) -> int:
         """Return in how many steps each replica takes its part of `num` samples."""
@@ -156,6 +171,7 @@ def replicas(context: GroupMember | Any, comm: Any = None, *, needs_horovod: boo
         ImportError: Horovod is not installed, or lacks what is needed; so every evaluation fails, and a campaign ends
             after few of them.
         ProblemError: Horovod is initialised already, some ranks do not enter, or the arguments are not these.
+        TrainingError: Another rank has left before this one.
     """
     if hasattr(comm, "group_size") or hasattr(context, "Get_size"):
         raise ProblemError(
@@ -174,8 +190,17 @@ def replicas(context: GroupMember | Any, comm: Any = None, *, needs_horovod: boo
             "replicas must find horovod not initialised, got one that is; leave out hvd.init(), and leave replicas "
             "before it is entered again"
         )
-    with _initialised(hvd, comm) if comm is not None else _met(hvd, context.group_rank):
-        yield HorovodReplicas(hvd)
+    try:
+        with _initialised(hvd, comm) if comm is not None else _met(hvd, context.group_rank):
+            yield HorovodReplicas(hvd)
+    except Exception as error:
+        if SHUT_DOWN not in str(error):
+            raise
+        time.sleep(CAUSE_TIME)
+        raise TrainingError(
+            "all ranks of an evaluation must take the same steps in replicas, got one that had left them before rank "
+            f"{context.group_rank} of {size} had ended its own; see the other ranks' errors and output"
+        ) from error
 
 
 def _initialise_alone() -> None:

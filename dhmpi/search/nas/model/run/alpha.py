@@ -107,6 +107,7 @@ def train(
     regression = _entry(config, "regression")
     settings = Hyperparameters.of(_entry(config, "hyperparameters"))
     data = data_of(_source(config)) if data is None else data
+    group.check_samples(len(data.train.targets))
     seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
     create = _entry(config, "create_structure")
     structure = _function(create, "create_structure")(data.input_shape, data.output_shape, **_kwargs(create))
