@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.support.error_lines import error_kind, error_line
@@ -54,7 +55,7 @@ def print_errors(evaluations: Iterable[Evaluation], path: str, stream: Stream) -
             f"  {len(kind.evaluations):{width}} x {_said(kind)} (evaluation {first}; {_log(path, first)})", file=stream
         )
     more = f"{len(kinds) - NUM_KINDS} more kinds, and " if len(kinds) > NUM_KINDS else ""
-    print(f"  {more}all that they say: dhmpi show --errors {path}\n", file=stream)
+    print(f"  {more}all that they say: dhmpi show --errors {quote(str(path))}\n", file=stream)
 
 
 def print_all_errors(evaluations: Iterable[Evaluation], path: str, stream: Stream) -> None:

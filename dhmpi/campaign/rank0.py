@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import dhmpi
@@ -216,8 +217,8 @@ class Rank0(ABC):
         store.close(why, ending.is_complete)
         found = Results(store.metadata, store.evaluations, policy=store.policy)
         if is_vain:
-            remedy = (
-                f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
+            remedy = f"mend that, then dhmpi redo {quote(self._options.output)}, and continue with " + option_name(
+                "resume=True"
             )
             raise CampaignError(why, found, remedy=remedy)
         return found

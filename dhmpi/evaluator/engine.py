@@ -147,7 +147,9 @@ def _told(what: str) -> Iterator[None]:
 
 def _not_an_executor(found: object, origin: str) -> OptionError:
     constraint = f"{option_name('evaluator')} futures must have an executor of concurrent.futures"
-    advice = remedy(found) or "; give one, such as concurrent.futures.ProcessPoolExecutor, or a function that returns it"
+    advice = (
+        remedy(found) or "; give one, such as concurrent.futures.ProcessPoolExecutor, or a function that returns it"
+    )
     return OptionError(f"{constraint}, got {found!r:.80}{origin}{advice}")
 
 
@@ -162,8 +164,8 @@ def _refuse_spawning(executor: Executor) -> None:
     has_workers = getattr(core, "SharedPool", None) is not None or getattr(executor, "_pool", None) is not None
     if name == "MPIPoolExecutor" and core is not None and not has_workers:
         raise OptionError(
-            f"{option_name('evaluator')} futures must have {name} in a job that mpi4py.futures has started, got another; "
-            "start it as: mpirun -n 5 python -m mpi4py.futures -m dhmpi ..."
+            f"{option_name('evaluator')} futures must have {name} in a job that mpi4py.futures has started, got "
+            "another; start it as: mpirun -n 5 python -m mpi4py.futures -m dhmpi ..."
         )
 
 

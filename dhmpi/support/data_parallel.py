@@ -26,9 +26,9 @@ Array = npt.NDArray[Any]
 
 # How long replicas wait for each other, and how often they look [s].
 MEETING_TIME, LOOK_INTERVAL = 60.0, 0.02
-# What Horovod says on ranks that have not ended by themselves. What has ended another one is the reason, and is told
-# before them if they wait for so long [s]; then they are stopped, usually.
-SHUT_DOWN, CAUSE_TIME = "Horovod has been shut down", 1.0
+# What Horovod says on ranks that have not ended by themselves. They wait for so long [s] that what has ended another
+# one is told first, as the reason; but not until they are stopped, which costs a process.
+SHUT_DOWN, CAUSE_TIME = "Horovod has been shut down", 0.05
 # Variables by which Horovod's Gloo needs no other process.
 HERE = {
     **{f"HOROVOD_{scope}RANK": "0" for scope in ("", "LOCAL_", "CROSS_")},

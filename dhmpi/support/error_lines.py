@@ -44,11 +44,9 @@ def _exception(text: str) -> str:
 
     If it only announces what follows, as Keras does (`ValueError: in user code:`), the last line is added.
     """
-    found = None
-    for found in _TRACEBACK.finditer(text):
-        pass
-    rest = text[found.end() :] if found else ""
-    if found and found[1]:
+    found = [*_TRACEBACK.finditer(text)]
+    rest = text[found[-1].end() :] if found else ""
+    if found and found[-1][1]:
         rest = _BAR.sub("", rest)
     lines = [line.rstrip() for line in rest.splitlines() if line.strip()]
     first = next((number for number, line in enumerate(lines) if not line.startswith(" ")), None)
