@@ -426,3 +426,11 @@ def test_a_graph_has_no_more_papers_than_it_has():
     parts: SampleParts = load("synthetic", "")
     assert [len(part.classes) for part in parts[:3]] == [140, 300, 500]
     assert parts.test.inputs.max() == cora.NUM_SYNTHETIC - 1
+
+
+def test_each_replica_needs_a_sample(monkeypatch):
+    group = Replicas()
+    group.size = 20
+    monkeypatch.setattr(network_training, "replicas", lambda *_, **__: contextlib.nullcontext(group))
+    with pytest.raises(ProblemError, match="at least as many as replicas, which are 20, got 10; give more samples"):
+        benchmark("mnistmlp").run({**SMALL, "data_source": "synthetic", "num_samples": 10})

@@ -275,3 +275,10 @@ def test_evaluations_leave_nothing_in_memory():
     # Keras by itself leaves the graph of each training: 5 MB, 4,000 objects.
     assert (len(gc.get_objects()) - objects) / num < 400
     assert (resident() - memory) / num < 2.5e6
+
+
+def test_each_replica_needs_a_sample():
+    group = Replicas()
+    group.size = 10**9
+    with pytest.raises(ProblemError, match="at least as many as replicas, which are 1000000000, got "):
+        alpha.train(regression(), Standalone(0), group=group)
