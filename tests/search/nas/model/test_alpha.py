@@ -17,7 +17,8 @@ from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
 from dhmpi.search.nas.model.run import alpha
-from dhmpi.support.training_session import session
+from dhmpi.support.data_parallel import Replicas
+from dhmpi.support.training_session import Standalone, session
 
 CELLS = "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure"
 HYPERPARAMETERS = {
