@@ -215,7 +215,7 @@ class Rank0(ABC):
         is_vain = budget.failures.are_all and not stop.signal_name
         why = budget.failures.sentence() if is_vain else ending.why
         store.close(why, ending.is_complete)
-        found = Results(store.metadata, store.evaluations, policy=store.policy)
+        found = store.results
         if is_vain:
             remedy = f"mend that, then dhmpi redo {quote(self._options.output)}, and continue with " + option_name(
                 "resume=True"
