@@ -308,11 +308,11 @@ class Meeting:
                 while missing and self._ask("GET", f"/{word}/{missing[0]}"):
                     del missing[0]
             except (OSError, http.client.HTTPException) as error:
-                trouble = f" at {self._host}:{self._port} ({error})"
+                trouble = f" ({self._host}:{self._port}: {error})"
             if missing and time.monotonic() > end:
                 raise ProblemError(
-                    f"all ranks of an evaluation must enter replicas, and do so within {MEETING_TIME:g} s, got "
-                    f"nothing from rank {missing[0]} of {self._size}{trouble}; enter it on each rank, equally often"
+                    f"all ranks must enter replicas within {MEETING_TIME:g} s, got nothing from rank {missing[0]} of "
+                    f"{self._size}{trouble}; enter it equally often on each"
                 )
             if missing:
                 time.sleep(LOOK_INTERVAL)

@@ -135,7 +135,7 @@ def test_ranks_that_do_not_come_are_named(monkeypatch, rank):
     monkeypatch.setattr(data_parallel, "MEETING_TIME", 0.1)
     meeting = Meeting("localhost", 9, rank, 2)  # nobody listens there
     with pytest.raises(
-        ProblemError, match=r"must enter replicas, .* nothing from rank 0 of 2 at localhost:9 \(.*refused"
+        ProblemError, match=r"must enter replicas within 0.1 s, .* nothing from rank 0 of 2 \(localhost:9: .*refused"
     ):
         meeting.wait_for_all("begun")
 
