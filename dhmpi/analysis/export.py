@@ -62,17 +62,34 @@ def export_csv(results: Results, stream: Stream) -> None:
     """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(results))
-    words = [_word_of_none(spec) for spec in results.metadata.space.values()]
+    words = words_of_none(results)
     for id, *row in rows(results):
         point = [word if value is None else value for word, value in zip(words, row, strict=False)]
         rest = [dumps(each) if isinstance(each, list | dict) else each for each in row[len(words) :]]
         writer.writerow([id, *point, *rest])
 
 
+def words_of_none(results: Results) -> list[str]:
+    """Return how the value None of each dimension is written."""
+    return [_word_of_none(spec) for spec in results.metadata.space.values()]
+
+
 def _word_of_none(spec: Any) -> str:
     """Return how the value None of a dimension is written: as no other of its values is."""
     taken = spec if isinstance(spec, list | tuple) else ()
     return next(word for word in ("None", "null", "<None>", "(None)") if word not in taken)
+
+
+def export_best(results: Results, stream: Stream) -> None:
+    """Write a JSON list with id, objective, reward if large values are looked for, and point of each evaluation.
+
+    Args:
+        results: What to write, in this order.
+        stream: A text file.
+    """
+    names = ("id", *_values(results), "point")
+    records = [_record(each, results.metadata.maximises) for each in results.evaluations]
+    stream.write(_strict([{name: record[name] for name in names} for record in records]) + "\n")
 
 
 def export_json(results: Results, stream: Stream) -> None:
@@ -82,13 +99,18 @@ def export_json(results: Results, stream: Stream) -> None:
         results: What to write.
         stream: A text file.
     """
-    metadata = {field.name: getattr(results.metadata, field.name) for field in fields(results.metadata)}
-    metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
-    stream.write(f'{{"metadata": {_strict(metadata)},\n"evaluations": [')
+    stream.write(f'{{"metadata": {metadata_text(results)},\n"evaluations": [')
     for index, evaluation in enumerate(results.evaluations):
         record = _record(evaluation, results.metadata.maximises)
         stream.write((",\n" if index else "\n") + _strict(record))
     stream.write("\n]}\n")
+
+
+def metadata_text(results: Results) -> str:
+    """Return the metadata as JSON."""
+    metadata = {field.name: getattr(results.metadata, field.name) for field in fields(results.metadata)}
+    metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
+    return _strict(metadata)
 
 
 def _record(evaluation: Evaluation, maximises: bool) -> dict[str, Any]:

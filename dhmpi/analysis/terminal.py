@@ -81,6 +81,17 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         _print_best(found, results.metadata.maximises, stream)
 
 
+def print_ranked(results: Results, stream: Stream) -> None:
+    """Print evaluations that are DONE, in their order."""
+    maximises = results.metadata.maximises
+    for number, each in enumerate(results.evaluations, start=1):
+        found = turned(each.objective, maximises)
+        print(f"{number}. {'reward' if maximises else 'objective'} {found:.10g}, evaluation {each.id}:", file=stream)
+        width = max((len(escape(name, keep="")) for name in each.point), default=0)
+        for name, value in each.point.items():
+            print(f"   {escape(name, keep=''):{width}}  {value!r}", file=stream)
+
+
 def print_ranks(results: Results, stream: Stream) -> None:
     """Print the ranks of the latest run, in a table.
 

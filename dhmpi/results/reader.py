@@ -17,6 +17,8 @@ from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
 
 PathLike = str | os.PathLike[str]
+# What every HDF5 file begins with.
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +68,12 @@ def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
     return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
 
 
+def ranked(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return the DONE evaluations, that with the smallest objective first, equals in order of id."""
+    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
+    return sorted(done, key=lambda evaluation: (evaluation.objective, evaluation.id))
+
+
 def read(path: PathLike) -> Results:
     """Read a campaign, whether or not it is still being written.
 
@@ -77,6 +85,15 @@ def read(path: PathLike) -> Results:
     """
     found = recover(resolve(path))
     return Results(found.metadata, found.table.evaluations(), found.dropped, found.policy, Path(path).absolute())
+
+
+def is_results_file(path: PathLike) -> bool:
+    """Return whether a file is one of HDF5, as results files are, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_SIGNATURE)) == _SIGNATURE
+    except OSError:
+        return False
 
 
 def resolve(path: PathLike) -> Path:
