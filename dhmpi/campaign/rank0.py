@@ -199,7 +199,20 @@ class Rank0(ABC):
         limits, terminal = budget.limits._replace(evals=eval_limit), environment.terminal()
         return Progress(num_workers, limits, terminal, self._options.quiet, budget.num_final, maximises)
 
+    def _begin_callbacks(self, search: Search, store: ResultsStore, stop: StopRequest) -> None:
+        """Tell the callbacks that evaluations can begin."""
+        if search.callbacks:
+            search.callbacks.begin(_results(store), stop)
+
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
+        """Run the campaign, close the results file, and tell the callbacks."""
+        try:
+            return self._close(search, store, budget, stop)
+        finally:
+            if search.callbacks:
+                search.callbacks.end(_results(store))
+
+    def _close(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
         try:
             ending = self._work(search, store, budget, stop)
@@ -214,7 +227,7 @@ class Rank0(ABC):
         is_vain = budget.failures.are_all and not stop.signal_name
         why = budget.failures.sentence() if is_vain else ending.why
         store.close(why, ending.is_complete)
-        found = Results(store.metadata, store.evaluations, policy=store.policy)
+        found = _results(store)
         if is_vain:
             remedy = (
                 f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
@@ -270,6 +283,7 @@ class EvaluatingRank0(Rank0):
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         self._tell_layout(store, evaluator.layout)
+        self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         campaign = Campaign(search, evaluator, store, budget, stop, progress)
         try:
@@ -315,6 +329,11 @@ def _remove_files(directory: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _results(store: ResultsStore) -> Results:
+    """Return what is in the file, or would be if it could be written."""
+    return Results(store.metadata, store.evaluations, policy=store.policy)
 
 
 def _metadata(search: Search) -> Metadata:
