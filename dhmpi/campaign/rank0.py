@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import shutil
 import sys
 import time
@@ -168,9 +169,10 @@ class Rank0(ABC):
 
         if options.resume:
             return ResultsStore.resume(options.output, metadata, pause)
+        earlier = _end_of_earlier(options.output)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:
-            _remove_files(options.files)  # of a campaign that has been overwritten: logs would be appended to
+            _remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
@@ -323,7 +325,22 @@ def check_file(options: CampaignOptions) -> None:
     ResultsStore.check(options.output, options.overwrite, options.resume)
 
 
-def _remove_files(directory: str) -> None:
+def _end_of_earlier(output: str) -> float:
+    """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
+
+    Ranks of this one may have logged something already.
+    """
+    try:
+        return os.stat(output).st_mtime
+    except OSError:  # it has been removed; ranks begin at about the same time
+        return time.time() - environment.process_age() - 60
+
+
+def _remove_files(directory: str, end: float) -> None:
+    """Remove what evaluations and, until a time, ranks have left."""
+    for path in Path(directory).glob("rank-*.log"):
+        if path.stat().st_mtime <= end:
+            path.unlink()
     for path in Path(directory).glob("evaluation-*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
