@@ -1,5 +1,6 @@
 import csv
 import json
+import logging
 import os
 import re
 import subprocess
@@ -330,6 +331,62 @@ def test_best_of_none_says_why(capsys):
     assert capsys.readouterr().out == "null\n"
     assert main(["best", "results.h5", "--json", "--top", "3"]) == 1
     assert capsys.readouterr().out == "[]\n"
+
+
+class TestLogs:
+    """Of a run function that each campaign warns of once."""
+
+    WORDS = ("hps-random", *POLYNOME[:2], "--run", "odd.py", "--max-evals", "2", "--isolation", "inline", "--quiet")
+    KEPT = Path("results.h5.files/rank-0000.log")
+
+    @pytest.fixture(autouse=True)
+    def odd(self, monkeypatch):
+        Path("odd.py").write_text("def run(point): return {'objective': 1.0, 'odd': object()}\n")
+        logger = logging.getLogger("dhmpi")
+        monkeypatch.setattr(logger, "handlers", logger.handlers)
+        level = logger.level
+        yield
+        logger.setLevel(level)
+
+    def test_a_line_is_printed_and_kept(self, capsys):
+        assert main(self.WORDS) == 0
+        [line] = capsys.readouterr().err.splitlines()[:1]
+        assert " rank 0 WARNING dhmpi.evaluator.evaluator: evaluation 0 on " in line
+        assert self.KEPT.read_text() == f"{line}\n"
+
+    @pytest.mark.parametrize("words", [["--log-json"], ["--log-level", "info:json"]])
+    def test_a_line_may_be_an_object(self, capsys, words):
+        assert main([*self.WORDS, *words]) == 0
+        line = capsys.readouterr().err.splitlines()[0]
+        assert json.loads(line)["logger"] == "dhmpi.evaluator.evaluator"
+        assert self.KEPT.read_text() == f"{line}\n"
+
+    def test_the_log_of_a_campaign_that_is_overwritten_goes(self):
+        assert main(self.WORDS) == 0
+        assert main([*self.WORDS, "--resume", "--max-evals", "3"]) == 0
+        assert len(self.KEPT.read_text().splitlines()) == 2
+        assert main([*self.WORDS, "--overwrite"]) == 0
+        assert len(self.KEPT.read_text().splitlines()) == 1
+        assert main([*self.WORDS, "--overwrite", "--log-level", "error"]) == 0
+        assert not self.KEPT.exists()
+
+    def test_none_are_kept_if_none_are_wanted(self):
+        assert main([*self.WORDS, "--logs", "none"]) == 0
+        assert not self.KEPT.parent.exists()
+
+    def test_the_environment_has_the_level_that_no_option_gives(self, capsys, monkeypatch):
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "ERROR")
+        assert main(self.WORDS) == 0
+        assert "WARNING" not in capsys.readouterr().err
+        assert main([*self.WORDS, "--overwrite", "--log-level", "warning"]) == 0
+        assert "WARNING" in capsys.readouterr().err
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "")
+        assert main([*self.WORDS, "--overwrite"]) == 0
+        assert "WARNING" in capsys.readouterr().err
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "loud")
+        assert main([*self.WORDS, "--overwrite"]) == 2
+        sentence = "DHMPI_LOG_LEVEL must be one of debug, info, warning, error, got loud"
+        assert capsys.readouterr().err == f"dhmpi hps-random: error: {sentence}\n"
 
 
 def test_redo(capsys):
