@@ -90,7 +90,8 @@ def _trial(evaluation: Evaluation, results: Results) -> FrozenTrial:
     distributions = {name: _distribution(form) for name, form in metadata.space.items()}
     params = {name: _value(evaluation.point[name], form) for name, form in metadata.space.items()}
     extra = {key: value for key, value in evaluation.extra.items() if key != "reports"}
-    own = {name: getattr(evaluation, name) for name in ("id", "rank", "host", "error")}
+    own = {name: getattr(evaluation, name) for name in ("id", "rank", "host")}
+    own |= {"error": evaluation.error} if evaluation.error else {}
     reports = evaluation.extra.get("reports", [])
     has_begun, is_waiting = evaluation.started or evaluation.submitted or metadata.created, state is TrialState.WAITING
     return FrozenTrial(

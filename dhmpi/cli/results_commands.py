@@ -315,7 +315,10 @@ def _draw(command: str, words: list[str]) -> int:
     if arguments.arch is not None:
         raise OptionError("--arch must come without a results file, whose best architecture is drawn; leave it out")
     output = str(Path(arguments.file).with_suffix(".dot")) if arguments.output is None else arguments.output
+    from dhmpi.support.whole_file import require_another
+
     found = results.read(arguments.file)
+    require_another(output, "output", found.path)
     best = retraining.draw_best(found, arguments.problem, output)
     print(f"{output}: evaluation {best.id}, reward {turned(best.objective, True):.6g}", file=Printer())
     return 0

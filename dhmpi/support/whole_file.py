@@ -47,9 +47,8 @@ def whole_file(path: str, option: str, source: Path | None = None) -> Iterator[P
     """
     is_direct = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     target = Path(path) if is_direct else Path(os.path.realpath(path))
-    if source is not None and target.exists() and source.exists() and os.path.samefile(target, source):
-        raise OptionError(f"{option_name(option)} must not be the results file itself, got {path!r}; name another one")
-    if not path or target.is_dir() or not target.parent.is_dir():
+    require_another(path, option, source)
+    if not os.path.basename(path) or target.is_dir() or not target.parent.is_dir():
         raise OptionError(f"{option_name(option)} must be a file in a directory that exists, got {path!r}")
     written = target if is_direct else target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -61,6 +60,21 @@ def whole_file(path: str, option: str, source: Path | None = None) -> Iterator[P
     finally:
         if not is_direct:
             written.unlink(missing_ok=True)
+
+
+def require_another(path: str, option: str, source: Path | None) -> None:
+    """Check that a file is not the results file that is read.
+
+    Args:
+        path: The file.
+        option: Name of the option that says so.
+        source: The results file, if there is one.
+
+    Raises:
+        OptionError: It is.
+    """
+    if source is not None and os.path.exists(path) and source.exists() and os.path.samefile(path, source):
+        raise OptionError(f"{option_name(option)} must not be the results file itself, got {path!r}; name another one")
 
 
 @contextlib.contextmanager

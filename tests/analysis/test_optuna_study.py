@@ -44,7 +44,7 @@ def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
     }
     assert trial.datetime_start == datetime.datetime.fromtimestamp(1010)
     assert trial.duration == datetime.timedelta(seconds=2)
-    assert trial.user_attrs == {"id": 9, "rank": 1, "host": "nid0", "error": "", "state": "DONE", "extra.loss": [1]}
+    assert trial.user_attrs == {"id": 9, "rank": 1, "host": "nid0", "state": "DONE", "extra.loss": [1]}
     assert trial.intermediate_values == {0: 3.0, 1: 2.0}
 
 

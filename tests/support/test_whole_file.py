@@ -51,7 +51,7 @@ def test_a_full_disk_is_told():
             stream.write("a line\n")
 
 
-@pytest.mark.parametrize("name", ["", ".", "none/a.csv"])
+@pytest.mark.parametrize("name", ["", ".", "none/a.csv", "a.csv/"])
 def test_it_must_be_a_file_in_a_directory(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OptionError, match="output must be a file in a directory that exists"):  # noqa: SIM117
