@@ -42,7 +42,8 @@ def write_parquet(results: Results, path: Path) -> None:
         for name, values in zip(names, columns, strict=True)
     ]
     table = pa.table(dict(zip(names, arrays, strict=True)))
-    pq.write_table(table.replace_schema_metadata({"dhmpi": metadata_text(results)}), path)
+    with open(path, "wb") as file:  # a path that cannot be written would be removed, though it were a device
+        pq.write_table(table.replace_schema_metadata({"dhmpi": metadata_text(results)}), file)
 
 
 def _type_of(dimension: Dimension) -> pa.DataType | None:

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pyarrow.parquet as pq
+import pytest
 
 from dhmpi.analysis.export import header
 from dhmpi.analysis.parquet import write_parquet
@@ -50,6 +51,14 @@ def test_rewards_and_metadata(metadata, ended, tmp_path):
     table = written(found, tmp_path / "a.parquet")
     assert table["reward"].to_pylist() == [-2.0, None]
     assert json.loads(table.schema.metadata[b"dhmpi"])["seed"] == 42
+
+
+def test_what_cannot_be_written_is_not_removed(metadata, ended, tmp_path):
+    link = tmp_path / "a.parquet"
+    link.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_parquet(Results(metadata, [ended(0)]), link)
+    assert link.is_symlink()
 
 
 def test_nothing(metadata, tmp_path):
