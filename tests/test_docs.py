@@ -77,7 +77,7 @@ def test_agents_are_started_from_python_as_documented(tmp_path):
 class Received(http.server.BaseHTTPRequestHandler):
     """Keeps the bodies of what is posted, in a list of the server."""
 
-    def do_POST(self):  # noqa: N802  # the library's name
+    def do_POST(self):
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(200)
         self.end_headers()

@@ -5,7 +5,7 @@ import logging
 import reprlib
 from collections import Counter, deque
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from dhmpi.control.signals import Stopped, StopRequest
@@ -77,14 +77,17 @@ class Callbacks:
     def end(self, results: object) -> None:
         """Tell of the evaluations that are left, and of the end, if the beginning was told.
 
+        A first signal interrupts this, too; if there has been one before, this is how the campaign ends in order.
+
         Args:
             results: What is in the file, which has been closed.
         """
-        if self._stop is None:
+        stop, self._stop = self._stop, None
+        if stop is None:
             return
-        self._stop = None
-        self._call_waiting()
-        self._call("on_end", results)
+        with suppress(Stopped), nullcontext() if stop.signal_name else stop.interruptible():
+            self._call_waiting()
+            self._call("on_end", results)
         for name, num in self._failures.items():
             if num > 1:
                 log.warning("callback %s has raised an exception %d times", name, num)

@@ -90,7 +90,8 @@ class CampaignOptions(SlotOptions, MethodSettings):
     log_level: str | None = option(
         None,
         choice_with_settings(LOG_LEVELS),
-        f"what is logged: {', '.join(LOG_LEVELS)} (default: that in the environment's {LOG_LEVEL_VARIABLE}, or warning)",
+        f"what is logged: {', '.join(LOG_LEVELS)} (default: what {LOG_LEVEL_VARIABLE} in the environment says, or "
+        "warning)",
         group=RESULTS,
     )
     log_json: bool = option(

@@ -139,6 +139,18 @@ def test_a_signal_interrupts_a_slow_callback_and_what_is_left_is_told_in_the_end
     assert slow.told[-1] == ("end", len(found.evaluations), False)
 
 
+def test_a_signal_interrupts_the_end_too():
+    class Slow:
+        def on_end(self, results):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(60)
+
+    begun = time.monotonic()
+    found = RandomSearch(polynome2.Problem, polynome2.run, callbacks=[Slow()], **OPTIONS).main()
+    assert time.monotonic() - begun < 30
+    assert found.metadata.complete
+
+
 def test_the_end_is_told_only_if_the_beginning_was():
     diary = Diary()
     callbacks = Callbacks([diary])
