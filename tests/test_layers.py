@@ -52,7 +52,7 @@ DOORS = {
     "pydot": ("dhmpi/search/nas/model/draw.py",),
     "keras": ("dhmpi/search/nas/model/", "dhmpi/support/training_session.py", "dhmpi/benchmark/"),
     "tensorflow": ("dhmpi/search/nas/model/", "dhmpi/support/training_session.py", "dhmpi/benchmark/hps/"),
-    "h5py": ("dhmpi/results/snapshot.py",),
+    "h5py": ("dhmpi/results/snapshot.py", "dhmpi/results/snapshot_reader.py"),
     "pandas": ("dhmpi/analysis/frame.py",),
     "msgpack": ("dhmpi/results/journal.py",),
     "scipy": ("dhmpi/search/hps/surrogate/", "dhmpi/search/blas_threads.py"),

@@ -183,7 +183,7 @@ class AgentsRank0(Rank0):
                 until = min(until, time.monotonic() + (READY_WAIT if is_agents else 0.0))
 
     def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
-        earlier = Results(store.metadata, store.evaluations, policy=store.policy) if self._options.resume else None
+        earlier = store.results if self._options.resume else None
         self._coordinator = coordinator = self._made_coordinator(store, earlier, budget)
         coordinator.callbacks = search.callbacks
         self._begin_callbacks(search, store, stop)

@@ -204,7 +204,7 @@ class Rank0(ABC):
     def _begin_callbacks(self, search: Search, store: ResultsStore, stop: StopRequest) -> None:
         """Tell the callbacks that evaluations can begin."""
         if search.callbacks:
-            search.callbacks.begin(_results(store), stop)
+            search.callbacks.begin(store.results, stop)
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, close the results file, and tell the callbacks."""
@@ -212,7 +212,7 @@ class Rank0(ABC):
             return self._close(search, store, budget, stop)
         finally:
             if search.callbacks:
-                search.callbacks.end(_results(store))
+                search.callbacks.end(store.results)
 
     def _close(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
@@ -229,7 +229,7 @@ class Rank0(ABC):
         is_vain = budget.failures.are_all and not stop.signal_name
         why = budget.failures.sentence() if is_vain else ending.why
         store.close(why, ending.is_complete)
-        found = _results(store)
+        found = store.results
         if is_vain:
             remedy = (
                 f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
@@ -346,11 +346,6 @@ def _remove_files(directory: str, end: float) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _results(store: ResultsStore) -> Results:
-    """Return what is in the file, or would be if it could be written."""
-    return Results(store.metadata, store.evaluations, policy=store.policy)
 
 
 def _metadata(search: Search) -> Metadata:

@@ -9,7 +9,7 @@ from dhmpi.benchmark import Problem
 from dhmpi.campaign import problem_source
 from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option_name
 from dhmpi.evaluation import Evaluation, seed_of, turned
-from dhmpi.results import Results, ranked
+from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.support.loader import check_problem, load, load_problem
 from dhmpi.support.options import plain
@@ -94,7 +94,7 @@ def draw_best(results: Results, given: str | None, path: str) -> Evaluation:
         ResultsError: There is no architecture to draw.
     """
     _require_architectures(results, "drawn")
-    [best, *_] = ranked(results.evaluations)
+    [best] = results.ranked(1)
     search = _search_of(results, recall(results, given))
     structure = search.structure
     if not hasattr(structure, "draw_graphviz"):
@@ -163,7 +163,7 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
             raise
         raise DataError(f"{error}, or give {option_name('data')}") from error
     candidates = []
-    for evaluation in ranked(results.evaluations)[:top]:
+    for evaluation in results.ranked(top):
         config = dict(search.config(evaluation.point) or {})
         if again.epochs is not None:
             config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": again.epochs}

@@ -63,7 +63,7 @@ def _show(command: str, words: list[str]) -> int:
         terminal.print_ranks(found, printer)
         return 0
     if arguments.errors:
-        details.print_all_errors(found.evaluations, arguments.file, printer)
+        details.print_all_errors(found.columns, arguments.file, printer)
         return 0
     is_written = found.metadata.is_open and results.is_written(arguments.file)
     if found.metadata.is_open and not is_written:
@@ -81,24 +81,22 @@ def _best(command: str, words: list[str]) -> int:
     parser.add_argument("--top", help="how many DONE evaluations, the best one first (default: 1)")
     arguments = parser.parse_args(words)
 
-    from dataclasses import replace
-
     from dhmpi import results
     from dhmpi.analysis import export, terminal
     from dhmpi.support.options import integer
 
     found, printer = results.read(arguments.file), Printer()
     top = None if arguments.top is None else int(integer(1)("--top", arguments.top))
-    best = replace(found, evaluations=results.ranked(found.evaluations)[: top or 1])
+    best = found.ranked(top or 1)
     if arguments.csv:
-        export.export_csv(best, printer)
+        export.export_csv(found, printer, best)
     elif arguments.json and top is not None:
-        export.export_best(best, printer)
-    elif top is None or not best.evaluations:
+        export.export_points(found, printer, best)
+    elif top is None or not best:
         terminal.best(found, printer, arguments.json)
     else:
-        terminal.print_ranked(best, printer)
-    return 0 if best.evaluations else EXIT_FAILURE
+        terminal.print_ranked(best, found.metadata.maximises, printer)
+    return 0 if best else EXIT_FAILURE
 
 
 def _export(command: str, words: list[str]) -> int:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dhmpi.results.liveness import is_written
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.reader import Results, is_results_file, ranked, read
+from dhmpi.results.reader import Results, is_results_file, read
 from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
 
@@ -27,7 +27,6 @@ __all__ = [
     "load",
     "load_policy",
     "model_use",
-    "ranked",
     "read",
     "redo",
     "summarise",

@@ -1,20 +1,26 @@
 """Reader of results files: the snapshot, and what the journal adds."""
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
+
+if TYPE_CHECKING:
+    from dhmpi.results.columns import Columns
+    from dhmpi.results.snapshot_reader import Content
 
 PathLike = str | os.PathLike[str]
 # What every HDF5 file begins with.
@@ -27,28 +33,55 @@ class Results:
 
     Attributes:
         metadata: The campaign as a whole.
-        evaluations: All evaluations in order of id; RUNNING ones were submitted and have not ended.
+        columns: All evaluations in order of id, as arrays; RUNNING ones were submitted and have not ended.
         dropped: Sentences about what a torn or damaged journal lost, or a checksum that is gone; empty if nothing.
         policy: What agents have learned; empty for a search without any.
         path: The results file, if they were read from one.
     """
 
     metadata: Metadata
-    evaluations: list[Evaluation]
+    columns: "Columns"
     dropped: str = ""
     policy: PolicyLog = field(default_factory=PolicyLog)
     path: Path | None = field(default=None, compare=False)
 
+    @classmethod
+    def of(cls, metadata: Metadata, evaluations: Sequence[Evaluation], **more: Any) -> "Results":
+        """Return the results that consist of some evaluations.
+
+        Args:
+            metadata: The campaign as a whole.
+            evaluations: They have the dimensions of its space.
+            more: Other attributes.
+        """
+        from dhmpi.results.columns import Columns
+
+        return cls(metadata, Columns.of_evaluations(tuple(metadata.space), evaluations), **more)
+
     def __repr__(self) -> str:
         best, name = self.best, "reward" if self.metadata.maximises else "objective"
         found = None if best is None else turned(best.objective, self.metadata.maximises)
-        counted = f"{len(self.evaluations)} evaluations, best {name} {found}"
+        counted = f"{len(self.columns)} evaluations, best {name} {found}"
         return f"<Results of {self.metadata.search} on {self.metadata.problem}: {counted}>"
 
-    @property
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """The same evaluations as records."""
+        return self.columns.evaluations()
+
+    @cached_property
     def best(self) -> Evaluation | None:
         """The evaluation with the smallest objective; None before one is DONE."""
-        return best(self.evaluations)
+        row = self.columns.best()
+        return None if row is None else self.columns.evaluations([row])[0]
+
+    def ranked(self, num: int) -> list[Evaluation]:
+        """Return the best evaluations that are DONE, the best one first, equals in order of id.
+
+        Args:
+            num: How many, if there are as many.
+        """
+        return self.columns.evaluations(self.columns.ranked()[:num])
 
 
 class Recovered(NamedTuple):
@@ -62,18 +95,6 @@ class Recovered(NamedTuple):
     dropped: str
 
 
-def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
-    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
-    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
-
-
-def ranked(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Return the DONE evaluations, that with the smallest objective first, equals in order of id."""
-    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
-    return sorted(done, key=lambda evaluation: (evaluation.objective, evaluation.id))
-
-
 def read(path: PathLike) -> Results:
     """Read a campaign, whether or not it is still being written.
 
@@ -83,8 +104,15 @@ def read(path: PathLike) -> Results:
     Raises:
         ResultsError: It is missing, damaged, or no results file.
     """
-    found = recover(resolve(path))
-    return Results(found.metadata, found.table.evaluations(), found.dropped, found.policy, Path(path).absolute())
+    found = _find(resolve(path))
+    metadata, columns, dropped = found.content.metadata, found.content.columns, found.dropped
+    if found.events:
+        # What has not changed since the snapshot stays in its columns.
+        with _explained(found.path):
+            table = columns.table(columns.rows_of(_ids(found.events)))
+        metadata = _replayed(found, table)
+        columns = columns.changed(table)
+    return Results(metadata, columns, dropped, found.content.policy, Path(path).absolute())
 
 
 def is_results_file(path: PathLike) -> bool:
@@ -122,41 +150,64 @@ def recover(path: Path) -> Recovered:
     Raises:
         ResultsError: The file is missing, damaged, or no results file, or the journal continues a later one.
     """
+    found = _find(path)
+    content, table = found.content, found.content.columns.table()
+    metadata = _replayed(found, table)
+    return Recovered(metadata, table, content.campaign, content.generation, content.policy, found.dropped)
+
+
+class _Found(NamedTuple):
+    """A snapshot, and what its journal adds."""
+
+    path: Path
+    content: "Content"
+    events: list[Event]
+    dropped: str
+
+
+def _find(path: Path) -> _Found:
     # The journal first: a snapshot read later contains a journal that it has made obsolete, so that a writer who
     # replaces both in the meantime does no harm. The other way round, events could be missed.
     journal = open_journal(path)
-    from dhmpi.results import snapshot  # h5py is slow to import
+    from dhmpi.results import snapshot_reader  # h5py is slow to import
 
-    found = snapshot.parse(_read_bytes(path), path)
-    metadata, generation = found.metadata, found.generation
-    name = journal_path(path)
+    content, name = snapshot_reader.parse(_read_bytes(path), path), journal_path(path)
+    events: list[Event] = []
+    dropped = ""
     if journal is None:
-        dropped = ""
+        pass
     elif journal.generation < 0:
         dropped = f"{name} has a damaged header and was left out ({journal.dropped_bytes} bytes)"
-    elif journal.campaign != found.campaign:
+    elif journal.campaign != content.campaign:
         dropped = f"{name} belongs to another campaign and was left out"
-    elif journal.generation > generation:
+    elif journal.generation > content.generation:
         raise ResultsError(
-            f"{path} must be snapshot {journal.generation} as its journal, got {generation}; "
+            f"{path} must be snapshot {journal.generation} as its journal, got {content.generation}; "
             f"restore the file, or remove {name} to do without what came later"
         )
-    elif journal.generation < generation:
-        dropped = ""
-    else:
-        metadata = _replayed(journal, name, metadata, found.table, found.policy)
-        dropped = _dropped(name, journal)
-    dropped = "; ".join(filter(None, (found.doubt, dropped)))
-    return Recovered(metadata, found.table, found.campaign, generation, found.policy, dropped)
+    elif journal.generation == content.generation:
+        events, dropped = journal.events, _dropped(name, journal)
+    return _Found(path, content, events, "; ".join(filter(None, (content.doubt, dropped))))
 
 
-def _replayed(journal: Journal, name: Path, metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
+def _replayed(found: _Found, table: EvaluationTable) -> Metadata:
+    with _explained(found.path):
+        return replay(found.events, found.content.metadata, table, found.content.policy)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        return replay(journal.events, metadata, table, policy)
+        yield
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise ResultsError(
-            f"{name} holds what no dhmpi has written ({error}); remove it to do without what came later"
+            f"{journal_path(path)} holds what no dhmpi has written ({error}); remove it to do without what came later"
         ) from error
+
+
+def _ids(events: list[Event]) -> set[int]:
+    """Return the evaluations that events are about."""
+    return {row[0] for kind, rows in events if kind in (SUBMITTED, FINISHED) for row in rows}
 
 
 def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:

@@ -18,7 +18,7 @@ from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event,
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.reader import PathLike, Recovered, recover, resolve
+from dhmpi.results.reader import PathLike, Recovered, Results, recover, resolve
 from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import dumps, plain
@@ -144,6 +144,13 @@ class ResultsStore:
     def evaluations(self) -> list[Evaluation]:
         """All evaluations in order of id; those that were submitted and have not ended are RUNNING."""
         return self._table.evaluations()
+
+    @property
+    def results(self) -> Results:
+        """The results as they are now."""
+        from dhmpi.results.columns import Columns  # numpy is slow to import
+
+        return Results(self.metadata, Columns.of(self._table), policy=self.policy)
 
     @property
     def counts(self) -> dict[State, int]:

@@ -16,7 +16,7 @@ def test_csv(metadata, running, ended):
         running(2),
     ]
     stream = io.StringIO(newline="")
-    export_csv(Results(metadata, evaluations), stream)
+    export_csv(Results.of(metadata, evaluations), stream)
     header, *rows = csv.reader(io.StringIO(stream.getvalue(), newline=""))
     times = ["submitted", "started", "ended"]
     names = ["x", "n", "act", "name", "flag"]
@@ -30,7 +30,7 @@ def test_csv(metadata, running, ended):
 
 def test_none_is_no_empty_cell(metadata, running, ended):
     stream = io.StringIO(newline="")
-    export_csv(Results(metadata, [ended(1), running(2)]), stream)
+    export_csv(Results.of(metadata, [ended(1), running(2)]), stream)
     header, first, second = csv.reader(io.StringIO(stream.getvalue(), newline=""))
     assert first[header.index("act")] == "None"
     assert (second[header.index("act")], second[header.index("objective")]) == ("True", "")
@@ -40,14 +40,13 @@ def test_none_is_no_text_either(metadata, ended):
     found = replace(metadata, space={"act": ["a", None, "None", ""]})
     evaluations = [ended(number)._replace(point={"act": value}) for number, value in enumerate(["a", None, "None"])]
     stream = io.StringIO(newline="")
-    export_csv(Results(found, evaluations), stream)
+    export_csv(Results.of(found, evaluations), stream)
     assert [row[1] for row in csv.reader(io.StringIO(stream.getvalue(), newline=""))] == ["act", "a", "null", "None"]
 
 
 def test_what_is_to_be_large_has_a_column(metadata, ended, running):
-    found = Results(replace(metadata, maximises=True, space={"reward": (0, 1)}), [])
     evaluations = [each._replace(point={"reward": 1}) for each in (ended(3), running(4))]
-    found = replace(found, evaluations=evaluations)
+    found = Results.of(replace(metadata, maximises=True, space={"reward": (0, 1)}), evaluations)
     stream = io.StringIO(newline="")
     export_csv(found, stream)
     header, first, second = csv.reader(io.StringIO(stream.getvalue(), newline=""))
@@ -63,16 +62,16 @@ def test_what_is_to_be_large_has_a_column(metadata, ended, running):
 
 
 def test_results_are_shown_in_a_line(metadata, ended):
-    found = Results(metadata, [ended(number) for number in range(1, 400)])
+    found = Results.of(metadata, [ended(number) for number in range(1, 400)])
     assert repr(found) == f"<Results of ambs on pkg.Problem: 399 evaluations, best objective {found.best.objective}>"
-    found = Results(replace(metadata, maximises=True), [])
+    found = Results.of(replace(metadata, maximises=True), [])
     assert repr(found) == "<Results of ambs on pkg.Problem: 0 evaluations, best reward None>"
 
 
 def test_json(metadata, running, ended):
     evaluations = [ended(0, extra={"loss": [math.nan, 1.0], "best": math.inf}), running(1)]
     stream = io.StringIO()
-    export_json(Results(metadata, evaluations), stream)
+    export_json(Results.of(metadata, evaluations), stream)
     found = json.loads(stream.getvalue(), parse_constant=lambda name: 1 / 0)
     assert found["metadata"]["space"]["x"] == {"range": [0.0, 1.0]}
     assert found["metadata"]["seed"] == 42
@@ -84,5 +83,5 @@ def test_json(metadata, running, ended):
 
 def test_nothing(metadata):
     stream = io.StringIO()
-    export_json(Results(metadata, []), stream)
+    export_json(Results.of(metadata, []), stream)
     assert json.loads(stream.getvalue())["evaluations"] == []

@@ -19,7 +19,7 @@ def found(metadata, ended, running):
     """One evaluation of each state."""
     made = [running(0), *(ended(number, state) for number, state in enumerate(State, start=1) if state != "RUNNING")]
     point = {"x": 0.5, "n": 3, "act": None, "flag": True}
-    return Results(replace(metadata, space=SPACE), [each._replace(point=point) for each in made])
+    return Results.of(replace(metadata, space=SPACE), [each._replace(point=point) for each in made])
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def url(tmp_path):
 
 def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
     done = ended(9, extra={"loss": [1], "reports": [[0, 3.0], [1, 2.0]]})._replace(point=found.evaluations[0].point)
-    assert write_study(replace(found, evaluations=[*found.evaluations, done]), url, "s") == 8
+    assert write_study(Results.of(found.metadata, [*found.evaluations, done]), url, "s") == 8
     study = optuna.load_study(study_name="s", storage=url)
     assert study.direction.name == "MINIMIZE"
     assert study.user_attrs["dhmpi"]["seed"] == 42
@@ -67,7 +67,7 @@ def test_states(found, url):
 
 def test_rewards_are_maximised(found, url, ended):
     done = [ended(number)._replace(point=found.evaluations[0].point, objective=-float(number)) for number in (1, 2)]
-    write_study(replace(found, evaluations=done, metadata=replace(found.metadata, maximises=True)), url, "s")
+    write_study(Results.of(replace(found.metadata, maximises=True), done), url, "s")
     study = optuna.load_study(study_name="s", storage=url)
     assert (study.direction.name, study.best_value) == ("MAXIMIZE", 2.0)
 
@@ -89,5 +89,5 @@ def test_it_must_be_a_database(found, bad):
 def test_nothing_is_left_of_a_study_that_cannot_be_written(found, url, ended):
     beyond = found.evaluations[0].point | {"n": 10**6}
     with pytest.raises(OutputError, match="cannot be written: The value 1000000"):
-        write_study(replace(found, evaluations=[ended(0)._replace(point=beyond)]), url, "s")
+        write_study(Results.of(found.metadata, [ended(0)._replace(point=beyond)]), url, "s")
     assert optuna.get_all_study_names(url) == []

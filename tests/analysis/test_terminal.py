@@ -41,17 +41,17 @@ FAILED = [
     evaluation(1, State.TIMEOUT, error="ran longer than 1 s"),
     evaluation(2, State.CANCELLED),
 ]
-COMPLETE = Results(
+COMPLETE = Results.of(
     replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "2 evaluations are complete")], complete=True), DONE
 )
-INTERRUPTED = Results(replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "stopped by SIGTERM")]), DONE[:1])
-UNSUCCESSFUL = Results(
+INTERRUPTED = Results.of(replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "stopped by SIGTERM")]), DONE[:1])
+UNSUCCESSFUL = Results.of(
     replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "2 evaluations are complete")], complete=True), FAILED
 )
-KILLED = Results(
+KILLED = Results.of(
     replace(METADATA, runs=[run(1_000_000.0, 1_000_060.0, "stopped by SIGTERM"), run(1_003_600.0, None)]), DONE[:1]
 )
-EMPTY = Results(METADATA, [])
+EMPTY = Results.of(METADATA, [])
 
 
 def text(view, *arguments, **options):
@@ -98,7 +98,7 @@ def test_best_as_json_is_the_point_alone(results, point):
     [(0.0, "0"), (-1 / 3, "-0.3333333333"), (1e300, "1e+300"), (123456789012.0, "1.23456789e+11")],
 )
 def test_objectives_are_shown_with_ten_digits(objective, shown):
-    results = Results(METADATA, [evaluation(0, State.DONE, objective)])
+    results = Results.of(METADATA, [evaluation(0, State.DONE, objective)])
     assert text(terminal.best, results).startswith(f"best objective {shown}, evaluation 0:\n")
 
 
@@ -134,7 +134,7 @@ def test_the_report_counts_states():
 
 def test_a_run_without_length_has_no_utilisation():
     metadata = replace(METADATA, runs=[run(5.0, 5.0, "stopped by SIGINT")])
-    lines = text(terminal.report, Results(metadata, []), "my.h5").splitlines()[:2]
+    lines = text(terminal.report, Results.of(metadata, []), "my.h5").splitlines()[:2]
     assert lines == ["stopped by SIGINT: 0 evaluations in 0:00:00", "no evaluation has succeeded"]
 
 
@@ -154,7 +154,7 @@ def test_show():
 
 def test_show_says_what_proposed_the_points_and_what_that_cost():
     statistics = {"mode": "gp", "ask_median": 0.0123, "ask_p99": 0.0456, "busy_share": 0.034}
-    results = Results(replace(METADATA, statistics=statistics), [])
+    results = Results.of(replace(METADATA, statistics=statistics), [])
     assert rows(results)["surrogate"] == (
         "gp; a point took 12.3 ms, 99 % of them at most 45.6 ms; rank 0 was computing 3 % of the time"
     )
@@ -167,11 +167,11 @@ def test_show_says_how_agents_have_learned():
         fields = dict.fromkeys(PolicyRow._fields, 0.0)
         fields |= {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}
         policy.append([PolicyRow(**fields)])
-    results = Results(replace(METADATA, statistics=statistics), [], policy=policy)
+    results = Results.of(replace(METADATA, statistics=statistics), [], policy=policy)
     shown = "2 agents, 3 updates; 250 episodes, 50 of them known already; entropy 2.5 at first, 1.25 at last"
     assert rows(results)["agents"] == shown
     more = {"gradients": 12, "gradient_staleness_mean": 1.75, "lost_agents": 1}
-    results = Results(replace(METADATA, statistics=statistics | more), [], policy=policy)
+    results = Results.of(replace(METADATA, statistics=statistics | more), [], policy=policy)
     assert rows(results)["agents"] == f"{shown}; gradients 1.75 steps old; 1 agent given up"
 
 
@@ -210,7 +210,7 @@ def test_a_running_campaign_is_told_from_a_killed_one(is_written, state):
     stream = io.StringIO()
     now = time.time()
     running = [evaluation(1, State.RUNNING)._replace(started=now - age, rank=age, id=age) for age in (5, 70, 1)]
-    terminal.show(replace(KILLED, evaluations=running), stream, is_written=is_written)
+    terminal.show(Results.of(KILLED.metadata, running), stream, is_written=is_written)
     shown = stream.getvalue()
     assert f"\nstate       {state}\n" in shown
     if is_written:
@@ -220,7 +220,7 @@ def test_a_running_campaign_is_told_from_a_killed_one(is_written, state):
 
 
 def test_a_campaign_that_has_ended_runs_nothing():
-    ended = replace(INTERRUPTED, evaluations=[evaluation(0, State.RUNNING)])
+    ended = Results.of(INTERRUPTED.metadata, [evaluation(0, State.RUNNING)])
     assert "running" not in text(terminal.show, ended)
 
 
@@ -231,7 +231,7 @@ def test_states_are_counted():
 def test_the_most_frequent_errors_are_shown():
     failed = [evaluation(id, State.FAILED, error=f"KeyError: 'kind {id % 7}'") for id in range(1, 23)]
     stream = io.StringIO()
-    terminal.show(Results(METADATA, [*DONE[:1], *failed]), stream, "my.h5")
+    terminal.show(Results.of(METADATA, [*DONE[:1], *failed]), stream, "my.h5")
     shown = stream.getvalue()
     assert shown.partition("\n\n")[2].startswith(
         "errors:\n"
@@ -268,14 +268,14 @@ LOST = {"lost_idle_seconds": 41.4, "lost_cancelled_seconds": 12.0}
 
 
 def test_lost_time_is_told():
-    results = Results(replace(INTERRUPTED.metadata, statistics=LOST), INTERRUPTED.evaluations)
+    results = Results.of(replace(INTERRUPTED.metadata, statistics=LOST), INTERRUPTED.evaluations)
     sentence = "41 worker-seconds without work, 12 in evaluations that were cancelled"
     assert f"\nlost at the end: {sentence}\n" in text(terminal.report, results, "my.h5")
     assert f"\nlost time   {sentence}\n" in text(terminal.show, results)
 
 
 def test_less_than_a_second_is_nothing():
-    results = Results(replace(INTERRUPTED.metadata, statistics=dict.fromkeys(LOST, 0.4)), INTERRUPTED.evaluations)
+    results = Results.of(replace(INTERRUPTED.metadata, statistics=dict.fromkeys(LOST, 0.4)), INTERRUPTED.evaluations)
     assert "lost" not in text(terminal.report, results, "my.h5")
 
 
@@ -283,5 +283,5 @@ def test_show_says_from_which_models_points_came():
     origins = [Origin("start"), Origin("design", 3), Origin("gp", 12, 10), Origin("random", 13), Origin("gp", 20, 13)]
     evaluations = [evaluation(id, State.DONE, 1.0, origin=origin) for id, origin in enumerate(origins)]
     sentence = "1 of 3 points without a model; models did not know 4 of the results (median; at most 7)"
-    assert f"\nmodels      {sentence}\n" in text(terminal.show, Results(METADATA, evaluations))
-    assert "\nmodels" not in text(terminal.show, Results(METADATA, evaluations[:2]))
+    assert f"\nmodels      {sentence}\n" in text(terminal.show, Results.of(METADATA, evaluations))
+    assert "\nmodels" not in text(terminal.show, Results.of(METADATA, evaluations[:2]))

@@ -231,20 +231,20 @@ def test_a_benchmark_is_found_by_its_name_wherever_dhmpi_is():
     source = problem_source.record("dhmpi.benchmark.nas.table.problem.Problem", Table)
     [[path, checksum]] = source["files"]
     moved = source | {"files": [["/nowhere/dhmpi/benchmark/nas/table/problem.py", checksum]]}
-    found = Results(Metadata("nas-random", "dhmpi.benchmark.nas.table.problem.Problem", {}, source=moved), [])
+    found = Results.of(Metadata("nas-random", "dhmpi.benchmark.nas.table.problem.Problem", {}, source=moved), [])
     assert problem_source.recall(found, None) == (Table, "")
     assert problem_source.described(found, None) == path
 
 
 def test_files_from_before_are_looked_for_as_they_were_typed(old, monkeypatch):
     metadata = Metadata("nas-random", "my_problem.py:Problem", {})
-    problem, changed = problem_source.recall(Results(metadata, [], path=old / "results.h5"), None)
+    problem, changed = problem_source.recall(Results.of(metadata, [], path=old / "results.h5"), None)
     assert sys.modules["my_problem"].Problem is problem
     assert changed == ""
     monkeypatch.chdir(old)
-    assert problem_source.described(Results(metadata, []), None) == ""
+    assert problem_source.described(Results.of(metadata, []), None) == ""
     named = Metadata("nas-random", "dhmpi.benchmark.nas.table.Problem", {})
-    assert problem_source.recall(Results(named, []), None) == (Table, "")
+    assert problem_source.recall(Results.of(named, []), None) == (Table, "")
 
 
 def test_a_directory_that_must_not_be_looked_into_holds_nothing(old, monkeypatch):

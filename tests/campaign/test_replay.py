@@ -77,7 +77,7 @@ def test_a_campaign_of_several_workers_is_repeated_though_time_decides(output, l
         subprocess.run([*command, "--learner", learner], env=env, check=True, timeout=80, capture_output=True)
     assert main(["check", str(output)]) == 0
     assert capsys.readouterr().out == "the same: ambs proposes all 70 points again\n"
-    use = results.model_use(results.read(output).evaluations)
+    use = results.model_use(results.read(output).columns)
     assert use.num_points >= 50
     assert use.num_without == 0
     assert use.largest_age <= 7
@@ -110,7 +110,7 @@ def test_a_file_that_does_not_say_how_points_were_chosen_is_refused(output, caps
 def test_a_campaign_of_agents_is_refused(output):
     metadata = results.Metadata("ppo-async", "dhmpi.benchmark.nas.table.Problem", {}, maximises=True)
     with pytest.raises(ResultsError, match=r"a search without agents must have written the file .* got ppo-async"):
-        first_difference(results.Results(metadata, []))
+        first_difference(results.Results.of(metadata, []))
 
 
 def test_the_starting_point_comes_from_the_file(output):
@@ -119,4 +119,4 @@ def test_the_starting_point_comes_from_the_file(output):
     [proposal] = search.proposals(1)
     evaluation = Evaluation(0, proposal.point, 1.0, State.DONE, origin=proposal.origin, order=0)
     metadata = results.Metadata("ambs", "forgotten", space, seed=search.seed)
-    assert first_difference(results.Results(metadata, [evaluation])) is None
+    assert first_difference(results.Results.of(metadata, [evaluation])) is None

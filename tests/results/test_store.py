@@ -22,7 +22,8 @@ from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.snapshot import Snapshot, dump, parse
+from dhmpi.results.snapshot import Snapshot, dump
+from dhmpi.results.snapshot_reader import parse
 from dhmpi.results.table import EvaluationTable, read_submitted
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -642,7 +643,7 @@ def truncated(path):
         (lambda path: path.write_text("a,b\n"), "must be an HDF5 file, got something else"),
         (lambda path: path.touch(), "must be an HDF5 file, got an empty file"),
         (other_hdf5, "must be a results file of dhmpi, got another HDF5 file"),
-        (newer_schema, "must have schema 2 or older, got 99; use the dhmpi that wrote it"),
+        (newer_schema, "must have schema 3 or older, got 99; use the dhmpi that wrote it"),
         (truncated, "is truncated or damaged"),
     ],
 )

@@ -64,15 +64,16 @@ PARTITION = "PartitionName={name} Nodes=nid0000[1-3] MaxTime=INFINITE State=UP{m
 
 # What a login shell finds at a site: the scheduler's commands, and a module system. The modules that dhmpi installs are
 # tested with real ones elsewhere; this stand-in knows what the scripts ask for, and refuses anything else. All nodes
-# are this one. The addresses of UCX are of two thousand digits, some of which are what memory happened to hold, and have
-# been too long for Slurm 22.05 twice; those of OFI are short.
+# are this one. Addresses of UCX have two thousand digits, some of which are what memory happened to hold, and have been
+# too long for Slurm 22.05 twice; those of OFI are short.
 PROFILE = """\
 export PATH={commands}:/usr/sbin:/usr/bin:/sbin:/bin
 module() {{
     case "$*" in
         "unload trackdeps darshan xalt") ;;
         "load deephyper")
-            export PATH={home}/.software:$PATH MPI4PY_MPIABI=mpich LD_LIBRARY_PATH={mpich}/lib MPIR_CVAR_CH4_NETMOD=ofi ;;
+            export PATH={home}/.software:$PATH
+            export MPI4PY_MPIABI=mpich LD_LIBRARY_PATH={mpich}/lib MPIR_CVAR_CH4_NETMOD=ofi ;;
         "load deephyper/openmpi") export PATH={venv}:$PATH ;;
         *) echo "module: there is none: $*" >&2; return 1 ;;
     esac

@@ -1,0 +1,347 @@
+"""Evaluations of a campaign by column, as NumPy arrays: what figures of many evaluations are computed from."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.results.table import STATES, EvaluationTable
+
+Array = npt.NDArray[Any]
+
+_CODES: Mapping[State, int] = {state: code for code, state in enumerate(STATES)}
+# What a row of a table holds, and its type.
+NUMBERS = {
+    **dict.fromkeys(("id", "order", "known", "fitted", "detail"), np.int64),
+    **dict.fromkeys(("objective", "submitted", "started", "ended"), np.float64),
+    "rank": np.int32,
+    "state": np.uint8,
+}
+SPARSE = ("error", "extra", "memory")
+REPEATED = ("host", "model")
+
+
+class Texts(NamedTuple):
+    """Texts of a column in which few occur often.
+
+    Attributes:
+        codes: For each row the place of its text in `names`, shape (num,).
+        names: The texts that differ, in the order of their first rows.
+    """
+
+    codes: Array
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> "Texts":
+        """Return the texts of a column."""
+        places: dict[str, int] = {}
+        codes = [places.setdefault(value, len(places)) for value in values]
+        return cls(np.array(codes, dtype=np.int32), list(places))
+
+    def at(self, rows: Array) -> Array:
+        """Return the texts of some rows."""
+        return objects(self.names)[self.codes[rows]]
+
+
+class ColumnSource(NamedTuple):
+    """ColumnSource of columns: each is read when it is first wanted.
+
+    Attributes:
+        numbers: Returns a column of `NUMBERS`, by name.
+        texts: Returns a column of `REPEATED`.
+        sparse: Returns the texts of a column of `SPARSE` that are not empty, by row.
+        values: Returns the values of a dimension: an array of its type, or of objects.
+    """
+
+    numbers: Callable[[str], Array]
+    texts: Callable[[str], Texts]
+    sparse: Callable[[str], dict[int, str]]
+    values: Callable[[str], Array]
+
+
+class Columns:
+    """Evaluations of a campaign by column, each an array with one number per evaluation, in order of id.
+
+    A million evaluations are a few arrays, where they would be a gigabyte of records.
+
+    Args:
+        names: Names of the dimensions.
+        source: Where columns are.
+    """
+
+    def __init__(self, names: Sequence[str], source: ColumnSource) -> None:
+        self.names = tuple(names)
+        self._source = source
+        self._values: dict[str, Array] = {}
+
+    @classmethod
+    def of(cls, table: EvaluationTable) -> "Columns":
+        """Return the evaluations of a table as they are now."""
+        return cls(table.names, _source_of(table))
+
+    @classmethod
+    def of_evaluations(cls, names: Sequence[str], evaluations: Iterable[Evaluation]) -> "Columns":
+        """Return evaluations that are in no file, in order of id."""
+        table, known = EvaluationTable(names), list(evaluations)
+        table.submit(known)
+        table.finish(known)
+        for each in known:
+            table.order[table.rows[each.id]] = each.order
+        return cls.of(table)
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @cached_property
+    def id(self) -> Array:
+        """Numbers of the evaluations, int64, ascending."""
+        return self._source.numbers("id")
+
+    @cached_property
+    def state(self) -> Array:
+        """Their states, each its place in `STATES`, uint8; see `is_in`."""
+        return self._source.numbers("state")
+
+    @cached_property
+    def objective(self) -> Array:
+        """Objectives, float64, the smallest being the best; NaN unless DONE."""
+        return self._source.numbers("objective")
+
+    @cached_property
+    def submitted(self) -> Array:
+        """When they were sent off [s since 1970-01-01 UTC]; NaN if that is not known."""
+        return self._source.numbers("submitted")
+
+    @cached_property
+    def started(self) -> Array:
+        """When their workers began [s since 1970-01-01 UTC]; NaN before that."""
+        return self._source.numbers("started")
+
+    @cached_property
+    def ended(self) -> Array:
+        """When they ended [s since 1970-01-01 UTC]; NaN before that."""
+        return self._source.numbers("ended")
+
+    @cached_property
+    def rank(self) -> Array:
+        """Ranks of their workers, int32; -1 before there is one."""
+        return self._source.numbers("rank")
+
+    @cached_property
+    def order(self) -> Array:
+        """How many results there were when each one came, int64; -1 if it is none."""
+        return self._source.numbers("order")
+
+    @cached_property
+    def known(self) -> Array:
+        """Results that the search knew when it chose the point, int64."""
+        return self._source.numbers("known")
+
+    @cached_property
+    def fitted(self) -> Array:
+        """Results that its model was fitted to, int64; 0 without a model."""
+        return self._source.numbers("fitted")
+
+    @cached_property
+    def detail(self) -> Array:
+        """What else the choice depended on, int64."""
+        return self._source.numbers("detail")
+
+    @cached_property
+    def host(self) -> Texts:
+        """Names of the workers' hosts."""
+        return self._source.texts("host")
+
+    @cached_property
+    def model(self) -> Texts:
+        """What proposed the points."""
+        return self._source.texts("model")
+
+    @cached_property
+    def error(self) -> dict[int, str]:
+        """Why evaluations failed, by row; only of those that did."""
+        return self._source.sparse("error")
+
+    @cached_property
+    def extra(self) -> dict[int, str]:
+        """What run functions returned besides the objective, as JSON text, by row; only where there is something."""
+        return self._source.sparse("extra")
+
+    @cached_property
+    def memory(self) -> dict[int, str]:
+        """What searches must know of their choices, as JSON text, by row."""
+        return self._source.sparse("memory")
+
+    @cached_property
+    def duration(self) -> Array:
+        """How long they took [s], as `Evaluation.duration`: 0 where that is not known."""
+        seconds: Array = np.maximum(0.0, np.nan_to_num(self.ended - self.started))
+        return seconds
+
+    def values(self, name: str) -> Array:
+        """Return the values of a dimension: numbers or truth values of its type, or objects."""
+        if name not in self._values:
+            self._values[name] = self._source.values(name)
+        return self._values[name]
+
+    def is_in(self, *states: State) -> Array:
+        """Return which evaluations are in one of some states, bool."""
+        return np.isin(self.state, [_CODES[state] for state in states])
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of evaluations in every state that occurs."""
+        numbers = np.bincount(self.state, minlength=len(STATES)).tolist()
+        return {state: number for state, number in zip(STATES, numbers, strict=True) if number}
+
+    def best(self) -> int | None:
+        """Return the row of the evaluation with the smallest objective, the first of equals; None if there is none."""
+        done = np.flatnonzero(self.is_in(State.DONE))
+        return int(done[np.argmin(self.objective[done])]) if len(done) else None
+
+    def ranked(self) -> Array:
+        """Return the rows of what is DONE, that with the smallest objective first, equals in order of id."""
+        done = np.flatnonzero(self.is_in(State.DONE))
+        return done[np.argsort(self.objective[done], kind="stable")]
+
+    def rows_of(self, ids: Iterable[int]) -> Array:
+        """Return the rows of those of some evaluations that are there."""
+        return np.flatnonzero(np.isin(self.id, np.fromiter(ids, np.int64)))
+
+    def evaluations(self, rows: Iterable[int] | None = None) -> list[Evaluation]:
+        """Return records of some evaluations, by row; by default of all."""
+        chosen = self._chosen(rows)
+        numbers = {name: getattr(self, name)[chosen].tolist() for name in NUMBERS}
+        hosts, models = (column.at(chosen).tolist() for column in (self.host, self.model))
+        points = [self.values(name)[chosen].tolist() for name in self.names]
+        return [
+            Evaluation(
+                id=numbers["id"][place],
+                point={name: values[place] for name, values in zip(self.names, points, strict=True)},
+                objective=_number(numbers["objective"][place]),
+                state=STATES[numbers["state"][place]],
+                submitted=_number(numbers["submitted"][place]),
+                started=_number(numbers["started"][place]),
+                ended=_number(numbers["ended"][place]),
+                rank=numbers["rank"][place],
+                host=hosts[place],
+                error=self.error.get(row, ""),
+                extra=json.loads(self.extra.get(row, "{}")),
+                origin=Origin(
+                    models[place],
+                    numbers["known"][place],
+                    numbers["fitted"][place],
+                    numbers["detail"][place],
+                    self.memory.get(row, ""),
+                ),
+                order=numbers["order"][place],
+            )
+            for place, row in enumerate(chosen.tolist())
+        ]
+
+    def _chosen(self, rows: Iterable[int] | None) -> Array:
+        return np.arange(len(self)) if rows is None else np.fromiter(rows, np.int64)
+
+    def table(self, rows: Iterable[int] | None = None) -> EvaluationTable:
+        """Return a table of some evaluations, by row; by default of all."""
+        table = EvaluationTable(self.names)
+        chosen = self._chosen(rows)
+        for name, dtype in NUMBERS.items():
+            numbers = getattr(self, name)[chosen].astype(dtype).tobytes()
+            column = getattr(table, name)
+            column.extend(numbers) if isinstance(column, bytearray) else column.frombytes(numbers)
+        table.host, table.model = self.host.at(chosen).tolist(), self.model.at(chosen).tolist()
+        for name in SPARSE:
+            texts = getattr(self, name)
+            places = ((place, texts.get(row)) for place, row in enumerate(chosen.tolist())) if texts else ()
+            getattr(table, name).update((place, text) for place, text in places if text)
+        values = [self.values(name)[chosen].tolist() for name in self.names]
+        table.points = list(zip(*values, strict=True)) if values else [()] * len(chosen)
+        table.rows = {number: row for row, number in enumerate(table.id)}
+        table.counts = [table.state.count(code) for code in range(len(STATES))]
+        table.num_ordered = int(self.order.max(initial=-1)) + 1
+        return table
+
+    def changed(self, table: EvaluationTable) -> "Columns":
+        """Return these evaluations, with those of a table in the place of the ones of the same id, and behind them."""
+        if not len(table):
+            return self
+        return Columns(self.names, _merged(self, Columns.of(table)))
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def objects(values: Sequence[Any]) -> Array:
+    """Return an array of Python objects, which NumPy must not look into."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _source_of(table: EvaluationTable) -> ColumnSource:
+    order = np.array(table.rows_by_id(), dtype=np.int64)
+    places = {row: place for place, row in enumerate(order.tolist())}
+
+    def sparse(name: str) -> dict[int, str]:
+        return {places[row]: text for row, text in getattr(table, name).items()}
+
+    def values(name: str) -> Array:
+        column = table.names.index(name)
+        return typed([table.points[row][column] for row in order])
+
+    return ColumnSource(
+        numbers=lambda name: np.array(getattr(table, name), dtype=NUMBERS[name])[order],
+        texts=lambda name: Texts.of(getattr(table, name)[row] for row in order),
+        sparse=sparse,
+        values=values,
+    )
+
+
+def typed(values: Sequence[Any]) -> Array:
+    """Return values as an array of numbers or truth values if they are all of one such type, else of objects."""
+    kinds = {type(value) for value in values}
+    if kinds == {bool} or kinds == {float} or (kinds == {int} and max(map(abs, values)) < 2**63):
+        return np.array(values)
+    return objects(values)
+
+
+def _merged(old: Columns, new: Columns) -> ColumnSource:
+    """Return a source in which the rows of `new` replace those of `old` with the same ids, or are added."""
+    ids = np.union1d(old.id, new.id)
+    olds, news = np.searchsorted(ids, old.id), np.searchsorted(ids, new.id)
+    replaced = set(news.tolist())
+
+    def joined(before: Array, after: Array) -> Array:
+        same = before.dtype == after.dtype
+        array = np.empty(len(ids), before.dtype if same else object)
+        array[olds] = before if same else objects(before.tolist())
+        array[news] = after if same else objects(after.tolist())
+        return array
+
+    def texts(name: str) -> Texts:
+        before, after = getattr(old, name), getattr(new, name)
+        names = list(dict.fromkeys([*before.names, *after.names]))
+        places = {text: place for place, text in enumerate(names)}
+        codes = np.zeros(len(ids), np.int32)
+        for column, rows in ((before, olds), (after, news)):
+            codes[rows] = np.array([places[text] for text in column.names], np.int32)[column.codes]
+        return Texts(codes, names)
+
+    def sparse(name: str) -> dict[int, str]:
+        kept = ((int(olds[row]), text) for row, text in getattr(old, name).items())
+        found = {row: text for row, text in kept if row not in replaced}
+        return found | {int(news[row]): text for row, text in getattr(new, name).items()}
+
+    return ColumnSource(
+        numbers=lambda name: joined(getattr(old, name), getattr(new, name)),
+        texts=texts,
+        sparse=sparse,
+        values=lambda name: joined(old.values(name), new.values(name)),
+    )

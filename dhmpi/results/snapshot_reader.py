@@ -1,0 +1,275 @@
+"""A campaign out of the bytes of an HDF5 file; columns stay in them until they are looked at."""
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import State
+from dhmpi.results.checks import LAST_TIME, checked
+from dhmpi.results.checksum import is_intact
+from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
+from dhmpi.results.metadata import Metadata
+from dhmpi.results.policy_log import PolicyLog
+from dhmpi.results.schema import (
+    ATTRIBUTES,
+    COLUMNS,
+    FORMAT,
+    GROUP,
+    ORIGIN,
+    ORIGIN_COLUMNS,
+    POINT,
+    POLICY,
+    STATE,
+    STATE_COLUMNS,
+    VERSION,
+    PolicyRow,
+    documented,
+)
+from dhmpi.results.table import STATES
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FIRST_SEALED = 2  # the first version of the layout with a checksum
+
+
+class Content(NamedTuple):
+    """Content of a results file that was read.
+
+    Attributes:
+        metadata: The campaign as a whole.
+        columns: Its evaluations.
+        campaign: Its identifier.
+        generation: Number of the snapshot.
+        policy: What its agents have learned.
+        doubt: A sentence about why damage might go unnoticed; empty if it cannot.
+    """
+
+    metadata: Metadata
+    columns: Columns
+    campaign: str
+    generation: int
+    policy: PolicyLog
+    doubt: str = ""
+
+
+def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
+    """Read the bytes of a results file.
+
+    Args:
+        data: All of them.
+        name: Name of the file, for sentences.
+
+    Raises:
+        ResultsError: They are no HDF5, damaged, or not written by this or an older dhmpi.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ResultsError(f"{name} must be an HDF5 file, got {'something else' if data else 'an empty file'}")
+    intact = is_intact(data)
+    if intact is False:
+        raise ResultsError(f"{name} is damaged, since its checksum does not fit; restore it from a copy")
+    with _explained(name):
+        file = h5py.File(io.BytesIO(data), "r")
+        found = _read(file, name, len(data))
+        if intact:
+            return found
+        _check_all(found.columns)  # no checksum vouches for what is read later
+        if file.attrs["schema"] < FIRST_SEALED:
+            return found
+        return found._replace(doubt=f"{name} has lost its checksum: another program has changed it, or damage")
+
+
+@contextlib.contextmanager
+def _explained(name: str | os.PathLike[str]) -> Iterator[None]:
+    """Make one sentence of whatever h5py makes of damaged bytes."""
+    try:
+        yield
+    except ResultsError:
+        raise
+    except Exception as error:
+        raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
+
+
+def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
+    kind = file.attrs.get("format")
+    if not isinstance(kind, str) or kind != FORMAT:
+        raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
+    version = file.attrs["schema"]
+    if version > VERSION:
+        raise ResultsError(f"{name} must have schema {VERSION} or older, got {version}; use the dhmpi that wrote it")
+    found = {
+        column.name: checked(column, file.attrs[column.name])
+        for column in ATTRIBUTES
+        if not column.optional or column.name in file.attrs
+    }
+    found["space"] = {key: documented(spec) for key, spec in found["space"].items()}
+    campaign, generation = found.pop("campaign"), found.pop("generation")
+    del found["format"], found["schema"]
+    metadata = Metadata(**found)
+    policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
+    group = _member(file, GROUP)
+    if _member(group, "id").size > size:
+        raise ValueError("it must not have more rows than bytes")
+    columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
+    _check(columns)
+    return Content(metadata, columns, campaign, generation, policy)
+
+
+def _is_missing(group: Any, name: str) -> bool:
+    return group.get(name, getlink=True) is None
+
+
+def _member(group: Any, name: str) -> Any:
+    """Return a group or dataset that is in the file itself: it may name any other file that its reader can read."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise ValueError(f"{name} is missing")
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{name} must be in the file, got a link to {link.path!r:.80}")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise ValueError(f"{name} must be in the file, got data in others")
+    return found
+
+
+class _FileColumns:
+    """Columns in the group of an open file.
+
+    Args:
+        group: The group of the evaluations.
+        metadata: The campaign as a whole.
+        name: Name of the file, for sentences.
+    """
+
+    def __init__(self, group: Any, metadata: Metadata, name: str | os.PathLike[str]) -> None:
+        self._group, self._name = group, name
+        self._dimensions = {each.name: each for each in metadata.dimensions}
+        ids = _member(group, "id")[()].astype(np.int64)
+        # Files are written in order of id.
+        self._order: Any = slice(None) if (np.diff(ids) > 0).all() else np.argsort(ids, kind="stable")
+        self._num = len(ids)
+
+    def source(self) -> ColumnSource:
+        """Return the source of these columns."""
+        return ColumnSource(self.numbers, self.texts, self.sparse, self.values)
+
+    def numbers(self, name: str) -> Array:
+        """Return a column of numbers; in an older file, results came in the order of their ends."""
+        with _explained(self._name):
+            if name == "state":
+                return self._states()
+            place = self._place(name)
+            if place is None:
+                return self._order_of_ends() if name == "order" else np.zeros(self._num, NUMBERS[name])
+            return self._rows(place[()]).astype(NUMBERS[name])
+
+    def texts(self, name: str) -> Texts:
+        """Return a column in which few texts occur often."""
+        with _explained(self._name):
+            place = self._place(name)
+            return _decoded([b""] * self._num if place is None else self._rows(_bytes(place)).tolist())
+
+    def sparse(self, name: str) -> dict[int, str]:
+        """Return the texts that are not empty."""
+        with _explained(self._name):
+            place = self._place(name)
+            if place is None or not place.id.get_storage_size():  # what was never written reads as empty
+                return {}
+            column = self._rows(_bytes(place))
+            return {row: column[row].decode() for row in np.flatnonzero(column.astype(bool)).tolist()}
+
+    def values(self, name: str) -> Array:
+        """Return the values of a dimension."""
+        with _explained(self._name):
+            dataset = _member(_member(self._group, POINT), self._dimensions[name].link)
+            if h5py.check_string_dtype(dataset.dtype) is None:
+                return self._rows(dataset[()])
+            texts = [text.decode() for text in self._rows(_bytes(dataset)).tolist()]
+            return objects([json.loads(text) for text in texts] if dataset.attrs["encoding"] == "json" else texts)
+
+    def _rows(self, column: Array) -> Array:
+        if column.shape != (self._num,):
+            raise ValueError("its columns must have one length")
+        rows: Array = column[self._order]
+        return rows
+
+    def _place(self, name: str) -> Any:
+        """Return the dataset of a column, or None if this file is older than it."""
+        is_origin = any(column.name == name for column in ORIGIN_COLUMNS)
+        if is_origin and _is_missing(self._group, ORIGIN):
+            return None
+        group = _member(self._group, ORIGIN) if is_origin else self._group
+        [column] = (each for each in (*COLUMNS, *ORIGIN_COLUMNS) if each.name == name)
+        return None if column.optional and _is_missing(group, name) else _member(group, name)
+
+    def _states(self) -> Array:
+        names = self._rows(_member(self._group, "state")[()])
+        codes = np.full(len(names), len(STATES), np.uint8)
+        for code, state in enumerate(STATES):
+            codes[names == state.value.encode()] = code
+        if (codes == len(STATES)).any():
+            raise ValueError(f"its states must be known, got {names[codes == len(STATES)][0]!r:.80}")
+        return codes
+
+    def _order_of_ends(self) -> Array:
+        states, ended = self.numbers("state"), self.numbers("ended")
+        final = np.flatnonzero(np.isin(states, [code for code, state in enumerate(STATES) if state.is_final]))
+        order = np.full(self._num, -1, np.int64)
+        order[final[np.argsort(ended[final], kind="stable")]] = np.arange(len(final))
+        return order
+
+
+def _decoded(texts: list[bytes]) -> Texts:
+    places: dict[bytes, int] = {}
+    codes = [places.setdefault(text, len(places)) for text in texts]
+    return Texts(np.array(codes, dtype=np.int32), [text.decode() for text in places])
+
+
+def _bytes(dataset: Any) -> Array:
+    """Return texts as their bytes."""
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
+    found: Array = dataset[()]
+    return found
+
+
+def _check(columns: Columns) -> None:
+    """Check what all readers rely on."""
+    if not (np.diff(columns.id) > 0).all():
+        raise ValueError("its ids must differ")
+    for times in (columns.submitted, columns.started, columns.ended):
+        if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
+            raise ValueError("its times must be seconds since 1970")
+    if np.isnan(columns.objective[columns.is_in(State.DONE)]).any():
+        raise ValueError("what is DONE must have an objective")
+
+
+def _check_all(columns: Columns) -> None:
+    """Check every column."""
+    for name in NUMBERS:
+        getattr(columns, name)
+    for name in columns.names:
+        columns.values(name)
+    texts = (*columns.extra.values(), *columns.memory.values())
+    if len(columns.host.codes) != len(columns.model.codes) or len(columns.error) > len(columns):
+        raise ValueError("its columns must have one length")
+    if not all(isinstance(json.loads(text), dict) for text in texts):
+        raise ValueError("extras and memories must be JSON objects")
+
+
+def _read_policy(group: Any) -> PolicyLog:
+    policy = PolicyLog()
+    columns = [_member(group, name)[()].tolist() for name in PolicyRow._fields]
+    policy.append(PolicyRow(*values) for values in zip(*columns, strict=True))
+    if not _is_missing(group, STATE):
+        state = _member(group, STATE)
+        policy.state = {column.name: _member(state, column.name)[()] for column in STATE_COLUMNS}
+        policy.version = int(state.attrs["version"])
+        if len({array.shape for array in policy.state.values()}) != 1 or policy.state["parameters"].ndim != 1:
+            raise ValueError("the arrays of its policy must have one length")
+    return policy
