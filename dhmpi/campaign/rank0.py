@@ -37,7 +37,7 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
-from dhmpi.support import environment
+from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
 
@@ -125,6 +125,7 @@ class Rank0(ABC):
                 if end is not None and not self._options.quiet:
                     tell(str(end))
                 store = self._open(search, stop)
+                logs.keep()
                 budget = self._budget(store, deadline, stop)
                 return self._finish(search, store, budget, stop)
         except Stopped:

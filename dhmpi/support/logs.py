@@ -19,6 +19,8 @@ class _Handler(logging.Handler):
 class _FileHandler(logging.Handler):
     """Appends lines to a file, which is opened for each of them: they are rare, and rank 0 may remove an old file.
 
+    Rank 0 holds its lines back until the campaign has its results file: if it gets none, nothing must have changed.
+
     Args:
         directory: Where the file is; it is made for the first line, within a directory that exists.
         rank: Whose lines they are.
@@ -27,8 +29,22 @@ class _FileHandler(logging.Handler):
     def __init__(self, directory: str, rank: int) -> None:
         super().__init__()
         self._directory, self._name, self._is_broken = directory, f"rank-{rank:04d}.log", False
+        self._held: list[str] | None = [] if rank == 0 else None
 
     def emit(self, record: logging.LogRecord) -> None:
+        line = f"{escape(self.format(record))}\n"
+        if self._held is None:
+            self._write(line)
+        else:
+            self._held.append(line)
+
+    def write_held(self) -> None:
+        """Write what has been held back, and all that follows."""
+        held, self._held = self._held, None
+        if held:
+            self._write("".join(held))
+
+    def _write(self, text: str) -> None:
         if self._is_broken:
             return
         path = os.path.join(self._directory, self._name)
@@ -36,7 +52,7 @@ class _FileHandler(logging.Handler):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._directory)
             with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(f"{escape(self.format(record))}\n")
+                file.write(text)
         except OSError as error:
             self._is_broken = True
             tell(f"warning: {path} cannot be written: {error.strerror}; log lines are on standard error alone")
@@ -85,3 +101,10 @@ def configure(level: str, rank: int, as_json: bool = False, directory: str | Non
     logger = logging.getLogger("dhmpi")
     logger.handlers[:] = handlers
     logger.setLevel(level.upper())
+
+
+def keep() -> None:
+    """Let rank 0 keep its log, too, now that the campaign has its results file."""
+    for handler in logging.getLogger("dhmpi").handlers:
+        if isinstance(handler, _FileHandler):
+            handler.write_held()

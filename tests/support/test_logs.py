@@ -84,10 +84,22 @@ def test_a_rank_that_has_something_to_say_keeps_it_in_its_file(tmp_path, capsys)
 
 
 def test_a_file_that_cannot_be_written_is_told_once(tmp_path, capsys):
-    logs.configure("warning", 0, directory=str(tmp_path / "none" / "results.h5.files"))
+    logs.configure("warning", 4, directory=str(tmp_path / "none" / "results.h5.files"))
     for _ in range(2):
         logging.getLogger("dhmpi").warning("a line")
     lines = capsys.readouterr().err.splitlines()
     assert [line.endswith("a line") for line in lines] == [True, False, True]
-    assert "rank-0000.log cannot be written: No such file or directory" in lines[1]
+    assert "rank-0004.log cannot be written: No such file or directory" in lines[1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rank_0_keeps_nothing_before_the_campaign_has_its_file(tmp_path):
+    directory = tmp_path / "results.h5.files"
+    logs.configure("warning", 0, directory=str(directory))
+    for number in range(4):
+        if number == 2:
+            assert list(tmp_path.iterdir()) == []
+            logs.keep()
+        logging.getLogger("dhmpi").warning("line %d", number)
+    lines = (directory / "rank-0000.log").read_text().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == [f"line {number}" for number in range(4)]
