@@ -205,6 +205,11 @@ class Columns:
         done = np.flatnonzero(self.is_in(State.DONE))
         return int(done[np.argmin(self.objective[done])]) if len(done) else None
 
+    def ranked(self) -> Array:
+        """Return the rows of what is DONE, that with the smallest objective first, equals in order of id."""
+        done = np.flatnonzero(self.is_in(State.DONE))
+        return done[np.argsort(self.objective[done], kind="stable")]
+
     def rows_of(self, ids: Iterable[int]) -> Array:
         """Return the rows of those of some evaluations that are there."""
         return np.flatnonzero(np.isin(self.id, np.fromiter(ids, np.int64)))
