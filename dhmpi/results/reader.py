@@ -66,7 +66,7 @@ class Results:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """The same evaluations as records."""
+        """All evaluations as records."""
         return self.columns.evaluations()
 
     @cached_property
