@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from shlex import quote
 from typing import Any
@@ -81,6 +81,16 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         _print_errors(results, stream)
     else:
         _print_best(found, results.metadata.maximises, stream)
+
+
+def print_ranked(evaluations: Sequence[Evaluation], maximises: bool, stream: Stream) -> None:
+    """Print evaluations that are DONE, in their order."""
+    for number, each in enumerate(evaluations, start=1):
+        found = turned(each.objective, maximises)
+        print(f"{number}. {'reward' if maximises else 'objective'} {found:.10g}, evaluation {each.id}:", file=stream)
+        width = max((len(escape(name, keep="")) for name in each.point), default=0)
+        for name, value in each.point.items():
+            print(f"   {escape(name, keep=''):{width}}  {value!r}", file=stream)
 
 
 def print_ranks(results: Results, stream: Stream) -> None:
