@@ -18,7 +18,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import NamedTuple
 
-from dhmpi.analysis.top.live_page import Size
+from dhmpi.analysis.top.live_page import PageSize
 from dhmpi.analysis.top.watch import Watch
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore
@@ -92,7 +92,7 @@ def measure(load: Load, seconds: float) -> str:
     watch = Watch(str(load.path))
     begun = time.monotonic()
     watch.poll(float("inf"))
-    watch.lines(Size(120, 39))
+    watch.lines(PageSize(120, 39))
     first = time.monotonic() - begun
     before, is_all = watch.num_ended, True
     took, cost = [], []
@@ -101,7 +101,7 @@ def measure(load: Load, seconds: float) -> str:
         time.sleep(1.0 if is_all else 0.0)
         refreshed, computed = time.monotonic(), time.process_time()
         is_all = watch.poll()
-        watch.lines(Size(120, 39))
+        watch.lines(PageSize(120, 39))
         took.append(time.monotonic() - refreshed)
         cost.append(time.process_time() - computed)
     rate = (watch.num_ended - before) / (time.monotonic() - begun)
@@ -121,8 +121,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--dimensions", type=int, default=10)
     arguments = parser.parse_args()
-    titles = "evaluations in the file | written per second | first page [s] | refresh, median [s] | maximum [s] | CPU, maximum [s]"
-    print(f"| {titles} | snapshots read |\n|---|---|---|---|---|---|---|")
+    titles = "evaluations in the file | written per second | first page [s] | refresh, median [s] | maximum [s]"
+    print(f"| {titles} | CPU, maximum [s] | snapshots read |\n|---|---|---|---|---|---|---|")
     for num_held in arguments.held:
         with tempfile.TemporaryDirectory() as directory:
             load = Load(Path(directory) / "results.h5", num_held, arguments.rate, arguments.dimensions)

@@ -7,12 +7,10 @@ read at the beginning, at the end of a run, and when something was missed.
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import starmap
-from pathlib import Path
 from typing import Protocol
 
 from dhmpi.errors import ResultsError
@@ -20,6 +18,7 @@ from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalTail
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.owner import Owner
+from dhmpi.results.places import traces
 from dhmpi.results.reader import PathLike, Results, explained, older_than_journal, read_snapshot, resolve
 from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import FinishedRow, SubmittedRow
@@ -73,7 +72,7 @@ class Follower:
 
     @property
     def heard(self) -> float | None:
-        """When the writer showed a sign of life last [s since 1970-01-01 UTC]; None without a journal."""
+        """Time of the last sign of life of the writer [s since 1970-01-01 UTC]; None without a journal."""
         with contextlib.suppress(OSError):  # the next call of `poll` finds that out
             return None if self._tail is None else self._tail.modified
         return None
@@ -123,7 +122,7 @@ class Follower:
         if self._metadata is None:
             self._load()
         elif self._tail is None:
-            if self._traces() != self._seen:
+            if traces(self.path) != self._seen:
                 self._go_on(self._open())
         elif not self._tail.is_in_place:
             # Nobody writes it any more, and its end is still there to be read.
@@ -155,7 +154,7 @@ class Follower:
         """Begin with the snapshot, and the journal if that continues it."""
         self.close()
         # In the order of `reader`: a snapshot read later contains a journal that it has made obsolete.
-        seen, tail = self._traces(), self._open()
+        seen, tail = traces(self.path), self._open()
         try:
             content = read_snapshot(self.path)
             if tail is not None and tail.campaign == content.campaign and tail.generation > content.generation:
@@ -207,18 +206,6 @@ class Follower:
             return JournalTail(journal_path(self.path))
         except FileNotFoundError:
             return None
-
-    def _traces(self) -> object:
-        """Return what changes when the file or its journal is replaced."""
-        return [_trace(self.path), _trace(journal_path(self.path))]
-
-
-def _trace(path: Path) -> object:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _close(tail: JournalTail | None) -> None:

@@ -235,7 +235,7 @@ class JournalTail:
 
     @property
     def modified(self) -> float:
-        """When something was appended last [s since 1970-01-01 UTC], by the clock of the file system."""
+        """Time of the last change [s since 1970-01-01 UTC], by the clock of the file system."""
         return os.fstat(self._fd).st_mtime
 
     @property

@@ -1,7 +1,6 @@
 """Store of a campaign: a snapshot that is always whole, and a journal of what came after it."""
 
 import contextlib
-import os
 import threading
 import time
 import uuid
@@ -13,10 +12,11 @@ from typing import Any
 
 from dhmpi.errors import ResultsError, StorageError, option_name
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results.files import journal_path, open_new, replace_file, sync_directory, temporary
+from dhmpi.results.files import journal_path, replace_file, sync_directory
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free, unwritable
+from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free
+from dhmpi.results.places import require_absent, require_place, require_present, require_writable, traces
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, Results, recover, resolve
 from dhmpi.results.schema import PolicyRow
@@ -72,13 +72,13 @@ class ResultsStore:
             StorageError: The file system takes no more.
         """
         path = resolve(path)
-        _require_place(path)
+        require_place(path)
         require_free(path)
         if resume:
-            _require_present(path)
+            require_present(path)
         else:
-            _require_absent(path, overwrite)
-            _require_writable(path)
+            require_absent(path, overwrite)
+            require_writable(path)
 
     @classmethod
     def create(
@@ -101,7 +101,7 @@ class ResultsStore:
         names = [dimension.name for dimension in metadata.dimensions]
         ownership = Ownership.take(path, pause)
         try:
-            _require_absent(path, overwrite)
+            require_absent(path, overwrite)
             # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
             return cls(
                 path, Recovered(metadata, EvaluationTable(names), uuid.uuid4().hex, 0, PolicyLog(), ""), ownership
@@ -134,11 +134,11 @@ class ResultsStore:
     def reopen(cls, path: Path, change: Callable[[Recovered], Recovered], pause: Pause = time.sleep) -> "ResultsStore":
         """Become the writer of a file that exists, and change what it says; see `resume`."""
         cls.check(path, resume=True)
-        content = _content(path)
+        content = traces(path)
         changed = change(recover(path))  # a process that has to wait has valid input
         ownership = Ownership.take(path, pause)
         try:
-            if _content(path) != content:  # somebody has written it meanwhile
+            if traces(path) != content:  # somebody has written it meanwhile
                 changed = change(recover(path))
             return cls(path, changed, ownership)
         except BaseException:
@@ -362,45 +362,3 @@ def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
             journal.beat()
         del store, journal
         time.sleep(interval)
-
-
-def _content(path: Path) -> list[tuple[int, ...]]:
-    """Return what changes whenever a results file, or its journal, is written."""
-    found: list[tuple[int, ...]] = []
-    for each in (path, journal_path(path)):
-        with contextlib.suppress(FileNotFoundError):
-            status = each.stat()
-            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
-    return found
-
-
-def _require_place(path: Path) -> None:
-    if path.is_dir():
-        raise ResultsError(f"results file must not be a directory, got {path}; name a file in it")
-    if not path.parent.is_dir():
-        raise ResultsError(f"directory of the results file must exist, got {path.parent}; create it first")
-
-
-def _require_absent(path: Path, overwrite: bool) -> None:
-    found = [each for each in (path, journal_path(path)) if each.exists()]
-    if found and not overwrite:
-        raise ResultsError(
-            f"{found[0].name} exists; use {option_name('resume=True')} to continue it, "
-            f"{option_name('overwrite=True')} to replace it, or {option_name('output')} for another file"
-        )
-
-
-def _require_present(path: Path) -> None:
-    if not path.exists():
-        remedy = f"check the name, or start a new campaign without {option_name('resume=True')}"
-        raise ResultsError(f"{path} does not exist", remedy=remedy)
-
-
-def _require_writable(path: Path) -> None:
-    """Try it: permissions tell nothing about root, quotas and read-only file systems."""
-    token = uuid.uuid4().hex
-    try:
-        os.close(open_new(path, token))
-        temporary(path, token).unlink(missing_ok=True)  # another process may have become the writer, and removed it
-    except OSError as error:
-        raise unwritable(path, error) from error

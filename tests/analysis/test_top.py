@@ -12,8 +12,8 @@ from fcntl import ioctl
 
 import pytest
 
-from dhmpi.analysis.top.live_figures import Progress, live_figures, progress_of
-from dhmpi.analysis.top.live_page import BLOCKS, Choice, Size, campaign_page, fit, help_page, sparkline
+from dhmpi.analysis.top.live_figures import Condition, live_figures, progress_of
+from dhmpi.analysis.top.live_page import BLOCKS, Choice, PageSize, campaign_page, fit, help_page, sparkline
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.analysis.top.watch import Controls, Watch
 from dhmpi.cli.main import main
@@ -23,7 +23,7 @@ from dhmpi.results.owner import Owner
 
 BEGUN = 1_700_000_000.0
 CHOICE = Choice()
-SIZES = [Size(80, 23), Size(120, 39), Size(60, 23), Size(40, 9), Size(10, 3), Size(100)]
+SIZES = [PageSize(80, 23), PageSize(120, 39), PageSize(60, 23), PageSize(40, 9), PageSize(10, 3), PageSize(100)]
 
 
 def campaign(num_done=40, num_running=30, num_failed=6, **more):
@@ -52,7 +52,7 @@ def tally_of(results):
     return tally
 
 
-def page(results, size, choice=CHOICE, progress=Progress.RUNNING, now=BEGUN + 60):
+def page(results, size, choice=CHOICE, progress=Condition.RUNNING, now=BEGUN + 60):
     tally = tally_of(results)
     return [line.text for line in campaign_page("my.h5", tally, live_figures(tally, progress, now), choice, size)]
 
@@ -66,7 +66,7 @@ def test_pages_fit_and_are_printable(size, num):
 
 
 def test_the_page_says_how_a_campaign_goes():
-    text = "\n".join(page(campaign(), Size(80, 39)))
+    text = "\n".join(page(campaign(), PageSize(80, 39)))
     assert re.search(r"^my.h5  2023-11-1\d \d\d:\d\d:\d\d  running$", text, re.MULTILINE)
     assert "ambs on my_problem; run 1, 4 workers, 2 hosts, for 0:01:00" in text
     assert "evaluations  46 of 100  30 RUNNING  40 DONE  6 FAILED" in text
@@ -80,19 +80,19 @@ def test_the_page_says_how_a_campaign_goes():
 
 
 def test_at_80_by_24_there_is_some_of_everything():
-    text = "\n".join(page(campaign(), Size(80, 23)))
+    text = "\n".join(page(campaign(), PageSize(80, 23)))
     assert all(f"\n{title}" in text for title in ("running, by", "hosts, the least", "errors, the latest"))
 
 
 def test_rewards_are_shown_with_their_sign():
-    text = "\n".join(page(campaign(maximises=True), Size(80, 39)))
+    text = "\n".join(page(campaign(maximises=True), PageSize(80, 39)))
     assert "reward       9 (evaluation 19)" in text
     assert "█" in text
 
 
 def test_running_evaluations_count_as_busy():
     tally = tally_of(campaign(2, 1, 0))
-    figures = live_figures(tally, Progress.RUNNING, BEGUN + 10)
+    figures = live_figures(tally, Condition.RUNNING, BEGUN + 10)
     assert figures.utilisation == pytest.approx((2 + 8) / 40)
     nodes = {node.host: node for node in figures.nodes}
     assert nodes["node0"].num_running == 1
@@ -102,16 +102,16 @@ def test_running_evaluations_count_as_busy():
 
 def test_the_rate_is_of_late_and_of_an_ended_run_its_mean():
     tally = tally_of(campaign(46, 0, 0))
-    assert live_figures(tally, Progress.RUNNING, BEGUN + 60).rate == pytest.approx(46 / 60)
-    late = live_figures(tally, Progress.RUNNING, BEGUN + 1000).rate
+    assert live_figures(tally, Condition.RUNNING, BEGUN + 60).rate == pytest.approx(46 / 60)
+    late = live_figures(tally, Condition.RUNNING, BEGUN + 1000).rate
     assert late == pytest.approx(10 / (1000 - 37))  # the last ten, the first of which ended at 37
-    assert live_figures(tally, Progress.KILLED, BEGUN + 1000).rate == pytest.approx(1.0)
+    assert live_figures(tally, Condition.KILLED, BEGUN + 1000).rate == pytest.approx(1.0)
 
 
 def test_the_time_ends_when_the_run_says():
     found = campaign()
     runs = [{**found.metadata.runs[0], "limit": BEGUN + 90}]
-    text = "\n".join(page(replace(found, metadata=replace(found.metadata, runs=runs)), Size(120)))
+    text = "\n".join(page(replace(found, metadata=replace(found.metadata, runs=runs)), PageSize(120)))
     assert "left: 0:00:30 to the end of the time, 0:01:10 to 100 evaluations" in text
 
 
@@ -133,22 +133,22 @@ def test_extreme_objectives_are_drawn():
 
 
 def test_wide_characters_take_two_columns():
-    assert fit("日本語", Size(5)) == "日本"
-    assert fit("a\x1b[2Jé", Size(20, is_unicode=False)) == "a\\u001b[2J\\xe9"
+    assert fit("日本語", PageSize(5)) == "日本"
+    assert fit("a\x1b[2Jé", PageSize(20, is_unicode=False)) == "a\\u001b[2J\\xe9"
 
 
 @pytest.mark.parametrize(("sort", "first"), [("age", "46       2"), ("rank", "48       0"), ("host", "48       0")])
 def test_running_evaluations_are_sorted(sort, first):
-    lines = page(campaign(), Size(80), Choice(sort))
+    lines = page(campaign(), PageSize(80), Choice(sort))
     assert lines[lines.index(f"running, by {sort}: 30") + 2].strip().startswith(first)
 
 
 def test_a_filter_leaves_what_holds_its_text():
-    text = "\n".join(page(campaign(), Size(80), Choice("age", "NODE1")))
+    text = "\n".join(page(campaign(), PageSize(80), Choice("age", "NODE1")))
     assert "running, by age: 15" in text
     assert "hosts, the least busy first: 1" in text
     assert "errors" not in text
-    assert "  3 x FAILED" in "\n".join(page(campaign(), Size(80), Choice("age", "oserror")))
+    assert "  3 x FAILED" in "\n".join(page(campaign(), PageSize(80), Choice("age", "oserror")))
 
 
 def test_keys_change_what_is_shown():
@@ -175,13 +175,13 @@ def test_what_a_campaign_is_doing():
     here, elsewhere = Owner.current(), Owner("elsewhere", 1, 1, "there", "token")
     dead = here._replace(pid=2**22 + 1)
     other = here._replace(pid=os.getppid(), started=_started(os.getppid()))
-    assert progress_of(metadata, None, None, 100.0) is Progress.KILLED
-    assert progress_of(metadata, dead, 100.0, 100.0) is Progress.KILLED
-    assert progress_of(metadata, other, 0.0, 100.0) is Progress.RUNNING
-    assert progress_of(metadata, elsewhere, 95.0, 100.0) is Progress.RUNNING
-    assert progress_of(metadata, elsewhere, 60.0, 100.0) is Progress.SILENT
-    assert progress_of(metadata.end_run(1.0, "enough"), None, None, 100.0) is Progress.ENDED
-    assert progress_of(replace(metadata, complete=True), None, None, 100.0) is Progress.COMPLETE
+    assert progress_of(metadata, None, None, 100.0) is Condition.KILLED
+    assert progress_of(metadata, dead, 100.0, 100.0) is Condition.KILLED
+    assert progress_of(metadata, other, 0.0, 100.0) is Condition.RUNNING
+    assert progress_of(metadata, elsewhere, 95.0, 100.0) is Condition.RUNNING
+    assert progress_of(metadata, elsewhere, 60.0, 100.0) is Condition.SILENT
+    assert progress_of(metadata.end_run(1.0, "enough"), None, None, 100.0) is Condition.ENDED
+    assert progress_of(replace(metadata, complete=True), None, None, 100.0) is Condition.COMPLETE
 
 
 def _started(pid):
@@ -239,11 +239,11 @@ def test_bad_input_is_told(words, sentence, path, capfd):
 def test_a_campaign_under_the_same_name_is_noticed(store, path):
     watch = Watch("my.h5")
     watch.poll()
-    assert not any("note" in line.text for line in watch.lines(Size(80, 23)))
+    assert not any("note" in line.text for line in watch.lines(PageSize(80, 23)))
     store.close("the end")
     again = ResultsStore.create(path, store.metadata, overwrite=True)
     watch.poll()
-    text = "\n".join(line.text for line in watch.lines(Size(80, 23)))
+    text = "\n".join(line.text for line in watch.lines(PageSize(80, 23)))
     assert "the file is that of another campaign" in text
     again.close("the end")
     watch.close()
@@ -253,7 +253,7 @@ def test_idle_time_is_explained(store):
     watch = Watch("my.h5")
     watch.poll()
     watch.controls.press("i")
-    lines = [line.text for line in watch.lines(Size(80, 23))]
+    lines = [line.text for line in watch.lines(PageSize(80, 23))]
     assert lines[0] == "why workers are idle"
     assert "workers times the lengths of all runs" in lines[2]
     assert all(len(line) <= 80 for line in lines)

@@ -4,17 +4,17 @@ import textwrap
 
 from dhmpi.analysis.idle import MEANINGS, idle_time
 from dhmpi.analysis.timeline import Timeline
-from dhmpi.analysis.top.live_page import Line, Size, duration, fit
+from dhmpi.analysis.top.live_page import Line, PageSize, duration, fit
 from dhmpi.results import Results
 
 
-def idle_page(results: Results, now: float | None, size: Size) -> list[Line]:
+def idle_page(results: Results, now: float | None, size: PageSize) -> list[Line]:
     """Return where the time of the workers went in all runs, each reason with what it means.
 
     Args:
         results: The campaign.
         now: The time, if it is going on [s since 1970-01-01 UTC].
-        size: Size of the page.
+        size: PageSize of the page.
     """
     lines = [Line("why workers are idle", "title"), Line()]
     found = idle_time(results, Timeline(results, now))

@@ -14,8 +14,8 @@ from dhmpi.results.liveness import SILENCE
 from dhmpi.results.owner import Owner
 
 
-class Progress(StrEnum):
-    """What a campaign is doing."""
+class Condition(StrEnum):
+    """State of a campaign, as seen from outside."""
 
     RUNNING = "running"
     SILENT = "running, or killed"
@@ -65,7 +65,7 @@ class LiveFigures(NamedTuple):
         nodes: The same for each host, the least busy first.
     """
 
-    progress: Progress
+    progress: Condition
     now: float
     seconds: float
     rate: float
@@ -74,7 +74,7 @@ class LiveFigures(NamedTuple):
     nodes: Sequence[NodeUse]
 
 
-def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, now: float) -> Progress:
+def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, now: float) -> Condition:
     """Return what a campaign is doing.
 
     Args:
@@ -84,30 +84,30 @@ def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, no
         now: The time [s since 1970-01-01 UTC].
     """
     if metadata.complete:
-        return Progress.COMPLETE
+        return Condition.COMPLETE
     if not metadata.is_open:
-        return Progress.ENDED
+        return Condition.ENDED
     if owner is None:
-        return Progress.KILLED
+        return Condition.KILLED
     is_alive = owner.is_alive
     if is_alive is None:  # on another host; it has a heartbeat
-        return Progress.RUNNING if heard is not None and now - heard <= SILENCE else Progress.SILENT
-    return Progress.RUNNING if is_alive else Progress.KILLED
+        return Condition.RUNNING if heard is not None and now - heard <= SILENCE else Condition.SILENT
+    return Condition.RUNNING if is_alive else Condition.KILLED
 
 
-def live_figures(tally: Tally, progress: Progress, now: float) -> LiveFigures:
+def live_figures(tally: Tally, progress: Condition, now: float) -> LiveFigures:
     """Return the figures of a tally that has begun."""
     assert tally.metadata is not None
     run: Mapping[str, Any] = tally.metadata.runs[-1] if tally.metadata.runs else {}
     if not run:
         return LiveFigures(progress, now, 0.0, 0.0, (), None, ())
-    if progress in (Progress.ENDED, Progress.COMPLETE):
+    if progress in (Condition.ENDED, Condition.COMPLETE):
         now = tally.latest if run["ended"] is None else float(run["ended"])
-    elif progress is Progress.KILLED:
+    elif progress is Condition.KILLED:
         now = tally.latest
     started = float(run["started"])
     seconds = max(0.0, now - started)
-    is_going_on = progress in (Progress.RUNNING, Progress.SILENT)
+    is_going_on = progress in (Condition.RUNNING, Condition.SILENT)
     rate = _rate(tally, started, now) if is_going_on else tally.num_in_run / seconds if seconds else 0.0
     busy = Counter(tally.busy)
     if is_going_on:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from dhmpi.analysis.top.live_figures import LiveFigures, Progress, model_points
+from dhmpi.analysis.top.live_figures import Condition, LiveFigures, model_points
 from dhmpi.analysis.top.tally import Running, Tally
 from dhmpi.evaluation import State, turned
 from dhmpi.support.printing import escape
@@ -53,8 +53,8 @@ class Line(NamedTuple):
     style: str = ""
 
 
-class Size(NamedTuple):
-    """Size of a page.
+class PageSize(NamedTuple):
+    """PageSize of a page.
 
     Attributes:
         columns: Its width in columns of a terminal.
@@ -68,7 +68,7 @@ class Size(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What a person has chosen to see.
+    """Choice of a person: what is listed, and how.
 
     Attributes:
         sort: Order of the running evaluations, a key of `SORTS`.
@@ -79,7 +79,7 @@ class Choice(NamedTuple):
     filter: str = ""
 
 
-def fit(text: str, size: Size) -> str:
+def fit(text: str, size: PageSize) -> str:
     """Return text without control characters that fits the width; wide characters take two columns."""
     text = escape(text, keep="")
     if not size.is_unicode:
@@ -95,7 +95,7 @@ def fit(text: str, size: Size) -> str:
     return fitting
 
 
-def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice, size: Size) -> list[Line]:
+def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice, size: PageSize) -> list[Line]:
     """Return the page of a campaign that has begun.
 
     Args:
@@ -116,7 +116,7 @@ def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice,
     return lines if size.rows is None else lines[: size.rows]
 
 
-def wrapped(line: Line, size: Size) -> Iterable[Line]:
+def wrapped(line: Line, size: PageSize) -> Iterable[Line]:
     """Yield a line that is too long in parts, under what it says, at most three of them."""
     text = escape(line.text, keep="")
     if len(text) <= size.columns or size.columns < 30:
@@ -140,13 +140,13 @@ def _shares(lengths: Sequence[int], free: int | None) -> list[int]:
     return shares
 
 
-def _head(path: str, tally: Tally, figures: LiveFigures, size: Size) -> Iterable[Line]:
+def _head(path: str, tally: Tally, figures: LiveFigures, size: PageSize) -> Iterable[Line]:
     """Yield the lines of the campaign as a whole."""
     metadata = tally.metadata
     assert metadata is not None
     run: Mapping[str, Any] = metadata.runs[-1] if metadata.runs else {}
-    why = f": {run['why']}" if figures.progress in (Progress.ENDED, Progress.COMPLETE) and run.get("why") else ""
-    good = figures.progress in (Progress.RUNNING, Progress.COMPLETE)
+    why = f": {run['why']}" if figures.progress in (Condition.ENDED, Condition.COMPLETE) and run.get("why") else ""
+    good = figures.progress in (Condition.RUNNING, Condition.COMPLETE)
     yield Line(f"{path}  {_moment(figures.now)}  {figures.progress}{why}", "title" if good else "bad")
     nodes, number = len(figures.nodes), len(metadata.runs)
     where = f", {nodes} hosts" if nodes > 1 else ""
@@ -166,7 +166,7 @@ def _head(path: str, tally: Tally, figures: LiveFigures, size: Size) -> Iterable
         yield Line(f"{'search':13}{search}")
 
 
-def _best(tally: Tally, size: Size) -> Iterable[Line]:
+def _best(tally: Tally, size: PageSize) -> Iterable[Line]:
     """Yield the incumbent, and how it has become better."""
     assert tally.metadata is not None
     maximises = tally.metadata.maximises
@@ -235,7 +235,7 @@ def _running(tally: Tally, figures: LiveFigures, choice: Choice) -> list[Line]:
         found = [each for each in found if _fits(_running_row(each, figures), choice)]
         number = len(found)
     rows = [_running_row(each, figures) for each in nsmallest(TALLEST, found, key=SORTS[choice.sort])]
-    was = " when it was killed" if figures.progress is Progress.KILLED else ""
+    was = " when it was killed" if figures.progress is Condition.KILLED else ""
     titles = Line(f"  {'id':>9}  {'rank':>6}  {'minutes':>9}  host", "dim")
     return [Line(f"running{was}, by {choice.sort}: {number}", "title"), titles, *rows] if rows else []
 
@@ -277,7 +277,7 @@ def _fits(row: Line, choice: Choice) -> bool:
     return choice.filter.casefold() in row.text.casefold()
 
 
-def help_page(size: Size) -> list[Line]:
+def help_page(size: PageSize) -> list[Line]:
     """Return the page of the keys, and of what the figures are."""
     lines = (part for text in HELP.splitlines() for part in wrapped(Line(text), size))
     return [Line(fit("keys and figures", size), "title"), Line(), *lines]
@@ -300,7 +300,7 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def _bar(share: float, size: Size) -> str:
+def _bar(share: float, size: PageSize) -> str:
     width = min(30, max(0, size.columns - 24))
     filled = round(share * width)
     return f"[{'#' * filled}{'.' * (width - filled)}]" if width >= 5 else ""

@@ -255,7 +255,7 @@ class Tally:
 
     @property
     def last_ends(self) -> list[float]:
-        """When the latest evaluations ended, up to `RATE_NUMBER`, in the order of their results."""
+        """Times of the latest ends, up to `RATE_NUMBER`, in the order of their results."""
         return list(self._ended)
 
     def _spend(self, row: FinishedRow, running: Running, state: State) -> None:

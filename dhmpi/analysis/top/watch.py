@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from dhmpi.analysis.top import live_screen
 from dhmpi.analysis.top.idle_page import idle_page
-from dhmpi.analysis.top.live_figures import LiveFigures, Progress, live_figures, progress_of
-from dhmpi.analysis.top.live_page import KEYS, SORTS, Choice, Line, Size, campaign_page, fit, help_page, wrapped
+from dhmpi.analysis.top.live_figures import Condition, LiveFigures, live_figures, progress_of
+from dhmpi.analysis.top.live_page import KEYS, SORTS, Choice, Line, PageSize, campaign_page, fit, help_page, wrapped
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.errors import ResultsError
 from dhmpi.results import read
@@ -24,7 +24,7 @@ IDLE_SHARE = 20
 
 @dataclass
 class Controls:
-    """What a person has chosen by keys.
+    """Controls: what a person has chosen by keys.
 
     Attributes:
         page: campaign, idle or help.
@@ -134,7 +134,7 @@ class Watch:
         progress = progress_of(metadata, self._follower.owner, self._follower.heard, now)
         return live_figures(self._tally, progress, now)
 
-    def lines(self, size: Size) -> list[Line]:
+    def lines(self, size: PageSize) -> list[Line]:
         """Return the page that has been chosen."""
         if self.controls.page == "help":
             return help_page(size)
@@ -149,11 +149,11 @@ class Watch:
         page = campaign_page(self.path, self._tally, figures, self.controls.choice, size)
         return [*page[:2], *(Line(fit(f"{'note':13}{note}", size), "bad") for note in notes), *page[2:]]
 
-    def _idle_lines(self, figures: LiveFigures, size: Size) -> list[Line]:
+    def _idle_lines(self, figures: LiveFigures, size: PageSize) -> list[Line]:
         """Return the page of idle times; it needs the whole file, and so is made only now and then."""
         if not self._idle or time.monotonic() >= self._next_idle:
             began = time.monotonic()
-            is_going_on = figures.progress in (Progress.RUNNING, Progress.SILENT)
+            is_going_on = figures.progress in (Condition.RUNNING, Condition.SILENT)
             self._idle = idle_page(read(self.path), figures.now if is_going_on else None, size)
             self._next_idle = time.monotonic() + max(5.0, IDLE_SHARE * (time.monotonic() - began))
         return self._idle
@@ -173,7 +173,7 @@ def once(path: str, stream: Stream, columns: int = 100) -> None:
     watch = Watch(path)
     try:
         watch.poll(seconds=float("inf"))
-        for line in watch.lines(Size(columns, None, _is_unicode())):
+        for line in watch.lines(PageSize(columns, None, _is_unicode())):
             print(line.text.rstrip(), file=stream)
     finally:
         watch.close()
@@ -210,7 +210,7 @@ def _show(watch: Watch, screen: live_screen.LiveScreen, interval: float) -> None
     """Show pages until a key ends it."""
     controls, lines, is_unicode = watch.controls, [Line()], _is_unicode()
     while not controls.is_over:
-        size = Size(screen.columns, screen.rows - 1, is_unicode)
+        size = PageSize(screen.columns, screen.rows - 1, is_unicode)
         is_all, trouble = True, ""
         try:
             is_all = watch.poll()
