@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from dhmpi.analysis.encoding import Encoded, encoded
+from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results import Results

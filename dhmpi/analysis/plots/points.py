@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.encoding import Encoded, encoded
 from dhmpi.analysis.importance import Surface, fence, fenced, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results.columns import Array
