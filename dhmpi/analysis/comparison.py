@@ -14,7 +14,7 @@ from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
 
-class Group(NamedTuple):
+class SearchGroup(NamedTuple):
     """Campaigns of one search.
 
     Attributes:
@@ -71,7 +71,7 @@ class Comparison(NamedTuple):
         maximises: Whether larger values are better.
     """
 
-    groups: Sequence[Group]
+    groups: Sequence[SearchGroup]
     num_evaluations: int
     seconds: float
     target: float | None
@@ -101,7 +101,7 @@ def compare(campaigns: Sequence[Results], target: float | None = None) -> Compar
     num_evaluations, seconds = min(num for num, _ in budgets), min(length for _, length in budgets)
     finals = {name: _values([by_num for by_num, _ in curves], num_evaluations) for name, curves in found.items()}
     if target is None and all(len(each) for each in finals.values()):
-        medians = [float(np.median(each)) for each in finals.values()]
+        medians = [2 * float(np.median(each / 2)) for each in finals.values()]  # halves: no sum is too large
         target = min(medians) if maximises else max(medians)
     groups = [_group(name, curves, (num_evaluations, seconds), target, maximises) for name, curves in found.items()]
     return Comparison(groups, num_evaluations, seconds, target, _tests(finals), maximises)
@@ -157,9 +157,9 @@ def _values(curves: Sequence[Curve], budget: float) -> Array:
 
 def _group(
     name: str, curves: Sequence[tuple[Curve, Curve]], budget: tuple[int, float], target: float | None, maximises: bool
-) -> Group:
+) -> SearchGroup:
     by_num, by_time = [each for each, _ in curves], [each for _, each in curves]
-    return Group(
+    return SearchGroup(
         name,
         [each for each in by_num if len(each.x)],
         [each for each in by_time if len(each.x)],
