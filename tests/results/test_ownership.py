@@ -220,7 +220,7 @@ def test_the_trial_file_of_a_newcomer_may_be_swept_away(path, monkeypatch):
         return opened
 
     firsts = []
-    monkeypatch.setattr("dhmpi.results.store.open_new", beaten)
+    monkeypatch.setattr("dhmpi.results.places.open_new", beaten)
     ResultsStore.check(path)
     firsts[0].close("end")
     assert os.listdir(path.parent) == ["results.h5"]

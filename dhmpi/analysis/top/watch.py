@@ -17,7 +17,9 @@ from dhmpi.results.follow import Follower
 from dhmpi.support.printing import Printer, Stream, tell
 
 # Reading what is new may take so long until the page is drawn again [s]; the rest is read at once after that.
-READ_SECONDS = 0.1
+READ_SECONDS = 0.05
+# After so many pages that were not up to date, that is told.
+MANY_BEHIND = 20
 # The idle time of a whole campaign may cost 1/20 of the time.
 IDLE_SHARE = 20
 
@@ -101,12 +103,12 @@ class Watch:
 
     @property
     def num_ended(self) -> int:
-        """How many evaluations have ended for good, as far as that has been read."""
+        """Number of evaluations that have ended for good, as far as that has been read."""
         return self._tally.num_ended
 
     @property
     def num_reads(self) -> int:
-        """How many snapshots were read."""
+        """Number of snapshots that were read."""
         return self._follower.num_reads
 
     def close(self) -> None:
@@ -209,6 +211,7 @@ def live(path: str, interval: float) -> int:
 def _show(watch: Watch, screen: live_screen.LiveScreen, interval: float) -> None:
     """Show pages until a key ends it."""
     controls, lines, is_unicode = watch.controls, [Line()], _is_unicode()
+    num_behind = 0
     while not controls.is_over:
         size = PageSize(screen.columns, screen.rows - 1, is_unicode)
         is_all, trouble = True, ""
@@ -218,7 +221,8 @@ def _show(watch: Watch, screen: live_screen.LiveScreen, interval: float) -> None
                 lines = watch.lines(size)
         except ResultsError as error:
             trouble = f"waiting: {error}"
-        foot = "reading the file" if not is_all else controls.foot
+        num_behind = 0 if is_all else num_behind + 1
+        foot = controls.foot if num_behind < MANY_BEHIND else f"[reading the file]  {controls.foot}"
         above = wrapped(Line(trouble, "bad"), size) if trouble else ()
         screen.draw([*above, *lines], Line(fit(foot, size), "dim"))
         for key in screen.keys(interval if is_all else 0.0):
