@@ -18,7 +18,7 @@ from dhmpi.analysis.top.tally import Tally
 from dhmpi.analysis.top.watch import Controls, Watch
 from dhmpi.cli.main import main
 from dhmpi.evaluation import Evaluation, Origin, State
-from dhmpi.results import Metadata, Results, ResultsStore
+from dhmpi.results import Metadata, Results, ResultsStore, read
 from dhmpi.results.owner import Owner
 
 BEGUN = 1_700_000_000.0
@@ -113,6 +113,13 @@ def test_the_time_ends_when_the_run_says():
     runs = [{**found.metadata.runs[0], "limit": BEGUN + 90}]
     text = "\n".join(page(replace(found, metadata=replace(found.metadata, runs=runs)), PageSize(120)))
     assert "left: 0:00:30 to the end of the time, 0:01:10 to 100 evaluations" in text
+
+
+def test_a_run_says_when_its_time_ends(path):
+    problem = ["--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "dhmpi.benchmark.hps.polynome2.run"]
+    assert main(["hps-random", *problem, "--max-evals", "3", "--max-minutes", "5", "--output", "my.h5", "--quiet"]) == 0
+    [run] = read(path).metadata.runs
+    assert 200 < run["limit"] - run["started"] <= 300
 
 
 @pytest.mark.parametrize("maximises", [False, True])
