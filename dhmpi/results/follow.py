@@ -175,13 +175,17 @@ class Follower:
         self._listener.begin(Results(content.metadata, content.columns, content.doubt, content.policy, self.path))
 
     def _drain(self, until: float) -> bool:
-        """Read the journal to its end, or until a reading of the monotonic clock; return whether that was the end."""
+        """Read what is in the journal now, or until a reading of the monotonic clock; return whether that was all.
+
+        A writer that is faster than this is not run after.
+        """
         assert self._tail is not None
+        wanted = self._tail.size
         with explained(self.path):
-            while (events := self._tail.read()) is not None:
+            while self._tail.position < wanted and (events := self._tail.read()) is not None:
                 self._tell(events)
                 if time.monotonic() >= until:
-                    return self._tail.is_damaged or not self._tail.rest
+                    return self._tail.is_damaged or self._tail.position >= wanted
         return True
 
     def _tell(self, events: Iterable[Event]) -> None:

@@ -201,6 +201,7 @@ class JournalTail:
         generation: Number of the snapshot that it continues; -1 if the header is damaged.
         campaign: Identifier of the campaign.
         owner: The process that writes it.
+        position: Where the next record begins, in bytes.
         is_damaged: Whether intact records follow a broken one; it is read no further.
 
     Raises:
@@ -218,9 +219,9 @@ class JournalTail:
             raise
         self.is_damaged = header is None
         self.generation, self.campaign, self.owner = -1, "", Owner("an unknown host")
-        self._position = 0
+        self.position = 0
         if header is not None:
-            self.generation, self.campaign, self._position = header.generation, header.campaign, header.size
+            self.generation, self.campaign, self.position = header.generation, header.campaign, header.size
             self.owner = header.owner or self.owner
 
     @property
@@ -231,7 +232,7 @@ class JournalTail:
     @property
     def rest(self) -> int:
         """Bytes that have not been read: at the end of a journal that nobody writes any more, a torn record."""
-        return self.size - self._position
+        return self.size - self.position
 
     @property
     def modified(self) -> float:
@@ -257,15 +258,15 @@ class JournalTail:
         """
         if self.is_damaged:
             return None
-        data = os.pread(self._fd, num_bytes, self._position)
+        data = os.pread(self._fd, num_bytes, self.position)
         if _payload(data, 0) is None and len(data) == num_bytes:
-            data = os.pread(self._fd, self.rest, self._position)
+            data = os.pread(self._fd, self.rest, self.position)
         events: list[Event] = []
         position = 0
         while (payload := _payload(data, position)) is not None:
             events += _unpack(payload[len(_MARK) :])
             position += _HEAD.size + len(payload)
-        self._position += position
+        self.position += position
         self.is_damaged = not position and _goes_on(data, 1)
         return events if position else None
 
