@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import EXIT_FAILURE, OptionError
+from dhmpi.support import printing
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import Printer
 
@@ -17,6 +18,7 @@ EXPORT = "all evaluations as CSV or JSON, or the best architecture as a Keras mo
 TRAIN = "what becomes of the best architectures when they are trained again"
 REDO = "evaluations that have failed, for the next --resume to evaluate them again"
 DRAW = "a picture of a space of architectures, or of one of them"
+REPORT = "one page with charts and tables, of one campaign or several, for any browser"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
 DATA_HELP = "where the data are, if they come from files"
 
@@ -210,9 +212,27 @@ def _draw(command: str, words: list[str]) -> int:
     return 0
 
 
+def _report(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        description=f"Write {REPORT}. It needs no network and no server: it can be mailed, kept, and printed.",
+    )
+    parser.add_argument("files", nargs="+", metavar="file", help="results file; several are compared")
+    parser.add_argument(
+        "-o", "--output", default="report.html", metavar="FILE.html", help="the page (default: %(default)s)"
+    )
+    arguments = parser.parse_args(words)
+
+    from dhmpi.analysis.report import writer
+
+    printing.tell(f"written: {writer.write(arguments.files, arguments.output)}")
+    return 0
+
+
 RESULTS_COMMANDS = {
     "show": Command(_show, SHOW),
     "best": Command(_best, BEST),
+    "report": Command(_report, REPORT),
     "export": Command(_export, EXPORT),
     "train": Command(_train, TRAIN),
     "redo": Command(_redo, REDO),

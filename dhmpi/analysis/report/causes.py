@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dhmpi.analysis.details import kinds_of_errors
+from dhmpi.analysis import curves
+from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import State
 from dhmpi.results import Results
+from dhmpi.results.columns import Array
 from dhmpi.support.printing import escape, in_short
 from dhmpi.support.terminal_text import as_shown
-
-from dhmpi.analysis.report.sample import FAILURES
 
 # Of a log, what is read [bytes] and what is shown [characters]; of all logs together [characters].
 READ_BACK, LONGEST_TAIL, MOST_TEXT = 20_000, 4000, 400_000
@@ -67,31 +67,34 @@ class Causes:
     Attributes:
         causes: The most frequent ones first, `MOST_CAUSES` at most.
         num_more: How many others there are.
-        of_row: For each row that has failed the place of its cause in `causes`; -1 for one of the others.
+        of_row: For each evaluation the place of its cause in `causes`; -1 for one of the others, and without any.
+        seconds: For each of `causes`, when its evaluations ended [s of the campaign's runs].
     """
 
     causes: Sequence[Cause]
     num_more: int
-    of_row: dict[int, int]
+    of_row: Array
+    seconds: Sequence[Array]
+
+    @property
+    def num(self) -> int:
+        """Number of causes."""
+        return len(self.causes) + self.num_more
 
 
-def causes_of(results: Results) -> Causes:
+def causes_of(results: Results, timeline: Timeline) -> Causes:
     """Group the failures of a campaign by their causes, and read the ends of their logs."""
-    columns = results.columns
-    rows = np.flatnonzero(columns.is_in(*FAILURES))
-    kinds = kinds_of_errors(columns.evaluations(rows))
-    row_of = dict(zip(columns.id[rows].tolist(), rows.tolist(), strict=True))
-    reader = _LogReader(results.path)
-    found, of_row = [], {}
-    for place, kind in enumerate(kinds):
-        ids = [each.id for each in kind.evaluations]
-        is_listed = place < MOST_CAUSES
-        of_row.update((row_of[id], place if is_listed else -1) for id in ids)
-        if is_listed:
-            error = _shortened(as_shown(kind.evaluations[0].error), LONGEST_ERROR)
-            line = escape(kind.line or "no error", keep="")
-            found.append(Cause(kind.state, line, len(ids), _in_short(ids), error, reader.tails(ids)))
-    return Causes(found, len(kinds) - len(found), of_row)
+    columns, reader = results.columns, _LogReader(results.path)
+    groups = curves.failures(results, timeline)
+    of_row = np.full(len(columns), -1, np.int64)
+    found = []
+    for place, group in enumerate(groups[:MOST_CAUSES]):
+        of_row[group.rows] = place
+        ids = columns.id[group.rows].tolist()
+        error = _shortened(as_shown(columns.error.get(int(group.rows[0]), "")), LONGEST_ERROR)
+        line = escape(group.line or "no error", keep="")
+        found.append(Cause(group.state, line, len(ids), _in_short(ids), error, reader.tails(ids)))
+    return Causes(found, len(groups) - len(found), of_row, [group.seconds for group in groups[:MOST_CAUSES]])
 
 
 class _LogReader:
