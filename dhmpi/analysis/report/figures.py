@@ -66,7 +66,7 @@ class Improvements:
 def improvements(results: Results, timeline: Timeline) -> Improvements:
     """Return the evaluations that were the best when they ended."""
     curve = curves.incumbent(results, "evaluations", timeline)
-    is_step = np.diff(curve.y, prepend=np.nan) != 0  # the last place only says where the curve ends
+    is_step = np.append(True, curve.y[1:] != curve.y[:-1])[: len(curve.y)]  # the last place says where the curve ends
     number = curve.x[is_step].astype(np.int64)
     rows = curves.in_order(results, timeline)[number - 1]
     seconds = np.fmax.accumulate(timeline.ended[rows]) if len(rows) else np.empty(0)

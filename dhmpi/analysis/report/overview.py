@@ -1,5 +1,6 @@
 """Overview of a campaign: what a busy person wants to know, in sentences and figures."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,6 +158,8 @@ def number_text(value: float | None) -> str:
 
 def duration_text(seconds: float) -> str:
     """Return a duration in the two units that say most."""
+    if math.isnan(seconds):
+        return "an unknown time"
     if seconds < 120:
         return f"{seconds:.3g} s"
     whole = round(seconds)

@@ -15,6 +15,7 @@ function axis(name, colours, more = {}) {
 }
 
 const timeAxis = (colours, more = {}) => axis('time since the beginning', colours, { type: 'value', axisLabel: { formatter: shortDuration }, splitNumber: 4, min: 0, ...more });
+const untilEnd = (campaign) => (campaign.lasted ? { max: campaign.lasted, axisLabel: { formatter: shortDuration, showMaxLabel: false } } : {});
 const valueAxis = (name, colours, more = {}) => axis(name, colours, { type: 'value', nameGap: 52, axisLabel: { formatter: shortNumber, width: 46 }, ...more });
 
 function shortNumber(value) {
@@ -126,10 +127,10 @@ const CHARTS = {
           itemStyle: { color: colours.states[state], opacity: hasOwn ? 0.55 : 0.8 }, data };
       }).filter((each) => each.data.length);
       const lane = without.length ? 24 * without.length : 0;
-      const end = campaign.lasted || null;
+      const end = untilEnd(campaign);
       return basis(colours, {
         grid: [{ left: 86, right: 16, top: 40, bottom: 56 + lane }, { left: 86, right: 16, bottom: 48, height: lane }],
-        xAxis: [timeAxis(colours, { max: end, ...(lane ? { name: '', axisLabel: { show: false } } : {}) }), timeAxis(colours, { gridIndex: 1, show: lane > 0, max: end })],
+        xAxis: [timeAxis(colours, { ...end, ...(lane ? { name: '', axisLabel: { show: false } } : {}) }), timeAxis(colours, { gridIndex: 1, show: lane > 0, ...end })],
         yAxis: [campaignValueAxis(campaign, settings.y, colours), axis('', colours, { type: 'category', gridIndex: 1, data: without, show: lane > 0 })],
         tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
         series,
@@ -217,9 +218,9 @@ const CHARTS = {
   utilisation: {
     option(campaign, settings, colours) {
       const { utilisation } = campaign.figures;
-      const step = (name, values, more) => ({ name, type: 'line', step: 'end', showSymbol: false, data: utilisation.seconds.map((seconds, number) => [seconds, values[number]]), ...more });
+      const step = (name, values, more) => ({ name, type: 'line', step: 'end', showSymbol: false, data: [...utilisation.seconds, campaign.lasted].map((seconds, number) => [seconds, values[Math.min(number, values.length - 1)]]), ...more });
       return basis(colours, {
-        xAxis: timeAxis(colours), yAxis: valueAxis('workers', colours, { min: 0, scale: false }),
+        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: valueAxis('workers', colours, { min: 0, scale: false }),
         tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => lines(`after ${formatDuration(found[0].value[0])}`, ...found.map((each) => `${each.seriesName}: ${formatNumber(each.value[1])}`)) },
         series: [
           step('busy', utilisation.busy, { areaStyle: { opacity: 0.35 }, lineStyle: { width: 1 }, itemStyle: { color: colours.accent } }),
@@ -239,7 +240,7 @@ const CHARTS = {
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
         xAxis: axis('share of all worker time [%]', colours, { type: 'value', min: 0, max: 100, scale: false }),
-        yAxis: axis('', colours, { type: 'category', inverse: true, data: idle.map((each) => each.name), axisLabel: { width: 130, overflow: 'break', hideOverlap: false, interval: 0 } }),
+        yAxis: axis('', colours, { type: 'category', inverse: true, data: idle.map((each) => each.name), axisLabel: { width: 130, overflow: 'break', lineHeight: 15, hideOverlap: false, interval: 0 } }),
         tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(idle[params.dataIndex].name, `${formatDuration(idle[params.dataIndex].seconds)} of workers, ${formatNumber(Number(params.value.toPrecision(3)))} %`) },
         series: [{ type: 'bar', barMaxWidth: 28, label: { show: true, position: 'right', color: colours.text, formatter: (params) => `${Number(params.value.toPrecision(2))} %` },
           data: idle.map((each, number) => ({ value: 100 * each.share, itemStyle: { color: number === 0 ? colours.accent : colours.series[1] } })) }],
@@ -262,7 +263,7 @@ const CHARTS = {
       const data = timeline.bars.map(([worker, begin, end, code, count, place]) => ({ value: [worker, begin, end, code, count], place }));
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 16, top: 8, bottom: 84, containLabel: true },
-        xAxis: timeAxis(colours), yAxis: axis('', colours, { type: 'category', inverse: true, data: workers, axisLabel: { hideOverlap: true, interval: 'auto', width: 110, overflow: 'truncate' } }),
+        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: axis('', colours, { type: 'category', inverse: true, data: workers, axisLabel: { hideOverlap: true, interval: 'auto', width: 110, overflow: 'truncate' } }),
         dataZoom: [{ type: 'slider', height: 18, bottom: 6, showDataShadow: false, labelFormatter: (value) => shortDuration(value), textStyle: { color: colours.muted }, borderColor: colours.line, fillerColor: 'rgba(120, 140, 170, 0.25)' }],
         tooltip: { ...basis(colours).tooltip, formatter: (params) => {
           const [worker, begin, end, code, count] = params.data.value;

@@ -53,8 +53,12 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+let numLabels = 0;
+
 function labelled(text, control, grows = false) {
-  return element('label', { class: grows ? 'grows' : null }, text, control);
+  numLabels += 1;
+  control.id = `control-${numLabels}`;
+  return element('div', { class: grows ? 'field grows' : 'field' }, element('label', { for: control.id }, text), control);
 }
 
 function choice(options, chosen, onChange) {
