@@ -1,12 +1,14 @@
 """Lists that `show` prints: the errors of a campaign, grouped, and the running evaluations."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import FINAL_STATES, Evaluation, State
+from dhmpi.results.columns import Columns
+from dhmpi.results.table import STATES
 from dhmpi.support.error_lines import error_kind, error_line
 from dhmpi.support.printing import Stream, escape, in_short
 
@@ -23,64 +25,71 @@ class ErrorKind:
     Attributes:
         state: FAILED or TIMEOUT.
         line: What the error of the first one says in one line.
-        evaluations: All of them, in order of id.
+        ids: Numbers of the evaluations, ascending.
+        error: All that the error of the first one says.
     """
 
     state: State
     line: str
-    evaluations: Sequence[Evaluation]
+    ids: Sequence[int]
+    error: str
 
 
-def kinds_of_errors(evaluations: Iterable[Evaluation]) -> list[ErrorKind]:
+def kinds_of_errors(columns: Columns) -> list[ErrorKind]:
     """Group failures by what the last lines of their errors say; the most frequent kind comes first."""
-    groups: dict[tuple[State, str], list[Evaluation]] = {}
-    for each in evaluations:
-        if each.state.is_final and each.state is not State.DONE:
-            groups.setdefault((each.state, error_kind(error_line(each.error))), []).append(each)
-    kinds = [ErrorKind(state, error_line(group[0].error), group) for (state, _), group in groups.items()]
-    return sorted(kinds, key=lambda kind: (-len(kind.evaluations), kind.evaluations[0].id))
+    groups: dict[tuple[int, str], list[int]] = {}
+    kinds: dict[str, str] = {}  # of errors: many are the same
+    ended = columns.is_in(*FINAL_STATES) & ~columns.is_in(State.DONE)
+    for row in ended.nonzero()[0].tolist():
+        error = columns.error.get(row, "")
+        if error not in kinds:
+            kinds[error] = error_kind(error_line(error))
+        groups.setdefault((int(columns.state[row]), kinds[error]), []).append(row)
+    found = []
+    for (code, _), rows in groups.items():
+        error = columns.error.get(rows[0], "")
+        found.append(ErrorKind(STATES[code], error_line(error), columns.id[rows].tolist(), error))
+    return sorted(found, key=lambda kind: (-len(kind.ids), kind.ids[0]))
 
 
-def print_errors(evaluations: Iterable[Evaluation], path: str, stream: Stream) -> None:
+def print_errors(columns: Columns, path: str, stream: Stream) -> None:
     """Print the most frequent kinds of errors, each in one line; nothing without errors."""
-    kinds = kinds_of_errors(evaluations)
+    kinds = kinds_of_errors(columns)
     if not kinds:
         return
     print("errors:", file=stream)
-    width = len(str(len(kinds[0].evaluations)))
+    width = len(str(len(kinds[0].ids)))
     for kind in kinds[:NUM_KINDS]:
-        first = kind.evaluations[0].id
-        print(
-            f"  {len(kind.evaluations):{width}} x {_said(kind)} (evaluation {first}; {_log(path, first)})", file=stream
-        )
+        first = kind.ids[0]
+        print(f"  {len(kind.ids):{width}} x {_said(kind)} (evaluation {first}; {_log(path, first)})", file=stream)
     more = f"{len(kinds) - NUM_KINDS} more kinds, and " if len(kinds) > NUM_KINDS else ""
     print(f"  {more}all that they say: dhmpi show --errors {path}\n", file=stream)
 
 
-def print_all_errors(evaluations: Iterable[Evaluation], path: str, stream: Stream) -> None:
+def print_all_errors(columns: Columns, path: str, stream: Stream) -> None:
     """Print all kinds of errors, with the ids of their evaluations and all that the first one says."""
-    kinds = kinds_of_errors(evaluations)
+    kinds = kinds_of_errors(columns)
     if not kinds:
         print("no evaluation has failed", file=stream)
     for kind in kinds:
-        first, ids = kind.evaluations[0], [each.id for each in kind.evaluations]
-        print(f"{len(ids)} x {_said(kind)}", file=stream)
-        print(f"  evaluations  {in_short(ids)}", file=stream)
-        print(f"  log of {first.id:<6}{_log(path, first.id)}", file=stream)
-        for line in first.error.splitlines():
+        first = kind.ids[0]
+        print(f"{len(kind.ids)} x {_said(kind)}", file=stream)
+        print(f"  evaluations  {in_short(kind.ids)}", file=stream)
+        print(f"  log of {first:<6}{_log(path, first)}", file=stream)
+        for line in kind.error.splitlines():
             print(f"    {line}", file=stream)
         print(file=stream)
 
 
-def print_running(evaluations: Iterable[Evaluation], now: float | None, stream: Stream) -> None:
+def print_running(columns: Columns, now: float | None, stream: Stream) -> None:
     """Print what is running, what has been for longest first; nothing if nothing is.
 
     Args:
-        evaluations: All evaluations.
+        columns: All evaluations.
         now: The time [s since 1970-01-01 UTC]; None if the campaign was killed.
         stream: Where it is printed.
     """
-    running = [each for each in evaluations if each.state is State.RUNNING]
+    running = columns.evaluations(columns.is_in(State.RUNNING).nonzero()[0])
     if not running:
         return
     print("running:" if now is not None else "running when it was killed, and begun again by --resume:", file=stream)

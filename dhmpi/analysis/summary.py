@@ -1,15 +1,15 @@
 """The figures of a campaign."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, START, Evaluation, State
-from dhmpi.results.metadata import Metadata
-from dhmpi.results.reader import best
+from dhmpi.results.reader import Results
+
+if TYPE_CHECKING:
+    from dhmpi.results.columns import Columns
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,21 @@ class Summary:
     num_runs: int
 
 
-def summarise(metadata: Metadata, evaluations: Sequence[Evaluation], now: float | None = None) -> Summary:
+def summarise(results: Results, now: float | None = None) -> Summary:
     """Compute the figures of a campaign.
 
     Args:
-        metadata: The campaign as a whole.
-        evaluations: Its evaluations.
+        results: What its file says.
         now: When the latest run is seen, if it is going on [s since 1970-01-01 UTC]. Default: the last time that an
             evaluation of it mentions.
     """
-    windows = run_windows(metadata.runs, evaluations, now)
+    runs, columns = results.metadata.runs, results.columns
+    windows = run_windows(runs, columns, now)
+    available = math.fsum(run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True))
     return Summary(
-        counts=dict(Counter(evaluation.state for evaluation in evaluations)),
-        best=best(evaluations),
-        utilisation=_utilisation(metadata.runs, windows, evaluations),
+        counts=columns.counts(),
+        best=results.best,
+        utilisation=min(1.0, float(columns.duration.sum()) / available) if available > 0 else None,
         duration=math.fsum(end - start for start, end in windows),
         num_runs=len(windows),
     )
@@ -67,16 +68,20 @@ class ModelUse:
     largest_age: int
 
 
-def model_use(evaluations: Sequence[Evaluation]) -> ModelUse:
+def model_use(columns: "Columns") -> ModelUse:
     """Count from which models points came."""
-    origins = [each.origin for each in evaluations if each.origin.model not in ("", START, DESIGN)]
-    ages = [origin.known - origin.fitted for origin in origins if origin.fitted]
-    num_without = sum(origin.model == RANDOM for origin in origins)
-    return ModelUse(len(origins), num_without, median(ages) if ages else 0.0, max(ages, default=0))
+    import numpy as np
+
+    model, names = columns.model.codes, columns.model.names
+    asked = np.isin(model, [code for code, name in enumerate(names) if name not in ("", START, DESIGN)])
+    ages = (columns.known - columns.fitted)[asked & (columns.fitted > 0)]
+    num_without = int(np.isin(model, [code for code, name in enumerate(names) if name == RANDOM]).sum())
+    median, largest = (float(np.median(ages)), int(ages.max())) if len(ages) else (0.0, 0)
+    return ModelUse(int(asked.sum()), num_without, median, largest)
 
 
 def run_windows(
-    runs: Sequence[Mapping[str, Any]], evaluations: Sequence[Evaluation], now: float | None = None
+    runs: Sequence[Mapping[str, Any]], columns: "Columns", now: float | None = None
 ) -> list[tuple[float, float]]:
     """Return when every run began and ended [s since 1970-01-01 UTC].
 
@@ -84,32 +89,24 @@ def run_windows(
 
     Args:
         runs: The runs of the metadata.
-        evaluations: All evaluations.
+        columns: All evaluations.
         now: End of the last run, if it has none. Default: as for a killed run.
     """
-    times = [time for each in evaluations for time in _moments(each)]
     windows = []
     for index, run in enumerate(runs):
         start, end, is_last = run["started"], run["ended"], index + 1 == len(runs)
         if end is None and is_last and now is not None:
             end = now
         if end is None:
-            limit = math.inf if is_last else runs[index + 1]["started"]
-            end = max((time for time in times if start <= time <= limit), default=start)
+            end = _last_moment(columns, start, math.inf if is_last else runs[index + 1]["started"])
         windows.append((start, max(start, end)))
     return windows
 
 
-def _moments(evaluation: Evaluation) -> list[float]:
-    """Return when an evaluation began and ended, by the clock that runs go by; its worker's may be another one."""
-    begun = evaluation.started if evaluation.submitted is None else evaluation.submitted
-    return [] if begun is None else [begun, begun + evaluation.duration]
+def _last_moment(columns: "Columns", start: float, limit: float) -> float:
+    """Return when an evaluation last began or ended, by the clock that runs go by; its worker's may be another one."""
+    import numpy as np
 
-
-def _utilisation(
-    runs: Sequence[Mapping[str, Any]], windows: Sequence[tuple[float, float]], evaluations: Sequence[Evaluation]
-) -> float | None:
-    available = math.fsum(run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True))
-    if available <= 0:
-        return None
-    return min(1.0, math.fsum(each.duration for each in evaluations) / available)
+    begun = np.where(np.isnan(columns.submitted), columns.started, columns.submitted)
+    moments = np.concatenate([begun, begun + columns.duration])
+    return float(moments[(moments >= start) & (moments <= limit)].max(initial=start))

@@ -11,7 +11,7 @@ from typing import Any
 from dhmpi.analysis.details import print_errors, print_running
 from dhmpi.analysis.summary import Summary, model_use, summarise
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
-from dhmpi.evaluation import Evaluation, Point, State, turned
+from dhmpi.evaluation import FINAL_STATES, Evaluation, Point, State, turned
 from dhmpi.results import Results, rank_table
 from dhmpi.support.printing import Stream, escape
 
@@ -31,7 +31,7 @@ def show(
         is_written: Whether it is being written; None if that is not known.
         where: Where the problem is.
     """
-    metadata, summary = results.metadata, summarise(results.metadata, results.evaluations)
+    metadata, summary = results.metadata, summarise(results)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
     counts = _counts(summary)
     rows = {
@@ -39,7 +39,7 @@ def show(
         "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
         "seed": str(metadata.seed),
         "created": _local(metadata.created),
-        "evaluations": f"{len(results.evaluations)}: {counts}" if counts else "none",
+        "evaluations": f"{len(results.columns)}: {counts}" if counts else "none",
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
         "state": _state(results, is_written),
     }
@@ -64,8 +64,8 @@ def show(
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
     if metadata.is_open:
-        print_running(results.evaluations, None if is_written is False else time.time(), stream)
-    print_errors(results.evaluations, path, stream)
+        print_running(results.columns, None if is_written is False else time.time(), stream)
+    print_errors(results.columns, path, stream)
     best(results, stream)
 
 
@@ -100,7 +100,7 @@ def print_ranks(results: Results, stream: Stream) -> None:
 
 def report(results: Results, path: str, stream: Stream) -> None:
     """Print how a campaign ended, and how to look further."""
-    summary = summarise(results.metadata, results.evaluations)
+    summary = summarise(results)
     run = results.metadata.runs[-1]
     busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
     num_final = sum(num for state, num in summary.counts.items() if state.is_final)
@@ -109,7 +109,7 @@ def report(results: Results, path: str, stream: Stream) -> None:
         file=stream,
     )
     if counts := _counts(summary):
-        print(f"{_counted(len(results.evaluations), 'evaluation')}: {counts}", file=stream)
+        print(f"{_counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
@@ -136,13 +136,14 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     runs = results.metadata.runs
     if since is None:
         since = runs[-1]["started"] if runs else 0.0
-    ended = [each for each in results.evaluations if each.state.is_final]
-    has_done = results.best is not None
-    num_new = sum(each.ended is not None and each.ended >= since for each in ended)
+    columns = results.columns
+    ended = columns.is_in(*FINAL_STATES)
+    has_done, num_ended = results.best is not None, int(ended.sum())
+    num_new = int((columns.ended[ended] >= since).sum())
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
-    none_done = "" if has_done or not ended else "; none is DONE"
-    print(f"{state}: {_counted(len(ended), 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
+    none_done = "" if has_done or not num_ended else "; none is DONE"
+    print(f"{state}: {_counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
     if complete:
         return 0
     return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
@@ -170,7 +171,7 @@ def repetition(results: Results, difference: tuple[Evaluation, Point | None] | N
         The exit status: 0, or EXIT_FAILURE if one differs.
     """
     if difference is None:
-        points = _counted(len(results.evaluations), "point")
+        points = _counted(len(results.columns), "point")
         print(f"the same: {results.metadata.search} proposes all {points} again", file=stream)
         return 0
     found, proposed = difference
@@ -207,9 +208,9 @@ def _shortened(value: object) -> str:
 
 
 def _print_errors(results: Results, stream: Stream) -> None:
-    errors = [evaluation.error for evaluation in results.evaluations if evaluation.error]
+    errors = results.columns.error
     if errors:
-        print(f"the latest error:\n{errors[-1]}", file=stream)
+        print(f"the latest error:\n{errors[max(errors)]}", file=stream)
 
 
 def _state(results: Results, is_written: bool | None) -> str:
@@ -241,7 +242,7 @@ def _surrogate(statistics: Mapping[str, Any]) -> str:
 
 def _models(results: Results) -> str:
     """Return how many points came from models, and how old these were; nothing for a search without any."""
-    use = model_use(results.evaluations)
+    use = model_use(results.columns)
     if use.num_points == use.num_without and not results.metadata.statistics.get("points_without_model"):
         return ""
     ages = f"models did not know {use.median_age:.0f} of the results (median; at most {use.largest_age})"

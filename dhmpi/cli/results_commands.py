@@ -61,7 +61,7 @@ def _show(command: str, words: list[str]) -> int:
         terminal.print_ranks(found, printer)
         return 0
     if arguments.errors:
-        details.print_all_errors(found.evaluations, arguments.file, printer)
+        details.print_all_errors(found.columns, arguments.file, printer)
         return 0
     is_written = found.metadata.is_open and results.is_written(arguments.file)
     if found.metadata.is_open and not is_written:

@@ -1,6 +1,5 @@
 """Evaluations of a campaign by column, as NumPy arrays: what figures of many evaluations are computed from."""
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.evaluation import Evaluation, Origin, State
-from dhmpi.results.table import STATES, EvaluationTable
+from dhmpi.results.table import STATES, EvaluationTable, json_object
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +23,8 @@ NUMBERS = {
 }
 SPARSE = ("error", "extra", "memory")
 REPEATED = ("host", "model")
+# Rows that are read by themselves, where nobody needs the others.
+FEW = 100
 
 
 class Texts(NamedTuple):
@@ -54,15 +55,15 @@ class ColumnSource(NamedTuple):
 
     Attributes:
         numbers: Returns a column of `NUMBERS`, by name.
-        texts: Returns a column of `REPEATED`.
+        texts: Returns a column of `REPEATED`, or of some rows alone.
         sparse: Returns the texts of a column of `SPARSE` that are not empty, by row.
-        values: Returns the values of a dimension: an array of its type, or of objects.
+        values: Returns the values of a dimension, or of some rows alone: an array of its type, or of objects.
     """
 
     numbers: Callable[[str], Array]
-    texts: Callable[[str], Texts]
+    texts: Callable[[str, Array | None], Texts]
     sparse: Callable[[str], dict[int, str]]
-    values: Callable[[str], Array]
+    values: Callable[[str, Array | None], Array]
 
 
 class Columns:
@@ -156,12 +157,12 @@ class Columns:
     @cached_property
     def host(self) -> Texts:
         """Names of the workers' hosts."""
-        return self._source.texts("host")
+        return self._source.texts("host", None)
 
     @cached_property
     def model(self) -> Texts:
         """What proposed the points."""
-        return self._source.texts("model")
+        return self._source.texts("model", None)
 
     @cached_property
     def error(self) -> dict[int, str]:
@@ -187,7 +188,7 @@ class Columns:
     def values(self, name: str) -> Array:
         """Return the values of a dimension: numbers or truth values of its type, or objects."""
         if name not in self._values:
-            self._values[name] = self._source.values(name)
+            self._values[name] = self._source.values(name, None)
         return self._values[name]
 
     def is_in(self, *states: State) -> Array:
@@ -212,8 +213,8 @@ class Columns:
         """Return records of some evaluations, by row; by default of all."""
         chosen = self._chosen(rows)
         numbers = {name: getattr(self, name)[chosen].tolist() for name in NUMBERS}
-        hosts, models = (column.at(chosen).tolist() for column in (self.host, self.model))
-        points = [self.values(name)[chosen].tolist() for name in self.names]
+        hosts, models = (self._some_texts(name, chosen) for name in REPEATED)
+        points, extra = [self._some_values(name, chosen) for name in self.names], self.extra
         return [
             Evaluation(
                 id=numbers["id"][place],
@@ -226,7 +227,7 @@ class Columns:
                 rank=numbers["rank"][place],
                 host=hosts[place],
                 error=self.error.get(row, ""),
-                extra=json.loads(self.extra.get(row, "{}")),
+                extra=json_object(extra[row]) if row in extra else {},
                 origin=Origin(
                     models[place],
                     numbers["known"][place],
@@ -238,6 +239,22 @@ class Columns:
             )
             for place, row in enumerate(chosen.tolist())
         ]
+
+    def _some_texts(self, name: str, rows: Array) -> list[str]:
+        """Return texts of some rows; of few, nothing else is read."""
+        if name in self.__dict__ or len(rows) > FEW:
+            column: Texts = getattr(self, name)
+            chosen = column.at(rows)
+        else:
+            chosen = self._source.texts(name, rows).at(np.arange(len(rows)))
+        texts: list[str] = chosen.tolist()
+        return texts
+
+    def _some_values(self, name: str, rows: Array) -> list[Any]:
+        is_read = name in self._values or len(rows) > FEW
+        found = self.values(name)[rows] if is_read else self._source.values(name, rows)
+        values: list[Any] = found.tolist()
+        return values
 
     def _chosen(self, rows: Iterable[int] | None) -> Array:
         return np.arange(len(self)) if rows is None else np.fromiter(rows, np.int64)
@@ -287,13 +304,17 @@ def _source_of(table: EvaluationTable) -> ColumnSource:
     def sparse(name: str) -> dict[int, str]:
         return {places[row]: text for row, text in getattr(table, name).items()}
 
-    def values(name: str) -> Array:
+    def texts(name: str, rows: Array | None) -> Texts:
+        column = getattr(table, name)
+        return Texts.of(column[row] for row in (order if rows is None else order[rows]).tolist())
+
+    def values(name: str, rows: Array | None) -> Array:
         column = table.names.index(name)
-        return typed([table.points[row][column] for row in order])
+        return typed([table.points[row][column] for row in (order if rows is None else order[rows]).tolist()])
 
     return ColumnSource(
         numbers=lambda name: np.array(getattr(table, name), dtype=NUMBERS[name])[order],
-        texts=lambda name: Texts.of(getattr(table, name)[row] for row in order),
+        texts=texts,
         sparse=sparse,
         values=values,
     )
@@ -320,14 +341,18 @@ def _merged(old: Columns, new: Columns) -> ColumnSource:
         array[news] = after if same else objects(after.tolist())
         return array
 
-    def texts(name: str) -> Texts:
+    def texts(name: str, rows: Array | None) -> Texts:
         before, after = getattr(old, name), getattr(new, name)
         names = list(dict.fromkeys([*before.names, *after.names]))
         places = {text: place for place, text in enumerate(names)}
         codes = np.zeros(len(ids), np.int32)
-        for column, rows in ((before, olds), (after, news)):
-            codes[rows] = np.array([places[text] for text in column.names], np.int32)[column.codes]
-        return Texts(codes, names)
+        for column, own in ((before, olds), (after, news)):
+            codes[own] = np.array([places[text] for text in column.names], np.int32)[column.codes]
+        return Texts(codes if rows is None else codes[rows], names)
+
+    def values(name: str, rows: Array | None) -> Array:
+        found = joined(old.values(name), new.values(name))
+        return found if rows is None else found[rows]
 
     def sparse(name: str) -> dict[int, str]:
         kept = ((int(olds[row]), text) for row, text in getattr(old, name).items())
@@ -338,5 +363,5 @@ def _merged(old: Columns, new: Columns) -> ColumnSource:
         numbers=lambda name: joined(getattr(old, name), getattr(new, name)),
         texts=texts,
         sparse=sparse,
-        values=lambda name: joined(old.values(name), new.values(name)),
+        values=values,
     )

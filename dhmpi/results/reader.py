@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
@@ -83,12 +83,6 @@ class Recovered(NamedTuple):
     generation: int
     policy: PolicyLog
     dropped: str
-
-
-def best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """Return the evaluation with the smallest objective, the first of equals; None if there is none."""
-    done = (evaluation for evaluation in evaluations if evaluation.state is State.DONE)
-    return min(done, key=lambda evaluation: (evaluation.objective, evaluation.id), default=None)
 
 
 def read(path: PathLike) -> Results:

@@ -8,7 +8,7 @@ from dhmpi.errors import ResultsError
 from dhmpi.support.json_text import clean, plain
 
 FORMAT = "dhmpi.results"
-VERSION = 2  # since then with a checksum at the end
+VERSION = 3  # since 2 with a checksum at the end, since 3 with texts of one length
 GROUP = "evaluations"
 POINT = "point"
 ORIGIN = "origin"
@@ -16,7 +16,12 @@ POLICY = "policy"
 STATE = "state"
 
 _TIME = "s since 1970-01-01 UTC"
-_MEANINGS = {"string": "UTF-8 text of variable length", "json": "JSON text", "state": "ASCII text of 9 bytes"}
+_MEANINGS = {
+    "string": "UTF-8 text of variable length",
+    "name": "UTF-8 text, all of one length if none has more than 64 bytes",
+    "json": "JSON text",
+    "state": "ASCII text of 9 bytes",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Column:
 
     Attributes:
         name: Its name in the file.
-        dtype: int64, float64, int32, bool, state, string or json.
+        dtype: int64, float64, int32, bool, state, string, name (a text that occurs often) or json.
         unit: Its unit, empty if it has none.
         meaning: What it holds, in one phrase.
         optional: Whether files without it are read too, as from before there was such a thing.
@@ -46,7 +51,7 @@ COLUMNS = (
     Column("started", "float64", _TIME, "when its worker began; NaN before that"),
     Column("ended", "float64", _TIME, "when its worker ended it; NaN before that"),
     Column("rank", "int32", "", "rank of the worker; -1 before it has one"),
-    Column("host", "string", "", "name of the worker's host"),
+    Column("host", "name", "", "name of the worker's host"),
     Column("error", "string", "", "why it failed; empty otherwise"),
     Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),
     Column(
@@ -55,7 +60,7 @@ COLUMNS = (
 )
 # The datasets of `/evaluations/origin`: how points were chosen. In files of schema 1 they are missing, as is `order`.
 ORIGIN_COLUMNS = (
-    Column("model", "string", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
+    Column("model", "name", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
     Column("known", "int64", "", "results that the search knew then"),
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),

@@ -168,11 +168,13 @@ class _FileColumns:
                 return self._order_of_ends() if name == "order" else np.zeros(self._num, NUMBERS[name])
             return self._rows(place[()]).astype(NUMBERS[name])
 
-    def texts(self, name: str) -> Texts:
-        """Return a column in which few texts occur often."""
+    def texts(self, name: str, rows: Array | None) -> Texts:
+        """Return a column in which few texts occur often, or some rows of it."""
         with _explained(self._name):
             place = self._place(name)
-            return _decoded([b""] * self._num if place is None else self._rows(_bytes(place)).tolist())
+            if place is None:
+                return Texts(np.zeros(self._num if rows is None else len(rows), np.int32), [""])
+            return _decoded(self._rows(_bytes(place) if rows is None else place, rows).tolist())
 
     def sparse(self, name: str) -> dict[int, str]:
         """Return the texts that are not empty."""
@@ -183,20 +185,24 @@ class _FileColumns:
             column = self._rows(_bytes(place))
             return {row: column[row].decode() for row in np.flatnonzero(column.astype(bool)).tolist()}
 
-    def values(self, name: str) -> Array:
-        """Return the values of a dimension."""
+    def values(self, name: str, rows: Array | None) -> Array:
+        """Return the values of a dimension, or some rows of them."""
         with _explained(self._name):
             dataset = _member(_member(self._group, POINT), self._dimensions[name].link)
             if h5py.check_string_dtype(dataset.dtype) is None:
-                return self._rows(dataset[()])
-            texts = [text.decode() for text in self._rows(_bytes(dataset)).tolist()]
+                return self._rows(dataset[()] if rows is None else dataset, rows)
+            texts = [text.decode() for text in self._rows(_bytes(dataset) if rows is None else dataset, rows).tolist()]
             return objects([json.loads(text) for text in texts] if dataset.attrs["encoding"] == "json" else texts)
 
-    def _rows(self, column: Array) -> Array:
+    def _rows(self, column: Any, rows: Array | None = None) -> Array:
+        """Return a column in order of id; of a dataset, read some rows of it."""
         if column.shape != (self._num,):
             raise ValueError("its columns must have one length")
-        rows: Array = column[self._order]
-        return rows
+        if rows is None:
+            found: Array = column[self._order]
+            return found
+        places = np.arange(self._num)[self._order][rows]
+        return np.array([column[place] for place in places.tolist()], dtype=object if not len(rows) else None)
 
     def _place(self, name: str) -> Any:
         """Return the dataset of a column, or None if this file is older than it."""
@@ -232,8 +238,7 @@ def _decoded(texts: list[bytes]) -> Texts:
 
 def _bytes(dataset: Any) -> Array:
     """Return texts as their bytes."""
-    text = h5py.check_string_dtype(dataset.dtype)
-    if text is None or text.length is not None:
+    if h5py.check_string_dtype(dataset.dtype) is None:
         raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
     found: Array = dataset[()]
     return found

@@ -21,6 +21,7 @@ from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.reader import PathLike, Recovered, Results, recover, resolve
 from dhmpi.results.schema import PolicyRow
 from dhmpi.results.table import STATES, EvaluationTable
+from dhmpi.support.collection import no_collection
 from dhmpi.support.json_text import dumps, plain
 
 SYNC_INTERVAL = 1.0  # s
@@ -49,6 +50,7 @@ class ResultsStore:
         self._table, self._campaign, self._generation = state.table, state.campaign, state.generation
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
+        self._evaluations: list[Evaluation] | None = None
         self._changed = self._unsynced = False
         self._clock_offset = time.time() - time.monotonic()
         self._synced = self._current = time.monotonic()
@@ -132,10 +134,13 @@ class ResultsStore:
     def reopen(cls, path: Path, change: Callable[[Recovered], Recovered], pause: Pause = time.sleep) -> "ResultsStore":
         """Become the writer of a file that exists, and change what it says; see `resume`."""
         cls.check(path, resume=True)
-        change(recover(path))  # a process that has to wait has valid input
+        content = _content(path)
+        changed = change(recover(path))  # a process that has to wait has valid input
         ownership = Ownership.take(path, pause)
         try:
-            return cls(path, change(recover(path)), ownership)
+            if _content(path) != content:  # somebody has written it meanwhile
+                changed = change(recover(path))
+            return cls(path, changed, ownership)
         except BaseException:
             ownership.release()
             raise
@@ -143,7 +148,10 @@ class ResultsStore:
     @property
     def evaluations(self) -> list[Evaluation]:
         """All evaluations in order of id; those that were submitted and have not ended are RUNNING."""
-        return self._table.evaluations()
+        if self._evaluations is None:
+            with no_collection():
+                self._evaluations = self._table.evaluations()
+        return self._evaluations
 
     @property
     def results(self) -> Results:
@@ -199,6 +207,7 @@ class ResultsStore:
             ResultsError: A point does not have the dimensions of the space, or the evaluation has ended for good.
         """
         if rows := self._table.submit(evaluations):
+            self._evaluations = None
             self._events.append((SUBMITTED, rows))
 
     def finished(self, evaluations: Iterable[Evaluation]) -> None:
@@ -208,6 +217,7 @@ class ResultsStore:
             ResultsError: One was never submitted.
         """
         if rows := self._table.finish(evaluations):
+            self._evaluations = None
             self._events.append((FINISHED, rows))
 
     def learned(self, rows: Sequence[PolicyRow]) -> None:
@@ -344,6 +354,16 @@ def _beat(reference: "weakref.ref[ResultsStore]", interval: float) -> None:
             journal.beat()
         del store, journal
         time.sleep(interval)
+
+
+def _content(path: Path) -> list[tuple[int, ...]]:
+    """Return what changes whenever a results file, or its journal, is written."""
+    found: list[tuple[int, ...]] = []
+    for each in (path, journal_path(path)):
+        with contextlib.suppress(FileNotFoundError):
+            status = each.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def _require_place(path: Path) -> None:

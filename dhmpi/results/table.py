@@ -180,26 +180,45 @@ class EvaluationTable:
 
     def evaluations(self) -> list[Evaluation]:
         """Return all evaluations in order of id."""
-        return [self._evaluation(row) for row in self.rows_by_id()]
-
-    def _evaluation(self, row: int) -> Evaluation:
-        return Evaluation(
-            id=self.id[row],
-            point=dict(zip(self.names, self.points[row], strict=True)),
-            objective=_number(self.objective[row]),
-            state=STATES[self.state[row]],
-            submitted=_number(self.submitted[row]),
-            started=_number(self.started[row]),
-            ended=_number(self.ended[row]),
-            rank=self.rank[row],
-            host=self.host[row],
-            error=self.error.get(row, ""),
-            extra=json.loads(self.extra.get(row, "{}")),
-            origin=Origin(
-                self.model[row], self.known[row], self.fitted[row], self.detail[row], self.memory.get(row, "")
-            ),
-            order=self.order[row],
+        rows = self.rows_by_id()
+        states, error, extra, memory = list(map(STATES.__getitem__, self.state)), self.error, self.extra, self.memory
+        objective, submitted, started, ended = (
+            [None if value != value else value for value in column]  # NaN
+            for column in (self.objective, self.submitted, self.started, self.ended)
         )
+        return [
+            Evaluation(
+                self.id[row],
+                dict(zip(self.names, self.points[row], strict=True)),
+                objective[row],
+                states[row],
+                submitted[row],
+                started[row],
+                ended[row],
+                self.rank[row],
+                self.host[row],
+                error.get(row, ""),
+                json_object(extra[row]) if row in extra else {},
+                Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row], memory.get(row, "")),
+                self.order[row],
+            )
+            for row in rows
+        ]
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return what a run function returned besides the objective, from its JSON text.
+
+    Raises:
+        ResultsError: It is no object; no dhmpi has written it.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ResultsError(f"an extra of a results file must be a JSON object, got {text!r:.80}; restore the file")
+    return found
 
 
 def _keep(column: dict[int, str], row: int, text: str) -> None:
@@ -207,10 +226,6 @@ def _keep(column: dict[int, str], row: int, text: str) -> None:
         column[row] = text
     else:
         column.pop(row, None)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:

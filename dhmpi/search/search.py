@@ -12,6 +12,7 @@ from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
+from dhmpi.support.collection import no_collection
 from dhmpi.support.loader import guarded, load_problem
 from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone
 from dhmpi.support.targets import Pair, complete
@@ -211,8 +212,11 @@ class Search(ABC):
         Raises:
             InputError: A point is not in the space, or an objective is no finite number; nothing has been told.
         """
+        self._tell([self._identified(each) for each in evaluations])
+
+    def _tell(self, identified: Iterable[tuple[Hashable, Evaluation]]) -> None:
         final = []
-        for key, evaluation in [self._identified(each) for each in evaluations]:
+        for key, evaluation in identified:
             self._seen.add(key)
             if evaluation.state.is_final:
                 self._pending.pop(key, None)
@@ -234,6 +238,12 @@ class Search(ABC):
             evaluation = evaluation._replace(point=point, objective=value, state=state)
         return key, evaluation
 
+    def _recognised(self, evaluation: Evaluation) -> tuple[Hashable, Evaluation]:
+        """Return the key of an evaluation's point, and the evaluation, which comes from a file that a search wrote."""
+        if type(self.space) is Space and self.space.is_canonical(evaluation.point):
+            return self.space.key(evaluation.point), evaluation
+        return self._identified(evaluation)
+
     def _known_point(self, point: Point) -> tuple[Hashable, Point]:
         """Return the key and the canonical form of a point; those that are pending need no check."""
         if type(self.space) is Space and isinstance(point, dict) and len(point) == len(self.space.names):
@@ -254,7 +264,8 @@ class Search(ABC):
             evaluations: All of its evaluations so far.
         """
         self._begin(seed)
-        self.tell(as_told(list(evaluations)))
+        with no_collection():
+            self._tell([self._recognised(each) for each in as_told(list(evaluations))])
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""

@@ -81,6 +81,10 @@ class Integer:
             return _row((value - self.low) / (self.high - self.low) for value in values)
         return _log_to_unit(values, self.low, self.high)
 
+    def holds(self, value: object) -> bool:
+        """Return whether a value is in the range, and as `canonical` returns it."""
+        return type(value) is int and self.low <= value <= self.high
+
     def canonical(self, value: object) -> int:
         """Return the value as a plain integer.
 
@@ -144,6 +148,10 @@ class Real:
             low, width = part * self.low, part * self.high - part * self.low
             return _row((part * value - low) / width for value in values)
         return _log_to_unit(values, self.low, self.high)
+
+    def holds(self, value: object) -> bool:
+        """Return whether a value is in the range, and as `canonical` returns it: a zero is left to that."""
+        return type(value) is float and self.low <= value <= self.high and value != 0.0
 
     def canonical(self, value: object) -> float:
         """Return the value as a plain float.
@@ -214,6 +222,10 @@ class Categorical:
     def index(self, value: Value) -> int:
         """Return where a choice stands."""
         return self._index_of[type(value), value]
+
+    def holds(self, value: object) -> bool:
+        """Return whether a value is a choice, and as `canonical` returns it."""
+        return type(value) in CATEGORY_TYPES and (type(value), value) in self._index_of
 
     def canonical(self, value: object) -> Value:
         """Return the choice of the value's type that equals it.

@@ -73,6 +73,17 @@ class Space:
         """
         if not isinstance(point, Mapping):
             raise ProblemError(f"a point must map names to values, got {reprlib.repr(point)}; write a dict")
+        if tuple(point) != self.names:
+            self._check_names(point)
+        found: dict[str, Any] = {}
+        try:
+            for name, dim in zip(self.names, self.dimensions, strict=True):
+                found[name] = dim.canonical(point[name])
+        except ProblemError as error:
+            raise ProblemError(f"dimension {name!r}: {error}") from None
+        return found
+
+    def _check_names(self, point: Mapping[str, object]) -> None:
         for name in point:
             if name not in self.names:
                 raise ProblemError(
@@ -82,7 +93,10 @@ class Space:
         if missing:
             names = ", ".join(missing)
             raise ProblemError(f"a point must have a value for every dimension, got none for {names}; add them")
-        return {name: _canonical(name, dim, point[name]) for name, dim in zip(self.names, self.dimensions, strict=True)}
+
+    def is_canonical(self, point: Mapping[str, object]) -> bool:
+        """Return whether a point certainly is what `canonical` would return."""
+        return type(point) is dict and tuple(point) == self.names and all(map(_holds, self.dimensions, point.values()))
 
     def key(self, point: Mapping[str, Any]) -> Hashable:
         """Return what is equal for identical canonical points and differs for all others."""
@@ -125,8 +139,5 @@ class Space:
         return dict(zip(self.names, reversed(values), strict=True))
 
 
-def _canonical(name: str, dim: Dimension, value: object) -> Value:
-    try:
-        return dim.canonical(value)
-    except ProblemError as error:
-        raise ProblemError(f"dimension {name!r}: {error}") from None
+def _holds(dim: Dimension, value: object) -> bool:
+    return dim.holds(value)

@@ -2,6 +2,7 @@ import io
 
 from dhmpi.analysis import details
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.results.columns import Columns
 
 FRAMES = 'Traceback (most recent call last):\n  File "run.py", line 3, in run\n    f(x)\n'
 
@@ -22,15 +23,15 @@ EVALUATIONS = [
 ]
 
 
-def text(print_them, *arguments):
+def text(print_them, evaluations, *arguments):
     stream = io.StringIO()
-    print_them(*arguments, stream)
+    print_them(Columns.of_evaluations((), evaluations), *arguments, stream)
     return stream.getvalue()
 
 
 def test_errors_are_grouped_by_their_last_line():
-    kinds = details.kinds_of_errors(EVALUATIONS)
-    assert [(kind.state, kind.line, [each.id for each in kind.evaluations]) for kind in kinds] == [
+    kinds = details.kinds_of_errors(Columns.of_evaluations((), EVALUATIONS))
+    assert [(kind.state, kind.line, kind.ids) for kind in kinds] == [
         ("FAILED", "ValueError: x must not be negative, got -0.25", [2, 3, 6]),
         ("FAILED", "KeyError: 'a'", [0]),
         ("TIMEOUT", "ran longer than 3 s", [4]),

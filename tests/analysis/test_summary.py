@@ -4,8 +4,8 @@ import pytest
 
 from dhmpi.analysis.summary import run_windows, summarise
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results import Metadata
-from dhmpi.results.reader import best
+from dhmpi.results import Metadata, Results
+from dhmpi.results.columns import Columns
 
 METADATA = Metadata("s", "p", {})
 
@@ -24,7 +24,7 @@ def test_figures():
         evaluation(1, 0.0, 4.0, 1.0),
         evaluation(2, 6.0, None, None, State.RUNNING),
     ]
-    found = summarise(replace(METADATA, runs=[run(0.0, 10.0)]), evaluations)
+    found = summarise(Results.of(replace(METADATA, runs=[run(0.0, 10.0)]), evaluations))
     assert found.counts == {State.DONE: 2, State.RUNNING: 1}
     assert found.best == evaluations[1]
     assert found.utilisation == pytest.approx(10 / 20)
@@ -32,32 +32,34 @@ def test_figures():
 
 
 def test_nothing():
-    found = summarise(METADATA, [])
+    found = summarise(Results.of(METADATA, []))
     assert (found.counts, found.best, found.utilisation, found.duration, found.num_runs) == ({}, None, None, 0.0, 0)
 
 
 @pytest.mark.parametrize("skew", [-3600.0, 0.0, 3600.0])
 def test_clocks_of_other_hosts_may_be_wrong(skew):
     evaluations = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 1.0 + skew, 6.0 + skew)]
-    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), evaluations).utilisation == pytest.approx(0.5)
-    assert run_windows([run(0.0, None)], evaluations) == [(0.0, 6.0)]
+    assert summarise(Results.of(replace(METADATA, runs=[run(0.0, 10.0, 1)]), evaluations)).utilisation == pytest.approx(
+        0.5
+    )
+    assert run_windows([run(0.0, None)], Columns.of_evaluations((), evaluations)) == [(0.0, 6.0)]
 
 
 def test_no_clock_makes_the_utilisation_impossible():
     back = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 9.0, 2.0)]
-    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), back).utilisation == 0.0
+    assert summarise(Results.of(replace(METADATA, runs=[run(0.0, 10.0, 1)]), back)).utilisation == 0.0
     ahead = [Evaluation(0, {}, 1.0, State.DONE, 1.0, 1.0, 3601.0)]
-    assert summarise(replace(METADATA, runs=[run(0.0, 10.0, 1)]), ahead).utilisation == 1.0
+    assert summarise(Results.of(replace(METADATA, runs=[run(0.0, 10.0, 1)]), ahead)).utilisation == 1.0
 
 
 def test_a_killed_run_ends_with_its_last_evaluation():
     runs = [run(0.0, None), run(20.0, None)]
     evaluations = [evaluation(0, 1.0, 8.0, 1.0), evaluation(1, 21.0, 24.0, 1.0)]
-    assert run_windows(runs, evaluations) == [(0.0, 8.0), (20.0, 24.0)]
-    assert run_windows(runs, evaluations, now=30.0) == [(0.0, 8.0), (20.0, 30.0)]
-    assert run_windows(runs, []) == [(0.0, 0.0), (20.0, 20.0)]
+    assert run_windows(runs, Columns.of_evaluations((), evaluations)) == [(0.0, 8.0), (20.0, 24.0)]
+    assert run_windows(runs, Columns.of_evaluations((), evaluations), now=30.0) == [(0.0, 8.0), (20.0, 30.0)]
+    assert run_windows(runs, Columns.of_evaluations((), [])) == [(0.0, 0.0), (20.0, 20.0)]
 
 
 def test_best_is_the_first_of_equals_and_done():
     evaluations = [evaluation(2, 0, 1, 1.0), evaluation(1, 0, 1, 1.0), evaluation(0, 0, 1, None, State.FAILED)]
-    assert best(evaluations) == evaluations[1]
+    assert Results.of(METADATA, evaluations).best.id == 1

@@ -77,7 +77,7 @@ def test_a_campaign_of_several_workers_is_repeated_though_time_decides(output, l
         subprocess.run([*command, "--learner", learner], env=env, check=True, timeout=80, capture_output=True)
     assert main(["check", str(output)]) == 0
     assert capsys.readouterr().out == "the same: ambs proposes all 70 points again\n"
-    use = results.model_use(results.read(output).evaluations)
+    use = results.model_use(results.read(output).columns)
     assert use.num_points >= 50
     assert use.num_without == 0
     assert use.largest_age <= 7

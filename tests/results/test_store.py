@@ -643,7 +643,7 @@ def truncated(path):
         (lambda path: path.write_text("a,b\n"), "must be an HDF5 file, got something else"),
         (lambda path: path.touch(), "must be an HDF5 file, got an empty file"),
         (other_hdf5, "must be a results file of dhmpi, got another HDF5 file"),
-        (newer_schema, "must have schema 2 or older, got 99; use the dhmpi that wrote it"),
+        (newer_schema, "must have schema 3 or older, got 99; use the dhmpi that wrote it"),
         (truncated, "is truncated or damaged"),
     ],
 )

@@ -1,0 +1,327 @@
+"""Curves of a campaign: how its figures went on, from the columns of its results.
+
+Values are as people see them: a campaign that looks for the largest has rewards. Times are seconds of the campaign's
+runs, without the pauses between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from dhmpi.analysis.details import kinds_of_errors
+from dhmpi.analysis.timeline import Timeline
+from dhmpi.evaluation import State
+from dhmpi.results import Results
+from dhmpi.results.columns import Array
+
+# Points of a curve on a grid.
+NUM_POINTS = 500
+Axis = Literal["evaluations", "seconds"]
+
+
+class Curve(NamedTuple):
+    """Curve of steps: a value holds until the next place.
+
+    Attributes:
+        x: Places, ascending; the last one is where it ends.
+        y: Values, as many.
+    """
+
+    x: Array
+    y: Array
+
+    def at(self, places: Array) -> Array:
+        """Return the values at some places; NaN before the first."""
+        if not len(self.x):
+            return np.full(len(places), np.nan)
+        found = np.searchsorted(self.x, places, side="right") - 1
+        return np.where(found < 0, np.nan, self.y[np.maximum(found, 0)])
+
+
+class Band(NamedTuple):
+    """Curves of several campaigns on a common grid: the budgets that all of them have had.
+
+    Attributes:
+        x: The grid.
+        median: Medians of the curves.
+        lower: Their lower quartiles.
+        upper: Their upper quartiles.
+        num: How many curves there are.
+    """
+
+    x: Array
+    median: Array
+    lower: Array
+    upper: Array
+    num: int
+
+
+def values(results: Results) -> Array:
+    """Return what run functions returned: objectives, or rewards where these are looked for; NaN where there is none."""
+    objective = results.columns.objective
+    # As `evaluation.turned` does for one.
+    return -objective if results.metadata.maximises else objective
+
+
+def in_order(results: Results, timeline: Timeline | None = None) -> Array:
+    """Return the rows of the evaluations that have ended for good, in the order of their ends."""
+    columns = results.columns
+    final = np.flatnonzero(columns.is_in(State.DONE, State.FAILED, State.TIMEOUT))
+    if (columns.order[final] >= 0).all():
+        return final[np.argsort(columns.order[final], kind="stable")]
+    ended = (timeline or Timeline(results)).ended[final]  # older files do not say
+    return final[np.argsort(ended, kind="stable")]
+
+
+def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline | None = None) -> Curve:
+    """Return the best value so far, against the evaluations that have ended, failures among them, or time.
+
+    Args:
+        results: The campaign.
+        axis: What it is drawn against.
+        timeline: That of the campaign, if it has been made.
+    """
+    timeline = timeline or Timeline(results)
+    rows = in_order(results, timeline)
+    place = np.arange(1.0, len(rows) + 1)
+    if axis == "seconds":
+        place = timeline.ended[rows]
+        rows, place = rows[np.isfinite(place)], place[np.isfinite(place)]
+        by_time = np.argsort(place, kind="stable")
+        rows, place = rows[by_time], place[by_time]
+    if not len(rows):
+        return Curve(np.empty(0), np.empty(0))
+    best = np.fmin.accumulate(results.columns.objective[rows])
+    changes = np.flatnonzero(np.diff(best, prepend=np.nan) != 0)
+    changes = changes[np.isfinite(best[changes])]
+    if not len(changes):
+        return Curve(np.empty(0), np.empty(0))
+    best = -best if results.metadata.maximises else best
+    end = timeline.duration if axis == "seconds" else place[-1]
+    last = [] if place[changes[-1]] >= end else [end]
+    return Curve(np.append(place[changes], last), np.append(best[changes], best[changes[-1:]][: len(last)]))
+
+
+def band(curves: Sequence[Curve], is_whole: bool = False, num: int = NUM_POINTS) -> Band:
+    """Return the median and the quartiles of curves where all of them have a value.
+
+    Args:
+        curves: At least one; those without any value are left out.
+        is_whole: Whether places are whole numbers, as those of evaluations.
+        num: How many places there are at most.
+    """
+    known = [curve for curve in curves if len(curve.x)]
+    if not known or (first := max(each.x[0] for each in known)) > (last := min(each.x[-1] for each in known)):
+        return Band(*(np.empty(0) for _ in range(4)), len(known))
+    grid = np.linspace(first, last, num)
+    if is_whole:
+        grid = np.unique(np.round(grid))
+    with np.errstate(over="ignore", invalid="ignore"):
+        lower, median, upper = np.quantile([each.at(grid) for each in known], (0.25, 0.5, 0.75), axis=0)
+    return Band(grid, median, lower, upper, len(known))
+
+
+class StateCurves(NamedTuple):
+    """How many evaluations were in which state.
+
+    Attributes:
+        x: Time [s].
+        ended: How many had ended, in order of their states.
+        running: How many were being evaluated.
+        waiting: How many had been submitted, and had not begun.
+    """
+
+    x: Array
+    ended: Mapping[State, Array]
+    running: Array
+    waiting: Array
+
+
+def states(results: Results, timeline: Timeline | None = None, num: int = NUM_POINTS) -> StateCurves:
+    """Return how many evaluations were in which state over time."""
+    timeline = timeline or Timeline(results)
+    columns, spans = results.columns, timeline.spans
+    x = np.linspace(0.0, timeline.duration, num)
+    ended = {
+        state: _count(timeline.ended[columns.is_in(state)], x)
+        for state in columns.counts()
+        if state not in (State.PENDING, State.RUNNING)
+    }
+    is_going_on = columns.is_in(State.RUNNING)[spans.row] & (spans.run == len(timeline.runs) - 1)
+    end = np.where(is_going_on, np.inf, spans.end)
+    running = _count(spans.start, x) - _count(end, x)
+    unbegun = np.flatnonzero(np.isfinite(columns.submitted) & np.isnan(columns.started) & ~is_final(results))
+    waiting = _count(spans.submitted, x) + _count(timeline.seconds(columns.submitted[unbegun]), x)
+    return StateCurves(x, ended, running, waiting - _count(spans.start, x))
+
+
+def is_final(results: Results) -> Array:
+    """Return which evaluations have ended for good, or were cancelled or lost, bool."""
+    return ~results.columns.is_in(State.PENDING, State.RUNNING)
+
+
+def _count(times: Array, grid: Array) -> Array:
+    """Return how many times are not later than each place of a grid; NaN is never."""
+    return np.searchsorted(np.sort(times[~np.isnan(times)]), grid, side="right")
+
+
+class UtilisationCurve(NamedTuple):
+    """How many workers were busy, as means of equal intervals.
+
+    Attributes:
+        edges: Where the intervals begin and end [s], one more than there are intervals.
+        busy: Mean number of workers that evaluated.
+        available: Mean number of workers.
+        mean: Busy worker-seconds / available worker-seconds, 0 to 1; None without a run.
+    """
+
+    edges: Array
+    busy: Array
+    available: Array
+    mean: float | None
+
+
+def utilisation(results: Results, timeline: Timeline | None = None, num: int = NUM_POINTS) -> UtilisationCurve:
+    """Return how many workers were busy over time."""
+    timeline = timeline or Timeline(results)
+    if timeline.available <= 0:
+        return UtilisationCurve(np.empty(0), np.empty(0), np.empty(0), None)
+    spans, bounds = timeline.spans, timeline.bounds
+    edges = np.linspace(0.0, timeline.duration, num + 1)
+    width = np.diff(edges)
+    busy = np.diff(since(spans.start, edges) - since(spans.end, edges)) / width
+    reached = np.interp(edges, bounds, np.append(0.0, np.cumsum(timeline.num_workers * timeline.lengths)))
+    mean = min(1.0, float((spans.end - spans.start).sum()) / timeline.available)
+    return UtilisationCurve(edges, np.maximum(busy, 0.0), np.diff(reached) / width, mean)
+
+
+def since(moments: Array, places: Array) -> Array:
+    """Return at each place the sum of the times that have passed since moments before it."""
+    ascending = np.sort(moments)
+    number = np.searchsorted(ascending, places, side="right")
+    return number * places - np.append(0.0, np.cumsum(ascending))[number]
+
+
+class FailureCause(NamedTuple):
+    """Failures that differ at most in the values of points.
+
+    Attributes:
+        state: FAILED or TIMEOUT.
+        line: What the error of the first one says, in one line.
+        rows: Their rows, ascending.
+        seconds: When they ended [s], ascending; without those of which that is not known.
+    """
+
+    state: State
+    line: str
+    rows: Array
+    seconds: Array
+
+
+def failures(results: Results, timeline: Timeline | None = None) -> list[FailureCause]:
+    """Return failures by cause, the most frequent one first."""
+    timeline, columns = timeline or Timeline(results), results.columns
+    found = []
+    for kind in kinds_of_errors(columns):
+        rows = columns.rows_of(kind.ids)
+        seconds = timeline.ended[rows]
+        found.append(FailureCause(kind.state, kind.line, rows, np.sort(seconds[np.isfinite(seconds)])))
+    return found
+
+
+class Origins(NamedTuple):
+    """What proposed points, and how much it knew.
+
+    Attributes:
+        names: What proposed points: start, design, random, or modes of a model; in order of appearance.
+        codes: For each evaluation the place of its name, in order of id.
+        submitted: When each was sent off [s]; NaN if that is not known.
+        age: Results that were known and not in the model, for each one with a model; NaN otherwise.
+        latency: What the search measured of the time that a point took [s]: ask_median, ask_p90, ask_p99, ask_max, as
+            far as they are there; of the latest run.
+    """
+
+    names: Sequence[str]
+    codes: Array
+    submitted: Array
+    age: Array
+    latency: Mapping[str, float]
+
+
+def origins(results: Results, timeline: Timeline | None = None) -> Origins:
+    """Return what proposed points, in order of id."""
+    columns, statistics = results.columns, results.metadata.statistics
+    age = np.where(columns.fitted > 0, columns.known - columns.fitted, np.nan)
+    measured = {name: statistics.get(name) for name in ("ask_median", "ask_p90", "ask_p99", "ask_max")}
+    latency = {name: float(value) for name, value in measured.items() if _is_number(value)}
+    submitted = (timeline or Timeline(results)).seconds(columns.submitted)
+    return Origins(list(columns.model.names), columns.model.codes, submitted, age, latency)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+class LearningCurves(NamedTuple):
+    """What agents have learned, one value for each update of an agent, in the order of their ends.
+
+    Attributes:
+        episodes: How many episodes had been learned from.
+        seconds: When the updates ended [s].
+        columns: The columns of `/policy`.
+    """
+
+    episodes: Array
+    seconds: Array
+    columns: Mapping[str, Array]
+
+
+def learning(results: Results, timeline: Timeline | None = None) -> LearningCurves:
+    """Return what agents have learned; nothing for a search without any."""
+    columns = {name: np.array(column, np.float64) for name, column in results.policy.columns.items()}
+    by_time = np.argsort(columns["ended"], kind="stable")
+    columns = {name: column[by_time] for name, column in columns.items()}
+    seconds = (timeline or Timeline(results)).seconds(columns["ended"])
+    return LearningCurves(np.cumsum(columns["episodes"]), seconds, columns)
+
+
+class Rolling(NamedTuple):
+    """Values of evaluations, smoothed.
+
+    Attributes:
+        x: Number of evaluations that had ended.
+        mean: Mean of the latest ones with a value.
+        lower: Their 10 % quantile.
+        upper: Their 90 % quantile.
+        window: How many these are.
+    """
+
+    x: Array
+    mean: Array
+    lower: Array
+    upper: Array
+    window: int
+
+
+def rolling(results: Results, window: int | None = None, num: int = 200) -> Rolling:
+    """Return the mean and quantiles of the latest values that evaluations have found.
+
+    Args:
+        results: The campaign.
+        window: Over how many. Default: a twentieth of all, at least 10.
+        num: How many places there are at most.
+    """
+    found = values(results)[in_order(results)]
+    place = np.flatnonzero(np.isfinite(found))
+    found = found[place]
+    window = window or max(10, len(found) // 20)
+    window = min(window, len(found))
+    if not window:
+        return Rolling(*(np.empty(0) for _ in range(4)), 0)
+    ends = np.unique(np.linspace(window, len(found), num).astype(int))
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = [found[end - window : end] for end in ends]
+        quantiles = np.array([np.quantile(part, (0.1, 0.9)) for part in parts])
+        mean = np.array([part.mean() for part in parts])
+    return Rolling(place[ends - 1] + 1.0, mean, quantiles[:, 0], quantiles[:, 1], window)

@@ -1,0 +1,86 @@
+"""Encoding of points by numbers from 0 to 1, in which distances are what the search takes them for."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dhmpi.analysis.duplicates import codes
+from dhmpi.results import Results
+from dhmpi.results.columns import Array
+from dhmpi.results.schema import Dimension
+
+
+class Encoded(NamedTuple):
+    """Values of one dimension as numbers.
+
+    Attributes:
+        name: Name of the dimension.
+        unit: For each evaluation a number from 0 to 1, shape (num,).
+        numbers: The values themselves; of categories their places.
+        choices: The categories, in order; empty for a range.
+        is_log: Whether the range is searched on a logarithmic scale.
+        low: Where the range begins, in the scale of `numbers`.
+        high: Where it ends.
+    """
+
+    name: str
+    unit: Array
+    numbers: Array
+    choices: Sequence[Any]
+    is_log: bool
+    low: float
+    high: float
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is only one value."""
+        return self.high <= self.low or len(self.choices) == 1
+
+    def of_unit(self, unit: Array) -> Array:
+        """Return the values of the range that are encoded by some numbers."""
+        if self.is_log:
+            bounds = np.log(self.low), np.log(self.high)
+            return np.exp(bounds[0] + unit * (bounds[1] - bounds[0]))
+        return self.low + unit * (self.high - self.low)
+
+
+def encoded(results: Results, rows: Array | None = None) -> list[Encoded]:
+    """Return the points of a campaign as numbers, dimension by dimension.
+
+    Args:
+        results: The campaign.
+        rows: Which evaluations. Default: all.
+    """
+    columns = results.columns
+    chosen = np.arange(len(columns)) if rows is None else rows
+    return [_encoded(dimension, columns.values(dimension.name)[chosen]) for dimension in results.metadata.dimensions]
+
+
+def _encoded(dimension: Dimension, column: Array) -> Encoded:
+    choices = dimension.spec.get("choices")
+    if choices is not None:
+        # Values that are no choice, as other programs may have written them, come behind.
+        every = [*choices, *column.tolist()]
+        places = codes(every)
+        first = np.unique(places, return_index=True)[1]
+        different = [every[place] for place in first.tolist()]
+        numbers = places[len(choices) :].astype(np.float64)
+        return Encoded(
+            dimension.name, (numbers + 0.5) / len(different), numbers, different, False, -0.5, len(different) - 0.5
+        )
+    low, high = (float(bound) for bound in dimension.spec["range"])
+    is_log = str(dimension.spec.get("prior", "")).startswith("log") and low > 0
+    numbers = np.array([float(value) if isinstance(value, int | float) else low for value in column.tolist()])
+    numbers = np.clip(numbers, low, high)
+    if dimension.dtype == "int64" and not is_log:
+        low, high = low - 0.5, high + 0.5  # each whole number has as much room
+        if high - low <= 1.0:
+            high = low
+    if high <= low:
+        return Encoded(dimension.name, np.full(len(numbers), 0.5), numbers, (), is_log, low, low)
+    if is_log:
+        unit = (np.log(numbers) - np.log(low)) / (np.log(high) - np.log(low))
+    else:
+        unit = (numbers / 2 - low / 2) / (high / 2 - low / 2)  # halves: a range may be wider than the largest number
+    return Encoded(dimension.name, np.clip(unit, 0.0, 1.0), numbers, (), is_log, low, high)
