@@ -3,7 +3,6 @@
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
 
 from dhmpi.analysis.encoding import Encoded, encoded
 from dhmpi.errors import ResultsError
@@ -92,6 +91,8 @@ def fenced(objective: Array) -> Array:
 
 def forest(dimensions: list[Encoded], objective: Array, seed: int, num_trees: int = NUM_TREES) -> Any:
     """Return a random forest of the objective, fitted to encoded points."""
+    from sklearn.ensemble import RandomForestRegressor  # which takes longer to import than other methods to compute
+
     features = 1.0 if len(dimensions) <= 20 else 1 / 3
     leaf = max(2, len(objective) // 500)
     model = RandomForestRegressor(num_trees, min_samples_leaf=leaf, max_features=features, random_state=seed)

@@ -4,8 +4,8 @@ from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
 
 ATTACK = "<script>document.title='taken'</script>"
-NAMES = (ATTACK, "</script><!--", "{{x}} $data ${data}", 'quo"te\'s & \u2028\u202e', "__proto__")
-ERROR = f"Traceback (most recent call last):\n  File \"x\"\nValueError: {ATTACK} \x1b[31m\x00 </script> '\" \ud800"
+NAMES = (ATTACK, "</script><!--", "{{x}} $data ${data}", "quo\"te's & \u2028\u202e", "__proto__")
+ERROR = f'Traceback (most recent call last):\n  File "x"\nValueError: {ATTACK} \x1b[31m\x00 </script> \'" \ud800'
 PRINTED = b"<img src=x onerror=alert(1)>\x1b]0;title\x07 end"
 STARTED = 1_700_000_000.0
 

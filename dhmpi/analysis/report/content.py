@@ -14,7 +14,7 @@ from dhmpi.analysis.report.figures import Figure
 from dhmpi.analysis.report.overview import Duration, Tile
 from dhmpi.analysis.report.reproduction import Reproduction, reproduction
 from dhmpi.analysis.report.sample import Sample, choose
-from dhmpi.analysis.report.versus import Versus, compare
+from dhmpi.analysis.report.versus import Versus, versus
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.results import Results
 from dhmpi.support.printing import escape
@@ -80,8 +80,7 @@ def content_of(campaigns: Sequence[Results]) -> Content:
     names = _names([each.path for each in campaigns])
     share = 1.0 / len(campaigns)
     found = [_campaign(each, name, share) for each, name in zip(campaigns, names, strict=True)]
-    versus = compare(campaigns, names) if len(campaigns) > 1 else None
-    return Content(found, versus, time.time())
+    return Content(found, versus(campaigns, names) if len(campaigns) > 1 else None, time.time())
 
 
 def _names(paths: Sequence[Path | None]) -> list[str]:

@@ -8,12 +8,15 @@ import numpy as np
 
 from dhmpi.analysis import curves
 from dhmpi.analysis.idle import MEANINGS, IdleTime, idle_time
+from dhmpi.analysis.importance import MEANINGS as IMPORTANCE_MEANINGS
+from dhmpi.analysis.importance import Method, importances
 from dhmpi.analysis.lanes import Lanes, lanes
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import numbers
 from dhmpi.analysis.report.overview import counted, duration_text, number_text, word_of
 from dhmpi.analysis.report.sample import spread
 from dhmpi.analysis.timeline import Timeline
+from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
@@ -109,9 +112,28 @@ def dimensions(results: Results) -> Iterator[Figure]:
         return
     word = word_of(results.metadata)
     caption = f"The {word} against the value of one dimension; the colour says how early or late an evaluation ended."
+    yield from _importance(results)
     yield Figure("slices", "dimensions", f"{word.capitalize()} by dimension", caption)
     caption = "A line is an evaluation; drag along an axis to see those alone that pass there."
     yield Figure("parallel", "dimensions", "Parallel coordinates", caption, "wide")
+
+
+# With more evaluations, a forest takes longer than all else in a report.
+MOST_FOR_FOREST = 20_000
+
+
+def _importance(results: Results) -> Iterator[Figure]:
+    method: Method = "fanova" if len(results.columns) <= MOST_FOR_FOREST else "ped-anova"
+    try:
+        found = importances(results, method)
+    except ResultsError:  # too few have a result, which the overview says
+        return
+    place = {name: number for number, name in enumerate(results.columns.names)}
+    named = [(escape(each.name, keep=""), each) for each in found]
+    data = [{"name": name, "dimension": place[each.name], "value": each.share} for name, each in named]
+    first = ", ".join(f"{name} {100 * each.share:.0f} %" for name, each in named[:3])
+    caption = f"The {IMPORTANCE_MEANINGS[method]}. The most important ones: {first}."
+    yield Figure("importance", "dimensions", "Importance of the dimensions", caption, data={"importance": data})
 
 
 def workers(results: Results, timeline: Timeline, shown: Array) -> Iterator[Figure]:

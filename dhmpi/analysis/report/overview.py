@@ -146,9 +146,9 @@ def word_of(metadata: Metadata) -> str:
     return "reward" if metadata.maximises else "objective"
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things."""
-    return f"{number:,} {what if number == 1 else what + 's'}"
+def counted(number: int, what: str, several: str = "") -> str:
+    """Return a number of things; `several` is what more than one are called, if not by an s."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def number_text(value: float | None) -> str:

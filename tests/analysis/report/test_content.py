@@ -79,7 +79,7 @@ def test_values_of_dimensions_are_numbers_or_places_of_labels(found):
 
 def test_names_have_no_control_characters(found):
     names = [each["name"] for each in found.data["dimensions"]]
-    assert names[3] == 'quo"te\'s & \\u2028\\u202e'
+    assert names[3] == "quo\"te's & \\u2028\\u202e"
 
 
 def test_results_besides_the_objective_are_columns(found):

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from contracts.hostile_campaign import ATTACK, NAMES, hostile
+
 from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
 

@@ -28,7 +28,7 @@ def test_a_command_is_given_again_with_the_seed(words, ranks, line):
 
 
 def test_every_word_reaches_a_shell_as_it_is():
-    words = ["dhmpi", "ambs", "--problem", "it's; $(touch x) `y` \"z\"\n<b>"]
+    words = ["dhmpi", "ambs", "--problem", 'it\'s; $(touch x) `y` "z"\n<b>']
     line = reproduction(metadata(*words)).command
     assert shlex.split(line) == [*words, "--seed", "7"]
     said = subprocess.check_output(["sh", "-c", f"printf '%s\\0' {line}"], text=True)

@@ -175,13 +175,13 @@ const CHARTS = {
       const reversed = importance.map((each, number) => importance[importance.length - 1 - number]);
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
-        xAxis: axis(campaign.figures.importanceWord, colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
+        xAxis: axis('share of what differs', colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
         yAxis: axis('', colours, { type: 'category', data: reversed.map((each) => shortened(each.name, 24)), axisLabel: { hideOverlap: false, interval: 'auto' } }),
         tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(`${reversed[params.dataIndex].name}: ${formatNumber(reversed[params.dataIndex].value)}`) },
         series: [{ type: 'bar', barMaxWidth: 24, data: reversed.map((each) => each.value), itemStyle: { color: colours.accent } }],
       });
     },
-    table: (campaign) => [['dimension', campaign.figures.importanceWord], campaign.figures.importance.map((each) => [each.name, formatNumber(each.value)])],
+    table: (campaign) => [['dimension', 'importance'], campaign.figures.importance.map((each) => [each.name, formatNumber(each.value)])],
   },
 
   parallel: {
