@@ -79,7 +79,7 @@ def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Arr
 
 def fenced(objective: Array) -> Array:
     """Return objectives of which none is far out: an absurd one would be all that there is to explain."""
-    halves = objective / 4  # differences of the largest numbers are numbers
+    halves = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
     low, high = np.quantile(halves, (0.25, 0.75))
     reach = FENCE * (high - low)
     if reach == 0.0:

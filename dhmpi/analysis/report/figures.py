@@ -9,7 +9,7 @@ import numpy as np
 from dhmpi.analysis import curves
 from dhmpi.analysis.idle import MEANINGS, IdleTime, idle_time
 from dhmpi.analysis.importance import MEANINGS as IMPORTANCE_MEANINGS
-from dhmpi.analysis.importance import Method, importances
+from dhmpi.analysis.importance import MOST_EVALUATIONS, Method, importances
 from dhmpi.analysis.lanes import Lanes, lanes
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import numbers
@@ -118,12 +118,9 @@ def dimensions(results: Results) -> Iterator[Figure]:
     yield Figure("parallel", "dimensions", "Parallel coordinates", caption, "wide")
 
 
-# With more evaluations, a forest takes longer than all else in a report.
-MOST_FOR_FOREST = 20_000
-
-
 def _importance(results: Results) -> Iterator[Figure]:
-    method: Method = "fanova" if len(results.columns) <= MOST_FOR_FOREST else "ped-anova"
+    # Of more, a forest would see a sample only, and take longer than all else in a report.
+    method: Method = "fanova" if len(results.columns) <= MOST_EVALUATIONS else "ped-anova"
     try:
         found = importances(results, method)
     except ResultsError:  # too few have a result, which the overview says

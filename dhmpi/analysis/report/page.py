@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from string import Template
 from typing import Any
 
-import dhmpi
 from dhmpi.analysis.report.causes import Cause, LogTail
 from dhmpi.analysis.report.content import CampaignContent, Content
 from dhmpi.analysis.report.figures import Figure
@@ -185,6 +184,6 @@ def _compared(found: Versus) -> Markup:
 
 def _footer(content: Content) -> Markup:
     moment = datetime.fromtimestamp(content.made, UTC)
-    made = f"Made by dhmpi {dhmpi.__version__} on {moment:%Y-%m-%d at %H:%M} UTC."
+    made = f"Made by dhmpi {metadata.version('dhmpi')} on {moment:%Y-%m-%d at %H:%M} UTC."
     library = "Charts by Apache ECharts 6.1.0, which is licensed under the Apache License 2.0."
     return joined([element("p", f"{made} {library}")])
