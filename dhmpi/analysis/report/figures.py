@@ -138,10 +138,9 @@ def workers(results: Results, timeline: Timeline, shown: Array) -> Iterator[Figu
     busy = curves.utilisation(results, timeline, NUM_INTERVALS)
     if busy.mean is None:
         return
-    most, there = busy.busy.max(initial=0.0), busy.available.max(initial=0.0)
+    there = float(busy.available.mean())
     caption = (
-        f"{100 * busy.mean:.1f} % of all worker time went into evaluations; at most {most:.3g} of {there:.0f} workers "
-        "were busy at once."
+        f"On average {busy.mean * there:.3g} of {there:.3g} workers were busy: {100 * busy.mean:.1f} % of their time."
     )
     data = {"seconds": numbers(busy.edges[:-1]), "busy": numbers(busy.busy), "available": numbers(busy.available)}
     yield Figure("utilisation", "workers", "Busy workers", caption, data={"utilisation": data})

@@ -160,6 +160,8 @@ def duration_text(seconds: float) -> str:
     """Return a duration in the two units that say most."""
     if math.isnan(seconds):
         return "an unknown time"
+    if 0 < seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 120:
         return f"{seconds:.3g} s"
     whole = round(seconds)

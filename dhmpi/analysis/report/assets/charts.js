@@ -238,7 +238,7 @@ const CHARTS = {
     option(campaign, settings, colours) {
       const { idle } = campaign.figures;
       return basis(colours, {
-        legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
+        legend: { show: false }, grid: { left: 8, right: 56, top: 8, bottom: 40, containLabel: true },
         xAxis: axis('share of all worker time [%]', colours, { type: 'value', min: 0, max: 100, scale: false }),
         yAxis: axis('', colours, { type: 'category', inverse: true, data: idle.map((each) => each.name), axisLabel: { width: 130, overflow: 'break', lineHeight: 15, hideOverlap: false, interval: 0 } }),
         tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(idle[params.dataIndex].name, `${formatDuration(idle[params.dataIndex].seconds)} of workers, ${formatNumber(Number(params.value.toPrecision(3)))} %`) },

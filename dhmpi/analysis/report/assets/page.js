@@ -2,6 +2,8 @@
 /* Start of the page: data, charts that are drawn when they are seen, campaigns to choose from, printing. */
 
 const FIGURE_ROWS = 100;
+/* What a chart on paper measures; layout knows only after the charts have been drawn. */
+const PAPER = { width: 660, height: 270, tall: 380 };
 
 async function readData() {
   const packed = atob(document.getElementById('data').textContent.trim());
@@ -61,7 +63,8 @@ class Chart {
         if (place !== undefined && place !== null && place >= 0) showDetails(this.subject, place);
       });
     }
-    this.chart.resize({ silent: true });
+    const height = this.figure.classList.contains('tall') ? PAPER.tall : PAPER.height;
+    this.chart.resize({ silent: true, ...(isPrinting ? { width: PAPER.width, height } : { width: 'auto', height: 'auto' }) });
     this.chart.setOption(this.kind.option(this.subject, this.settings, colours()), { notMerge: true });
     this.chart.getZr().flush();
   }
