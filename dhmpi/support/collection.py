@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def no_collection() -> Iterator[None]:
-    """Let Python not look for garbage: it would look through millions of records again and again while they are made."""
+    """Keep Python from looking for garbage: it would look through millions of records again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
