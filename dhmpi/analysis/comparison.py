@@ -118,8 +118,8 @@ def require_same_problem(campaigns: Sequence[Results]) -> None:
         if other.maximises != first.maximises:
             senses = ["largest" if each.maximises else "smallest" for each in (first, other)]
             raise ResultsError(
-                f"campaigns that are compared must look for the same, got the {senses[0]} value in {_named(campaigns[0])} "
-                f"and the {senses[1]} in {_named(results)}; give files of one problem"
+                f"campaigns that are compared must look for the same, got the {senses[0]} value in "
+                f"{_named(campaigns[0])} and the {senses[1]} in {_named(results)}; give files of one problem"
             )
         if other.problem != first.problem and not _is_same_source(first.source, other.source):
             raise ResultsError(
@@ -150,7 +150,8 @@ def _is_same_source(first: Mapping[str, object], second: Mapping[str, object]) -
 def _values(curves: Sequence[Curve], budget: float) -> Array:
     """Return the values of curves at a budget, of those that have one."""
     found = np.array([each.at(np.array([budget]))[0] for each in curves])
-    return found[np.isfinite(found)]
+    known: Array = found[np.isfinite(found)]
+    return known
 
 
 def _group(

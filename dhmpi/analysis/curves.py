@@ -58,7 +58,7 @@ class Band(NamedTuple):
 
 
 def values(results: Results) -> Array:
-    """Return what run functions returned: objectives, or rewards where these are looked for; NaN where there is none."""
+    """Return what run functions returned: objectives, or rewards if these are looked for; NaN where there is none."""
     objective = results.columns.objective
     # As `evaluation.turned` does for one.
     return -objective if results.metadata.maximises else objective
@@ -113,7 +113,8 @@ def band(curves: Sequence[Curve], is_whole: bool = False, num: int = NUM_POINTS)
     """
     known = [curve for curve in curves if len(curve.x)]
     if not known or (first := max(each.x[0] for each in known)) > (last := min(each.x[-1] for each in known)):
-        return Band(*(np.empty(0) for _ in range(4)), len(known))
+        nothing = np.empty(0)
+        return Band(nothing, nothing, nothing, nothing, len(known))
     grid = np.linspace(first, last, num)
     if is_whole:
         grid = np.unique(np.round(grid))
@@ -143,7 +144,7 @@ def states(results: Results, timeline: Timeline | None = None, num: int = NUM_PO
     timeline = timeline or Timeline(results)
     columns, spans = results.columns, timeline.spans
     x = np.linspace(0.0, timeline.duration, num)
-    ended = {
+    ended: dict[State, Array] = {
         state: _count(timeline.ended[columns.is_in(state)], x)
         for state in columns.counts()
         if state not in (State.PENDING, State.RUNNING)
@@ -200,7 +201,8 @@ def since(moments: Array, places: Array) -> Array:
     """Return at each place the sum of the times that have passed since moments before it."""
     ascending = np.sort(moments)
     number = np.searchsorted(ascending, places, side="right")
-    return number * places - np.append(0.0, np.cumsum(ascending))[number]
+    passed: Array = number * places - np.append(0.0, np.cumsum(ascending))[number]
+    return passed
 
 
 class FailureCause(NamedTuple):
@@ -254,13 +256,9 @@ def origins(results: Results, timeline: Timeline | None = None) -> Origins:
     columns, statistics = results.columns, results.metadata.statistics
     age = np.where(columns.fitted > 0, columns.known - columns.fitted, np.nan)
     measured = {name: statistics.get(name) for name in ("ask_median", "ask_p90", "ask_p99", "ask_max")}
-    latency = {name: float(value) for name, value in measured.items() if _is_number(value)}
+    latency = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
     submitted = (timeline or Timeline(results)).seconds(columns.submitted)
     return Origins(list(columns.model.names), columns.model.codes, submitted, age, latency)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 class LearningCurves(NamedTuple):
@@ -318,7 +316,8 @@ def rolling(results: Results, window: int | None = None, num: int = 200) -> Roll
     window = window or max(10, len(found) // 20)
     window = min(window, len(found))
     if not window:
-        return Rolling(*(np.empty(0) for _ in range(4)), 0)
+        nothing = np.empty(0)
+        return Rolling(nothing, nothing, nothing, nothing, 0)
     ends = np.unique(np.linspace(window, len(found), num).astype(int))
     with np.errstate(over="ignore", invalid="ignore"):
         parts = [found[end - window : end] for end in ends]

@@ -1,4 +1,4 @@
-"""Duplicates: evaluations of points that had been submitted before, and those of them that took no time of their own."""
+"""Duplicates: evaluations of points that had been submitted before, and those that took no time of their own."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -56,8 +56,11 @@ def cache_hits(results: Results, points: Array | None = None) -> Array:
     columns = results.columns
     is_repeated = np.ones(len(columns), bool)
     is_repeated[np.unique(keys(columns) if points is None else points, return_index=True)[1]] = False
-    took_none = is_final(results) & (columns.started == columns.ended) & ~columns.is_in(State.CANCELLED, State.LOST)
-    return is_repeated & took_none
+    took_none: Array = (
+        is_final(results) & (columns.started == columns.ended) & ~columns.is_in(State.CANCELLED, State.LOST)
+    )
+    hits: Array = is_repeated & took_none
+    return hits
 
 
 def space_size(results: Results) -> int | None:
@@ -119,4 +122,5 @@ def _mixed(numbers: Array) -> Array:
     """Return numbers whose bits are mixed (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * _LOW
     numbers = (numbers ^ (numbers >> np.uint64(27))) * _HIGH
-    return numbers ^ (numbers >> np.uint64(31))
+    mixed: Array = numbers ^ (numbers >> np.uint64(31))
+    return mixed

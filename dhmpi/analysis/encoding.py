@@ -41,8 +41,10 @@ class Encoded(NamedTuple):
         """Return the values of the range that are encoded by some numbers."""
         if self.is_log:
             bounds = np.log(self.low), np.log(self.high)
-            return np.exp(bounds[0] + unit * (bounds[1] - bounds[0]))
-        return self.low + unit * (self.high - self.low)
+            logarithms: Array = np.exp(bounds[0] + unit * (bounds[1] - bounds[0]))
+            return logarithms
+        values: Array = self.low + unit * (self.high - self.low)
+        return values
 
 
 def encoded(results: Results, rows: Array | None = None) -> list[Encoded]:

@@ -71,7 +71,8 @@ class Timeline:
     @property
     def lengths(self) -> Array:
         """Lengths of the runs [s]."""
-        return self.ends - self.starts
+        lengths: Array = self.ends - self.starts
+        return lengths
 
     @property
     def bounds(self) -> Array:
@@ -95,7 +96,8 @@ class Timeline:
 
     def run_of(self, times: Array) -> Array:
         """Return the places of the runs in which moments were [s since 1970-01-01 UTC]; -1 before the first."""
-        return np.searchsorted(self.starts, times, side="right") - 1
+        places: Array = np.searchsorted(self.starts, times, side="right") - 1
+        return places
 
     def seconds(self, times: Array) -> Array:
         """Return moments [s since 1970-01-01 UTC] as seconds of the campaign's runs; NaN where a moment is NaN.

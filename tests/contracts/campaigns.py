@@ -1,0 +1,21 @@
+"""Campaigns whose figures can be told by hand."""
+
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, Results
+
+
+def run(started, ended, num_workers=2, **more):
+    return {"started": started, "ended": ended, "num_workers": num_workers, "hosts": [], "layout": "", **more}
+
+
+def evaluation(number, started, ended, objective=1.0, state=State.DONE, rank=1, **more):
+    objective = objective if state is State.DONE else None
+    point = {"x": more.pop("x", number / 10)}
+    fields = {"submitted": started, "rank": rank, "order": number, **more}
+    return Evaluation(number, point, objective, state, started=started, ended=ended, **fields)
+
+
+def campaign(evaluations, runs=None, maximises=False, space=None, **metadata):
+    runs = [run(0.0, 10.0)] if runs is None else runs
+    space = {"x": (0.0, 1.0)} if space is None else space
+    return Results.of(Metadata("s", "p", space, runs=runs, maximises=maximises, **metadata), evaluations)
