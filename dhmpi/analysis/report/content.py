@@ -22,7 +22,7 @@ from dhmpi.support.printing import escape
 
 @dataclass(frozen=True)
 class CampaignContent:
-    """What a report says of one campaign.
+    """Content of a report about one campaign.
 
     Attributes:
         name: Name of its file.
@@ -57,7 +57,7 @@ class CampaignContent:
 
 @dataclass(frozen=True)
 class Content:
-    """What a report says.
+    """Content of a report.
 
     Attributes:
         campaigns: Of each campaign.

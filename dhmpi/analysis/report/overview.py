@@ -29,7 +29,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Duration:
-    """How long a campaign took, and how busy its workers were.
+    """Duration of a campaign, and how busy its workers were meanwhile.
 
     Attributes:
         seconds: Length of all runs together.

@@ -10,7 +10,7 @@ from dhmpi.results import Metadata
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How a campaign is repeated.
+    """Reproduction of a campaign.
 
     Attributes:
         command: The line for a shell; empty if the file does not know the command.

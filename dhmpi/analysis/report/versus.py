@@ -43,7 +43,7 @@ class TextTable:
 
 @dataclass(frozen=True)
 class Versus:
-    """What there is to say of several campaigns together.
+    """Comparison of campaigns, in words, tables and a chart.
 
     Attributes:
         sentences: What was compared, and how it came out.

@@ -213,6 +213,25 @@ def violations(shown, where):
     ]
 
 
+def test_several_campaigns_are_compared_and_one_of_them_is_shown(reader, tmp_path):
+    path = tmp_path / "compared.html"
+    path.write_bytes(page.render(content_of([hostile(tmp_path / f"{letter}.h5") for letter in "ab"])))
+    shown = reader(path)
+    figure = shown.locator("figure[data-chart=comparison]")
+    figure.locator("canvas").wait_for()
+    choice(figure, "Across").select_option("seconds")
+    assert shown.locator("article:visible h2.name").inner_text() == "a.h5"
+    choice(shown, "Campaign").select_option("1")
+    assert shown.locator("article:visible h2.name").inner_text() == "b.h5"
+    assert shown.locator("article:visible .evaluations tbody tr").count() == 25
+    canvas = shown.locator("article:visible figure[data-chart=convergence] canvas")
+    canvas.scroll_into_view_if_needed()
+    if AXE:
+        shown.evaluate(AXE[-1].read_text())
+        assert violations(shown, "document") == []
+    shown.context.close()
+
+
 def test_nothing_was_complained_of_or_asked_for(shown, reader):
     """The last test: what happened in all of them."""
     assert reader.troubles == []

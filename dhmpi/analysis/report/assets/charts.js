@@ -81,7 +81,7 @@ function centralRange(values, isLargeGood) {
   if (best === most || Math.abs(worst / 4 - best / 4) < Math.abs(most / 2 - best / 2)) return {};
   const [low, high] = [Math.min(best, most), Math.max(best, most)];
   const room = 0.05 * (high - low);
-  return { min: low - room, max: high + room };
+  return { min: low - room, max: high + room, axisLabel: { formatter: shortNumber, width: 46, showMinLabel: false, showMaxLabel: false } };
 }
 
 const TIME_OR_COUNT = [['count', 'evaluations'], ['seconds', 'time']];
@@ -199,7 +199,7 @@ const CHARTS = {
       const last = shown.length;
       return basis(colours, {
         legend: { show: false },
-        parallel: { left: 40, right: 56, top: 44, bottom: 56, parallelAxisDefault: { nameTextStyle: { color: colours.text }, areaSelectStyle: { color: colours.accent, borderColor: colours.accent } } },
+        parallel: { left: 52, right: 72, top: 44, bottom: 56, parallelAxisDefault: { nameTextStyle: { color: colours.text }, areaSelectStyle: { color: colours.accent, borderColor: colours.accent } } },
         parallelAxis: [...dims, { dim: last, name: campaign.word, type: 'value', scale: true, axisLabel: { formatter: shortNumber, color: colours.muted }, axisLine: { lineStyle: { color: colours.muted } } }],
         visualMap: { dimension: last + 1, min: 1, max: Math.max(2, chosen.length), inRange: { color: colours.ramp }, orient: 'horizontal', left: 'center', bottom: 0, text: ['best', 'worst'], textStyle: { color: colours.muted }, itemHeight: 90, itemWidth: 10 },
         tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
