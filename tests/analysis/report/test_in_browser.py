@@ -224,8 +224,9 @@ def test_several_campaigns_are_compared_and_one_of_them_is_shown(reader, tmp_pat
     choice(shown, "Campaign").select_option("1")
     assert shown.locator("article:visible h2.name").inner_text() == "b.h5"
     assert shown.locator("article:visible .evaluations tbody tr").count() == 25
-    canvas = shown.locator("article:visible figure[data-chart=convergence] canvas")
-    canvas.scroll_into_view_if_needed()
+    figure = shown.locator("article:visible figure[data-chart=convergence]")
+    figure.scroll_into_view_if_needed()
+    figure.locator("canvas").wait_for()
     if AXE:
         shown.evaluate(AXE[-1].read_text())
         assert violations(shown, "document") == []
