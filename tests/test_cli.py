@@ -1,4 +1,6 @@
+import csv
 import json
+import logging
 import os
 import re
 import subprocess
@@ -299,6 +301,24 @@ def test_best(campaign, capsys):
     assert point == best.point
 
 
+def test_the_best_ones(campaign, capsys):
+    capsys.readouterr()
+    found = sorted(results.read("results.h5").evaluations, key=lambda each: each.objective)
+    assert main(["best", "results.h5", "--top", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"id": each.id, "objective": each.objective, "point": each.point} for each in found[:2]
+    ]
+    assert main(["best", "results.h5", "--top", "99", "--csv"]) == 0
+    header, *rows = csv.reader(capsys.readouterr().out.splitlines())
+    assert header[0] == "id"
+    assert [int(row[0]) for row in rows] == [each.id for each in found]
+    assert main(["best", "results.h5", "--csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main(["best", "results.h5", "--top", "2"]) == 0
+    out = capsys.readouterr().out
+    assert re.findall(r"evaluation (\d+):", out) == [str(each.id) for each in found[:2]]
+
+
 def test_best_of_none_says_why(capsys):
     words = ["hps-random", "--problem", "dhmpi.benchmark.hps.polynome2.Problem", "--run", "math.sqrt"]
     assert main([*words, "--max-evals", "3", "--isolation", "inline", "--quiet"]) == 1
@@ -309,6 +329,64 @@ def test_best_of_none_says_why(capsys):
     assert "no evaluation has succeeded" in capsys.readouterr().out
     assert main(["best", "results.h5", "--json"]) == 1
     assert capsys.readouterr().out == "null\n"
+    assert main(["best", "results.h5", "--json", "--top", "3"]) == 1
+    assert capsys.readouterr().out == "[]\n"
+
+
+class TestLogs:
+    """Of a run function that each campaign warns of once."""
+
+    WORDS = ("hps-random", *POLYNOME[:2], "--run", "odd.py", "--max-evals", "2", "--isolation", "inline", "--quiet")
+    KEPT = Path("results.h5.files/rank-0000.log")
+
+    @pytest.fixture(autouse=True)
+    def odd(self, monkeypatch):
+        Path("odd.py").write_text("def run(point): return {'objective': 1.0, 'odd': object()}\n")
+        logger = logging.getLogger("dhmpi")
+        monkeypatch.setattr(logger, "handlers", logger.handlers)
+        level = logger.level
+        yield
+        logger.setLevel(level)
+
+    def test_a_line_is_printed_and_kept(self, capsys):
+        assert main(self.WORDS) == 0
+        [line] = capsys.readouterr().err.splitlines()[:1]
+        assert " rank 0 WARNING dhmpi.evaluator.evaluator: evaluation 0 on " in line
+        assert self.KEPT.read_text() == f"{line}\n"
+
+    @pytest.mark.parametrize("words", [["--log-json"], ["--log-level", "info:json"]])
+    def test_a_line_may_be_an_object(self, capsys, words):
+        assert main([*self.WORDS, *words]) == 0
+        line = capsys.readouterr().err.splitlines()[0]
+        assert json.loads(line)["logger"] == "dhmpi.evaluator.evaluator"
+        assert self.KEPT.read_text() == f"{line}\n"
+
+    def test_the_log_of_a_campaign_that_is_overwritten_goes(self):
+        assert main(self.WORDS) == 0
+        assert main([*self.WORDS, "--resume", "--max-evals", "3"]) == 0
+        assert len(self.KEPT.read_text().splitlines()) == 2
+        assert main([*self.WORDS, "--overwrite"]) == 0
+        assert len(self.KEPT.read_text().splitlines()) == 1
+        assert main([*self.WORDS, "--overwrite", "--log-level", "error"]) == 0
+        assert not self.KEPT.exists()
+
+    def test_none_are_kept_if_none_are_wanted(self):
+        assert main([*self.WORDS, "--logs", "none"]) == 0
+        assert not self.KEPT.parent.exists()
+
+    def test_the_environment_has_the_level_that_no_option_gives(self, capsys, monkeypatch):
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "ERROR")
+        assert main(self.WORDS) == 0
+        assert "WARNING" not in capsys.readouterr().err
+        assert main([*self.WORDS, "--overwrite", "--log-level", "warning"]) == 0
+        assert "WARNING" in capsys.readouterr().err
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "")
+        assert main([*self.WORDS, "--overwrite"]) == 0
+        assert "WARNING" in capsys.readouterr().err
+        monkeypatch.setenv("DHMPI_LOG_LEVEL", "loud")
+        assert main([*self.WORDS, "--overwrite"]) == 2
+        sentence = "DHMPI_LOG_LEVEL must be one of debug, info, warning, error, got loud"
+        assert capsys.readouterr().err == f"dhmpi hps-random: error: {sentence}\n"
 
 
 def test_redo(capsys):
@@ -342,6 +420,62 @@ def test_export(campaign, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 6
     assert main(["export", "results.h5", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["evaluations"]) == 5
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json", "--deephyper"])
+def test_an_export_goes_to_a_file_or_is_printed(campaign, capsys, form):
+    capsys.readouterr()
+    assert main(["export", "results.h5", form]) == 0
+    printed = capsys.readouterr().out
+    assert main(["export", "results.h5", form, "-o", "file"]) == 0
+    assert capsys.readouterr().out == ""
+    assert Path("file").read_text() == printed != ""
+
+
+def test_export_for_other_programs(campaign, capsys):
+    capsys.readouterr()
+    assert main(["export", "results.h5", "--parquet", "a.parquet"]) == 0
+    assert Path("a.parquet").read_bytes()[:4] == b"PAR1"
+    assert main(["export", "results.h5", "--optuna", "sqlite:///a.db"]) == 0
+    assert main(["export", "results.h5", "--optuna", "sqlite:///a.db", "--study", "mine"]) == 0
+    assert capsys.readouterr() == ("study results of 5 trials\nstudy mine of 5 trials\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "library", "module"),
+    [
+        (["--parquet", "a.parquet"], "pyarrow", "dhmpi.analysis.parquet"),
+        (["--optuna", "sqlite:///a.db"], "optuna", "dhmpi.analysis.optuna_study"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named(campaign, capsys, monkeypatch, words, library, module):
+    capsys.readouterr()
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    assert main(["export", "results.h5", *words]) == 2
+    extra = words[0].removeprefix("--")
+    sentence = f'--{extra} must have {library} installed, got none; run: pip install "dhmpi[{extra}]"\n'
+    assert capsys.readouterr().err == f"dhmpi export: error: {sentence}"
+    assert not Path("a.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--csv", "-o", "results.h5"], "--output must not be the results file itself, got 'results.h5'"),
+        (["--parquet", "./results.h5"], "--parquet must not be the results file itself"),
+        (["--json", "-o", "none/a"], "--output must be a file in a directory that exists, got 'none/a'"),
+        (["--parquet", "a", "-o", "b"], "--output must come with --csv, --json or --deephyper"),
+        (["--csv", "--study", "s"], "--study must come with --optuna"),
+        (["--optuna", "a.db"], "--optuna must be the URL of a database, such as sqlite:///study.db, got 'a.db'"),
+        (["--optuna", "sqlite:///a.db", "--study", ""], "--study must not be empty"),
+    ],
+)
+def test_an_export_that_cannot_be(campaign, capsys, words, sentence):
+    capsys.readouterr()
+    assert main(["export", "results.h5", *words]) == 2
+    assert sentence in capsys.readouterr().err
+    assert len(results.read("results.h5").evaluations) == 5
 
 
 def test_the_file_reads_with_h5py_and_pandas(campaign):

@@ -1,10 +1,13 @@
 """The documentation is true: its commands run, its tables are those of the code."""
 
+import http.server
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from pathlib import Path
 
@@ -69,6 +72,34 @@ def test_agents_are_started_from_python_as_documented(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == "4"
+
+
+class Received(http.server.BaseHTTPRequestHandler):
+    """Keeps the bodies of what is posted, in a list of the server."""
+
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *words):
+        """Print nothing."""
+
+
+def test_callbacks_write_lines_and_post_messages_as_documented(tmp_path):
+    page = (ROOT / "docs" / "callbacks.md").read_text()
+    [code] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    with http.server.HTTPServer(("localhost", 0), Received) as server:
+        server.bodies = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "followed.py").write_text(code.replace(":8000", f":{server.server_port}"))
+        words = [sys.executable, "followed.py"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [[str(id), "DONE"] for id in range(5)]
+    [body] = server.bodies
+    assert json.loads(body)["text"].endswith("5 evaluations are complete")
 
 
 def test_every_file_that_is_mentioned_is_there():

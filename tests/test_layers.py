@@ -47,6 +47,8 @@ DOORS = {
     "horovod": ("dhmpi/support/data_parallel.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),
     "networkx": ("dhmpi/search/nas/model/space/",),
+    "optuna": ("dhmpi/analysis/optuna_study.py",),
+    "pyarrow": ("dhmpi/analysis/parquet.py",),
     "pydot": ("dhmpi/search/nas/model/draw.py",),
     "keras": ("dhmpi/search/nas/model/", "dhmpi/support/training_session.py", "dhmpi/benchmark/"),
     "tensorflow": ("dhmpi/search/nas/model/", "dhmpi/support/training_session.py", "dhmpi/benchmark/hps/"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Mailbox, Start
 from dhmpi.control.budget import Budget
+from dhmpi.control.callbacks import Callbacks
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
@@ -76,6 +77,7 @@ class Coordinator:
         error: What ended the campaign before its time, or None.
         why: Why it ended, for people.
         lost: Why agents were given up, by rank.
+        callbacks: What is called for each result; nothing unless it is set.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Coordinator:
         self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
+        self.callbacks = Callbacks()
         self._at_work = set(team.roles.agents)
         self._present = set(team.roles.agents)  # those that have not left
         self._started: set[int] = set()
@@ -205,6 +208,7 @@ class Coordinator:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
                 self._budget.note(evaluation)
+                self.callbacks.note([evaluation._replace(submitted=submitted)])
 
     def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
         """Return the extras of an evaluation with what is known of its choice."""
@@ -282,6 +286,7 @@ class Coordinator:
             self._is_dirty, self._next_commit = False, now + COMMIT_INTERVAL
             self._store.commit()
         self._send_answers()
+        self.callbacks.call()
         if self.why:
             if not self._present or now >= self._leave_until:
                 self._mailbox.give_up(self._present)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 from dhmpi.evaluation import FINAL_STATES, Evaluation, State
 from dhmpi.results.columns import Columns
@@ -63,7 +64,7 @@ def print_errors(columns: Columns, path: str, stream: Stream) -> None:
         first = kind.ids[0]
         print(f"  {len(kind.ids):{width}} x {_said(kind)} (evaluation {first}; {_log(path, first)})", file=stream)
     more = f"{len(kinds) - NUM_KINDS} more kinds, and " if len(kinds) > NUM_KINDS else ""
-    print(f"  {more}all that they say: dhmpi show --errors {path}\n", file=stream)
+    print(f"  {more}all that they say: dhmpi show --errors {quote(str(path))}\n", file=stream)
 
 
 def print_all_errors(columns: Columns, path: str, stream: Stream) -> None:

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -40,17 +40,22 @@ def header(results: Results) -> list[str]:
     return ["id", *point_columns(results), *_values(results), *_LAST, *extras]
 
 
-def rows(results: Results) -> Iterator[list[Any]]:
-    """Yield one list per evaluation, in the order of the header; None where there is nothing."""
+def rows(results: Results, evaluations: Sequence[Evaluation] | None = None) -> Iterator[list[Any]]:
+    """Yield one list per evaluation, in the order of the header; None where there is nothing.
+
+    Args:
+        results: Of a campaign.
+        evaluations: Some of its evaluations, in any order. Default: all of them.
+    """
     names, keys = list(results.metadata.space), extra_keys(results)
     maximises = results.metadata.maximises
-    for each in results.evaluations:
+    for each in results.evaluations if evaluations is None else evaluations:
         values = [each.objective, turned(each.objective, True)] if maximises else [each.objective]
         last = [each.state.value, each.submitted, each.started, each.ended, each.rank, each.host, each.error]
         yield [each.id, *map(each.point.__getitem__, names), *values, *last, *map(each.extra.get, keys)]
 
 
-def export_csv(results: Results, stream: Stream) -> None:
+def export_csv(results: Results, stream: Stream, evaluations: Sequence[Evaluation] | None = None) -> None:
     """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
 
     The value None of a dimension is the word None, or null if None is one of its texts. Where large values are looked
@@ -59,20 +64,39 @@ def export_csv(results: Results, stream: Stream) -> None:
     Args:
         results: What to write.
         stream: A text file, opened with newline="".
+        evaluations: Some of its evaluations, in any order. Default: all of them.
     """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(results))
-    words = [_word_of_none(spec) for spec in results.metadata.space.values()]
-    for id, *row in rows(results):
+    words = words_of_none(results)
+    for id, *row in rows(results, evaluations):
         point = [word if value is None else value for word, value in zip(words, row, strict=False)]
         rest = [dumps(each) if isinstance(each, list | dict) else each for each in row[len(words) :]]
         writer.writerow([id, *point, *rest])
+
+
+def words_of_none(results: Results) -> list[str]:
+    """Return how the value None of each dimension is written."""
+    return [_word_of_none(spec) for spec in results.metadata.space.values()]
 
 
 def _word_of_none(spec: Any) -> str:
     """Return how the value None of a dimension is written: as no other of its values is."""
     taken = spec if isinstance(spec, list | tuple) else ()
     return next(word for word in ("None", "null", "<None>", "(None)") if word not in taken)
+
+
+def export_points(results: Results, stream: Stream, evaluations: Sequence[Evaluation]) -> None:
+    """Write a JSON list with id, objective, reward if large values are looked for, and point of each evaluation.
+
+    Args:
+        results: Of a campaign.
+        stream: A text file.
+        evaluations: Some of its evaluations.
+    """
+    names = ("id", *_values(results), "point")
+    records = [_record(each, results.metadata.maximises) for each in evaluations]
+    stream.write(_strict([{name: record[name] for name in names} for record in records]) + "\n")
 
 
 def export_json(results: Results, stream: Stream) -> None:
@@ -82,13 +106,18 @@ def export_json(results: Results, stream: Stream) -> None:
         results: What to write.
         stream: A text file.
     """
-    metadata = {field.name: getattr(results.metadata, field.name) for field in fields(results.metadata)}
-    metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
-    stream.write(f'{{"metadata": {_strict(metadata)},\n"evaluations": [')
+    stream.write(f'{{"metadata": {metadata_text(results)},\n"evaluations": [')
     for index, evaluation in enumerate(results.evaluations):
         record = _record(evaluation, results.metadata.maximises)
         stream.write((",\n" if index else "\n") + _strict(record))
     stream.write("\n]}\n")
+
+
+def metadata_text(results: Results) -> str:
+    """Return the metadata as JSON."""
+    metadata = {field.name: getattr(results.metadata, field.name) for field in fields(results.metadata)}
+    metadata["space"] = {dimension.name: dimension.spec for dimension in results.metadata.dimensions}
+    return _strict(metadata)
 
 
 def _record(evaluation: Evaluation, maximises: bool) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
@@ -14,6 +15,7 @@ from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, Option
 from dhmpi.evaluation import FINAL_STATES, Evaluation, Point, State, turned
 from dhmpi.results import Results, rank_table
 from dhmpi.support.printing import Stream, escape
+from dhmpi.support.wording import counted
 
 # Characters of a result that are shown.
 LONGEST = 200
@@ -56,7 +58,7 @@ def show(
     for index, run in enumerate(metadata.runs):
         ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
         rows[f"run {index + 1}"] = (
-            f"{_local(run['started'])}{ended}, {_counted(run['num_workers'], 'worker')}; {run['layout']}"
+            f"{_local(run['started'])}{ended}, {counted(run['num_workers'], 'worker')}; {run['layout']}"
         )
     for name, value in rows.items():
         print(f"{name:12}{escape(value, keep='')}", file=stream)
@@ -79,6 +81,16 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         _print_errors(results, stream)
     else:
         _print_best(found, results.metadata.maximises, stream)
+
+
+def print_ranked(evaluations: Sequence[Evaluation], maximises: bool, stream: Stream) -> None:
+    """Print evaluations that are DONE, in their order."""
+    for number, each in enumerate(evaluations, start=1):
+        found = turned(each.objective, maximises)
+        print(f"{number}. {'reward' if maximises else 'objective'} {found:.10g}, evaluation {each.id}:", file=stream)
+        width = max((len(escape(name, keep="")) for name in each.point), default=0)
+        for name, value in each.point.items():
+            print(f"   {escape(name, keep=''):{width}}  {value!r}", file=stream)
 
 
 def print_ranks(results: Results, stream: Stream) -> None:
@@ -105,19 +117,22 @@ def report(results: Results, path: str, stream: Stream) -> None:
     busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
     num_final = sum(num for state, num in summary.counts.items() if state.is_final)
     print(
-        f"{run['why']}: {_counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
+        f"{run['why']}: {counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
         file=stream,
     )
     if counts := _counts(summary):
-        print(f"{_counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
+        print(f"{counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end: {lost}", file=stream)
     best(results, stream)
     if results.best is None and num_final:
-        print(f"to continue, when that is mended: dhmpi redo {path}, then the same command with --resume", file=stream)
+        print(
+            f"to continue, when that is mended: dhmpi redo {quote(str(path))}, then the same command with --resume",
+            file=stream,
+        )
     elif not results.metadata.complete:
         print("to continue: the same command with --resume", file=stream)
-    print(f"to look further: dhmpi show {path}, dhmpi export --csv {path}", file=stream)
+    print(f"to look further: dhmpi show {quote(str(path))}, dhmpi export --csv {quote(str(path))}", file=stream)
     stream.flush()
 
 
@@ -143,7 +158,7 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
     none_done = "" if has_done or not num_ended else "; none is DONE"
-    print(f"{state}: {_counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
+    print(f"{state}: {counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
     if complete:
         return 0
     return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
@@ -155,7 +170,7 @@ def redone(states: Mapping[int, State], stream: Stream) -> None:
         print("nothing is to be evaluated again that would not be anyway", file=stream)
         return
     counts = ", ".join(f"{num} {state}" for state, num in sorted(Counter(states.values()).items()))
-    print(f"{_counted(len(states), 'evaluation')} to be evaluated again: {counts}", file=stream)
+    print(f"{counted(len(states), 'evaluation')} to be evaluated again: {counts}", file=stream)
     print("to evaluate them: the command of the campaign with --resume", file=stream)
 
 
@@ -171,7 +186,7 @@ def repetition(results: Results, difference: tuple[Evaluation, Point | None] | N
         The exit status: 0, or EXIT_FAILURE if one differs.
     """
     if difference is None:
-        points = _counted(len(results.columns), "point")
+        points = counted(len(results.columns), "point")
         print(f"the same: {results.metadata.search} proposes all {points} again", file=stream)
         return 0
     found, proposed = difference
@@ -256,7 +271,7 @@ def _agents(results: Results) -> str:
         return ""
     agents, episodes, hits, shared, lost = map(int, figures)
     parts = [
-        f"{_counted(agents, 'agent')}, {_counted(len(results.policy), 'update')}",
+        f"{counted(agents, 'agent')}, {counted(len(results.policy), 'update')}",
         f"{episodes} episodes, {hits + shared} of them known already",
     ]
     if entropy:
@@ -265,7 +280,7 @@ def _agents(results: Results) -> str:
     if gradients is not None and gradients[0]:
         parts.append(f"gradients {gradients[1]:.3g} steps old")
     if lost:
-        parts.append(f"{_counted(lost, 'agent')} given up")
+        parts.append(f"{counted(lost, 'agent')} given up")
     return "; ".join(parts)
 
 
@@ -280,10 +295,6 @@ def _lost_time(statistics: Mapping[str, Any]) -> str:
 
 def _counts(summary: Summary) -> str:
     return ", ".join(f"{num} {state.value}" for state, num in sorted(summary.counts.items()))
-
-
-def _counted(num: int, what: str) -> str:
-    return f"{num} {what}" if num == 1 else f"{num} {what}s"
 
 
 def _local(time: float) -> str:

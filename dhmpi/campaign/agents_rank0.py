@@ -185,6 +185,8 @@ class AgentsRank0(Rank0):
     def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
         earlier = store.results if self._options.resume else None
         self._coordinator = coordinator = self._made_coordinator(store, earlier, budget)
+        coordinator.callbacks = search.callbacks
+        self._begin_callbacks(search, store, stop)
         try:
             for message in self._news:
                 coordinator.take(message)

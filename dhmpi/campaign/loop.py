@@ -32,7 +32,7 @@ class Campaign:
         progress: What is shown meanwhile.
 
     Attributes:
-        seconds: Time spent in the search and in the store.
+        seconds: Time spent in the search, in the store, and in callbacks if there are any.
         busy_share: Share of the time of `run` that this thread was computing instead of waiting for workers.
     """
 
@@ -51,7 +51,7 @@ class Campaign:
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
         self._retries = Retries(budget.limits.retries)
-        self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0}
+        self.seconds = {"ask": 0.0, "tell": 0.0, "store": 0.0} | ({"callbacks": 0.0} if search.callbacks else {})
         self.busy_share = 0.0
 
     def run(self) -> str:
@@ -73,6 +73,9 @@ class Campaign:
                 is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
                 if is_idle and self._budget.drain.may_begin() and not self._search.is_waiting:
                     return "every point of the space has been evaluated"
+                if self._search.callbacks:  # now that workers have something to do
+                    with self._clock("callbacks"):
+                        self._search.callbacks.call()
                 self._collect(timeout)
         except Stopped:
             why = self._reason_to_stop()
@@ -82,6 +85,7 @@ class Campaign:
                 ended = self._evaluator.cancel(CANCEL_WAIT)
                 self._store.finished(ended)
                 self._store.commit()
+            self._search.callbacks.note(ended)
             for evaluation in ended:
                 if not evaluation.state.is_final:
                     self._budget.lost.cancel(evaluation)
@@ -166,6 +170,7 @@ class Campaign:
             else:
                 self._again.append(evaluation)
         if evaluations:
+            self._search.callbacks.note(evaluations)
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
         if is_due:

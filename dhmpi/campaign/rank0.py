@@ -3,12 +3,14 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import dhmpi
@@ -36,7 +38,7 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
-from dhmpi.support import environment
+from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
 
@@ -124,6 +126,7 @@ class Rank0(ABC):
                 if end is not None and not self._options.quiet:
                     tell(str(end))
                 store = self._open(search, stop)
+                logs.keep()
                 budget = self._budget(store, deadline, stop)
                 return self._finish(search, store, budget, stop)
         except Stopped:
@@ -168,9 +171,10 @@ class Rank0(ABC):
 
         if options.resume:
             return ResultsStore.resume(options.output, metadata, pause)
+        earlier = _end_of_earlier(options.output)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:
-            _remove_files(options.files)  # of a campaign that has been overwritten: logs would be appended to
+            _remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
@@ -199,7 +203,20 @@ class Rank0(ABC):
         limits, terminal = budget.limits._replace(evals=eval_limit), environment.terminal()
         return Progress(num_workers, limits, terminal, self._options.quiet, budget.num_final, maximises)
 
+    def _begin_callbacks(self, search: Search, store: ResultsStore, stop: StopRequest) -> None:
+        """Tell the callbacks that evaluations can begin."""
+        if search.callbacks:
+            search.callbacks.begin(store.results, stop)
+
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
+        """Run the campaign, close the results file, and tell the callbacks."""
+        try:
+            return self._close(search, store, budget, stop)
+        finally:
+            if search.callbacks:
+                search.callbacks.end(store.results)
+
+    def _close(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, and close the results file."""
         try:
             ending = self._work(search, store, budget, stop)
@@ -216,8 +233,8 @@ class Rank0(ABC):
         store.close(why, ending.is_complete)
         found = store.results
         if is_vain:
-            remedy = (
-                f"mend that, then dhmpi redo {self._options.output}, and continue with {option_name('resume=True')}"
+            remedy = f"mend that, then dhmpi redo {quote(self._options.output)}, and continue with " + option_name(
+                "resume=True"
             )
             raise CampaignError(why, found, remedy=remedy)
         return found
@@ -270,6 +287,7 @@ class EvaluatingRank0(Rank0):
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, evaluator.roles.as_json())
         search.begin_run(evaluator.num_workers)
         self._tell_layout(store, evaluator.layout)
+        self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         campaign = Campaign(search, evaluator, store, budget, stop, progress)
         try:
@@ -309,7 +327,22 @@ def check_file(options: CampaignOptions) -> None:
     ResultsStore.check(options.output, options.overwrite, options.resume)
 
 
-def _remove_files(directory: str) -> None:
+def _end_of_earlier(output: str) -> float:
+    """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
+
+    Ranks of this one may have logged something already.
+    """
+    try:
+        return os.stat(output).st_mtime
+    except OSError:  # it has been removed; ranks begin at about the same time
+        return time.time() - environment.process_age() - 60
+
+
+def _remove_files(directory: str, end: float) -> None:
+    """Remove what evaluations and, until a time, ranks have left."""
+    for path in Path(directory).glob("rank-*.log"):
+        if path.stat().st_mtime <= end:
+            path.unlink()
     for path in Path(directory).glob("evaluation-*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

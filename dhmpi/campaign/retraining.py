@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from dhmpi.benchmark import Problem
 from dhmpi.campaign import problem_source
 from dhmpi.errors import DataError, OptionError, OutputError, ProblemError, ResultsError, option_name
-from dhmpi.evaluation import Evaluation, State, seed_of, turned
+from dhmpi.evaluation import Evaluation, seed_of, turned
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.support.loader import check_problem, load, load_problem
@@ -79,6 +79,47 @@ def draw(problem: str, arch: str | None, path: str) -> None:
     structure.draw_graphviz(path)
 
 
+def draw_best(results: Results, given: str | None, path: str) -> Evaluation:
+    """Write a picture of the best architecture of a campaign.
+
+    Args:
+        results: Of a search for architectures.
+        given: Name of the problem; None looks where it was, and beside the results file.
+        path: See `draw`.
+
+    Returns:
+        The evaluation that found it.
+
+    Raises:
+        ResultsError: There is no architecture to draw.
+    """
+    _require_architectures(results, "drawn")
+    [best] = results.ranked(1)
+    search = _search_of(results, recall(results, given))
+    structure = search.structure
+    if not hasattr(structure, "draw_graphviz"):
+        raise OptionError(f"a problem must have a structure of layers to be drawn, got {type(structure).__name__}")
+    structure.set_ops(list(search.space.decisions(best.point)))
+    structure.draw_graphviz(path)
+    return best
+
+
+def _require_architectures(results: Results, what: str) -> None:
+    """Check that results have an architecture for which something can be done."""
+    search = results.metadata.search
+    if not results.metadata.maximises:
+        raise ResultsError(f"results must hold architectures to be {what}, got hyperparameters of search {search}")
+    if results.best is None:
+        raise ResultsError(f"results must hold architectures to be {what}, got none of search {search} that is DONE")
+
+
+def _search_of(results: Results, problem: Any) -> Any:
+    """Return the search that a campaign had, with its problem as it is now; their spaces are the same."""
+    search = find(results.metadata.search)(problem)
+    results.metadata.require_space(search.space.specs())
+    return search
+
+
 def _decisions(text: str) -> list[int]:
     try:
         return [int(plain(word)) for word in text.split(",")]
@@ -113,14 +154,8 @@ def retrain(results: Results, top: int, again: Again) -> Iterator[Retrained]:
 
 def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
     """Return the best evaluations, and what to train; the best one first."""
-    metadata = results.metadata
-    done = [each for each in results.evaluations if each.state is State.DONE]
-    if not metadata.maximises or not done:
-        raise ResultsError(
-            f"results must hold architectures to be trained, got {len(done)} of search {metadata.search}"
-        )
-    search = find(metadata.search)(recall(results, again.problem, again.data))
-    metadata.require_space(search.space.specs())
+    _require_architectures(results, "trained")
+    search = _search_of(results, recall(results, again.problem, again.data))
     try:
         check_problem(search.problem)
     except DataError as error:
@@ -128,11 +163,11 @@ def _candidates(results: Results, top: int, again: Again) -> list[_Candidate]:
             raise
         raise DataError(f"{error}, or give {option_name('data')}") from error
     candidates = []
-    for evaluation in sorted(done, key=lambda each: (each.objective, each.id))[:top]:
+    for evaluation in results.ranked(top):
         config = dict(search.config(evaluation.point) or {})
         if again.epochs is not None:
             config["hyperparameters"] = {**config["hyperparameters"], "num_epochs": again.epochs}
-        seed = seed_of(metadata.seed, evaluation.id) if again.seed is None else again.seed
+        seed = seed_of(results.metadata.seed, evaluation.id) if again.seed is None else again.seed
         candidates.append(_Candidate(evaluation, config, seed))
     return candidates
 

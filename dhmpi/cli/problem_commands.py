@@ -1,5 +1,7 @@
 """Commands about problems: those that are built in, and one's own before it is searched."""
 
+from shlex import quote
+
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.cli.results_commands import DATA_HELP, check_file
 from dhmpi.cli.search_commands import evaluator_name
@@ -96,8 +98,8 @@ def _new(command: str, words: list[str]) -> int:
 
     for path in write_folder(arguments.folder, arguments.nas):
         print(path, file=Printer())
-    problem = f"--problem {arguments.folder}/problem.py"
-    pair = problem if arguments.nas else f"{problem} --run {arguments.folder}/model_run.py"
+    problem = f"--problem {quote(arguments.folder + '/problem.py')}"
+    pair = problem if arguments.nas else f"{problem} --run {quote(arguments.folder + '/model_run.py')}"
     search = "nas-random" if arguments.nas else "ambs"
     print(f"\ntry it:      dhmpi check {pair}\nsearch it:   dhmpi {search} {pair} --max-evals 20", file=Printer())
     return 0

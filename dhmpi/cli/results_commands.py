@@ -1,24 +1,26 @@
 """Commands that look into a results file, or do something with what it holds."""
 
 import argparse
-from typing import TYPE_CHECKING
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import EXIT_FAILURE, OptionError
-from dhmpi.support import printing
+from dhmpi.evaluation import turned
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import Printer
 
 if TYPE_CHECKING:
     from dhmpi.campaign.retraining import Again
+    from dhmpi.results import Results
 
 SHOW = "what ran, how it went, and the best point"
-BEST = "the best evaluation"
-EXPORT = "all evaluations as CSV or JSON, or the best architecture as a Keras model"
+BEST = "the best evaluation, or the best ones"
+EXPORT = "all evaluations as CSV, JSON, Parquet or a study of Optuna, or the best architecture as a Keras model"
 TRAIN = "what becomes of the best architectures when they are trained again"
 REDO = "evaluations that have failed, for the next --resume to evaluate them again"
-DRAW = "a picture of a space of architectures, or of one of them"
-REPORT = "one page with charts and tables, of one campaign or several, for any browser"
+DRAW = "a picture of a space of architectures, or of one of them, such as the best one of a campaign"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
 DATA_HELP = "where the data are, if they come from files"
 
@@ -73,15 +75,28 @@ def _show(command: str, words: list[str]) -> int:
 
 def _best(command: str, words: list[str]) -> int:
     parser = _reader(command, BEST)
-    parser.add_argument("--json", action="store_true", help="the point alone, as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the point alone, as JSON; with --top a list of objects")
+    form.add_argument("--csv", action="store_true", help="as dhmpi export --csv, the best one first")
+    parser.add_argument("--top", help="how many DONE evaluations, the best one first (default: 1)")
     arguments = parser.parse_args(words)
 
     from dhmpi import results
-    from dhmpi.analysis import terminal
+    from dhmpi.analysis import export, terminal
+    from dhmpi.support.options import integer
 
-    found = results.read(arguments.file)
-    terminal.best(found, Printer(), arguments.json)
-    return EXIT_FAILURE if found.best is None else 0
+    found, printer = results.read(arguments.file), Printer()
+    top = None if arguments.top is None else int(integer(1)("--top", arguments.top))
+    best = found.ranked(top or 1)
+    if arguments.csv:
+        export.export_csv(found, printer, best)
+    elif arguments.json and top is not None:
+        export.export_points(found, printer, best)
+    elif top is None or not best:
+        terminal.best(found, printer, arguments.json)
+    else:
+        terminal.print_ranked(best, found.metadata.maximises, printer)
+    return 0 if best else EXIT_FAILURE
 
 
 def _export(command: str, words: list[str]) -> int:
@@ -89,11 +104,28 @@ def _export(command: str, words: list[str]) -> int:
     form = parser.add_mutually_exclusive_group(required=True)
     form.add_argument("--csv", action="store_true", help="comma-separated values, one line per evaluation")
     form.add_argument("--json", action="store_true", help="one JSON document with the metadata and all evaluations")
+    form.add_argument("--parquet", metavar="FILE.parquet", help="a table with the columns of --csv; it needs pyarrow")
+    form.add_argument(
+        "--deephyper",
+        action="store_true",
+        help="CSV as results.csv of today's DeepHyper, whose objective is to be large: minus ours, or the reward; F if "
+        "an evaluation has failed",
+    )
+    form.add_argument(
+        "--optuna", metavar="URL", help="a study of Optuna, in a database such as sqlite:///study.db; it needs optuna"
+    )
     form.add_argument(
         "--keras",
         metavar="MODEL.keras",
         help="train the best architecture again, and save it, with its preprocessing: it predicts on raw data",
     )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="with --csv, --json and --deephyper: where it goes (default: standard output)",
+    )
+    parser.add_argument("--study", metavar="NAME", help="with --optuna: its name (default: that of the results file)")
     parser.add_argument(
         "--without-preprocessing",
         action="store_true",
@@ -102,23 +134,70 @@ def _export(command: str, words: list[str]) -> int:
     _add_training(parser)
     arguments = parser.parse_args(words)
     for name in ("epochs", "seed", "data", "problem", "without_preprocessing"):
-        if getattr(arguments, name) and not arguments.keras:
+        if getattr(arguments, name) and arguments.keras is None:
             raise OptionError(f"{as_flag(name)} must come with --keras; give both, or leave it out")
+    if arguments.study is not None and arguments.optuna is None:
+        raise OptionError("--study must come with --optuna; give both, or leave it out")
+    is_text = arguments.csv or arguments.json or arguments.deephyper
+    if arguments.output is not None and not is_text:
+        raise OptionError("--output must come with --csv, --json or --deephyper; the other forms say where they go")
 
     from dhmpi import results
-    from dhmpi.analysis import export
 
     found, printer = results.read(arguments.file), Printer()
-    if arguments.csv:
-        export.export_csv(found, printer)
-    elif arguments.json:
-        export.export_json(found, printer)
+    if is_text:
+        _export_text(found, arguments, printer)
+    elif arguments.parquet is not None:
+        from dhmpi.support.whole_file import whole_file
+
+        write_parquet = _door("parquet", "pyarrow").write_parquet
+        with whole_file(arguments.parquet, "parquet", found.path) as path:
+            write_parquet(found, path)
+    elif arguments.optuna is not None:
+        from dhmpi.support.options import text
+
+        name = Path(arguments.file).stem if arguments.study is None else text("--study", arguments.study)
+        num = _door("optuna_study", "optuna").write_study(found, arguments.optuna, name)
+        print(f"study {name} of {num} trials", file=printer)
     else:
         from dhmpi.campaign import retraining
 
         again = _training(arguments)
         retraining.export(found, arguments.keras, again, not arguments.without_preprocessing, printer)
     return 0
+
+
+def _export_text(found: "Results", arguments: argparse.Namespace, printer: Printer) -> None:
+    """Write a form that is text, to a file or to standard output."""
+    from dhmpi.analysis import deephyper_csv, export
+
+    write = export.export_csv if arguments.csv else export.export_json
+    if arguments.deephyper:
+        write = deephyper_csv.export_deephyper
+    if arguments.output is None:
+        write(found, printer)
+        return
+    from dhmpi.support.whole_file import whole_text_file
+
+    with whole_text_file(arguments.output, "output", found.path) as stream:
+        write(found, stream)
+
+
+def _door(module: str, library: str) -> Any:
+    """Return the module of dhmpi.analysis that imports a library, which is an extra of this package by that name.
+
+    Raises:
+        OptionError: The library is not installed.
+    """
+    try:
+        return importlib.import_module(f"dhmpi.analysis.{module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != library:
+            raise
+        extra = module.removesuffix("_study")
+        raise OptionError(
+            f'--{extra} must have {library} installed, got none; run: pip install "dhmpi[{extra}]"'
+        ) from error
 
 
 def _train(command: str, words: list[str]) -> int:
@@ -200,39 +279,52 @@ def _redo(command: str, words: list[str]) -> int:
 
 
 def _draw(command: str, words: list[str]) -> int:
-    parser = Parser(f"dhmpi {command}", description=f"Write {DRAW}.")
-    parser.add_argument("file", help="ends in .dot; or in .png, .svg or .pdf if Graphviz is installed")
-    parser.add_argument("--problem", required=True, help="problem of an architecture search, named as for a search")
-    parser.add_argument("--arch", help="decisions of one architecture, as 1,0,3; by default the whole space is drawn")
-    arguments = parser.parse_args(words)
-
-    from dhmpi.campaign import retraining
-
-    retraining.draw(arguments.problem, arguments.arch, arguments.file)
-    return 0
-
-
-def _report(command: str, words: list[str]) -> int:
     parser = Parser(
         f"dhmpi {command}",
-        description=f"Write {REPORT}. It needs no network and no server: it can be mailed, kept, and printed.",
+        description=f"Write {DRAW}. If FILE is a results file, which its content decides, this is its best "
+        "architecture, and the picture goes to --output; else FILE is the picture, of a space or an architecture of "
+        "--problem.",
     )
-    parser.add_argument("files", nargs="+", metavar="file", help="results file; several are compared")
     parser.add_argument(
-        "-o", "--output", default="report.html", metavar="FILE.html", help="the page (default: %(default)s)"
+        "file", help="results file; or picture: ends in .dot, or in .png, .svg or .pdf if Graphviz is installed"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="with a results file: picture (default: FILE.dot beside it)"
+    )
+    parser.add_argument(
+        "--problem",
+        help=f"problem of an architecture search, named as for a search; with a results file: {PROBLEM_HELP}",
+    )
+    parser.add_argument(
+        "--arch", help="decisions of one architecture of --problem, as 1,0,3; by default the whole space is drawn"
     )
     arguments = parser.parse_args(words)
 
-    from dhmpi.analysis.report import writer
+    from dhmpi import results
+    from dhmpi.campaign import retraining
 
-    printing.tell(f"written: {writer.write(arguments.files, arguments.output)}")
+    if not results.is_results_file(arguments.file):
+        if arguments.problem is None:
+            raise OptionError(f"a results file or --problem must be given, got only {arguments.file}")
+        if arguments.output is not None:
+            raise OptionError(f"--output must come with a results file, got {arguments.file}; leave it out")
+        retraining.draw(arguments.problem, arguments.arch, arguments.file)
+        return 0
+    if arguments.arch is not None:
+        raise OptionError("--arch must come without a results file, whose best architecture is drawn; leave it out")
+    output = str(Path(arguments.file).with_suffix(".dot")) if arguments.output is None else arguments.output
+    from dhmpi.support.whole_file import require_another
+
+    found = results.read(arguments.file)
+    require_another(output, "output", found.path)
+    best = retraining.draw_best(found, arguments.problem, output)
+    print(f"{output}: evaluation {best.id}, reward {turned(best.objective, True):.6g}", file=Printer())
     return 0
 
 
 RESULTS_COMMANDS = {
     "show": Command(_show, SHOW),
     "best": Command(_best, BEST),
-    "report": Command(_report, REPORT),
     "export": Command(_export, EXPORT),
     "train": Command(_train, TRAIN),
     "redo": Command(_redo, REDO),

@@ -1,6 +1,7 @@
 """Commands that search."""
 
 import argparse
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,15 @@ def run_search(command: str, words: list[str]) -> int:
     parser = _parser(command, search_class)
     argument_group(parser, "help").add_argument("-h", "--help", action="help", help="show this help and exit")
     values = vars(parser.parse_args(words))
+    values["log_level"] = values["log_level"] or _usual_log_level()
     evaluator, options, own_options = _options(search_class, values)
     problem, run = search_class.complete(values["problem"], values["run"])
 
     from dhmpi.campaign import start
     from dhmpi.support import logs
 
-    logs.configure(options.log_level, environment.launch().rank)
+    rank = environment.launch().rank
+    logs.configure(options.log_level or "warning", rank, options.log_json, options.log_files)
 
     def report(found: "Results") -> None:
         from dhmpi.analysis import terminal  # rank 0 alone needs it
@@ -84,6 +87,15 @@ def _options(search_class: "type[Search]", values: dict[str, Any]) -> "tuple[str
 
     evaluator = evaluator_name(values)
     return evaluator, build(CampaignOptions, values), build(search_class.Options, values)
+
+
+def _usual_log_level() -> str | None:
+    """Return the level of logs in the environment; None if there is none."""
+    from dhmpi.search.campaign_options import LOG_LEVEL_VARIABLE, LOG_LEVELS
+    from dhmpi.support.options import choice
+
+    level = os.environ.get(LOG_LEVEL_VARIABLE)
+    return choice(LOG_LEVELS)(LOG_LEVEL_VARIABLE, level) if level else None
 
 
 def evaluator_name(values: dict[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -72,6 +73,7 @@ class Engine:
             if not isinstance(found, Executor):
                 self.close(is_busy=False)
                 raise _not_an_executor(found, f" from {self._label}")
+            _refuse_spawning(found)
             self._executor = found
         return self._executor
 
@@ -145,7 +147,26 @@ def _told(what: str) -> Iterator[None]:
 
 def _not_an_executor(found: object, origin: str) -> OptionError:
     constraint = f"{option_name('evaluator')} futures must have an executor of concurrent.futures"
-    return OptionError(f"{constraint}, got {found!r:.80}{origin}{remedy(found)}")
+    advice = (
+        remedy(found) or "; give one, such as concurrent.futures.ProcessPoolExecutor, or a function that returns it"
+    )
+    return OptionError(f"{constraint}, got {found!r:.80}{origin}{advice}")
+
+
+def _refuse_spawning(executor: Executor) -> None:
+    """Refuse a pool of mpi4py that would start ranks by itself: where MPI has no room for them, it waits for ever.
+
+    Raises:
+        OptionError: mpi4py.futures has not started the ranks of this job.
+    """
+    name = type(executor).__name__
+    core: Any = sys.modules.get("mpi4py.futures._core")
+    has_workers = getattr(core, "SharedPool", None) is not None or getattr(executor, "_pool", None) is not None
+    if name == "MPIPoolExecutor" and core is not None and not has_workers:
+        raise OptionError(
+            f"{option_name('evaluator')} futures must have {name} in a job that mpi4py.futures has started, got "
+            "another; start it as: mpirun -n 5 python -m mpi4py.futures -m dhmpi ..."
+        )
 
 
 def remedy(found: object) -> str:

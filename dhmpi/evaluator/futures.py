@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import sys
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, Future
@@ -148,12 +149,17 @@ class FuturesEvaluator(Evaluator):
         error = _error_of(submission.future)
         if error is None:
             self._is_loaded = True
-            host, outcome = submission.future.result()
-            return self._conclude(outcome, submission.worker, host)
+            result: object = submission.future.result()
+            if not isinstance(result, HostOutcome):
+                raise EvaluatorError(
+                    "an executor must return what the functions return that are submitted to it, got "
+                    f"{result!r:.80} from {type(self._engine.executor).__name__}; mend that executor"
+                )
+            return self._conclude(result.outcome, submission.worker, result.host)
         if isinstance(error, LoadError) and not self._is_loaded:
             raise error
         state = State.FAILED if isinstance(error, LoadError) else State.LOST
-        return self._without_outcome(submission, state, f"the executor has no result: {_sentence(error)}")
+        return self._without_outcome(submission, state, _told("the executor has no result", error))
 
     def _broken_down(self, error: BrokenExecutor) -> list[Evaluation]:
         """Conclude all that was in an engine which is broken."""
@@ -164,13 +170,13 @@ class FuturesEvaluator(Evaluator):
             else:
                 victims.append(submission)
         suspects = [each for each in victims if not isinstance(_error_of(each.future), _RefusedError)]
-        why = f"the executor is broken: {_sentence(error)}"
+        why = _told("the executor is broken", error)
         for submission in victims:
             self._forget(submission)
             state = State.FAILED if [submission] == suspects else State.LOST
             evaluations.append(self._without_outcome(submission, state, why))
         if self._engine.is_made:
-            self._renew(why)
+            self._renew(f"the executor is broken: {_sentence(error)}")
             self._num_cautious = len(suspects) if len(suspects) > 1 else 0
         else:
             self._broken = f"the executor must not break, got {_sentence(error)}; give what can make another: {EXAMPLE}"
@@ -255,6 +261,14 @@ def _error_of(future: "Future[HostOutcome]") -> BaseException | None:
     return CancelledError("cancelled by others") if future.cancelled() else future.exception()
 
 
+def _told(what: str, error: BaseException) -> str:
+    """Return what an engine says; of several lines, the one for people is the last, as in a traceback."""
+    sentence = f"{what}: {_sentence(error)}"
+    text = str(error).strip()
+    return f"{text}\n{sentence}" if "\n" in text else sentence
+
+
 def _sentence(error: BaseException) -> str:
-    text = str(error).rstrip(".")
+    """Return the type of an error, and the first of its lines that has words."""
+    text = next((line.strip() for line in str(error).splitlines() if re.search(r"\w", line)), "").rstrip(".")
     return text if isinstance(error, _RefusedError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -24,6 +24,7 @@ from dhmpi.support.hostlist import fold
 from dhmpi.support.launchers import SRUN, kind_of
 from dhmpi.support.options import integer
 from dhmpi.support.place import Place
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class LaunchEvaluator(PoolEvaluator):
     def layout(self) -> str:
         """Layout of the ranks as a sentence, and of the steps."""
         step, num = self.launching.step, self._num_nodes
-        ranks = f"{num * step.ranks_per_node} rank{'s' * (num * step.ranks_per_node > 1)}"
+        ranks = counted(num * step.ranks_per_node, "rank")
         nodes = f"{num} of {len(self._all_nodes)} nodes" if len(self._all_nodes) > 1 else self._all_nodes[0]
         program = os.path.basename(self.launching.path)
         each = f"{program} starts each evaluation, {ranks} on {nodes}, {self.num_workers} at the same time"
@@ -110,8 +111,8 @@ class LaunchEvaluator(PoolEvaluator):
         """Return what has ended; while a step is being ended, its nodes are looked after, too."""
         if self._nodes.num_usable < self._num_nodes:
             raise EvaluatorError(
-                f"an evaluation must find {self._num_nodes} nodes, got {self._nodes.num_usable} that have not failed; "
-                "submit the job again, and go on with --resume"
+                f"an evaluation must find {counted(self._num_nodes, 'node')}, got {self._nodes.num_usable} "
+                "that have not failed; submit the job again, and go on with --resume"
             )
         if any(step.nodes and not step.busy for step in self._steps):
             timeout = min(timeout, LOOK_INTERVAL)
@@ -184,8 +185,8 @@ def launch_evaluator(setup: Setup, num_workers: int | None = None) -> LaunchEval
     num = most if num_workers is None else int(integer(1)("num_workers", num_workers))
     if num > most:
         raise OptionError(
-            f"{option_name('num_workers')} must be at most {most}, as many as find {resources.num_nodes} of the nodes "
-            f"here, which are {len(here.nodes)}, got {num}; leave it out"
+            f"{option_name('num_workers')} must be at most {most}, as many as find {resources.num_nodes} of the "
+            f"{counted(len(here.nodes), 'node')} here, got {num}; leave it out"
         )
     path, kind = _launcher(resources.launcher, here)
     if kind == SRUN and here.cores is not None and resources.ranks_per_node > here.cores:
@@ -242,6 +243,6 @@ def _view(view: GpuView, setup: Setup, step: Step) -> GpuView:
     if num and wanted > num:
         raise OptionError(
             f"{option_name('evaluator')} launch:gpus_per_rank must be at most {num // step.ranks_per_node} for "
-            f"{step.ranks_per_node} ranks on each node and {num} GPUs there, got {step.gpus}"
+            f"{counted(step.ranks_per_node, 'rank')} on each node and {counted(num, 'GPU')} there, got {step.gpus}"
         )
     return view.cut(num or wanted)

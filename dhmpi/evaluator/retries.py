@@ -3,6 +3,7 @@
 from collections import Counter
 
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.wording import counted
 
 
 class Retries:
@@ -24,4 +25,6 @@ class Retries:
         num = self._num_lost[evaluation.id]
         if num <= self._limit:
             return evaluation
-        return evaluation._replace(state=State.FAILED, error=f"lost {num} times; the last time: {evaluation.error}")
+        return evaluation._replace(
+            state=State.FAILED, error=f"lost {counted(num, 'time')}; the last time: {evaluation.error}"
+        )

@@ -19,7 +19,8 @@ from dhmpi.mpi.comm import Backoff
 from dhmpi.support.place import GroupPart
 
 # After a failure the others get so long to end by themselves [s]; an exception that all of them meet costs no child.
-FOLLOW_TIME = 0.01
+# Where a failure makes others fail, it must not be the last of them to be told: see `data_parallel.CAUSE_TIME`.
+FOLLOW_TIME = 0.1
 # How long members that have been stopped may be silent until they are freed from what may hold them, and until the
 # group is given up; the end of a child takes up to `LONG_GRACE` and `PATIENCE` [s].
 FREE_TIME, AGREE_TIME = 1.0, 10.0

@@ -15,6 +15,7 @@ from dhmpi.mpi.nearness import nearest_in_turns, nearest_of_teams
 from dhmpi.support.gpus import GpuView
 from dhmpi.support.printing import in_short
 from dhmpi.support.resources import SlotOptions
+from dhmpi.support.wording import counted
 
 
 class Slot(NamedTuple):
@@ -247,7 +248,7 @@ def _sentence(groups: Sequence[Sharers], each: float, options: SlotOptions, num_
     together = f"{num_ranks} ranks for each evaluation" if num_ranks > 1 else ""
     there = [group for group in groups if group.view.devices]
     if not there or wanted == 0:
-        return f"{together}; {_counted(num_left, 'rank')} sleep{'s' * (num_left == 1)}" if num_left else together
+        return f"{together}; {counted(num_left, 'rank')} sleep{'s' * (num_left == 1)}" if num_left else together
     is_launchers = all(group.is_bound for group in there)
     if is_launchers:
         sentence = "the launcher has given each rank its GPUs"
@@ -258,7 +259,7 @@ def _sentence(groups: Sequence[Sharers], each: float, options: SlotOptions, num_
         num, workers = len(tight.view.devices), len(tight.ranks)
         part = 1000 // -(-workers // num) / 1000  # rounded down, so that all find place
         sentence = (
-            f"{workers} workers see all {_counted(num, 'GPU')} of {tight.host}: "
+            f"{workers} workers see all {counted(num, 'GPU')} of {tight.host}: "
             f"--gpus-per-eval 1 gives one each to {num} of them, {part:g} lets them share"
         )
     else:
@@ -272,12 +273,8 @@ def _sentence(groups: Sequence[Sharers], each: float, options: SlotOptions, num_
     if not num_left:
         return sentence
     without = "" if num_ranks > 1 else " without a GPU"
-    return f"{sentence}; {_counted(num_left, 'rank')}{without} sleep{'s' * (num_left == 1)}"
+    return f"{sentence}; {counted(num_left, 'rank')}{without} sleep{'s' * (num_left == 1)}"
 
 
 def _gpus_per_worker(group: Sharers) -> float:
     return len(group.view.devices) / len(group.ranks)
-
-
-def _counted(num: int, what: str) -> str:
-    return f"{num} {what}{'s' * (num != 1)}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dhmpi.results.liveness import is_written
 from dhmpi.results.metadata import Metadata
-from dhmpi.results.reader import Results, read
+from dhmpi.results.reader import Results, is_results_file, read
 from dhmpi.results.redo import redo
 from dhmpi.results.store import ResultsStore
 
@@ -22,6 +22,7 @@ __all__ = [
     "Summary",
     "export_csv",
     "export_json",
+    "is_results_file",
     "is_written",
     "load",
     "load_policy",

@@ -106,7 +106,7 @@ class Columns:
 
     @cached_property
     def state(self) -> Array:
-        """Their states, each its place in `STATES`, uint8; see `is_in`."""
+        """States, each its place in `STATES`, uint8; see `is_in`."""
         return self._source.numbers("state")
 
     @cached_property
@@ -116,17 +116,17 @@ class Columns:
 
     @cached_property
     def submitted(self) -> Array:
-        """When they were sent off [s since 1970-01-01 UTC]; NaN if that is not known."""
+        """Moments at which they were sent off [s since 1970-01-01 UTC]; NaN if that is not known."""
         return self._source.numbers("submitted")
 
     @cached_property
     def started(self) -> Array:
-        """When their workers began [s since 1970-01-01 UTC]; NaN before that."""
+        """Moments at which their workers began [s since 1970-01-01 UTC]; NaN before that."""
         return self._source.numbers("started")
 
     @cached_property
     def ended(self) -> Array:
-        """When they ended [s since 1970-01-01 UTC]; NaN before that."""
+        """Moments at which they ended [s since 1970-01-01 UTC]; NaN before that."""
         return self._source.numbers("ended")
 
     @cached_property
@@ -136,7 +136,7 @@ class Columns:
 
     @cached_property
     def order(self) -> Array:
-        """How many results there were when each one came, int64; -1 if it is none."""
+        """Numbers of results that there were when each one came, int64; -1 if it is none."""
         return self._source.numbers("order")
 
     @cached_property
@@ -151,7 +151,7 @@ class Columns:
 
     @cached_property
     def detail(self) -> Array:
-        """What else the choice depended on, int64."""
+        """Other numbers that the choice depended on, int64."""
         return self._source.numbers("detail")
 
     @cached_property
@@ -161,27 +161,27 @@ class Columns:
 
     @cached_property
     def model(self) -> Texts:
-        """What proposed the points."""
+        """Names of what proposed the points."""
         return self._source.texts("model", None)
 
     @cached_property
     def error(self) -> dict[int, str]:
-        """Why evaluations failed, by row; only of those that did."""
+        """Errors of evaluations that failed, by row."""
         return self._source.sparse("error")
 
     @cached_property
     def extra(self) -> dict[int, str]:
-        """What run functions returned besides the objective, as JSON text, by row; only where there is something."""
+        """Results of run functions besides the objective, as JSON text, by row; only where there is something."""
         return self._source.sparse("extra")
 
     @cached_property
     def memory(self) -> dict[int, str]:
-        """What searches must know of their choices, as JSON text, by row."""
+        """Notes of searches on their choices, as JSON text, by row."""
         return self._source.sparse("memory")
 
     @cached_property
     def duration(self) -> Array:
-        """How long they took [s], as `Evaluation.duration`: 0 where that is not known."""
+        """Durations [s], as `Evaluation.duration`: 0 where that is not known."""
         seconds: Array = np.maximum(0.0, np.nan_to_num(self.ended - self.started))
         return seconds
 
@@ -204,6 +204,11 @@ class Columns:
         """Return the row of the evaluation with the smallest objective, the first of equals; None if there is none."""
         done = np.flatnonzero(self.is_in(State.DONE))
         return int(done[np.argmin(self.objective[done])]) if len(done) else None
+
+    def ranked(self) -> Array:
+        """Return the rows of what is DONE, that with the smallest objective first, equals in order of id."""
+        done = np.flatnonzero(self.is_in(State.DONE))
+        return done[np.argsort(self.objective[done], kind="stable")]
 
     def rows_of(self, ids: Iterable[int]) -> Array:
         """Return the rows of those of some evaluations that are there."""

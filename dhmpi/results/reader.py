@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dhmpi.results.snapshot_reader import Content
 
 PathLike = str | os.PathLike[str]
+# What every HDF5 file begins with.
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +66,7 @@ class Results:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """The same evaluations as records."""
+        """All evaluations as records."""
         return self.columns.evaluations()
 
     @cached_property
@@ -72,6 +74,14 @@ class Results:
         """The evaluation with the smallest objective; None before one is DONE."""
         row = self.columns.best()
         return None if row is None else self.columns.evaluations([row])[0]
+
+    def ranked(self, num: int) -> list[Evaluation]:
+        """Return the best evaluations that are DONE, the best one first, equals in order of id.
+
+        Args:
+            num: How many, if there are as many.
+        """
+        return self.columns.evaluations(self.columns.ranked()[:num])
 
 
 class Recovered(NamedTuple):
@@ -103,6 +113,15 @@ def read(path: PathLike) -> Results:
         metadata = _replayed(found, table)
         columns = columns.changed(table)
     return Results(metadata, columns, dropped, found.content.policy, Path(path).absolute())
+
+
+def is_results_file(path: PathLike) -> bool:
+    """Return whether a file is one of HDF5, as results files are, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_SIGNATURE)) == _SIGNATURE
+    except OSError:
+        return False
 
 
 def resolve(path: PathLike) -> Path:

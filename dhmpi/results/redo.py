@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from shlex import quote
 
 from dhmpi.errors import ResultsError, did_you_mean, reason
 from dhmpi.evaluation import FINAL_STATES, State
@@ -90,6 +91,8 @@ def _there(ids: Iterable[int], table: EvaluationTable, path: PathLike) -> set[in
         if number not in table.rows:
             last = max(table.rows, default=-1)
             got = f"evaluations 0 to {last}" if table.rows else "no evaluations"
-            raise ResultsError(f"evaluation {number} must be in {path} to be redone, got {got}; see dhmpi show {path}")
+            raise ResultsError(
+                f"evaluation {number} must be in {path} to be redone, got {got}; see dhmpi show {quote(str(path))}"
+            )
         numbers.add(number)
     return numbers

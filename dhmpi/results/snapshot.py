@@ -72,9 +72,8 @@ def dump(snapshot: Snapshot) -> bytes:
         for column in ORIGIN_COLUMNS:
             _write(origin, column, column.name, _values(table, column.name)[order])
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
-        columns = zip(*table.points, strict=True) if len(table) else iter([()] * len(table.names))
-        for dimension, values in zip(snapshot.metadata.dimensions, columns, strict=True):
-            _write_dimension(points, dimension, values, order)
+        for place, dimension in enumerate(snapshot.metadata.dimensions):
+            _write_dimension(points, dimension, [values[place] for values in table.points], order)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()

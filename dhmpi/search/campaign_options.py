@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
-from dhmpi.support.options import choice, flag, integer, number, option, text
+from dhmpi.support.options import Setting, choice, choice_with_settings, flag, integer, number, option, text
 from dhmpi.support.resources import MethodSettings, Resources, SlotOptions
 
 LOGS = ("all", "failures", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_LEVEL_VARIABLE = "DHMPI_LOG_LEVEL"
 DEFAULT_MAX_EVALS = 100
 DEFAULT_SEED = 12345
 # What help lists the options of a search under, in this order.
@@ -86,7 +87,19 @@ class CampaignOptions(SlotOptions, MethodSettings):
         group=RESULTS,
     )
     quiet: bool = option(False, flag, "show no progress, only the result", group=RESULTS)
-    log_level: str = option("warning", choice(LOG_LEVELS), "what is logged: " + ", ".join(LOG_LEVELS), group=RESULTS)
+    log_level: str | None = option(
+        None,
+        choice_with_settings(LOG_LEVELS),
+        f"what is logged: {', '.join(LOG_LEVELS)} (default: what {LOG_LEVEL_VARIABLE} in the environment says, or "
+        "warning)",
+        group=RESULTS,
+    )
+    log_json: bool = option(
+        False,
+        flag,
+        "each line is a JSON object; --log-json, without a level, says the same",
+        setting=Setting("log_level", "json", LOG_LEVELS),
+    )
     # --- the search
     seed: int | None = option(
         None,
@@ -116,6 +129,11 @@ class CampaignOptions(SlotOptions, MethodSettings):
     def files(self) -> str:
         """Directory of what evaluations print and write, whole, since user code may change the current one."""
         return os.path.abspath(f"{self.output}.files")
+
+    @property
+    def log_files(self) -> str | None:
+        """Directory of what ranks log; None if no logs are kept."""
+        return None if self.logs == "none" else self.files
 
     @property
     def timeout(self) -> float | None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
 from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
@@ -38,6 +39,7 @@ class Search(ABC):
         run: The run function, or its name; for `main`. By default `run` in the file that the problem's name leads to.
         evaluator: Name of the evaluator, for `main`, or NAME:key=value,key=value; an evaluator; or an executor of
             `concurrent.futures`. By default the MPI job's worker ranks, or this process.
+        callbacks: What `main` calls on rank 0 as the campaign begins, at each result, and in the end; see `Callbacks`.
         **options: Options by the names of the command line, with `_` for `-`.
 
     Raises:
@@ -45,6 +47,7 @@ class Search(ABC):
 
     Attributes:
         problem: The problem itself.
+        callbacks: What `main` calls.
         is_waiting: Whether the latest call got fewer points than it wanted because a model is not ready.
     """
 
@@ -60,12 +63,22 @@ class Search(ABC):
     # Whether several ranks search, each with evaluators of its own.
     has_agents: ClassVar[bool] = False
 
-    def __init__(self, problem: object, run: object = None, evaluator: object = None, **options: Any) -> None:
+    def __init__(
+        self,
+        problem: object,
+        run: object = None,
+        evaluator: object = None,
+        *,
+        callbacks: Iterable[object] = (),
+        **options: Any,
+    ) -> None:
         check_names((CampaignOptions, self.Options), options)
         if isinstance(evaluator, str):
             evaluator = choice_with_settings(METHODS)(option_name("evaluator"), evaluator)
         campaign_options = build(CampaignOptions, options | {"evaluator": evaluator})
+        called = Callbacks(callbacks)
         self._setup(problem, run, evaluator, campaign_options, build(self.Options, options))
+        self.callbacks = called
 
     @classmethod
     def from_options(
@@ -87,7 +100,7 @@ class Search(ABC):
         if isinstance(evaluator, str):
             evaluator = choice(METHODS)(option_name("evaluator"), name_alone(evaluator))
         self.problem_target, self.run_target, self.evaluator_target = problem, run, evaluator
-        self.options, self.own_options = options, own_options
+        self.options, self.own_options, self.callbacks = options, own_options, Callbacks()
         self.problem = loaded = load_problem(problem)
         named = repr(problem) if isinstance(problem, str) else "given"
         constraint = f"the problem {named} must tell its space and starting point"

@@ -6,6 +6,8 @@ themselves Horovod uses the evaluation's communicator.
 """
 
 import contextlib
+import http
+import http.client
 import json
 import math
 import os
@@ -18,12 +20,22 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.errors import ProblemError
+from dhmpi.errors import ProblemError, TrainingError
 
 Array = npt.NDArray[Any]
 
-# How long replicas wait for the leader's server [s].
-MEETING_TIME = 60.0
+# How long replicas wait for each other, and how often they look [s].
+MEETING_TIME, LOOK_INTERVAL = 60.0, 0.02
+# What Horovod says on ranks that have not ended by themselves. They wait for so long [s] that what has ended another
+# one is told first, as the reason; but not until they are stopped, which costs a process.
+SHUT_DOWN, CAUSE_TIME = "Horovod has been shut down", 0.05
+# Variables by which Horovod's Gloo needs no other process.
+HERE = {
+    **{f"HOROVOD_{scope}RANK": "0" for scope in ("", "LOCAL_", "CROSS_")},
+    **{f"HOROVOD_{scope}SIZE": "1" for scope in ("", "LOCAL_", "CROSS_")},
+    "HOROVOD_HOSTNAME": "localhost",
+    "HOROVOD_GLOO_IFACE": "lo",
+}
 
 
 class GroupMember(Protocol):
@@ -63,6 +75,18 @@ class Replicas:
     def part(self, num: int) -> slice:
         """Return which of `num` samples this replica measures; together they are all, in the order of the ranks."""
         return slice(self.rank * num // self.size, (self.rank + 1) * num // self.size)
+
+    def check_samples(self, num: int) -> None:
+        """Refuse to train on fewer samples than replicas: some would have none.
+
+        Raises:
+            ProblemError: `num` is too low.
+        """
+        if num < self.size:
+            raise ProblemError(
+                f"samples of training must be at least as many as replicas, which are {self.size}, got {num}; "
+                "give more samples, or fewer --ranks-per-eval"
+            )
 
     def num_steps(self, num: int, batch_size: int) -> int:
         """Return in how many steps each replica takes its part of `num` samples."""
@@ -132,27 +156,65 @@ class HorovodReplicas(Replicas):
 
 
 @contextlib.contextmanager
-def replicas(context: GroupMember | Any, comm: Any = None) -> Iterator[Replicas]:
-    """Initialise Horovod for the ranks of an evaluation, and shut it down.
+def replicas(context: GroupMember | Any, comm: Any = None, *, needs_horovod: bool = True) -> Iterator[Replicas]:
+    """Initialise Horovod for the ranks of an evaluation, and shut it down; to be entered as often on each of them.
 
-    Inside, `horovod.tensorflow` and its like can be used, too.
+    Inside, `horovod.tensorflow` and its like can be used, too. On one rank it is initialised alone where it is
+    installed, and stays so.
 
     Args:
         context: The evaluation's context; without `group_size`, or with 1, there is one replica.
         comm: The communicator of these ranks, if they have one.
+        needs_horovod: Whether Horovod itself is used on one rank, too; what the replicas can do does not need it there.
 
     Raises:
         ImportError: Horovod is not installed, or lacks what is needed; so every evaluation fails, and a campaign ends
             after few of them.
-        ProblemError: The leader of the evaluation cannot be reached, or a communicator is there and was not given.
+        ProblemError: Horovod is initialised already, some ranks do not enter, or the arguments are not these.
+        TrainingError: Another rank has left before this one.
     """
+    if hasattr(comm, "group_size") or hasattr(context, "Get_size"):
+        raise ProblemError(
+            "replicas must be given the context first, got a communicator or the two exchanged; "
+            "write replicas(context, comm)"
+        )
     size = getattr(context, "group_size", 1)
     if size == 1:
+        if needs_horovod:
+            _initialise_alone()
         yield Replicas()
         return
     hvd = _horovod(size, "MPI" if comm is not None else "Gloo")
-    with _initialised(hvd, comm) if comm is not None else _met(hvd, context.group_rank):
-        yield HorovodReplicas(hvd)
+    if hvd.is_initialized():
+        raise ProblemError(
+            "replicas must find horovod not initialised, got one that is; leave out hvd.init(), and leave replicas "
+            "before it is entered again"
+        )
+    try:
+        with _initialised(hvd, comm) if comm is not None else _met(hvd, context.group_rank):
+            yield HorovodReplicas(hvd)
+    except Exception as error:
+        if SHUT_DOWN not in str(error):
+            raise
+        time.sleep(CAUSE_TIME)
+        raise TrainingError(
+            "all ranks of an evaluation must take the same steps in replicas, got one that had left them before rank "
+            f"{context.group_rank} of {size} had ended its own; see the other ranks' errors and output"
+        ) from error
+
+
+def _initialise_alone() -> None:
+    """Initialise Horovod for this process alone, without MPI, if it is installed and nobody has done so.
+
+    It is not shut down, since other threads may use it, and for the next evaluation it is the same.
+    """
+    try:
+        import horovod.tensorflow as hvd
+    except ImportError:  # who needs it imports it, too
+        return
+    if hvd.gloo_built() and not hvd.is_initialized():
+        with _variables({**HERE, "HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo"}):
+            hvd.init()
 
 
 def _horovod(size: int, needed: str) -> Any:
@@ -182,7 +244,10 @@ def _initialised(hvd: Any, comm: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _met(hvd: Any, rank: int) -> Iterator[None]:
-    """Initialise Gloo by the addresses in TF_CONFIG, of which the leader's gets the server by which they meet."""
+    """Initialise Gloo by the addresses in TF_CONFIG, of which the leader's gets the server by which they meet.
+
+    The server is closed before any of them goes on: the next one, when they enter again, has the same address.
+    """
     if "TF_CONFIG" not in os.environ:
         raise ProblemError(
             "replicas must be given the communicator where there is one, got none; "
@@ -192,14 +257,81 @@ def _met(hvd: Any, rank: int) -> Iterator[None]:
     hosts = [host for host, _, _ in addresses]
     port = int(addresses[0][2])
     slots = _slots(hosts)
-    with _server(slots, port) if rank == 0 else contextlib.nullcontext():
-        _wait_for(hosts[0], port)
-        with _variables(_gloo_variables(slots[rank], hosts, port)):
-            hvd.init()
+    meeting = Meeting(hosts[0], port, rank, len(hosts))
+    with _variables(_gloo_variables(slots[rank], hosts, port)):
+        try:
+            with _server(slots, port) if rank == 0 else contextlib.nullcontext():
+                meeting.wait_for_all("begun")
+                hvd.init()
+                if rank == 0:
+                    meeting.wait_for_all("initialised")
+                else:
+                    meeting.say("initialised")
+            meeting.wait_for_end()
+            yield
+        finally:
+            hvd.shutdown()
+
+
+class Meeting:
+    """Meeting of the ranks of an evaluation at the leader's server, which keeps what they say.
+
+    Args:
+        host: The leader's.
+        port: The server's.
+        rank: This one.
+        size: How many there are.
+    """
+
+    def __init__(self, host: str, port: int, rank: int, size: int) -> None:
+        self._host, self._port, self._rank, self._size = host, port, rank, size
+
+    def say(self, word: str) -> None:
+        """Let the others know that this rank is so far."""
+        if not self._ask("PUT", f"/{word}/{self._rank}"):
+            raise ConnectionError(f"{self._host}:{self._port} has not taken a word")
+
+    def wait_for_all(self, word: str) -> None:
+        """Say that this rank is so far, and wait until all are; the leader's server may be there only later.
+
+        Raises:
+            ProblemError: Some are not.
+        """
+        end = time.monotonic() + MEETING_TIME
+        missing, has_said = list(range(self._size)), False
+        while missing:
+            trouble = ""
             try:
-                yield
-            finally:
-                hvd.shutdown()
+                if not has_said:
+                    self.say(word)
+                    has_said = True
+                while missing and self._ask("GET", f"/{word}/{missing[0]}"):
+                    del missing[0]
+            except (OSError, http.client.HTTPException) as error:
+                trouble = f" ({self._host}:{self._port}: {error})"
+            if missing and time.monotonic() > end:
+                raise ProblemError(
+                    f"all ranks must enter replicas within {MEETING_TIME:g} s, got nothing from rank {missing[0]} of "
+                    f"{self._size}{trouble}; enter it equally often on each"
+                )
+            if missing:
+                time.sleep(LOOK_INTERVAL)
+
+    def wait_for_end(self) -> None:
+        """Wait until the server is closed."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while True:
+                self._ask("GET", "/end/0")
+                time.sleep(LOOK_INTERVAL)
+
+    def _ask(self, method: str, path: str) -> bool:
+        """Return whether the server has done what it is asked for."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=MEETING_TIME)
+        try:
+            connection.request(method, path, body=b"1" if method == "PUT" else None)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        finally:
+            connection.close()
 
 
 def _slots(hosts: Sequence[str]) -> list[Any]:
@@ -243,22 +375,6 @@ def _server(slots: Sequence[Any], port: int) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def _wait_for(host: str, port: int) -> None:
-    """Wait for the leader's server: it may be slower with its imports."""
-    end = time.monotonic() + MEETING_TIME
-    while True:
-        try:
-            socket.create_connection((host, port), timeout=1.0).close()
-            return
-        except OSError as error:
-            if time.monotonic() > end:
-                message = (
-                    f"the leader of the evaluation must be at {host}:{port} within {MEETING_TIME:g} s, got {error}"
-                )
-                raise ProblemError(message) from error
-            time.sleep(0.02)
 
 
 @contextlib.contextmanager

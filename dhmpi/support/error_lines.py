@@ -7,7 +7,9 @@ from dhmpi.evaluation import LAST_OUTPUT
 # Characters of an error's line that people want to see.
 LONGEST = 200
 
-_TRACEBACK = "Traceback (most recent call last):\n"
+# Of an exception or a group of them, but not of one within a group, whose lines begin with a bar.
+_TRACEBACK = re.compile(r"(\+ Exception Group |(?<!\| )(?<!Group ))Traceback \(most recent call last\):\n")
+_BAR = re.compile(r"^ *\| ?", re.MULTILINE)
 _STATUS = re.compile(r"exit status \d+$")
 # Addresses, identifiers, numbers; but short integers may be statuses, signals or the like.
 _VALUE = re.compile(
@@ -42,8 +44,11 @@ def _exception(text: str) -> str:
 
     If it only announces what follows, as Keras does (`ValueError: in user code:`), the last line is added.
     """
-    _, mark, rest = text.rpartition(_TRACEBACK)
-    lines = [line.rstrip() for line in rest.splitlines() if line.strip()] if mark else []
+    found = [*_TRACEBACK.finditer(text)]
+    rest = text[found[-1].end() :] if found else ""
+    if found and found[-1][1]:
+        rest = _BAR.sub("", rest)
+    lines = [line.rstrip() for line in rest.splitlines() if line.strip()]
     first = next((number for number, line in enumerate(lines) if not line.startswith(" ")), None)
     if first is None:
         return ""

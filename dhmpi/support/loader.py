@@ -201,8 +201,9 @@ def _no_module(parent: ModuleType | None, part: str) -> str:
     import difflib
     import pkgutil
 
-    # An installation for developers is found by an import hook of its own, and not listed.
-    near = difflib.get_close_matches(part, {PACKAGE.name, *(info.name for info in pkgutil.iter_modules())})
+    # Of the many that are installed, one is like almost any name. An installation for developers is found by an import
+    # hook of its own, and not listed.
+    near = difflib.get_close_matches(part, {PACKAGE.name, *(info.name for info in pkgutil.iter_modules())}, cutoff=0.8)
     here = [info.name for info in pkgutil.iter_modules([os.getcwd()])]
     remedy = did_you_mean(part, near or here) if near or here else "go to its directory or set PYTHONPATH"
     return f"module {part!r} must be in {os.getcwd()} or on the Python path, got none; {remedy}"

@@ -225,15 +225,22 @@ def _describe_settings(
     width, indent = max(shutil.get_terminal_size().columns - 4, 40), 22 * " "
     lines = [
         textwrap.fill(
-            field.metadata["description"] + _default(field), width, initial_indent=indent, subsequent_indent=indent
+            field.metadata["description"] + ("" if field.metadata["parse"] is flag else _default(field)),
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent,
         )
         for field in fields
     ]
     keys = [field.metadata["setting"].key for field in fields]
     text = "\n".join(key + line[len(key) :] for key, line in zip(keys, lines, strict=True))
     values = ["..." if field.default is None else field.default for field in fields]
-    example = ",".join(f"{key}={value}" for key, value in list(zip(keys, values, strict=True))[:2])
-    title = f"settings of {as_flag(of)} {' and '.join(names)}, as {names[0]}:{example}"
+    given = [
+        key if field.metadata["parse"] is flag else f"{key}={value}"
+        for key, value, field in zip(keys, values, fields, strict=True)
+    ]
+    having = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    title = f"settings of {as_flag(of)} {having}, as {names[0]}:{','.join(given[:2])}"
     parser.add_argument_group(title, text + "\n")
 
 

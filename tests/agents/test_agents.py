@@ -9,6 +9,8 @@ from contracts.nas import NUM_UNLIKE, problem
 
 from dhmpi import results
 from dhmpi.agents.protocol import ALIVE_INTERVAL
+from dhmpi.control.callbacks import Callbacks
+from dhmpi.control.signals import StopRequest
 from dhmpi.evaluation import State
 
 LARGE = problem(num_options=(9, 9, 9))
@@ -425,3 +427,24 @@ def test_the_same_seed_gives_the_same_campaign_for_one_agent(tmp_path, mode):
     assert first == second
     other = Crew(mode, tmp_path / "3.h5", num_agents=1, max_evals=40, target=LARGE, seed=4).run()
     assert [each.point for each in other.evaluations] != first
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_callbacks_are_told_of_each_result_once(crew, mode):
+    class Diary:
+        told = []
+
+        def on_result(self, evaluation):
+            self.told.append(evaluation)
+
+    made = crew(mode, num_agents=3, num_workers=2, max_evals=20, target=LARGE)
+    callbacks = made.coordinator.callbacks = Callbacks([Diary()])
+    with StopRequest() as stop:
+        callbacks.begin(None, stop)
+        found = made.run()
+        callbacks.end(None)
+    assert sorted(each.id for each in Diary.told) == list(range(20))
+    for each in Diary.told:
+        kept = found.evaluations[each.id]
+        assert (each.point, each.objective, each.extra) == (kept.point, kept.objective, kept.extra)
+        assert each.submitted == kept.submitted

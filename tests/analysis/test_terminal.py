@@ -110,6 +110,11 @@ def test_the_report_of_a_complete_campaign():
     )
 
 
+def test_paths_with_blanks_are_quoted():
+    shown = text(terminal.report, COMPLETE, "my results.h5")
+    assert shown.endswith("to look further: dhmpi show 'my results.h5', dhmpi export --csv 'my results.h5'\n")
+
+
 def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
     assert text(terminal.report, INTERRUPTED, "my.h5") == (
         "stopped by SIGTERM: 1 evaluation in 0:01:00, workers 25 % busy\n"

@@ -1,5 +1,6 @@
 """The documented networks: every dimension matters, parts are apart, and they are what their problems say."""
 
+import contextlib
 import importlib
 import math
 import os
@@ -16,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from dhmpi.benchmark.datasets import cora
+from dhmpi.benchmark.hps import network_training
 from dhmpi.benchmark.hps.capsule.model_run import margin_loss
 from dhmpi.benchmark.hps.gcn.graph_network import GraphNetwork, propagation
 from dhmpi.benchmark.hps.network_data import SampleParts, Samples, split
@@ -24,6 +26,7 @@ from dhmpi.benchmark.hps.network_problem import NetworkProblem
 from dhmpi.benchmark.hps.network_training import Network, measure, train
 from dhmpi.benchmark.keras_cmdline import fill_missing_defaults
 from dhmpi.errors import DataError, InputError, ProblemError
+from dhmpi.support.data_parallel import Replicas
 from dhmpi.support.loader import check_problem
 
 # Of Keras 3 with NumPy 2.
@@ -426,3 +429,11 @@ def test_a_graph_has_no_more_papers_than_it_has():
     parts: SampleParts = load("synthetic", "")
     assert [len(part.classes) for part in parts[:3]] == [140, 300, 500]
     assert parts.test.inputs.max() == cora.NUM_SYNTHETIC - 1
+
+
+def test_each_replica_needs_a_sample(monkeypatch):
+    group = Replicas()
+    group.size = 20
+    monkeypatch.setattr(network_training, "replicas", lambda *_, **__: contextlib.nullcontext(group))
+    with pytest.raises(ProblemError, match="at least as many as replicas, which are 20, got 10; give more samples"):
+        benchmark("mnistmlp").run({**SMALL, "data_source": "synthetic", "num_samples": 10})

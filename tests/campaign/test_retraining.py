@@ -113,6 +113,39 @@ class TestDrawing:
         assert main(["draw", "--problem", DIGITS, *words]) == 2
         assert sentence in capsys.readouterr().err
 
+    def test_the_best_architecture_of_a_results_file(self, campaign, linear, capsys):
+        shutil.copy(campaign, "nas.h5")
+        found = results.read("nas.h5")
+        assert main(["draw", "nas.h5"]) == 0
+        reward = -found.best.objective
+        assert capsys.readouterr().out == f"nas.dot: evaluation {found.best.id}, reward {reward:.6g}\n"
+        decisions = ",".join(map(str, found.best.point.values()))
+        assert main(["draw", "one.dot", "--problem", DIGITS, "--arch", decisions]) == 0
+        assert Path("nas.dot").read_text() == Path("one.dot").read_text()
+
+    def test_a_results_file_is_known_by_its_content_and_its_problem_may_have_moved(self, linear, capsys):
+        shutil.copy(linear, "odd.dot")
+        assert main(["draw", "odd.dot", "-o", "b.dot", "--problem", str(linear.with_name("problem.py"))]) == 0
+        assert "Dense" in Path("b.dot").read_text()
+        assert main(["draw", "odd.dot", "-o", "b.dot", "--problem", DIGITS]) == 2
+        assert "in the file" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["hps.h5"], "results must hold architectures to be drawn, got hyperparameters of search hps-random"),
+            (["hps.h5", "-o", "./hps.h5"], "--output must not be the results file itself, got './hps.h5'"),
+            (["hps.h5", "--arch", "0,1"], "--arch must come without a results file"),
+            (["a.dot"], "a results file or --problem must be given, got only a.dot"),
+            (["a.dot", "--problem", DIGITS, "-o", "b.dot"], "--output must come with a results file, got a.dot"),
+        ],
+    )
+    def test_words_that_do_not_go_together(self, words, sentence, capsys):
+        options = {"max_evals": 1, "isolation": "inline", "quiet": True, "output": "hps.h5"}
+        RandomSearch(RandomSearch.default_problem, RandomSearch.default_run, **options).main()
+        assert main(["draw", *words]) == 2
+        assert sentence in capsys.readouterr().err
+
     def test_what_has_no_layers_cannot_be_drawn(self):
         with pytest.raises(OptionError, match="must have a structure of layers"):
             retraining.draw("dhmpi.benchmark.nas.table.Problem", None, "a.dot")
@@ -225,7 +258,7 @@ class TestTrainingAgain:
         RandomSearch(
             RandomSearch.default_problem, RandomSearch.default_run, max_evals=2, isolation="inline", quiet=True
         ).main()
-        with pytest.raises(ResultsError, match="got 2 of search hps-random"):
+        with pytest.raises(ResultsError, match="got hyperparameters of search hps-random"):
             next(retraining.retrain(results.read("results.h5"), 1, Again()))
 
     def test_the_architecture_is_shown_readable(self, campaign, capsys):

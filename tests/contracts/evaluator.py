@@ -11,6 +11,17 @@ import pytest
 from dhmpi.evaluation import Evaluation, State
 
 LIMIT = 20.0
+# Texts of points that a shell, a line or an encoding might change.
+TEXTS = [
+    "it's",
+    '"quoted"',
+    "back\\slash $HOME `id` %s {x}",
+    "é 漢字 \U0001f600",
+    "two\nlines\r\n",
+    "NUL\0within",
+    "",
+    " ",
+]
 
 
 def collect(evaluator, num, limit=LIMIT):
@@ -119,16 +130,7 @@ class EvaluatorContract:
 
     @pytest.mark.parametrize(
         "text",
-        [
-            "it's",
-            '"quoted"',
-            "back\\slash $HOME `id` %s {x}",
-            "é 漢字 \U0001f600",
-            "two\nlines\r\n",
-            "NUL\0within",
-            "",
-            " ",
-        ],
+        TEXTS,
     )
     def test_texts_arrive_unchanged(self, evaluator, text):
         point = {"do": "echo", "text": text, "nested": {"list": [text, [1, 2.5, None]]}}

@@ -22,6 +22,7 @@ from dhmpi.evaluator.engine import Engine
 from dhmpi.evaluator.futures import FuturesEvaluator
 from dhmpi.execution.executor import Setup
 from dhmpi.search.hps.random import RandomSearch
+from dhmpi.support.error_lines import error_line
 
 BEHAVE = str(Path(__file__).parents[1] / "contracts" / "behaviour.py") + ":behave"
 PROCESSES = "concurrent.futures:ProcessPoolExecutor"
@@ -363,6 +364,27 @@ class TestBrokenEngine:
         assert found.state is State.LOST
         assert found.error.startswith(f"the executor has no result: {type(error).__name__}")
 
+    def test_the_first_line_of_what_an_engine_says_is_shown(self, pool):
+        class Losing(Executor):
+            def submit(self, fn, /, *args, **kwargs):
+                future = Future()
+                future.set_exception(ValueError("\n---\na worker is lost {x}\nsee its log"))
+                return future
+
+        found = evaluate(pool(square, Losing()), x=1)
+        assert error_line(found.error) == "the executor has no result: ValueError: a worker is lost {x}"
+        assert "see its log" in found.error
+
+    def test_a_result_of_something_else_ends_the_campaign(self, pool):
+        class Foreign(Executor):
+            def submit(self, fn, /, *args, **kwargs):
+                future = Future()
+                future.set_result("nonsense")
+                return future
+
+        with pytest.raises(EvaluatorError, match=r"return what the functions return .*, got 'nonsense' from Foreign"):
+            evaluate(pool(square, Foreign()), x=1)
+
 
 @pytest.fixture
 def problem(tmp_path):
@@ -455,7 +477,8 @@ def number():
     ("target", "sentence"),
     [
         (None, r"evaluator futures must have an executor, got none; give futures:executor=my_engines\.py:make"),
-        ("math.pi", r"must have an executor of concurrent\.futures, got 3\.14.* from 'math\.pi'"),
+        ("math.pi", r"must have an executor of concurrent\.futures, got 3\.14.* from 'math\.pi'; give one, such as "),
+        ("mpi4py.futures.MPIPoolExecutor", "must have MPIPoolExecutor in a job that mpi4py.futures has started"),
         (f"{__file__}:number", r"must have an executor of concurrent\.futures, got 3 from '.*:number'"),
         (f"{__file__}:broken", r":broken' must return an executor .*, got OSError: no cluster"),
         (f"{__file__}:brken", "did you mean 'broken'"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from contracts.evaluator import (
+    TEXTS,
     StoppableEvaluatorContract,
     collect,
     drive,
@@ -89,16 +90,7 @@ class TestLaunch(StoppableEvaluatorContract):
         assert "the step ended with exit status 143, as after signal 15 (SIGTERM)" in found.error
 
     def test_texts_arrive_unchanged(self, evaluator):
-        texts = [
-            "it's",
-            '"quoted"',
-            "back\\slash $HOME `id` %s {x}",
-            "é 漢字 \U0001f600",
-            "two\nlines\r\n",
-            "NUL\0within",
-            "",
-        ]
-        point = {"do": "echo", "texts": texts}
+        point = {"do": "echo", "texts": TEXTS}
         assert evaluate(evaluator, **point).extra["point"] == point
 
     def test_what_is_no_number_is_a_failure(self, evaluator):
@@ -322,7 +314,7 @@ def test_a_cancelled_steps_node_is_free_a_little_later(made, job):
         (
             {"num_nodes": 2},
             2,
-            "--num-workers must be at most 1, as many as find 2 of the nodes here, which are 3, got 2; leave it out",
+            "--num-workers must be at most 1, as many as find 2 of the 3 nodes here, got 2; leave it out",
         ),
         ({"launcher": "mpiexec"}, None, "--evaluator launch must find mpiexec in PATH in a job of PBS, got none; load"),
         (

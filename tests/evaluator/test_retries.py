@@ -9,6 +9,7 @@ def lost(id):
 def test_what_is_lost_once_too_often_fails():
     retries = Retries(2)
     assert [retries.decide(lost(5)).state for _ in range(3)] == [State.LOST, State.LOST, State.FAILED]
+    assert Retries(0).decide(lost(5)).error == "lost 1 time; the last time: rank 3 is gone"
     assert retries.decide(lost(5)).error == "lost 4 times; the last time: rank 3 is gone"
 
 

@@ -1,5 +1,8 @@
 """Data-parallel training by Horovod: groups of two processes, and of two ranks, that train together."""
 
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("horovod", reason="Horovod is compiled for the lane with Keras 2: scripts/test --keras2")
@@ -44,11 +47,24 @@ def difference(group):
     return max(np.abs(tf.convert_to_tensor(one) / tf.convert_to_tensor(other) - 1).max() for one, other in pairs)
 
 
+def again(context, comm):
+    # each of the ranks is the last one now and then
+    import time, horovod.tensorflow as hvd
+    total = 0.0
+    for number in range(8):
+        time.sleep(0.1 * (number % 3 == context.group_rank))
+        with replicas(context, comm):
+            total += float(hvd.allreduce(np.ones(1), op=hvd.Sum, name="ones"))
+    return total
+
+
 def run(point, context, comm=None):
     if point["what"] == "network":
         return train_network(point["config"], context, comm)
     if point["what"] == "architecture":
         return train_architecture(point["config"], context, comm)
+    if point["what"] == "again":
+        return again(context, comm)
     with replicas(context, comm) as group:
         what = point["what"]
         if what == "raises" and group.rank == 1:
@@ -92,7 +108,7 @@ POINTS = [
     {"what": "numbers"},
     {"what": "architecture", "config": ARCHITECTURE},
     {"what": "raises"},
-    {"what": "numbers"},
+    {"what": "again"},
     {"what": "numbers"},
 ]
 
@@ -146,6 +162,23 @@ def test_two_ranks_train_as_well_as_one(ended):
         assert abs(objectives[0] - objectives[1]) < 0.1, objectives
         assert min(map(abs, objectives)) > 0.5  # by chance it is 0.1
         assert together.extra["num_epochs"] == alone["num_epochs"] == 8
+
+
+def test_they_can_be_entered_again(ended):
+    assert (ended[6].error, ended[6].objective) == ("", 16.0)
+
+
+ALONE = """
+from dhmpi.support.data_parallel import replicas
+with replicas(None):
+    import numpy as np, horovod.tensorflow as hvd
+    print(hvd.size(), hvd.allreduce(np.ones(1), name="ones").numpy())
+"""
+
+
+def test_one_rank_has_a_horovod_of_its_own():
+    ended = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=100)
+    assert ended.stdout == "1 [1.]\n", ended.stderr
 
 
 INLINE = (

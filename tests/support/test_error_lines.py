@@ -5,6 +5,23 @@ from dhmpi.support.error_lines import error_kind, error_line, is_hopeless
 
 FRAMES = 'Traceback (most recent call last):\n  File "run.py", line 3, in run\n    import torchx\n'
 MISSING = f"{FRAMES}ModuleNotFoundError: No module named 'torchx'"
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "run.py", line 3, in run
+  |     raise ExceptionGroup("all", errors)
+  | ExceptionGroup: all (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "run.py", line 2, in run
+    |     raise ValueError("first")
+    | ValueError: first
+    +---------------- 2 ----------------
+    | Exception Group Traceback (most recent call last):
+    |   File "run.py", line 2, in run
+    | ExceptionGroup: inner (1 sub-exception)
+    +-+---------------- 1 ----------------
+      | KeyError: 'b'
+      +------------------------------------"""
 NEGATIVE = f"{FRAMES}ValueError: x must not be negative"
 
 
@@ -17,6 +34,10 @@ NEGATIVE = f"{FRAMES}ValueError: x must not be negative"
         (f"{MISSING}\n{LAST_OUTPUT}\nepoch 3", "ModuleNotFoundError: No module named 'torchx'"),
         (f"{NEGATIVE}\nsee the manual\n\n", "ValueError: x must not be negative"),
         (f"{NEGATIVE}\n\nDuring handling of it:\n\n{FRAMES}KeyError: 'a'", "KeyError: 'a'"),
+        (GROUP, "ExceptionGroup: all (2 sub-exceptions)"),
+        (f"on rank 1 of 2: {GROUP}\non rank 0 of 2: {NEGATIVE}", "ValueError: x must not be negative"),
+        (f"on rank 1 of 2: {NEGATIVE}\non rank 0 of 2: {GROUP}", "ExceptionGroup: all (2 sub-exceptions)"),
+        (f"{GROUP}\n\nDuring handling of it:\n\n{FRAMES}KeyError: 'a'", "KeyError: 'a'"),
         (f'{FRAMES}  File "x.py", line 1\n    a b\n      ^\nSyntaxError: bad', "SyntaxError: bad"),
         (f"file 'run.py' must be importable\n{MISSING}", "ModuleNotFoundError: No module named 'torchx'"),
         ("the program ended with exit status 3", "the program ended with exit status 3"),

@@ -258,6 +258,14 @@ def test_unknown_top_level_module(campaign, tmp_path):
     assert message(load_problem, "qqqqqqqqqqqq").endswith("got none; choose from mybench")
 
 
+def test_an_installed_module_must_be_much_alike(campaign, tmp_path_factory, monkeypatch):
+    site = tmp_path_factory.mktemp("site")
+    (site / "optree.py").touch()
+    monkeypatch.syspath_prepend(site)
+    assert message(load_problem, "nope").endswith("got none; choose from mybench")
+    assert message(load_problem, "optre").endswith("got none; did you mean 'optree'?")
+
+
 def test_unknown_module_in_an_empty_directory(work):
     assert message(load_run, "qqqqqqqqqqqq").endswith("got none; go to its directory or set PYTHONPATH")
 

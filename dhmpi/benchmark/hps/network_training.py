@@ -155,11 +155,12 @@ def train(network: Network, point: Params, context: TrainingContext | None = Non
     params = _checked(fill_missing_defaults(network.augment_parser, dict(point)))
     context = Standalone(params["seed"]) if context is None else context
     timer = Timer()
-    with session(context.seed), replicas(context, comm) as group:
+    with session(context.seed), replicas(context, comm, needs_horovod=False) as group:
         timer.start("stage in")
         source = data_source(params["data_source"])
         data = _load(network.load, source, params["stage_in_destination"]).at_most(params["num_samples"])
         timer.end()
+        group.check_samples(len(data.train.classes))
         seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
         timer.start("preprocessing")
         saved = resume_from_disk(network.name, params, params["model_path"]) if params["model_path"] else None

@@ -17,7 +17,8 @@ from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
 from dhmpi.search.nas.model.run import alpha
-from dhmpi.support.training_session import session
+from dhmpi.support.data_parallel import Replicas
+from dhmpi.support.training_session import Standalone, session
 
 CELLS = "dhmpi.search.nas.model.baseline.anl_mlp_2:create_structure"
 HYPERPARAMETERS = {
@@ -275,3 +276,10 @@ def test_evaluations_leave_nothing_in_memory():
     # Keras by itself leaves the graph of each training: 5 MB, 4,000 objects.
     assert (len(gc.get_objects()) - objects) / num < 400
     assert (resident() - memory) / num < 2.5e6
+
+
+def test_each_replica_needs_a_sample():
+    group = Replicas()
+    group.size = 10**9
+    with pytest.raises(ProblemError, match="at least as many as replicas, which are 1000000000, got "):
+        alpha.train(regression(), Standalone(0), group=group)

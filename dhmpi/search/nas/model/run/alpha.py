@@ -60,7 +60,7 @@ def run(config: Mapping[str, Any], context: TrainingContext | None = None, comm:
         TrainingError: If the architecture cannot be built or trained.
     """
     context = Standalone(config.get("seed", 0)) if context is None else context
-    with session(context.seed), replicas(context, comm) as group:
+    with session(context.seed), replicas(context, comm, needs_horovod=False) as group:
         trained = train(config, context, group=group)
         training, records = trained.training, trained.training.records
         return {
@@ -107,6 +107,7 @@ def train(
     regression = _entry(config, "regression")
     settings = Hyperparameters.of(_entry(config, "hyperparameters"))
     data = data_of(_source(config)) if data is None else data
+    group.check_samples(len(data.train.targets))
     seed_process(context.seed)  # what loading has drawn must not matter: usually, the data are there already
     create = _entry(config, "create_structure")
     structure = _function(create, "create_structure")(data.input_shape, data.output_shape, **_kwargs(create))

@@ -1,0 +1,144 @@
+"""A campaign as a study of Optuna; the only importer of optuna."""
+
+import contextlib
+import datetime
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from dhmpi.analysis.export import metadata_text
+from dhmpi.errors import OptionError, OutputError, option_name
+from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.results.reader import Results
+from dhmpi.support.json_text import dumps
+
+# What is to be evaluated again waits, for Optuna as for a campaign that is resumed.
+_STATES = {
+    State.DONE: TrialState.COMPLETE,
+    State.FAILED: TrialState.FAIL,
+    State.TIMEOUT: TrialState.FAIL,
+    State.RUNNING: TrialState.RUNNING,
+}
+
+
+def write_study(results: Results, url: str, name: str) -> int:
+    """Write a study into a database, a trial for each evaluation, and return how many there are.
+
+    Rewards are maximised, objectives minimised. A trial has the extras, the rank, the host, the error, the id and the
+    state of its evaluation as user attributes, and the values that it reported as intermediate ones; the study has the
+    metadata.
+
+    Args:
+        results: What to write.
+        url: The database, as SQLAlchemy names it.
+        name: The study, which must not be there yet.
+
+    Raises:
+        OptionError: The database cannot be opened, or has a study of this name.
+        OutputError: It cannot be written; no part of the study is left.
+    """
+    direction = StudyDirection.MAXIMIZE if results.metadata.maximises else StudyDirection.MINIMIZE
+    trials = [_trial(each, results) for each in results.evaluations]  # which may not fit, before anything is written
+    with _quiet():
+        try:
+            storage = optuna.storages.get_storage(url)
+        except Exception as error:  # of SQLAlchemy, a driver, or the database
+            raise OptionError(
+                f"{option_name('optuna')} must be the URL of a database, such as sqlite:///study.db, "
+                f"got {url!r}: {str(error).splitlines()[0]}"
+            ) from error
+        try:
+            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        except optuna.exceptions.DuplicatedStudyError as error:
+            raise OptionError(
+                f"{option_name('study')} must be a name that {url} does not have yet, got {name!r}; give another one"
+            ) from error
+        try:
+            study.set_user_attr("dhmpi", json.loads(metadata_text(results)))
+            study.add_trials(trials)
+        except BaseException as error:
+            optuna.delete_study(study_name=name, storage=storage)
+            if not isinstance(error, Exception):
+                raise
+            raise OutputError(f"{url} cannot be written: {str(error).splitlines()[0]}") from error
+    return len(trials)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Optuna say nothing but warnings."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _trial(evaluation: Evaluation, results: Results) -> FrozenTrial:
+    metadata, state = results.metadata, _STATES.get(evaluation.state, TrialState.WAITING)
+    distributions = {name: _distribution(form) for name, form in metadata.space.items()}
+    params = {name: _value(evaluation.point[name], form) for name, form in metadata.space.items()}
+    extra = {key: value for key, value in evaluation.extra.items() if key != "reports"}
+    own = {name: getattr(evaluation, name) for name in ("id", "rank", "host")}
+    own |= {"error": evaluation.error} if evaluation.error else {}
+    reports = evaluation.extra.get("reports", [])
+    has_begun, is_waiting = evaluation.started or evaluation.submitted or metadata.created, state is TrialState.WAITING
+    return FrozenTrial(
+        number=0,  # the study numbers them, in this order
+        trial_id=0,
+        state=state,
+        value=turned(evaluation.objective, metadata.maximises),
+        datetime_start=None if is_waiting else _moment(has_begun),
+        datetime_complete=_moment(evaluation.ended or has_begun) if state.is_finished() else None,
+        params=params,
+        distributions=distributions,
+        user_attrs={f"extra.{key}": json.loads(dumps(value)) for key, value in extra.items()}
+        | own
+        | {"state": evaluation.state.value},
+        system_attrs={"fixed_params": params} if is_waiting else {},  # as Study.enqueue_trial has it
+        intermediate_values=_intermediate(reports),
+    )
+
+
+def _intermediate(reports: Any) -> dict[int, float]:
+    """Return the values that an evaluation reported, by steps, which are integers for Optuna; the last one of each."""
+    try:
+        return {int(step): float(value) for step, value in reports}
+    except (TypeError, ValueError):
+        return {}  # a run function has returned something else by this name; it is left to the results file
+
+
+def _moment(time: float) -> datetime.datetime:
+    """Return a time as Optuna has it: local, without a time zone."""
+    return datetime.datetime.fromtimestamp(time)
+
+
+def _distribution(form: Any) -> BaseDistribution:
+    """Return the distribution of a dimension."""
+    if isinstance(form, list):
+        return CategoricalDistribution(_choices(form))
+    low, high, *prior = form
+    is_log = prior == ["log-uniform"]
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=is_log)
+    return FloatDistribution(float(low), float(high), log=is_log)
+
+
+def _choices(form: list[Any]) -> list[Any]:
+    """Return the choices; where some differ by nothing but their type, which Optuna ignores, as their texts."""
+    return [repr(each) for each in form] if len(set(form)) < len(form) else form
+
+
+def _value(value: Any, form: Any) -> Any:
+    return repr(value) if isinstance(form, list) and _choices(form) is not form else value
