@@ -22,6 +22,7 @@ class Encoded(NamedTuple):
         is_log: Whether the range is searched on a logarithmic scale.
         low: Where the range begins, in the scale of `numbers`.
         high: Where it ends.
+        is_whole: Whether its values are whole numbers, each of which has as much room: half before it, half behind it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Encoded(NamedTuple):
     is_log: bool
     low: float
     high: float
+    is_whole: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -75,8 +77,9 @@ def _encoded(dimension: Dimension, column: Array) -> Encoded:
     is_log = str(dimension.spec.get("prior", "")).startswith("log") and low > 0
     numbers = np.array([float(value) if isinstance(value, int | float) else low for value in column.tolist()])
     numbers = np.clip(numbers, low, high)
-    if dimension.dtype == "int64" and not is_log:
-        low, high = low - 0.5, high + 0.5  # each whole number has as much room
+    is_whole = dimension.dtype == "int64" and not is_log
+    if is_whole:
+        low, high = low - 0.5, high + 0.5
         if high - low <= 1.0:
             high = low
     if high <= low:
@@ -85,4 +88,4 @@ def _encoded(dimension: Dimension, column: Array) -> Encoded:
         unit = (np.log(numbers) - np.log(low)) / (np.log(high) - np.log(low))
     else:
         unit = (numbers / 2 - low / 2) / (high / 2 - low / 2)  # halves: a range may be wider than the largest number
-    return Encoded(dimension.name, np.clip(unit, 0.0, 1.0), numbers, (), is_log, low, high)
+    return Encoded(dimension.name, np.clip(unit, 0.0, 1.0), numbers, (), is_log, low, high, is_whole)

@@ -55,7 +55,7 @@ def importances(results: Results, method: Method = "fanova", seed: int = 0) -> l
     """
     dimensions, objective = data(results, MOST_EVALUATIONS, seed)
     measured = _fanova if method == "fanova" else _ped_anova
-    shares, spreads = measured(dimensions, objective, seed)
+    shares, spreads = measured(dimensions, fenced(objective), seed)
     found = [
         Importance(each.name, float(share), float(spread))
         for each, share, spread in zip(dimensions, shares, spreads, strict=True)
@@ -74,19 +74,24 @@ def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Arr
         raise ResultsError(f"importances need {FEWEST_EVALUATIONS} evaluations that are DONE, got {len(rows)}")
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    return encoded(results, rows), fenced(results.columns.objective[rows])
+    return encoded(results, rows), results.columns.objective[rows]
+
+
+def fence(objective: Array) -> tuple[float, float]:
+    """Return between which objectives those are that are not far out: an absurd one would be all there is."""
+    small = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
+    low, high = np.quantile(small, (0.25, 0.75))
+    reach = FENCE * (high - low)
+    if reach == 0.0:
+        reach = FENCE * (float(small.std()) if np.abs(small).max() < 1e150 else 0.0)
+    return 16 * max(float(small.min()), low - reach), 16 * min(float(small.max()), high + reach)
 
 
 def fenced(objective: Array) -> Array:
-    """Return objectives of which none is far out: an absurd one would be all that there is to explain."""
-    halves = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
-    low, high = np.quantile(halves, (0.25, 0.75))
-    reach = FENCE * (high - low)
-    if reach == 0.0:
-        reach = FENCE * (float(halves.std()) if np.abs(halves).max() < 1e150 else 0.0)
-    kept = np.clip(halves, low - reach, high + reach)
-    width = float(np.ptp(kept))
-    return (kept - kept.min()) / width if width > 0 else np.zeros(len(kept))
+    """Return objectives as numbers from 0 to 1, with those that are far out at the fence."""
+    low, high = (bound / 4 for bound in fence(objective))
+    kept: Array = np.clip(objective / 4, low, high)
+    return (kept - low) / (high - low) if high > low else np.zeros(len(kept))
 
 
 def forest(dimensions: list[Encoded], objective: Array, seed: int, num_trees: int = NUM_TREES) -> Any:
@@ -163,3 +168,58 @@ def _ped_anova(dimensions: list[Encoded], objective: Array, _seed: int) -> tuple
     if total <= 0 or float(np.ptp(objective)) == 0.0:
         return zeros, zeros
     return divergences / total, zeros
+
+
+class Surface(NamedTuple):
+    """Prediction of a random forest over two dimensions, averaged over the others.
+
+    Attributes:
+        first: The dimension along x.
+        second: The dimension along y.
+        x: Places along the first one, in its own scale.
+        y: Places along the second one.
+        value: Predicted objectives, shape (len(y), len(x)).
+    """
+
+    first: Encoded
+    second: Encoded
+    x: Array
+    y: Array
+    value: Array
+
+
+NUM_GRID = 24
+NUM_AVERAGED = 40
+
+
+def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface:
+    """Return what a random forest of the objective predicts over two dimensions (partial dependence).
+
+    Args:
+        results: The campaign.
+        first: Name of a dimension.
+        second: Name of another one.
+        seed: Of the forest, and of the evaluations that are averaged over.
+
+    Raises:
+        ResultsError: Too few evaluations are DONE.
+    """
+    dimensions, objective = data(results, 2000, seed)
+    model = forest(dimensions, fenced(objective), seed)
+    places = [[each.name for each in dimensions].index(name) for name in (first, second)]
+    grids = [_grid(dimensions[place]) for place in places]
+    points = np.column_stack([each.unit for each in dimensions])
+    chosen = np.random.default_rng(seed).choice(len(points), min(NUM_AVERAGED, len(points)), replace=False)
+    x, y = np.meshgrid(*grids)
+    asked = np.repeat(points[chosen], x.size, axis=0)
+    asked[:, places[0]] = np.tile(x.ravel(), len(chosen))
+    asked[:, places[1]] = np.tile(y.ravel(), len(chosen))
+    low, high = fence(objective)
+    value = low + model.predict(asked).reshape(len(chosen), *x.shape).mean(axis=0) * (high - low)
+    one, other = (dimensions[place] for place in places)
+    return Surface(one, other, one.of_unit(grids[0]), other.of_unit(grids[1]), value)
+
+
+def _grid(dimension: Encoded) -> Array:
+    num = len(dimension.choices) or NUM_GRID
+    return (np.arange(num) + 0.5) / num

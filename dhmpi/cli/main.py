@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import dhmpi
 from dhmpi.cli.job_commands import JOB_COMMANDS
 from dhmpi.cli.parser import Parser, in_columns
+from dhmpi.cli.picture_commands import PICTURE_COMMANDS
 from dhmpi.cli.problem_commands import PROBLEM_COMMANDS
 from dhmpi.cli.results_commands import RESULTS_COMMANDS
 from dhmpi.cli.search_commands import SEARCH_COMMANDS
@@ -28,7 +29,7 @@ from dhmpi.support.printing import tell
 GROUPS = {
     "prepare a problem": PROBLEM_COMMANDS,
     "search": SEARCH_COMMANDS,
-    "look at results, and go on from them": RESULTS_COMMANDS,
+    "look at results, and go on from them": RESULTS_COMMANDS | PICTURE_COMMANDS,
     "prepare jobs": JOB_COMMANDS,
 }
 COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dhmpi.analysis import curves
 from dhmpi.analysis.report import figures, overview
@@ -75,12 +75,34 @@ class Content:
         return found | ({"comparison": self.versus.data} if self.versus else {})
 
 
-def content_of(campaigns: Sequence[Results]) -> Content:
-    """Return what a report says of some campaigns."""
+class Showing(NamedTuple):
+    """Room that a campaign gets in a report, and whether it is going on.
+
+    Attributes:
+        share: Its share of the room, 0 to 1.
+        is_going_on: Whether it is.
+    """
+
+    share: float
+    is_going_on: bool
+
+
+def content_of(campaigns: Sequence[Results], nows: Sequence[float | None] | None = None) -> Content:
+    """Return what a report says of some campaigns.
+
+    Args:
+        campaigns: The campaigns.
+        nows: When each is looked at, if it is going on [s since 1970-01-01 UTC]; None for one that is not.
+    """
     names = _names([each.path for each in campaigns])
+    nows = nows or [None] * len(campaigns)
+    timelines = list(map(Timeline, campaigns, nows))
     share = 1.0 / len(campaigns)
-    found = [_campaign(each, name, share) for each, name in zip(campaigns, names, strict=True)]
-    return Content(found, versus(campaigns, names) if len(campaigns) > 1 else None, time.time())
+    found = [
+        _campaign(results, timeline, name, Showing(share, now is not None))
+        for results, timeline, name, now in zip(campaigns, timelines, names, nows, strict=True)
+    ]
+    return Content(found, versus(campaigns, timelines, names) if len(campaigns) > 1 else None, time.time())
 
 
 def _names(paths: Sequence[Path | None]) -> list[str]:
@@ -93,11 +115,11 @@ def _names(paths: Sequence[Path | None]) -> list[str]:
     return [escape(name, keep="") for name in plain]
 
 
-def _campaign(results: Results, name: str, share: float) -> CampaignContent:
-    metadata, timeline = results.metadata, Timeline(results)
+def _campaign(results: Results, timeline: Timeline, name: str, showing: Showing) -> CampaignContent:
+    metadata = results.metadata
     causes = causes_of(results, timeline)
     improvements = figures.improvements(results, timeline)
-    sample = choose(results.columns, improvements.rows, share)
+    sample = choose(results.columns, improvements.rows, showing.share)
     drawn: list[Figure] = [
         *figures.convergence(results, timeline, improvements, sample.rows),
         *figures.dimensions(results),
@@ -110,7 +132,7 @@ def _campaign(results: Results, name: str, share: float) -> CampaignContent:
     return CampaignContent(
         name=name,
         lead=overview.lead(results, duration),
-        notes=list(overview.notes(results)),
+        notes=list(overview.notes(results, showing.is_going_on)),
         tiles=list(overview.tiles(results, duration, causes)),
         best_caption="" if best is None else f"Point of evaluation {best.id}",
         best_point=overview.best_point(results),

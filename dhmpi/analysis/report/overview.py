@@ -66,13 +66,15 @@ def found_after(results: Results) -> str:
     return f", which ended {duration_text(max(0.0, best.ended - runs[0]['started']))} after the beginning"
 
 
-def notes(results: Results) -> Iterator[str]:
+def notes(results: Results, is_going_on: bool) -> Iterator[str]:
     """Yield sentences about what is not as it should be, or not yet."""
     metadata = results.metadata
     if not metadata.runs:
         yield "The campaign has not begun."
+    elif is_going_on:
+        yield "The campaign was running when this report was made: it says what was there then."
     elif metadata.is_open:
-        yield "The campaign was running when this report was made, or had been killed; it goes on with --resume."
+        yield "The campaign was killed, and goes on with --resume."
     elif not metadata.complete:
         yield f"The campaign is not complete: {metadata.runs[-1]['why'] or 'it has ended'}. It goes on with --resume."
     if results.dropped:

@@ -58,9 +58,8 @@ class Versus:
     data: dict[str, Any]
 
 
-def versus(campaigns: Sequence[Results], names: Sequence[str]) -> Versus:
+def versus(campaigns: Sequence[Results], timelines: Sequence[Timeline], names: Sequence[str]) -> Versus:
     """Return what there is to say of campaigns together; little, if their problems differ."""
-    timelines = [Timeline(each) for each in campaigns]
     try:
         found = compare(campaigns)
     except ResultsError as error:

@@ -1,6 +1,7 @@
 """Writer of reports: results files in, one page out."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from dhmpi import results
 from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
 from dhmpi.errors import OptionError
+from dhmpi.results import Results
 from dhmpi.results.files import replace_file
 
 SUFFIXES = (".html", ".htm")
@@ -31,6 +33,15 @@ def write(files: Sequence[str], output: str) -> Path:
         raise OptionError(f"--output must be in a directory that exists, got {output!r}; make it first")
     if path.exists() and not path.is_file():
         raise OptionError(f"--output must be a file, got {output!r}, which is something else")
-    data = page.render(content_of([results.read(file) for file in files]))
+    data = page.render(content_of(*zip(*map(_read, files), strict=True)))
     replace_file(path, data, f"report-{os.getpid()}", lambda: None)
     return path
+
+
+def _read(file: str) -> tuple[Results, float | None]:
+    """Return a campaign, and the time if it is going on [s since 1970-01-01 UTC]."""
+    found = results.read(file)
+    if found.metadata.is_open and not results.is_written(file):
+        found = results.read(file)  # it may just have ended
+        return found, None
+    return found, time.time() if found.metadata.is_open else None

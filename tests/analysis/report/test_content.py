@@ -150,13 +150,19 @@ def test_odd_campaigns_have_a_report(results):
     assert len(found.data["rows"]["id"]) == len(results.columns)
 
 
-def test_a_campaign_without_end_says_so():
+@pytest.mark.parametrize(
+    ("now", "note"),
+    [
+        (None, "The campaign was killed, and goes on with --resume."),
+        (9.0, "The campaign was running when this report was made: it says what was there then."),
+    ],
+)
+def test_a_campaign_without_end_says_so(now, note):
     run = {"started": 0.0, "ended": None, "num_workers": 2, "hosts": [], "layout": "", "why": ""}
     results = Results.of(Metadata("ambs", "P", {}, runs=[run]), [], dropped="its journal is torn")
-    assert campaign(results).notes == [
-        "The campaign was running when this report was made, or had been killed; it goes on with --resume.",
-        "Not all could be read: its journal is torn.",
-    ]
+    (found,) = content_of([results], [now]).campaigns
+    assert found.notes == [note, "Not all could be read: its journal is torn."]
+    assert found.tiles[2].value == ("9 s" if now else "0 s")
 
 
 def test_campaigns_of_the_same_file_name_are_told_apart(tmp_path):

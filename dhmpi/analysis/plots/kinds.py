@@ -1,0 +1,95 @@
+"""Kinds of pictures: their names, and the panels that each consists of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from dhmpi.analysis.comparison import compare
+from dhmpi.analysis.kind_names import SEVERAL
+from dhmpi.analysis.plots import agents, points, progress, workers
+from dhmpi.analysis.plots.view import View
+from dhmpi.errors import OptionError
+from dhmpi.evaluation import State
+
+Panel = Callable[[Axes], Axes]
+MOST_SLICES = 9
+
+
+def _single(draw: Callable[..., Axes]) -> Callable[[View], list[Panel]]:
+    return lambda view: [partial(draw, view=view)]
+
+
+_ONE: Mapping[str, Callable[[View], list[Panel]]] = {
+    "incumbent": _single(progress.incumbent),
+    "time": lambda view: [partial(progress.incumbent, view=view, axis="seconds")],
+    "states": _single(progress.states),
+    "failures": _single(progress.failures),
+    "gantt": _single(workers.gantt),
+    "utilisation": _single(workers.utilisation),
+    "idle": _single(workers.idle),
+    "models": lambda view: [partial(workers.models, view=view), partial(workers.ages, view=view)],
+    "importance": _single(points.importance),
+    "slices": lambda view: [partial(points.slices, view=view, name=name) for name in points.ranked(view)[:MOST_SLICES]],
+    "contours": lambda view: [partial(points.contours, view=view, pair=pair) for pair in points.pairs(view)],
+    "parallel": _single(points.parallel),
+    "distinct": _single(agents.distinct),
+    "rewards": _single(agents.rewards),
+    "learning": lambda view: [partial(agents.learned, view=view, column=column) for column in agents.LEARNED],
+}
+
+
+def panels(views: Sequence[View], kinds: Sequence[str]) -> list[Panel]:
+    """Return the panels of some kinds of pictures, in order.
+
+    Args:
+        views: Campaigns; several are compared.
+        kinds: Names of kinds; none for those that say most.
+
+    Raises:
+        OptionError: A kind does not show so many campaigns.
+        ResultsError: Campaigns cannot be compared.
+    """
+    if len(views) == 1:
+        return _of_one(views[0], kinds)
+    for kind in kinds:
+        if kind not in SEVERAL:
+            raise OptionError(
+                f"the picture {kind} must be of one file, got {len(views)}; "
+                f"give one, or a picture that compares: {', '.join(SEVERAL)}"
+            )
+    comparison = compare([view.results for view in views])
+    drawings: Mapping[str, Panel] = {
+        "incumbent": partial(progress.compared, comparison=comparison),
+        "time": partial(progress.compared, comparison=comparison, axis="seconds"),
+        "finals": partial(progress.finals, comparison=comparison),
+        "targets": partial(progress.targets, comparison=comparison),
+    }
+    return [drawings[kind] for kind in kinds or SEVERAL]
+
+
+def _of_one(view: View, kinds: Sequence[str]) -> list[Panel]:
+    if not kinds:
+        return _sheet(view)
+    found: list[Panel] = []
+    for kind in kinds:
+        if kind not in _ONE:
+            raise OptionError(f"the picture {kind} must be of several files, got 1; give more, or another picture")
+        found += _ONE[kind](view)
+    if not found:
+        raise OptionError(f"the picture {', '.join(kinds)} must have dimensions with several values, got none")
+    return found
+
+
+def _sheet(view: View) -> list[Panel]:
+    """Return the six panels that say most of a campaign."""
+    has_failures = view.results.columns.is_in(State.FAILED, State.TIMEOUT).any()
+    last = "failures" if has_failures else "utilisation"
+    if len(view.results.policy):
+        learned = partial(agents.learned, view=view, column="entropy")
+        return [*_of_one(view, ["incumbent", "rewards"]), learned, *_of_one(view, ["distinct", last, "idle"])]
+    if view.results.metadata.maximises:
+        return _of_one(view, ["incumbent", "rewards", "importance", "distinct", last, "idle"])
+    first = points.ranked(view)[:1]
+    along = [partial(points.slices, view=view, name=name) for name in first] or _of_one(view, ["states"])
+    return [*_of_one(view, ["incumbent", "importance"]), *along, *_of_one(view, ["gantt", last, "idle"])]

@@ -1,0 +1,191 @@
+"""Pictures of points: what dimensions matter, and what is found along them."""
+
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from dhmpi.analysis import curves
+from dhmpi.analysis.encoding import Encoded, encoded
+from dhmpi.analysis.importance import Surface, fence, fenced, surface
+from dhmpi.analysis.plots import style
+from dhmpi.analysis.plots.view import View
+from dhmpi.errors import ResultsError
+from dhmpi.evaluation import State
+from dhmpi.results.columns import Array
+
+MOST_BARS, MOST_AXES, MOST_LINES, MOST_CHOICES = 15, 9, 300, 15
+
+
+def importance(axes: Axes, view: View) -> Axes:
+    """Draw how important the dimensions are, by fANOVA."""
+    title = "importance of dimensions"
+    try:
+        found = view.importances[:MOST_BARS]
+    except ResultsError as error:
+        return style.nothing(axes, title, str(error))
+    shares = 100 * np.array([each.share for each in found])
+    spreads = 100 * np.array([each.spread for each in found])
+    error_bars = {"ecolor": style.DARK, "elinewidth": 0.8}
+    axes.barh(range(len(found)), shares, xerr=spreads, color=style.BLUE, error_kw=error_bars)
+    axes.set_yticks(range(len(found)), [style.text(each.name) for each in found])
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlim(0, max(5.0, min(100.0, 1.3 * float(shares.max(initial=0.0)))))
+    return style.finish(axes, title, "variance explained by itself (fANOVA) [%]", "")
+
+
+def ranked(view: View) -> list[str]:
+    """Return the names of the dimensions, the most important first; in their own order if that is not known."""
+    try:
+        return [each.name for each in view.importances]
+    except ResultsError:
+        return list(view.results.metadata.space)
+
+
+def slices(axes: Axes, view: View, name: str) -> Axes:
+    """Draw what was found along a dimension."""
+    columns = view.results.columns
+    done = np.flatnonzero(columns.is_in(State.DONE))
+    label = style.text(name)
+    if not len(done):
+        return style.nothing(axes, label, "no evaluation has succeeded")
+    rows = style.sample(done)
+    best = columns.best()
+    assert best is not None
+    [dimension] = [each for each in encoded(view.results, np.append(rows, best)) if each.name == name]
+    found = style.drawable(curves.values(view.results)[rows])
+    x = dimension.numbers[:-1]
+    if dimension.choices:
+        x = _categories(axes, dimension, found, x)
+    axes.scatter(x, found, c=rows, cmap="viridis_r", s=9, alpha=0.7, linewidths=0, rasterized=True)
+    top = style.drawable(curves.values(view.results)[[best]])
+    axes.scatter(dimension.numbers[-1:], top, marker="*", s=110, color=style.RED, edgecolor="white", zorder=3)
+    _scale(axes, dimension, "x")
+    if (bounds := style.limits(found)) is not None:
+        axes.set_ylim(min(bounds[0], top[0]), max(bounds[1], top[0]))
+    return style.finish(axes, f"{view.measure} along {label}", label, view.measure)
+
+
+def _categories(axes: Axes, dimension: Encoded, found: Array, x: Array) -> Array:
+    """Draw the distribution of each category, and return where its points are drawn: beside each other."""
+    for place in range(len(dimension.choices)):
+        there = found[x == place]
+        if len(there) >= 5 and np.ptp(there) > 0 and np.abs(there).max() < 1e100:
+            body = axes.violinplot([there], [place], showextrema=False, showmedians=True, widths=0.8)
+            for part in cast(list[Any], body["bodies"]):
+                part.set_facecolor(style.SKY)
+            body["cmedians"].set_color(style.DARK)
+    spread: Array = x + np.random.default_rng(0).uniform(-0.12, 0.12, len(x))
+    return spread
+
+
+def _scale(axes: Axes, dimension: Encoded, which: str) -> None:
+    """Give an axis the scale of a dimension: logarithmic where it is searched so, names of categories."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    set_scale, set_limits = (axes.set_xscale, axes.set_xlim) if which == "x" else (axes.set_yscale, axes.set_ylim)
+    if dimension.choices:
+        places, names = style.ticks([_shown(choice) for choice in dimension.choices], MOST_CHOICES)
+        axis.set_ticks(places, names)
+        if which == "x" and _is_wide(names):
+            axes.tick_params(axis="x", rotation=30)
+    if dimension.high > dimension.low and max(map(abs, (dimension.low, dimension.high))) <= style.LARGEST:
+        set_limits(dimension.low, dimension.high)
+    if dimension.is_log:
+        set_scale("log")  # when limits are set: of a wide range, automatic ones are none
+
+
+def _shown(choice: object) -> str:
+    return style.text(choice, 16)
+
+
+def _is_wide(names: list[str]) -> bool:
+    return sum(map(len, names)) > 45
+
+
+def pairs(view: View) -> list[tuple[str, str]]:
+    """Return the pairs of the three most important dimensions that have more than one value."""
+    constant = {each.name for each in encoded(view.results, np.arange(0)) if each.is_constant}
+    first = [name for name in ranked(view) if name not in constant][:3]
+    return [(one, other) for place, one in enumerate(first) for other in first[place + 1 :]]
+
+
+def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
+    """Draw what a random forest predicts over two dimensions, averaged over the others, and the evaluations."""
+    names = [style.text(name, 20) for name in pair]
+    title = f"predicted {view.measure}"
+    try:
+        found = surface(view.results, *pair)
+    except ResultsError as error:
+        return style.nothing(axes, title, str(error))
+    value = -found.value if view.results.metadata.maximises else found.value
+    colours = "viridis" if view.results.metadata.maximises else "viridis_r"
+    drawn = _surface(axes, found, style.drawable(value), colours)
+    chosen = style.sample(np.arange(len(found.first.numbers)), 300)
+    x, y = found.first.numbers[chosen], found.second.numbers[chosen]
+    axes.scatter(x, y, s=4, color="white", alpha=0.6, linewidths=0, rasterized=True)
+    best = view.results.columns.best()
+    if best is not None:
+        one, other = (
+            next(each for each in encoded(view.results, np.array([best])) if each.name == name) for name in pair
+        )
+        axes.scatter(one.numbers, other.numbers, marker="*", s=120, color=style.RED, edgecolor="white", zorder=3)
+    _scale(axes, found.first, "x")
+    _scale(axes, found.second, "y")
+    bar = axes.figure.colorbar(drawn, ax=axes)
+    bar.ax.tick_params(labelsize=style.SMALL)
+    return style.finish(axes, title, names[0], names[1])
+
+
+def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]
+    if found.first.choices or found.second.choices or float(np.ptp(value)) == 0.0:
+        return axes.pcolormesh(found.x, found.y, value, shading="nearest", cmap=colours, rasterized=True)
+    return axes.contourf(found.x, found.y, value, levels=12, cmap=colours)
+
+
+def parallel(axes: Axes, view: View) -> Axes:
+    """Draw evaluations as lines across the most important dimensions; good ones are dark, the best one is red."""
+    columns = view.results.columns
+    done = np.flatnonzero(columns.is_in(State.DONE))
+    title = "evaluations across dimensions"
+    if not len(done) or not view.results.metadata.space:
+        return style.nothing(axes, title, "no evaluation has succeeded" if not len(done) else "there is no dimension")
+    by_value = done[np.argsort(columns.objective[done], kind="stable")]
+    rows = np.concatenate([by_value[:30], style.sample(by_value[30:], MOST_LINES - 30)])[::-1]
+    dimensions = {each.name: each for each in encoded(view.results, rows)}
+    shown = [dimensions[name] for name in ranked(view)[:MOST_AXES]]
+    objective = columns.objective[rows]
+    low, high = fence(objective)
+    height = fenced(objective) if high > low else np.full(len(rows), 0.5)
+    height = 1 - height if view.results.metadata.maximises else height
+    lines = np.stack([*(each.unit for each in shown), height], axis=1)
+    places = list(range(lines.shape[1]))
+    segments = [np.column_stack([places, line]) for line in lines]
+    rank = np.linspace(0.0, 1.0, len(rows))
+    collection = LineCollection(segments, cmap="cividis_r", array=rank, linewidths=0.8, alpha=0.55, rasterized=True)
+    axes.add_collection(collection)
+    axes.plot(places, lines[-1], color=style.RED, linewidth=2, label="best")
+    for place in places:
+        axes.axvline(place, color=style.DARK, linewidth=0.6)
+    edges = [_ends(each) for each in shown]
+    worst, best = (-low, -high) if view.results.metadata.maximises else (low, high)
+    ends = [*edges, (f"{min(worst, best):.3g}", f"{max(worst, best):.3g}")]
+    names = [*(style.text(each.name, 14) for each in shown), view.measure]
+    axes.set_xticks(places, [f"{bottom}\n{name}" for name, (bottom, _) in zip(names, ends, strict=True)])
+    for place, (_, top) in zip(places, ends, strict=True):
+        axes.text(place, 1.02, top, ha="center", va="bottom", fontsize=7)
+    axes.set_yticks([])
+    axes.set_xlim(-0.2, len(places) - 0.8)
+    axes.set_ylim(-0.02, 1.12)
+    style.finish(axes, title, "", "")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.legend().set_visible(False)
+    return axes
+
+
+def _ends(dimension: Encoded) -> tuple[str, str]:
+    if dimension.choices:
+        return style.text(dimension.choices[0], 8), style.text(dimension.choices[-1], 8)
+    half = 0.5 if dimension.is_whole else 0.0
+    return f"{dimension.low + half:.3g}", f"{dimension.high - half:.3g}"

@@ -1,0 +1,145 @@
+"""Pictures of how campaigns went on: the best value so far, states, failures, and searches compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dhmpi.analysis import curves
+from dhmpi.analysis.comparison import Comparison, Group
+from dhmpi.analysis.curves import Axis, Curve
+from dhmpi.analysis.plots import style
+from dhmpi.analysis.plots.view import View
+from dhmpi.evaluation import State
+
+MOST_CAUSES = 5
+
+
+def incumbent(axes: Axes, view: View, axis: Axis = "evaluations") -> Axes:
+    """Draw the best value so far, and the values of the evaluations."""
+    curve = curves.incumbent(view.results, axis, view.timeline)
+    title, scale, label = f"best {view.measure} so far", 1.0, "evaluations"
+    if axis == "seconds":
+        scale, label = style.time_scale(view.timeline.duration)
+    if not len(curve.x):
+        return style.nothing(axes, title, "no evaluation has succeeded")
+    rows = curves.in_order(view.results, view.timeline)
+    places = np.arange(1.0, len(rows) + 1) if axis == "evaluations" else view.timeline.ended[rows]
+    values = curves.values(view.results)[rows]
+    shown = style.sample(np.flatnonzero(np.isfinite(values)))
+    found = style.drawable(values[shown])
+    axes.scatter(places[shown] / scale, found, s=6, color=style.GREY, alpha=0.6, linewidths=0, rasterized=True)
+    axes.step(curve.x / scale, style.drawable(curve.y), where="post", color=style.BLUE, linewidth=1.8)
+    if (bounds := style.limits(found)) is not None:
+        best = style.drawable(curve.y[-1:])[0]
+        axes.set_ylim(min(bounds[0], best), max(bounds[1], best))
+    return style.finish(axes, title, label, view.measure)
+
+
+def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> Axes:
+    """Draw the best values so far of several searches: medians, and bands between the quartiles."""
+    measure = "reward" if comparison.maximises else "objective"
+    longest = max([each.x[-1] for group in comparison.groups for each in group.seconds], default=0.0)
+    scale, label = (1.0, "evaluations") if axis == "evaluations" else style.time_scale(longest)
+    drawn = []
+    for group, colour in zip(comparison.groups, _colours(comparison.groups), strict=True):
+        band = group.by_evaluations if axis == "evaluations" else group.by_seconds
+        if not len(band.x):
+            continue
+        x, median = band.x / scale, style.drawable(band.median)
+        name = f"{style.text(group.name)} ({band.num})" if band.num > 1 else style.text(group.name)
+        axes.step(x, median, where="post", color=colour, linewidth=1.8, label=name)
+        if band.num > 1:
+            lower, upper = style.drawable(band.lower), style.drawable(band.upper)
+            axes.fill_between(x, lower, upper, step="post", color=colour, alpha=0.2, linewidth=0)
+        drawn.append(median)
+    if not drawn:
+        return style.nothing(axes, f"best {measure} so far", "no evaluation has succeeded")
+    if (bounds := style.limits(np.concatenate(drawn))) is not None:
+        axes.set_ylim(*bounds)
+    several = any(group.num_campaigns > 1 for group in comparison.groups)
+    title = f"best {measure} so far" + (", median and quartiles" if several else "")
+    return style.finish(axes, title, label, measure)
+
+
+def _colours(groups: Sequence[Group]) -> list[str]:
+    return [style.PALETTE[place % len(style.PALETTE)] for place in range(len(groups))]
+
+
+def finals(axes: Axes, comparison: Comparison) -> Axes:
+    """Draw the best values of campaigns after as many evaluations each, by search."""
+    measure = "reward" if comparison.maximises else "objective"
+    title = f"best {measure} after {comparison.num_evaluations} evaluations"
+    if not any(len(group.finals) for group in comparison.groups):
+        return style.nothing(axes, title, "no evaluation has succeeded")
+    for place, (group, colour) in enumerate(zip(comparison.groups, _colours(comparison.groups), strict=True)):
+        found = style.drawable(group.finals)
+        if not len(found):
+            continue
+        spread = place + np.linspace(-0.15, 0.15, len(found)) if len(found) > 1 else np.array([float(place)])
+        axes.scatter(spread, found, s=18, color=colour, alpha=0.8, linewidths=0)
+        axes.hlines(float(np.median(found)), place - 0.25, place + 0.25, color=colour, linewidth=2)
+    places, names = style.ticks([group.name for group in comparison.groups], 12)
+    axes.set_xticks(places, names)
+    axes.set_xlim(-0.6, len(comparison.groups) - 0.4)
+    label = ""
+    if len(comparison.tests) == 1:
+        label = f"Mann-Whitney test: p = {comparison.tests[0].p_value:.2g}"
+    return style.finish(axes, title, label, measure)
+
+
+def targets(axes: Axes, comparison: Comparison) -> Axes:
+    """Draw which share of the campaigns of each search had reached the target after so many evaluations."""
+    if comparison.target is None:
+        return style.nothing(axes, "target reached", "a search has no campaign with a value, so there is no target")
+    for group, colour in zip(comparison.groups, _colours(comparison.groups), strict=True):
+        longest = max([each.x[-1] for each in group.evaluations], default=0.0)
+        reached = np.sort(group.evaluations_to_target[np.isfinite(group.evaluations_to_target)])
+        curve = Curve(
+            np.concatenate([[0.0], reached, [longest]]),
+            np.concatenate([np.arange(len(reached) + 1.0), [len(reached)]]) / max(group.num_campaigns, 1),
+        )
+        axes.step(curve.x, 100 * curve.y, where="post", color=colour, linewidth=1.8, label=style.text(group.name))
+    axes.set_ylim(-3, 103)
+    title = f"campaigns that have reached {comparison.target:.4g}"
+    return style.finish(axes, title, "evaluations", "campaigns [%]")
+
+
+def states(axes: Axes, view: View) -> Axes:
+    """Draw how many evaluations were in which state over time."""
+    if not len(view.results.columns):
+        return style.nothing(axes, "evaluations by state", "there is no evaluation")
+    found = curves.states(view.results, view.timeline)
+    scale, label = style.time_scale(view.timeline.duration)
+    layers = [(state, found.ended[state]) for state in style.STATE_COLOURS if state in found.ended]
+    layers += [(state, num) for state, num in ((State.RUNNING, found.running), (State.PENDING, found.waiting))]
+    layers = [(state, num) for state, num in layers if num.any()]
+    if not layers:
+        return style.nothing(axes, "evaluations by state", "no evaluation has begun")
+    colours = [style.STATE_COLOURS[state] for state, _ in layers]
+    names = [state.value for state, _ in layers]
+    axes.stackplot(found.x / scale, [num for _, num in layers], colors=colours, labels=names, linewidth=0)
+    style.runs(axes, view.timeline.bounds, scale)
+    return style.finish(axes, "evaluations by state", label, "evaluations")
+
+
+def failures(axes: Axes, view: View) -> Axes:
+    """Draw how many evaluations had failed over time, by cause."""
+    causes = curves.failures(view.results, view.timeline)
+    if not causes:
+        return style.nothing(axes, "failures by cause", "no evaluation has failed")
+    scale, label = style.time_scale(view.timeline.duration)
+    kinds = [(f"{len(each.rows)} × {each.state}: {each.line or 'no error'}", each.seconds) for each in causes]  # noqa: RUF001
+    if len(kinds) > MOST_CAUSES:
+        others = np.sort(np.concatenate([seconds for _, seconds in kinds[MOST_CAUSES - 1 :]]))
+        num = len(kinds) - MOST_CAUSES + 1
+        kinds = [*kinds[: MOST_CAUSES - 1], (f"{len(others)} × of {num} more kinds", others)]  # noqa: RUF001
+    colours = style.RED, style.ORANGE, style.PURPLE, style.DARK, style.GREY
+    for (name, seconds), colour in zip(kinds, colours, strict=False):
+        places = np.unique(np.linspace(0, max(len(seconds) - 1, 0), 500).astype(int))[: len(seconds)]
+        x = np.concatenate([[0.0], seconds[places], [view.timeline.duration]]) / scale
+        y = np.concatenate([[0], places + 1, [len(seconds)]])
+        axes.step(x, y, where="post", color=colour, linewidth=1.6, label=style.text(name, 48))
+    axes.set_ylim(bottom=0)
+    style.runs(axes, view.timeline.bounds, scale)
+    return style.finish(axes, "failures by cause", label, "failures")

@@ -1,0 +1,112 @@
+"""Style of pictures: colours, texts and scales. Nothing here is global: others' pictures stay as they are."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dhmpi.evaluation import State
+from dhmpi.results.columns import Array
+from dhmpi.support.printing import escape
+
+# Colours that people with any colour vision can tell apart (Okabe and Ito 2008).
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#F0E442",
+)
+GREY, LIGHT, DARK = "#999999", "#DDDDDD", "#333333"
+PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, DARK)
+STATE_COLOURS: Mapping[State, str] = {
+    State.DONE: BLUE,
+    State.FAILED: RED,
+    State.TIMEOUT: ORANGE,
+    State.LOST: PURPLE,
+    State.CANCELLED: GREY,
+    State.RUNNING: SKY,
+    State.PENDING: LIGHT,
+}
+SMALL = 8
+# Characters of a name, and points of a scatter plot, at most.
+LONGEST = 28
+MOST_POINTS = 2000
+LARGEST = 1e300
+
+
+def text(value: object, longest: int = LONGEST) -> str:
+    """Return a name or a value as it may stand in a picture: in one line, not too long, and no formula."""
+    shown = escape(value if isinstance(value, str) else repr(value), keep="")
+    shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+    return shown.replace("\\", "\\ ").replace("$", r"\$") if "$" in shown else shown
+
+
+def finish(axes: Axes, title: str, x: str, y: str) -> Axes:
+    """Give axes their title and labels, and return them."""
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    axes.tick_params(labelsize=SMALL)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=SMALL, frameon=False)
+    return axes
+
+
+def nothing(axes: Axes, title: str, why: str) -> Axes:
+    """Say in axes why there is nothing to draw, and return them."""
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text(why, 200), ha="center", va="center", fontsize=9, wrap=True, transform=axes.transAxes)
+    return axes
+
+
+def time_scale(seconds: float) -> tuple[float, str]:
+    """Return by what seconds are divided so that so many are a number that people read, and the label of the axis."""
+    for length, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * length:
+            return length, f"time [{unit}]"
+    return 1.0, "time [s]"
+
+
+def drawable(values: Array) -> Array:
+    """Return values that Matplotlib can compute with."""
+    clipped: Array = np.clip(values, -LARGEST, LARGEST)
+    return clipped
+
+
+def sample(rows: Array, most: int = MOST_POINTS) -> Array:
+    """Return at most so many of some rows, evenly chosen."""
+    if len(rows) <= most:
+        return rows
+    chosen: Array = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    return chosen
+
+
+def limits(values: Array) -> tuple[float, float] | None:
+    """Return limits of an axis that leave out what is far from all else; None if there is nothing to leave out."""
+    known = drawable(values[np.isfinite(values)])
+    if len(known) < 5:
+        return None
+    low, high = np.quantile(known, (0.02, 0.98))
+    width = high - low
+    if width <= 0 or (known.min() >= low - 2 * width and known.max() <= high + 2 * width):
+        return None
+    least, most = max(float(known.min()), low - 0.5 * width), min(float(known.max()), high + 0.5 * width)
+    return least - 0.05 * width, most + 0.05 * width
+
+
+def runs(axes: Axes, edges: Array, scale: float) -> None:
+    """Mark where the runs of a campaign follow each other."""
+    for edge in edges[1:-1]:
+        axes.axvline(edge / scale, color=GREY, linewidth=0.8, linestyle=":")
+
+
+def ticks(names: Sequence[str], most: int) -> tuple[list[int], list[str]]:
+    """Return places and texts of ticks for names, of which not more than so many are written."""
+    step = max(1, -(-len(names) // most))
+    places = list(range(0, len(names), step))
+    return places, [text(names[place]) for place in places]
