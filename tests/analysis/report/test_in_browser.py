@@ -146,6 +146,11 @@ def test_every_chart_is_drawn_and_is_a_table_too(shown):
         figure.locator("canvas").first.wait_for()
         figure.get_by_text("As a table").click()
         figure.locator("table tbody tr").first.wait_for()
+    assert shown.evaluate(INHERITED) == []
+
+
+# What any object has besides its own; a chart of something called __proto__ must not change that.
+INHERITED = "(() => { const found = []; for (const key in {}) found.push(key); return found; })()"
 
 
 def test_choices_of_charts_draw_them_again(shown):

@@ -40,6 +40,13 @@ function basis(colours, more = {}) {
   };
 }
 
+/* A text of a campaign in a chart. The library keeps the widths of texts by these as names of an object's properties, and
+   would change what every object has if a text were called __proto__; so a space without width makes it another one. */
+function drawnText(text, most) {
+  const short = shortened(text, most);
+  return short in Object.prototype ? `\u200b${short}` : short;
+}
+
 const lines = (...texts) => element('div', {}, ...texts.filter(Boolean).map((text) => element('div', {}, text)));
 
 function evaluationTip(campaign, place) {
@@ -153,17 +160,17 @@ const CHARTS = {
       const data = places.map((place) => ({
         value: [isChoice ? dimension.values[place] + beside(place) : clamped(Number(dimension.values[place])), clamped(campaign.rows.value[place]), campaign.rows.number[place]], place,
       }));
-      const label = (value) => (Number.isInteger(value) ? shortened(dimension.labels[value] ?? '', 16) : '');
+      const label = (value) => (Number.isInteger(value) ? drawnText(dimension.labels[value] ?? '', 16) : '');
       const choices = { type: 'value', min: -0.5, max: dimension.labels.length - 0.5, scale: false, interval: Math.max(1, Math.ceil(dimension.labels.length / 14)), axisLabel: { formatter: label, showMinLabel: false, showMaxLabel: false }, splitLine: { show: false } };
       const isLog = dimension.is_log && places.every((place) => Number(dimension.values[place]) > 0);
       return basis(colours, {
         legend: { show: false },
         grid: { left: 70, right: 16, top: 16, bottom: 84 },
-        xAxis: axis(shortened(dimension.name, 40), colours, isChoice ? { ...choices, ...labelsAtChoices(dimension) } : { type: isLog ? 'log' : 'value', axisLabel: { formatter: shortNumber } }),
+        xAxis: axis(drawnText(dimension.name, 40), colours, isChoice ? { ...choices, ...labelsAtChoices(dimension) } : { type: isLog ? 'log' : 'value', axisLabel: { formatter: shortNumber } }),
         yAxis: campaignValueAxis(campaign, settings.y, colours),
         visualMap: { dimension: 2, min: 1, max: Math.max(2, campaign.numEnded), inRange: { color: colours.ramp }, orient: 'horizontal', left: 'center', bottom: 0, text: ['last', 'first'], textStyle: { color: colours.muted }, itemHeight: 90, itemWidth: 10, calculable: false },
         tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
-        series: [{ name: dimension.name, type: 'scatter', symbolSize: 6, itemStyle: { opacity: 0.75 }, data }],
+        series: [{ name: 'each', type: 'scatter', symbolSize: 6, itemStyle: { opacity: 0.75 }, data }],
       });
     },
     table: (campaign) => [['dimension', 'searched', 'best', 'a tenth of the best results: from', 'to'], campaign.dimensions.map((dimension, number) => sliceRow(campaign, dimension, number))],
@@ -176,7 +183,7 @@ const CHARTS = {
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
         xAxis: axis('share of what differs', colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
-        yAxis: axis('', colours, { type: 'category', data: reversed.map((each) => shortened(each.name, 24)), axisLabel: { hideOverlap: false, interval: 'auto' } }),
+        yAxis: axis('', colours, { type: 'category', data: reversed.map((each) => drawnText(each.name, 24)), axisLabel: { hideOverlap: false, interval: 'auto' } }),
         tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(`${reversed[params.dataIndex].name}: ${formatNumber(reversed[params.dataIndex].value)}`) },
         series: [{ type: 'bar', barMaxWidth: 24, data: reversed.map((each) => each.value), itemStyle: { color: colours.accent } }],
       });
@@ -263,7 +270,7 @@ const CHARTS = {
       const data = timeline.bars.map(([worker, begin, end, code, count, place]) => ({ value: [worker, begin, end, code, count], place }));
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 16, top: 8, bottom: 84, containLabel: true },
-        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: axis('', colours, { type: 'category', inverse: true, data: workers, axisLabel: { hideOverlap: true, interval: 'auto', width: 110, overflow: 'truncate' } }),
+        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: axis('', colours, { type: 'category', inverse: true, data: workers.map((worker) => drawnText(worker, 60)), axisLabel: { hideOverlap: true, interval: 'auto', width: 110, overflow: 'truncate' } }),
         dataZoom: [{ type: 'slider', height: 18, bottom: 6, showDataShadow: false, labelFormatter: (value) => shortDuration(value), textStyle: { color: colours.muted }, borderColor: colours.line, fillerColor: 'rgba(120, 140, 170, 0.25)' }],
         tooltip: { ...basis(colours).tooltip, formatter: (params) => {
           const [worker, begin, end, code, count] = params.data.value;
@@ -359,7 +366,7 @@ const CHARTS = {
 function labelsAtChoices(dimension) {
   const step = Math.max(1, Math.ceil(dimension.labels.length / 14));
   const values = dimension.labels.map((_, number) => number).filter((number) => number % step === 0);
-  return { axisTick: { customValues: values }, axisLabel: { customValues: values, formatter: (value) => shortened(dimension.labels[value] ?? '', 16) } };
+  return { axisTick: { customValues: values }, axisLabel: { customValues: values, formatter: (value) => drawnText(dimension.labels[value] ?? '', 16) } };
 }
 
 /* Dimensions that fit beside each other: the most important ones. */
@@ -372,9 +379,9 @@ function parallelDimensions(campaign) {
 
 function parallelAxis(dimension, number, colours) {
   const positive = dimension.values.every((value) => Number(value) > 0);
-  const label = dimension.labels.length ? (value) => shortened(dimension.labels[value] ?? '', 10) : shortNumber;
+  const label = dimension.labels.length ? (value) => drawnText(dimension.labels[value] ?? '', 10) : shortNumber;
   const kind = dimension.labels.length ? { type: 'value', min: 0, max: Math.max(1, dimension.labels.length - 1), minInterval: 1 } : { type: dimension.is_log && positive ? 'log' : 'value', scale: true };
-  const name = shortened(dimension.name, 12);
+  const name = drawnText(dimension.name, 12);
   return { dim: number, name: number % 2 ? `${name}\n` : name, ...kind, axisLabel: { formatter: label, color: colours.muted, hideOverlap: true }, axisLine: { lineStyle: { color: colours.muted } } };
 }
 
