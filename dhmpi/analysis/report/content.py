@@ -131,7 +131,7 @@ def _campaign(results: Results, timeline: Timeline, name: str, showing: Showing)
     best = results.best
     return CampaignContent(
         name=name,
-        lead=overview.lead(results, duration),
+        lead=overview.lead(results, timeline),
         notes=list(overview.notes(results, showing.is_going_on)),
         tiles=list(overview.tiles(results, duration, causes)),
         best_caption="" if best is None else f"Point of evaluation {best.id}",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import value_text
+from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import State, turned
 from dhmpi.results import Metadata, Results
 from dhmpi.support.json_text import dumps
@@ -40,13 +41,13 @@ class Duration:
     utilisation: float | None
 
 
-def lead(results: Results, duration: Duration) -> str:
+def lead(results: Results, timeline: Timeline) -> str:
     """Return what was searched, how, for how long, and what was found, in sentences."""
     metadata, columns = results.metadata, results.columns
     what = f"{metadata.search} searched {counted(len(metadata.space), 'dimension')} of {metadata.problem}"
     word = word_of(metadata)
     wanted = f"for the {'largest' if metadata.maximises else 'smallest'} {word}"
-    took = f"{counted(len(columns), 'evaluation')} in {duration_text(duration.seconds)}"
+    took = f"{counted(len(columns), 'evaluation')} in {duration_text(timeline.duration)}"
     if not len(columns):
         return f"{what} {wanted}. There are no evaluations yet."
     best = results.best
@@ -54,16 +55,9 @@ def lead(results: Results, duration: Duration) -> str:
         return f"{what} {wanted}: {took}. No evaluation has succeeded."
     value = turned(best.objective, metadata.maximises)
     found = f"The best {word} is {number_text(value)}, of evaluation {best.id}"
-    after = found_after(results)
+    ended = float(timeline.ended[results.columns.rows_of([best.id])][0])
+    after = "" if math.isnan(ended) else f", which ended {duration_text(ended)} after the beginning"
     return f"{what} {wanted}: {took}. {found}{after}."
-
-
-def found_after(results: Results) -> str:
-    """Return when the best evaluation ended; nothing if that is not known."""
-    best, runs = results.best, results.metadata.runs
-    if best is None or best.ended is None or not runs:
-        return ""
-    return f", which ended {duration_text(max(0.0, best.ended - runs[0]['started']))} after the beginning"
 
 
 def notes(results: Results, is_going_on: bool) -> Iterator[str]:
