@@ -62,19 +62,16 @@ class Budget:
         earlier = [each for each in earlier if each.state.is_final]
         self.failures = Failures(limits.max_failures, earlier)
         self.drain, self.lost = Drain(limits.deadline, limits.drain_seconds, clock), LostTime(clock)
-        self.best: Evaluation | None = None
         self.busy, self.num_final = 0.0, len(earlier)
-        for evaluation in earlier:
-            self._learn(evaluation)
+        done = (each for each in earlier if each.state is State.DONE)
+        self.best = min(done, key=lambda each: each.objective or 0.0, default=None)
+        self.drain.recall(earlier)
 
     def note(self, evaluation: Evaluation) -> None:
         """Take note of an evaluation that has ended for good."""
         self.num_final += 1
         self.busy += evaluation.duration
         self.failures.note(evaluation)
-        self._learn(evaluation)
-
-    def _learn(self, evaluation: Evaluation) -> None:
         self.drain.note(evaluation)
         if evaluation.state is State.DONE and (
             self.best is None or evaluation.objective < self.best.objective  # type: ignore[operator]  # DONE has one

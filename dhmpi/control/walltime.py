@@ -9,6 +9,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from dhmpi.errors import OptionError
@@ -192,8 +193,13 @@ class Drain:
 
     def note(self, evaluation: Evaluation) -> None:
         """Learn from an evaluation that has ended, if it says how long the next one may take."""
-        # A failure may be quick where a success takes hours, and what was known already takes no time.
-        if evaluation.state in (State.DONE, State.TIMEOUT) and evaluation.duration > 0:
+        if _is_telling(evaluation):
+            self.learn(evaluation.duration)
+
+    def recall(self, earlier: Sequence[Evaluation]) -> None:
+        """Learn from the evaluations of earlier runs, of which only the latest are remembered."""
+        latest = list(islice(filter(_is_telling, reversed(earlier)), MEMORY))
+        for evaluation in reversed(latest):
             self.learn(evaluation.duration)
 
     @property
@@ -238,3 +244,9 @@ class LostTime:
         now = self._clock()
         self.idle += self._num_idle * (now - self._since)
         self._num_idle, self._since = num_idle, now
+
+
+def _is_telling(evaluation: Evaluation) -> bool:
+    """Return whether an evaluation says how long the next one may take."""
+    # A failure may be quick where a success takes hours, and what was known already takes no time.
+    return evaluation.state in (State.DONE, State.TIMEOUT) and evaluation.duration > 0

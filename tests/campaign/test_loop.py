@@ -121,7 +121,7 @@ def test_what_ends_its_workers_fails_at_last(tmp_path, retries):
     made.run()
     assert len(store.evaluations) == 20
     assert store.counts[State.FAILED] == 1
-    assert store.evaluations[0].error.startswith(f"lost {retries + 1} times")
+    assert store.evaluations[0].error.startswith(f"lost {retries + 1} time")
 
 
 def test_who_evaluates_is_in_the_file_while_it_runs(tmp_path):
