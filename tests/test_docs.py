@@ -12,8 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from contracts.campaigns import campaign, evaluation, write
 
 import dhmpi
+from dhmpi.analysis.idle import Reason
+from dhmpi.analysis.kind_names import KINDS
 from dhmpi.results.schema import markdown_table
 from dhmpi.search.hps.ga import GAOptions
 from dhmpi.search.hps.surrogate.load_controller import MODES
@@ -129,6 +132,35 @@ def test_the_options_of_ga_are_documented():
     for field in fields(GAOptions):
         default = "1 / number of dimensions" if field.default is None else field.default
         assert f"| `{as_flag(field.name)}` | {default} |" in shown
+
+
+def test_the_kinds_of_pictures_are_documented(tmp_path):
+    page = (ROOT / "docs" / "plots.md").read_text()
+    for name, meaning in KINDS.items():
+        assert f"| `{name}` | {meaning} |" in page
+    [code] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.py").write_text(code)
+    lines = [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        for line in block.splitlines()
+    ]
+    assert len(lines) >= 5
+    found = campaign([evaluation(k, k, k + 1, float(k), rank=k % 2) for k in range(12)])
+    names = {word for line in lines for word in line.split() if word.endswith(".h5")}
+    for name in names:
+        write(found, tmp_path / name)
+    commands = [[sys.executable, "-m", *shlex.split(line)] for line in lines] + [[sys.executable, "mine.py"]]
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert {path.name for path in tmp_path.iterdir()} >= {"results.png", "workers.svg", "compared.png", "mine.png"}
+
+
+def test_the_reasons_of_idle_time_are_documented():
+    page = (ROOT / "docs" / "idle.md").read_text()
+    for why in Reason:
+        assert f"| {why} |" in page
 
 
 def test_the_version_has_its_changes():

@@ -53,7 +53,7 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     rows = style.sample(done)
     best = columns.best()
     assert best is not None
-    [dimension] = [each for each in encoded(view.results, np.append(rows, best)) if each.name == name]
+    dimension = _drawable(_dimension(view, name, np.append(rows, best)))
     found = style.drawable(curves.values(view.results)[rows])
     x = dimension.numbers[:-1]
     if dimension.choices:
@@ -65,6 +65,22 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     if (bounds := style.limits(found)) is not None:
         axes.set_ylim(min(bounds[0], top[0]), max(bounds[1], top[0]))
     return style.finish(axes, f"{view.measure} along {label}", label, view.measure)
+
+
+def _dimension(view: View, name: str, rows: Array) -> Encoded:
+    return next(each for each in encoded(view.results, rows) if each.name == name)
+
+
+def _drawable(dimension: Encoded) -> Encoded:
+    """Return a dimension that Matplotlib can draw: in place of an immense range, the share of it."""
+    if _is_drawable(dimension):
+        return dimension
+    return dimension._replace(numbers=dimension.unit, low=0.0, high=1.0, is_log=False)
+
+
+def _is_drawable(dimension: Encoded) -> bool:
+    largest = max(abs(dimension.low), abs(dimension.high))
+    return largest < style.LARGEST and not (dimension.is_log and (largest > 1e280 or dimension.low < 1e-280))
 
 
 def _categories(axes: Axes, dimension: Encoded, found: Array, x: Array) -> Array:
@@ -89,7 +105,7 @@ def _scale(axes: Axes, dimension: Encoded, which: str) -> None:
         axis.set_ticks(places, names)
         if which == "x" and _is_wide(names):
             axes.tick_params(axis="x", rotation=30)
-    if dimension.high > dimension.low and max(map(abs, (dimension.low, dimension.high))) <= style.LARGEST:
+    if dimension.high > dimension.low:
         set_limits(dimension.low, dimension.high)
     if dimension.is_log:
         set_scale("log")  # when limits are set: of a wide range, automatic ones are none
@@ -122,25 +138,28 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
     colours = "viridis" if view.results.metadata.maximises else "viridis_r"
     drawn = _surface(axes, found, style.drawable(value), colours)
     chosen = style.sample(np.arange(len(found.first.numbers)), 300)
-    x, y = found.first.numbers[chosen], found.second.numbers[chosen]
+    first, second = _drawable(found.first), _drawable(found.second)
+    x, y = first.numbers[chosen], second.numbers[chosen]
     axes.scatter(x, y, s=4, color="white", alpha=0.6, linewidths=0, rasterized=True)
     best = view.results.columns.best()
     if best is not None:
-        one, other = (
-            next(each for each in encoded(view.results, np.array([best])) if each.name == name) for name in pair
-        )
+        one, other = (_drawable(_dimension(view, name, np.array([best]))) for name in pair)
         axes.scatter(one.numbers, other.numbers, marker="*", s=120, color=style.RED, edgecolor="white", zorder=3)
-    _scale(axes, found.first, "x")
-    _scale(axes, found.second, "y")
+    _scale(axes, first, "x")
+    _scale(axes, second, "y")
     bar = axes.figure.colorbar(drawn, ax=axes)
     bar.ax.tick_params(labelsize=style.SMALL)
     return style.finish(axes, title, names[0], names[1])
 
 
 def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]
+    x, y = (
+        places if _is_drawable(each) else (np.arange(len(places)) + 0.5) / len(places)
+        for each, places in ((found.first, found.x), (found.second, found.y))
+    )
     if found.first.choices or found.second.choices or float(np.ptp(value)) == 0.0:
-        return axes.pcolormesh(found.x, found.y, value, shading="nearest", cmap=colours, rasterized=True)
-    return axes.contourf(found.x, found.y, value, levels=12, cmap=colours)
+        return axes.pcolormesh(x, y, value, shading="nearest", cmap=colours, rasterized=True)
+    return axes.contourf(x, y, value, levels=12, cmap=colours)
 
 
 def parallel(axes: Axes, view: View) -> Axes:

@@ -1,0 +1,75 @@
+import sys
+
+import pytest
+from contracts.campaigns import campaign, evaluation, write
+
+from dhmpi.analysis.kind_names import KINDS
+from dhmpi.cli import main
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(campaign([evaluation(k, k, k + 1, 9.0 - k) for k in range(4)]), tmp_path / "a.h5")
+    return "a.h5"
+
+
+def test_a_picture_is_named_after_the_file(file, tmp_path, capsys):
+    assert main(["plot", file, "incumbent"]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().err == "wrote a.png\n"
+
+
+def test_kinds_are_listed(capsys):
+    assert main(["plot", "--list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(kind in shown for kind in KINDS)
+
+
+def test_a_curve_is_printed(file, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert main(["plot", "--text", file]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "best objective so far, s on p (a.h5)"
+    assert max(map(len, lines)) <= 50
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["gant", "a.h5"], "no such file or picture: 'gant'; did you mean 'gantt'?"),
+        (["gantt"], "a results file must be given, got gantt; see dhmpi plot --help"),
+        ([], "a results file must be given, got none"),
+        (["b.h5"], "b.h5 does not exist; check the name"),
+        (["a.h5", "-o", "a.gif"], "a picture must end in .png, .svg or .pdf, got 'a.gif'"),
+        (["a.h5", "-o", "nowhere/a.png"], "cannot write nowhere/a.png: No such file or directory"),
+        (["a.h5", "a.h5", "gantt"], "the picture gantt must be of one file, got 2"),
+        (["a.h5", "finals"], "the picture finals must be of several files, got 1"),
+        (["--text", "a.h5", "gantt"], "--text must come without kinds and --output"),
+    ],
+)
+def test_what_is_wrong_costs_a_sentence(file, words, sentence, capsys):
+    assert main(["plot", *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_file_of_any_name_is_a_file(file, tmp_path, capsys):
+    (tmp_path / file).rename(tmp_path / "gantt")
+    assert main(["plot", "gantt", "states", "-o", "x.png"]) == 0
+
+
+def test_results_are_never_overwritten(file, tmp_path, capsys):
+    (tmp_path / file).rename(tmp_path / "a.png")
+    assert main(["plot", "a.png", "states"]) == 2
+    assert "--output must not be one of the results files, got a.png" in capsys.readouterr().err
+
+
+def test_without_matplotlib_a_sentence_says_what_helps(file, capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("dhmpi.analysis.plots")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["plot", file]) == 2
+    assert 'pictures need matplotlib, got none; run: pip install "dhmpi[plots]"' in capsys.readouterr().err
+    assert main(["plot", "--text", file]) == 0
