@@ -118,9 +118,14 @@ def dimensions(results: Results) -> Iterator[Figure]:
     yield Figure("parallel", "dimensions", "Parallel coordinates", caption, "wide")
 
 
+# Values of dimensions, of all evaluations together, that a forest is fitted to.
+MOST_FOR_FOREST = 100_000
+
+
 def _importance(results: Results) -> Iterator[Figure]:
-    # Of more, a forest would see a sample only, and take longer than all else in a report.
-    method: Method = "fanova" if len(results.columns) <= MOST_EVALUATIONS else "ped-anova"
+    num, size = len(results.columns), len(results.columns) * len(results.columns.names)
+    # Of more evaluations a forest would see a sample only; and of more values, it takes longer than all else in a report.
+    method: Method = "fanova" if num <= MOST_EVALUATIONS and size <= MOST_FOR_FOREST else "ped-anova"
     try:
         found = importances(results, method)
     except ResultsError:  # too few have a result, which the overview says

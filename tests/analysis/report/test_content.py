@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from contracts.hostile_campaign import ATTACK, ERROR, hostile
 
+from dhmpi.analysis.report import figures
 from dhmpi.analysis.report.content import content_of
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
@@ -99,6 +100,14 @@ def test_idle_and_busy_time_are_all_of_it(found):
     idle = found.data["figures"]["idle"]
     assert sum(each["share"] for each in idle) == pytest.approx(1.0)
     assert idle[0]["seconds"] == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize(("num", "method"), [(100, "fANOVA"), (figures.MOST_EVALUATIONS + 1, "PED-ANOVA")])
+def test_importances_say_how_they_were_measured(num, method):
+    found = campaign(of([done(id, (id % 10) ** 2.0, x=id % 10 / 10) for id in range(num)]))
+    (figure,) = (each for each in found.figures if each.name == "importance")
+    assert f"({method}). The most important ones: x 100 %." in figure.caption
+    assert found.data["figures"]["importance"][0]["dimension"] == 0
 
 
 def test_bars_are_of_workers_in_time(found):

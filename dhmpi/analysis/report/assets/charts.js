@@ -178,8 +178,7 @@ const CHARTS = {
 
   importance: {
     option(campaign, settings, colours) {
-      const { importance } = campaign.figures;
-      const reversed = importance.map((each, number) => importance[importance.length - 1 - number]);
+      const reversed = campaign.figures.importance.slice(0, 25).reverse();
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
         xAxis: axis('share of what differs', colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
