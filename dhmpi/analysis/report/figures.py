@@ -124,7 +124,7 @@ MOST_FOR_FOREST = 100_000
 
 def _importance(results: Results) -> Iterator[Figure]:
     num, size = len(results.columns), len(results.columns) * len(results.columns.names)
-    # Of more evaluations a forest would see a sample only; and of more values, it takes longer than all else in a report.
+    # Of more evaluations a forest would see a sample only; and with more values, it takes longer than all else.
     method: Method = "fanova" if num <= MOST_EVALUATIONS and size <= MOST_FOR_FOREST else "ped-anova"
     try:
         found = importances(results, method)
