@@ -13,7 +13,7 @@ from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
 
-class Group(NamedTuple):
+class SearchGroup(NamedTuple):
     """Campaigns of one search.
 
     Attributes:
@@ -70,7 +70,7 @@ class Comparison(NamedTuple):
         maximises: Whether larger values are better.
     """
 
-    groups: Sequence[Group]
+    groups: Sequence[SearchGroup]
     num_evaluations: int
     seconds: float
     target: float | None
@@ -156,9 +156,9 @@ def _values(curves: Sequence[Curve], budget: float) -> Array:
 
 def _group(
     name: str, curves: Sequence[tuple[Curve, Curve]], budget: tuple[int, float], target: float | None, maximises: bool
-) -> Group:
+) -> SearchGroup:
     by_num, by_time = [each for each, _ in curves], [each for _, each in curves]
-    return Group(
+    return SearchGroup(
         name,
         [each for each in by_num if len(each.x)],
         [each for each in by_time if len(each.x)],

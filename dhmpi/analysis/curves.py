@@ -124,7 +124,7 @@ def band(curves: Sequence[Curve], is_whole: bool = False, num: int = NUM_POINTS)
 
 
 class StateCurves(NamedTuple):
-    """How many evaluations were in which state.
+    """Numbers of evaluations in each state.
 
     Attributes:
         x: Time [s].
@@ -168,7 +168,7 @@ def _count(times: Array, grid: Array) -> Array:
 
 
 class UtilisationCurve(NamedTuple):
-    """How many workers were busy, as means of equal intervals.
+    """Numbers of busy workers, as means of equal intervals.
 
     Attributes:
         edges: Where the intervals begin and end [s], one more than there are intervals.
@@ -233,7 +233,7 @@ def failures(results: Results, timeline: Timeline | None = None) -> list[Failure
 
 
 class Origins(NamedTuple):
-    """What proposed points, and how much it knew.
+    """Origins of points: what proposed them, and how much it knew.
 
     Attributes:
         names: What proposed points: start, design, random, or modes of a model; in order of appearance.
@@ -262,7 +262,7 @@ def origins(results: Results, timeline: Timeline | None = None) -> Origins:
 
 
 class LearningCurves(NamedTuple):
-    """What agents have learned, one value for each update of an agent, in the order of their ends.
+    """Figures of what agents have learned, one value for each update of an agent, in the order of their ends.
 
     Attributes:
         episodes: How many episodes had been learned from.

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dhmpi.analysis.encoding import Encoded, encoded
+from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results import Results

@@ -64,7 +64,7 @@ class Timeline:
 
     @cached_property
     def _begun(self) -> Array:
-        """When each evaluation began, by the clock that runs go by; see `_skews`."""
+        """Beginnings of the evaluations, by the clock that runs go by; see `_skews`."""
         submitted, started = self.columns.submitted, self.columns.started
         return np.where(np.isnan(submitted), started, submitted)
 
@@ -76,7 +76,7 @@ class Timeline:
 
     @property
     def bounds(self) -> Array:
-        """Where the runs begin, and where the last one ends [s of the campaign's runs], shape (num_runs + 1,)."""
+        """Beginnings of the runs, and the end of the last one [s of the campaign's runs], shape (num_runs + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.lengths)])
 
     @property
@@ -113,7 +113,7 @@ class Timeline:
 
     @cached_property
     def ended(self) -> Array:
-        """When each evaluation ended [s of the campaign's runs]; NaN unless it has."""
+        """Ends of the evaluations [s of the campaign's runs]; NaN unless it has."""
         return self.seconds(self._own(self.columns.started) + self.columns.duration + self._unended)
 
     @cached_property
@@ -122,7 +122,7 @@ class Timeline:
 
     @cached_property
     def spans(self) -> Spans:
-        """When workers evaluated; what is still running, or was when its run was killed, did so until the run's end."""
+        """Spans in which workers evaluated; what is running, or was when its run was killed, ends with the run."""
         columns, started = self.columns, self._own(self.columns.started)
         row = np.flatnonzero(np.isfinite(started))
         if not len(self.starts):
@@ -142,7 +142,7 @@ class Timeline:
 
     @cached_property
     def _skews(self) -> Array:
-        """How far the clock of each host is ahead of that which runs go by [s]; 0 if it may be right.
+        """Skews of hosts: how far the clock of each is ahead of that which runs go by [s]; 0 if it may be right.
 
         It is behind if evaluations began before they were submitted, and ahead if they ended after their run; how
         long those took to begin which did so soonest is all that can be known of it.

@@ -79,7 +79,7 @@ ODD = {
 def test_odd_campaigns_are_drawn(found, tmp_path):
     view = View(found)
     ones = [kind for kind in KINDS if kind not in ("finals", "targets", "contours")]
-    drawn = sheet.Figure(figsize=(60, 4), layout="constrained")
+    drawn = Figure(figsize=(40, 12))
     panels = [panel for kind in ones for panel in (kinds.panels([view], [kind]) if found.metadata.space else ())]
     for place, panel in enumerate([*panels, *kinds.panels([view], [])]):
         panel(drawn.add_subplot(4, 12, place + 1))

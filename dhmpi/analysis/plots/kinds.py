@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from dhmpi.analysis.comparison import compare
 from dhmpi.analysis.kind_names import SEVERAL
-from dhmpi.analysis.plots import agents, points, progress, workers
+from dhmpi.analysis.plots import agents, convergence, points, workers
 from dhmpi.analysis.plots.view import View
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
@@ -21,10 +21,10 @@ def _single(draw: Callable[..., Axes]) -> Callable[[View], list[Panel]]:
 
 
 _ONE: Mapping[str, Callable[[View], list[Panel]]] = {
-    "incumbent": _single(progress.incumbent),
-    "time": lambda view: [partial(progress.incumbent, view=view, axis="seconds")],
-    "states": _single(progress.states),
-    "failures": _single(progress.failures),
+    "incumbent": _single(convergence.incumbent),
+    "time": lambda view: [partial(convergence.incumbent, view=view, axis="seconds")],
+    "states": _single(convergence.states),
+    "failures": _single(convergence.failures),
     "gantt": _single(workers.gantt),
     "utilisation": _single(workers.utilisation),
     "idle": _single(workers.idle),
@@ -60,10 +60,10 @@ def panels(views: Sequence[View], kinds: Sequence[str]) -> list[Panel]:
             )
     comparison = compare([view.results for view in views])
     drawings: Mapping[str, Panel] = {
-        "incumbent": partial(progress.compared, comparison=comparison),
-        "time": partial(progress.compared, comparison=comparison, axis="seconds"),
-        "finals": partial(progress.finals, comparison=comparison),
-        "targets": partial(progress.targets, comparison=comparison),
+        "incumbent": partial(convergence.compared, comparison=comparison),
+        "time": partial(convergence.compared, comparison=comparison, axis="seconds"),
+        "finals": partial(convergence.finals, comparison=comparison),
+        "targets": partial(convergence.targets, comparison=comparison),
     }
     return [drawings[kind] for kind in kinds or SEVERAL]
 

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.encoding import Encoded, encoded
 from dhmpi.analysis.importance import Surface, fence, fenced, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results.columns import Array
@@ -26,12 +26,10 @@ def importance(axes: Axes, view: View) -> Axes:
     except ResultsError as error:
         return style.nothing(axes, title, str(error))
     shares = 100 * np.array([each.share for each in found])
-    spreads = 100 * np.array([each.spread for each in found])
-    error_bars = {"ecolor": style.DARK, "elinewidth": 0.8}
-    axes.barh(range(len(found)), shares, xerr=spreads, color=style.BLUE, error_kw=error_bars)
+    axes.barh(range(len(found)), shares, color=style.BLUE)
     axes.set_yticks(range(len(found)), [style.text(each.name) for each in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlim(0, max(5.0, min(100.0, 1.3 * float(shares.max(initial=0.0)))))
+    axes.set_xlim(0, max(5.0, min(100.0, 1.1 * float(shares.max(initial=0.0)))))
     return style.finish(axes, title, "variance explained by itself (fANOVA) [%]", "")
 
 
@@ -53,7 +51,8 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     rows = style.sample(done)
     best = columns.best()
     assert best is not None
-    dimension = _drawable(_dimension(view, name, np.append(rows, best)))
+    whole = _dimension(view, name, np.append(rows, best))
+    dimension = _drawable(whole)
     found = style.drawable(curves.values(view.results)[rows])
     x = dimension.numbers[:-1]
     if dimension.choices:
@@ -64,7 +63,7 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     _scale(axes, dimension, "x")
     if (bounds := style.limits(found)) is not None:
         axes.set_ylim(min(bounds[0], top[0]), max(bounds[1], top[0]))
-    return style.finish(axes, f"{view.measure} along {label}", label, view.measure)
+    return style.finish(axes, f"{view.measure} along {label}", _label(whole, label), view.measure)
 
 
 def _dimension(view: View, name: str, rows: Array) -> Encoded:
@@ -76,6 +75,10 @@ def _drawable(dimension: Encoded) -> Encoded:
     if _is_drawable(dimension):
         return dimension
     return dimension._replace(numbers=dimension.unit, low=0.0, high=1.0, is_log=False)
+
+
+def _label(dimension: Encoded, name: str) -> str:
+    return name if _is_drawable(dimension) else f"{name} [share of its range]"
 
 
 def _is_drawable(dimension: Encoded) -> bool:
@@ -149,7 +152,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
     _scale(axes, second, "y")
     bar = axes.figure.colorbar(drawn, ax=axes)
     bar.ax.tick_params(labelsize=style.SMALL)
-    return style.finish(axes, title, names[0], names[1])
+    return style.finish(axes, title, _label(found.first, names[0]), _label(found.second, names[1]))
 
 
 def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]

@@ -41,7 +41,7 @@ def text(value: object, longest: int = LONGEST) -> str:
     """Return a name or a value as it may stand in a picture: in one line, not too long, and no formula."""
     shown = escape(value if isinstance(value, str) else repr(value), keep="")
     shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-    return shown.replace("\\", "\\ ").replace("$", r"\$") if "$" in shown else shown
+    return shown.replace("$", r"\$")
 
 
 def finish(axes: Axes, title: str, x: str, y: str) -> Axes:

@@ -41,5 +41,5 @@ class View:
 
     @property
     def measure(self) -> str:
-        """What is found: objective or reward."""
+        """Word for what is found: objective or reward."""
         return "reward" if self.results.metadata.maximises else "objective"

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.comparison import Comparison, Group
+from dhmpi.analysis.comparison import Comparison, SearchGroup
 from dhmpi.analysis.curves import Axis, Curve
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
@@ -62,7 +62,7 @@ def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> 
     return style.finish(axes, title, label, measure)
 
 
-def _colours(groups: Sequence[Group]) -> list[str]:
+def _colours(groups: Sequence[SearchGroup]) -> list[str]:
     return [style.PALETTE[place % len(style.PALETTE)] for place in range(len(groups))]
 
 
@@ -140,6 +140,7 @@ def failures(axes: Axes, view: View) -> Axes:
         x = np.concatenate([[0.0], seconds[places], [view.timeline.duration]]) / scale
         y = np.concatenate([[0], places + 1, [len(seconds)]])
         axes.step(x, y, where="post", color=colour, linewidth=1.6, label=style.text(name, 48))
-    axes.set_ylim(bottom=0)
+    most = max(len(seconds) for _, seconds in kinds)
+    axes.set_ylim(0, max(1.0, most * (1.1 + 0.1 * len(kinds))))  # room for the legend
     style.runs(axes, view.timeline.bounds, scale)
     return style.finish(axes, "failures by cause", label, "failures")
