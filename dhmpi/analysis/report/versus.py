@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.comparison import Comparison, Group, compare
+from dhmpi.analysis.comparison import Comparison, SearchGroup, compare
 from dhmpi.analysis.curves import Axis, Band, Curve
 from dhmpi.analysis.report.evaluation_rows import numbers
 from dhmpi.analysis.report.figures import Figure
@@ -123,7 +123,7 @@ def _searches(found: Comparison, word: str) -> TextTable:
     return TextTable("Searches", titles, [_search(group) for group in found.groups])
 
 
-def _search(group: Group) -> list[str]:
+def _search(group: SearchGroup) -> list[str]:
     reached = int(np.isfinite(group.evaluations_to_target).sum())
     return [
         group.name,
