@@ -56,7 +56,7 @@ class CampaignContent:
 
 
 @dataclass(frozen=True)
-class Content:
+class ReportContent:
     """Content of a report.
 
     Attributes:
@@ -87,7 +87,7 @@ class Showing(NamedTuple):
     is_going_on: bool
 
 
-def content_of(campaigns: Sequence[Results], nows: Sequence[float | None] | None = None) -> Content:
+def content_of(campaigns: Sequence[Results], nows: Sequence[float | None] | None = None) -> ReportContent:
     """Return what a report says of some campaigns.
 
     Args:
@@ -102,7 +102,7 @@ def content_of(campaigns: Sequence[Results], nows: Sequence[float | None] | None
         _campaign(results, timeline, name, Showing(share, now is not None))
         for results, timeline, name, now in zip(campaigns, timelines, names, nows, strict=True)
     ]
-    return Content(found, versus(campaigns, timelines, names) if len(campaigns) > 1 else None, time.time())
+    return ReportContent(found, versus(campaigns, timelines, names) if len(campaigns) > 1 else None, time.time())
 
 
 def _names(paths: Sequence[Path | None]) -> list[str]:

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from dhmpi.analysis.report.causes import Cause, LogTail
-from dhmpi.analysis.report.content import CampaignContent, Content
+from dhmpi.analysis.report.content import CampaignContent, ReportContent
 from dhmpi.analysis.report.figures import Figure
 from dhmpi.analysis.report.markup import Markup, element, joined, table
 from dhmpi.analysis.report.versus import Versus
@@ -30,7 +30,7 @@ PARTS = {
 }
 
 
-def render(content: Content) -> bytes:
+def render(content: ReportContent) -> bytes:
     """Return the page, in UTF-8."""
     campaigns = content.campaigns
     several = len(campaigns) > 1
@@ -63,7 +63,7 @@ def _packed(data: dict[str, Any]) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-def _navigation(content: Content) -> Markup:
+def _navigation(content: ReportContent) -> Markup:
     names = [name for name in PARTS if any(name in _parts(each) for each in content.campaigns)]
     several = len(content.campaigns) > 1
     links = [("compared", "Comparison")] if several else []
@@ -182,7 +182,7 @@ def _compared(found: Versus) -> Markup:
     return element("section", *parts, id="compared", aria_labelledby="compared-title")
 
 
-def _footer(content: Content) -> Markup:
+def _footer(content: ReportContent) -> Markup:
     moment = datetime.fromtimestamp(content.made, UTC)
     made = f"Made by dhmpi {metadata.version('dhmpi')} on {moment:%Y-%m-%d at %H:%M} UTC."
     library = "Charts by Apache ECharts 6.1.0, which is licensed under the Apache License 2.0."
