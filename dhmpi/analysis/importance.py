@@ -221,5 +221,5 @@ def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface
 
 
 def _grid(dimension: Encoded) -> Array:
-    num = len(dimension.choices) or NUM_GRID
-    return (np.arange(num) + 0.5) / num
+    num = len(dimension.choices)
+    return (np.arange(num) + 0.5) / num if num else np.linspace(0.0, 1.0, NUM_GRID)

@@ -25,7 +25,8 @@ examples:
 
 
 def _plot(command: str, words: list[str]) -> int:
-    parser = Parser(f"dhmpi {command}", description=f"Draw {PLOT}.", epilog=EPILOG)
+    usage = f"dhmpi {command} FILE ... [KIND ...] [-o OUTPUT]"
+    parser = Parser(f"dhmpi {command}", usage=usage, description=f"Draw {PLOT}.", epilog=EPILOG)
     parser.add_argument(
         "words",
         nargs="*",

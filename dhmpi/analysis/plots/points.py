@@ -5,6 +5,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
 
 from dhmpi.analysis import curves
 from dhmpi.analysis.importance import Surface, fence, fenced, surface
@@ -110,6 +111,8 @@ def _scale(axes: Axes, dimension: Encoded, which: str) -> None:
             axes.tick_params(axis="x", rotation=30)
     if dimension.high > dimension.low:
         set_limits(dimension.low, dimension.high)
+    if dimension.is_whole:
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     if dimension.is_log:
         set_scale("log")  # when limits are set: of a wide range, automatic ones are none
 
@@ -157,7 +160,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
 
 def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]
     x, y = (
-        places if _is_drawable(each) else (np.arange(len(places)) + 0.5) / len(places)
+        places if _is_drawable(each) else np.linspace(0.0, 1.0, len(places))
         for each, places in ((found.first, found.x), (found.second, found.y))
     )
     if found.first.choices or found.second.choices or float(np.ptp(value)) == 0.0:
