@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from dhmpi.analysis.curves import Band, Curve, band, incumbent
 from dhmpi.analysis.timeline import Timeline
@@ -182,6 +181,8 @@ def to_target(curve: Curve, target: float | None, maximises: bool) -> float:
 
 
 def _tests(finals: Mapping[str, Array]) -> list[RankTest]:
+    from scipy.stats import mannwhitneyu  # slow to import
+
     found = []
     for (first, ours), (second, theirs) in itertools.combinations(finals.items(), 2):
         if len(ours) >= 2 and len(theirs) >= 2:

@@ -93,7 +93,7 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
     if not len(rows):
         return Curve(np.empty(0), np.empty(0))
     best = np.fmin.accumulate(results.columns.objective[rows])
-    changes = np.flatnonzero(np.diff(best, prepend=np.nan) != 0)
+    changes = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
     changes = changes[np.isfinite(best[changes])]
     if not len(changes):
         return Curve(np.empty(0), np.empty(0))

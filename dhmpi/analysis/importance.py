@@ -3,7 +3,6 @@
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
 
 from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
@@ -80,12 +79,12 @@ def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Arr
 
 def fence(objective: Array) -> tuple[float, float]:
     """Return between which objectives those are that are not far out: an absurd one would be all there is."""
-    quarters = objective / 4  # differences of the largest numbers are numbers
-    low, high = np.quantile(quarters, (0.25, 0.75))
+    small = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
+    low, high = np.quantile(small, (0.25, 0.75))
     reach = FENCE * (high - low)
     if reach == 0.0:
-        reach = FENCE * (float(quarters.std()) if np.abs(quarters).max() < 1e150 else 0.0)
-    return 4 * max(float(quarters.min()), low - reach), 4 * min(float(quarters.max()), high + reach)
+        reach = FENCE * (float(small.std()) if np.abs(small).max() < 1e150 else 0.0)
+    return 16 * max(float(small.min()), low - reach), 16 * min(float(small.max()), high + reach)
 
 
 def fenced(objective: Array) -> Array:
@@ -97,6 +96,8 @@ def fenced(objective: Array) -> Array:
 
 def forest(dimensions: list[Encoded], objective: Array, seed: int, num_trees: int = NUM_TREES) -> Any:
     """Return a random forest of the objective, fitted to encoded points."""
+    from sklearn.ensemble import RandomForestRegressor  # which takes longer to import than other methods to compute
+
     features = 1.0 if len(dimensions) <= 20 else 1 / 3
     leaf = max(2, len(objective) // 500)
     model = RandomForestRegressor(num_trees, min_samples_leaf=leaf, max_features=features, random_state=seed)
@@ -220,5 +221,5 @@ def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface
 
 
 def _grid(dimension: Encoded) -> Array:
-    num = len(dimension.choices) or NUM_GRID
-    return (np.arange(num) + 0.5) / num
+    num = len(dimension.choices)
+    return (np.arange(num) + 0.5) / num if num else np.linspace(0.0, 1.0, NUM_GRID)

@@ -16,6 +16,7 @@ KINDS = {
     "idle": "where the workers' time went: busy, or idle, and why",
     "models": "what proposed the points, how long asking took, and how much the models did not know",
     "importance": "how much of the differences each dimension explains by itself (fANOVA)",
+    "ped-anova": "how differently the best tenth is distributed along each dimension (PED-ANOVA)",
     "slices": "what was found along each dimension",
     "contours": "what a model predicts over the most important pairs of dimensions",
     "parallel": "good and bad evaluations across the dimensions (parallel coordinates)",

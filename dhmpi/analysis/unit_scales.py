@@ -45,7 +45,7 @@ class Encoded(NamedTuple):
             bounds = np.log(self.low), np.log(self.high)
             logarithms: Array = np.exp(bounds[0] + unit * (bounds[1] - bounds[0]))
             return logarithms
-        values: Array = self.low + unit * (self.high - self.low)
+        values: Array = (1.0 - unit) * self.low + unit * self.high
         return values
 
 

@@ -1,4 +1,4 @@
-"""Command that draws pictures of results files."""
+"""Commands that draw results files: pictures, and pages for a browser."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dhmpi.analysis.plots import View
 
 PLOT = "pictures of results: convergence, importance, workers, failures; several files are compared"
+REPORT = "one page with charts and tables, of one campaign or several, for any browser"
 EPILOG = """\
 examples:
   dhmpi plot results.h5
@@ -24,7 +25,8 @@ examples:
 
 
 def _plot(command: str, words: list[str]) -> int:
-    parser = Parser(f"dhmpi {command}", description=f"Draw {PLOT}.", epilog=EPILOG)
+    usage = f"dhmpi {command} FILE ... [KIND ...] [-o OUTPUT]"
+    parser = Parser(f"dhmpi {command}", usage=usage, description=f"Draw {PLOT}.", epilog=EPILOG)
     parser.add_argument(
         "words",
         nargs="*",
@@ -98,4 +100,21 @@ def _view(file: str) -> "View":
     return View(found, Path(file).name, time.time() if is_going_on else None)
 
 
-PICTURE_COMMANDS = {"plot": Command(_plot, PLOT)}
+def _report(command: str, words: list[str]) -> int:
+    parser = Parser(
+        f"dhmpi {command}",
+        description=f"Write {REPORT}. It needs no network and no server: it can be mailed, kept, and printed.",
+    )
+    parser.add_argument("files", nargs="+", metavar="file", help="results file; several are compared")
+    parser.add_argument(
+        "-o", "--output", default="report.html", metavar="FILE.html", help="the page (default: %(default)s)"
+    )
+    arguments = parser.parse_args(words)
+
+    from dhmpi.analysis.report import writer
+
+    tell(f"written: {writer.write(arguments.files, arguments.output)}")
+    return 0
+
+
+PICTURE_COMMANDS = {"plot": Command(_plot, PLOT), "report": Command(_report, REPORT)}

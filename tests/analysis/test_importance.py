@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.analysis.importance import fenced, importances, tree_shares
+from dhmpi.analysis.importance import fenced, importances, surface, tree_shares
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
@@ -75,3 +75,12 @@ def test_extreme_and_equal_objectives(method):
 def test_too_few_evaluations():
     with pytest.raises(ResultsError, match="need 10 evaluations that are DONE, got 3"):
         importances(campaign(lambda point: 1.0, 3))
+
+
+def test_the_surface_is_in_the_units_of_the_objective():
+    found = surface(campaign(lambda point: 10 + 4 * (point["n"] > 5), 300), "n", "c")
+    assert found.value.shape == (3, len(found.x))
+    assert (found.x[0], found.x[-1]) == (0.5, 9.5)
+    assert found.value[:, 0] == pytest.approx(10.0, abs=0.2)
+    assert found.value[:, -1] == pytest.approx(14.0, abs=0.2)
+    assert surface(campaign(lambda point: 3.0), "a", "b").value == pytest.approx(3.0)

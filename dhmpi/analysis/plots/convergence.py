@@ -139,7 +139,7 @@ def failures(axes: Axes, view: View) -> Axes:
         places = np.unique(np.linspace(0, max(len(seconds) - 1, 0), 500).astype(int))[: len(seconds)]
         x = np.concatenate([[0.0], seconds[places], [view.timeline.duration]]) / scale
         y = np.concatenate([[0], places + 1, [len(seconds)]])
-        axes.step(x, y, where="post", color=colour, linewidth=1.6, label=style.text(name, 48))
+        axes.step(x, y, where="post", color=colour, linewidth=1.6, label=style.text(name, 56))
     most = max(len(seconds) for _, seconds in kinds)
     axes.set_ylim(0, max(1.0, most * (1.1 + 0.1 * len(kinds))))  # room for the legend
     style.runs(axes, view.timeline.bounds, scale)

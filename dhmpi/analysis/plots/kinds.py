@@ -30,6 +30,7 @@ _ONE: Mapping[str, Callable[[View], list[Panel]]] = {
     "idle": _single(workers.idle),
     "models": lambda view: [partial(workers.models, view=view), partial(workers.ages, view=view)],
     "importance": _single(points.importance),
+    "ped-anova": lambda view: [partial(points.importance, view=view, method="ped-anova")],
     "slices": lambda view: [partial(points.slices, view=view, name=name) for name in points.ranked(view)[:MOST_SLICES]],
     "contours": lambda view: [partial(points.contours, view=view, pair=pair) for pair in points.pairs(view)],
     "parallel": _single(points.parallel),

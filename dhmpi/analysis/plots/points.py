@@ -5,9 +5,10 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.importance import Surface, fence, fenced, surface
+from dhmpi.analysis.importance import Method, Surface, fence, fenced, importances, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.unit_scales import Encoded, encoded
@@ -18,11 +19,11 @@ from dhmpi.results.columns import Array
 MOST_BARS, MOST_AXES, MOST_LINES, MOST_CHOICES = 15, 9, 300, 15
 
 
-def importance(axes: Axes, view: View) -> Axes:
-    """Draw how important the dimensions are, by fANOVA."""
+def importance(axes: Axes, view: View, method: Method = "fanova") -> Axes:
+    """Draw how important the dimensions are, by fANOVA or PED-ANOVA."""
     title = "importance of dimensions"
     try:
-        found = view.importances[:MOST_BARS]
+        found = (view.importances if method == "fanova" else importances(view.results, method))[:MOST_BARS]
     except ResultsError as error:
         return style.nothing(axes, title, str(error))
     shares = 100 * np.array([each.share for each in found])
@@ -30,7 +31,10 @@ def importance(axes: Axes, view: View) -> Axes:
     axes.set_yticks(range(len(found)), [style.text(each.name) for each in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlim(0, max(5.0, min(100.0, 1.1 * float(shares.max(initial=0.0)))))
-    return style.finish(axes, title, "variance explained by itself (fANOVA) [%]", "")
+    label = "variance explained by itself (fANOVA) [%]"
+    if method != "fanova":
+        label = "share of what sets the best tenth apart (PED-ANOVA) [%]"
+    return style.finish(axes, title, label, "")
 
 
 def ranked(view: View) -> list[str]:
@@ -110,6 +114,8 @@ def _scale(axes: Axes, dimension: Encoded, which: str) -> None:
             axes.tick_params(axis="x", rotation=30)
     if dimension.high > dimension.low:
         set_limits(dimension.low, dimension.high)
+    if dimension.is_whole:
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     if dimension.is_log:
         set_scale("log")  # when limits are set: of a wide range, automatic ones are none
 
@@ -157,7 +163,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
 
 def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]
     x, y = (
-        places if _is_drawable(each) else (np.arange(len(places)) + 0.5) / len(places)
+        places if _is_drawable(each) else np.linspace(0.0, 1.0, len(places))
         for each, places in ((found.first, found.x), (found.second, found.y))
     )
     if found.first.choices or found.second.choices or float(np.ptp(value)) == 0.0:
