@@ -113,7 +113,7 @@ def _report(command: str, words: list[str]) -> int:
 
     from dhmpi.analysis.report import writer
 
-    tell(f"written: {writer.write(arguments.files, arguments.output)}")
+    tell(f"wrote {writer.write(arguments.files, arguments.output)}")
     return 0
 
 
