@@ -76,7 +76,7 @@ def test_scripts_are_scripts(tmp_path):
 def test_the_command_writes_a_page(file, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["report", "x.h5"]) == 0
-    assert capsys.readouterr().err == "written: report.html\n"
+    assert capsys.readouterr().err == "wrote report.html\n"
     first = (tmp_path / "report.html").read_bytes()
     assert main(["report", str(file), str(file), "-o", "report.html"]) == 0  # a page that is there is replaced
     assert len((tmp_path / "report.html").read_bytes()) > len(first)
