@@ -14,7 +14,7 @@ from dhmpi.evaluation import Evaluation
 
 log = logging.getLogger(__name__)
 
-METHODS = ("on_begin", "on_result", "on_end")
+METHODS = ("on_begin", "on_report", "on_result", "on_end")
 
 
 class Callbacks:
@@ -24,9 +24,10 @@ class Callbacks:
     how often it has failed is logged in the end.
 
     Args:
-        objects: Each has any of the methods `on_begin(results)`, when evaluations can begin; `on_result(evaluation)`,
-            after each one that has ended for good; `on_end(results)`, when the results file is closed, for whatever
-            reason.
+        objects: Each has any of the methods `on_begin(results)`, when evaluations can begin; `on_report(evaluation,
+            step, value)`, for each report of a run function when it arrives, which is with the result;
+            `on_result(evaluation)`, after each one that has ended for good; `on_end(results)`, when the results file is
+            closed, for whatever reason.
 
     Raises:
         OptionError: One has none of these methods, or others that begin with `on_`.
@@ -59,7 +60,7 @@ class Callbacks:
 
     def note(self, evaluations: Iterable[Evaluation]) -> None:
         """Take note of evaluations; `call` tells of those that have ended for good."""
-        if self._methods["on_result"]:
+        if self._methods["on_report"] or self._methods["on_result"]:
             self._waiting.extend(each for each in evaluations if each.state.is_final)
 
     def call(self) -> None:
@@ -72,7 +73,11 @@ class Callbacks:
         while self._waiting:
             each = self._waiting.popleft()
             # Copies: what a callback does to them must not reach the search.
-            self._call("on_result", each._replace(point=dict(each.point), extra=dict(each.extra)))
+            told = each._replace(point=dict(each.point), extra=dict(each.extra))
+            if self._methods["on_report"]:
+                for report in _reports(each):
+                    self._call("on_report", told, *report)
+            self._call("on_result", told)
 
     def end(self, results: object) -> None:
         """Tell of the evaluations that are left, and of the end, if the beginning was told.
@@ -93,15 +98,23 @@ class Callbacks:
                 log.warning("callback %s has raised an exception %d times", name, num)
         self._failures.clear()
 
-    def _call(self, name: str, argument: object) -> None:
+    def _call(self, name: str, *arguments: object) -> None:
         for method in self._methods[name]:
             try:
-                method(argument)
+                method(*arguments)
             except (Exception, SystemExit):
                 where = f"{type(method.__self__).__name__}.{name}" if inspect.ismethod(method) else name
                 self._failures[where] += 1
                 if self._failures[where] == 1:
                     log.warning("callback %s has raised an exception; the campaign goes on", where, exc_info=True)
+
+
+def _reports(evaluation: Evaluation) -> list[list[float]]:
+    """Return steps and values that were reported; a result of this name may be the run function's own, and anything."""
+    found = evaluation.extra.get("reports")
+    if not isinstance(found, list):
+        return []
+    return found if all(isinstance(each, list | tuple) and len(each) == 2 for each in found) else []
 
 
 def _checked(callback: object) -> list[str]:

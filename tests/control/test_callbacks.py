@@ -56,6 +56,36 @@ def test_every_search_tells_of_the_beginning_each_result_and_the_end(search):
         assert each._replace(order=0) == found.evaluations[each.id]._replace(order=0, origin=each.origin)
 
 
+def learn(point, context):
+    for step in (1, 2):
+        context.report(step, point["e0"] / step)
+    return {"objective": 0.0, "mine": 3}
+
+
+def test_reports_are_told_before_the_result_that_they_came_with():
+    class Curve(Diary):
+        def on_report(self, evaluation, step, value):
+            self.told.append((evaluation.id, step, value))
+
+    diary = Curve()
+    RandomSearch(polynome2.Problem, learn, callbacks=[diary], **OPTIONS | {"max_evals": 1}).main()
+    _, first, second, result, _ = diary.told
+    assert (first, second) == ((0, 1, result.point["e0"]), (0, 2, result.point["e0"] / 2))
+
+
+def test_what_a_run_function_calls_reports_is_no_report():
+    class Curve:
+        def on_report(self, evaluation, step, value):
+            raise AssertionError
+
+    callbacks = Callbacks([Curve()])
+    callbacks.begin(None, StopRequest())
+    for reports in (3, "ab", [1], [[1, 2, 3]]):
+        callbacks.note([Evaluation(0, {}, 1.0, State.DONE, extra={"reports": reports})])
+    callbacks.call()
+    assert not callbacks._failures
+
+
 def test_what_was_before_is_not_told_again():
     RandomSearch(polynome2.Problem, polynome2.run, **OPTIONS).main()
     diary = Diary()
@@ -186,8 +216,8 @@ class Misspelt:
     ("given", "sentence"),
     [
         ([Diary], r"must be objects, got the class Diary; write Diary\(\)$"),
-        ([Misspelt()], r"on_begin, on_result, on_end, got on_results; did you mean 'on_result'\?$"),
-        ([print], "on_begin, on_result, on_end, got none in <built-in function print>$"),
+        ([Misspelt()], r"on_begin, on_report, on_result, on_end, got on_results; did you mean 'on_result'\?$"),
+        ([print], "on_begin, on_report, on_result, on_end, got none in <built-in function print>$"),
         ([Coroutine()], "must be plain functions, got the coroutine on_result; write def$"),
         (Diary(), "callbacks must be a list of objects, got <"),
         ("log", "callbacks must be a list of objects, got 'log'$"),
