@@ -42,7 +42,7 @@ def test_a_curve_is_printed(file, capsys, monkeypatch):
         ([], "a results file must be given, got none"),
         (["b.h5"], "b.h5 does not exist; check the name"),
         (["a.h5", "-o", "a.gif"], "a picture must end in .png, .svg or .pdf, got 'a.gif'"),
-        (["a.h5", "-o", "nowhere/a.png"], "cannot write nowhere/a.png: No such file or directory"),
+        (["a.h5", "-o", "nowhere/a.png"], "--output must be a file in a directory that exists, got 'nowhere/a.png'"),
         (["a.h5", "a.h5", "gantt"], "the picture gantt must be of one file, got 2"),
         (["a.h5", "finals"], "the picture finals must be of several files, got 1"),
         (["--text", "a.h5", "gantt"], "--text must come without kinds and --output"),
@@ -61,7 +61,7 @@ def test_a_file_of_any_name_is_a_file(file, tmp_path, capsys):
 def test_results_are_never_overwritten(file, tmp_path, capsys):
     (tmp_path / file).rename(tmp_path / "a.png")
     assert main(["plot", "a.png", "states"]) == 2
-    assert "--output must not be one of the results files, got a.png" in capsys.readouterr().err
+    assert "--output must not be a results file, got 'a.png'" in capsys.readouterr().err
 
 
 def test_without_matplotlib_a_sentence_says_what_helps(file, capsys, monkeypatch):
@@ -73,3 +73,15 @@ def test_without_matplotlib_a_sentence_says_what_helps(file, capsys, monkeypatch
     assert main(["plot", file]) == 2
     assert 'pictures need matplotlib, got none; run: pip install "dhmpi[plots]"' in capsys.readouterr().err
     assert main(["plot", "--text", file]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(["plot", "./a.png", "incumbent"], "a.png"), (["report", "./r.html"], "r.html")]
+)
+def test_no_picture_takes_the_place_of_results(words, name, file, tmp_path, capsys):
+    """Whatever they are called, and however the path is written."""
+    place = (tmp_path / file).rename(tmp_path / name)
+    before = place.read_bytes()
+    assert main([*words, "-o", name]) == 2
+    assert "must not be a results file" in capsys.readouterr().err
+    assert place.read_bytes() == before

@@ -22,7 +22,9 @@ FEWEST_EVALUATIONS = 10
 NUM_TREES = 32
 # Objectives beyond the quartiles by more than so many interquartile ranges count as if they were there (Tukey 1977).
 FENCE = 3.0
-BEST_SHARE = 0.1
+# But not more of them than this share on either side.
+MOST_FAR = 0.1
+BEST_SHARE, FEWEST_BEST = 0.1, 5
 
 
 class Importance(NamedTuple):
@@ -78,13 +80,18 @@ def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Arr
 
 
 def fence(objective: Array) -> tuple[float, float]:
-    """Return between which objectives those are that are not far out: an absurd one would be all there is."""
+    """Return between which objectives those are that are not far out: an absurd one would be all there is.
+
+    At most a tenth is beyond on either side: of a search that has settled, most are nearly equal, and the others say
+    what matters.
+    """
     small = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
-    low, high = np.quantile(small, (0.25, 0.75))
+    least, low, high, most = np.quantile(small, (MOST_FAR, 0.25, 0.75, 1 - MOST_FAR))
     reach = FENCE * (high - low)
     if reach == 0.0:
         reach = FENCE * (float(small.std()) if np.abs(small).max() < 1e150 else 0.0)
-    return 16 * max(float(small.min()), low - reach), 16 * min(float(small.max()), high + reach)
+    lower, upper = min(least, low - reach), max(most, high + reach)
+    return 16 * max(float(small.min()), lower), 16 * min(float(small.max()), upper)
 
 
 def fenced(objective: Array) -> Array:
@@ -153,8 +160,9 @@ def _leaves(tree: Any, num: int) -> tuple[Array, Array, Array]:
 
 def _ped_anova(dimensions: list[Encoded], objective: Array, _seed: int) -> tuple[Array, Array]:
     """Return shares of the Pearson divergence of the best from all, along each dimension."""
-    num_best = max(2, round(BEST_SHARE * len(objective)))
-    best = np.argsort(objective, kind="stable")[:num_best]
+    num_best = min(len(objective), max(FEWEST_BEST, round(BEST_SHARE * len(objective))))
+    # With all that are as good as the last of them.
+    best = np.flatnonzero(objective <= np.sort(objective)[num_best - 1])
     divergences = np.zeros(len(dimensions))
     for place, each in enumerate(dimensions):
         num_bins = len(each.choices) or max(2, round(num_best**0.5))

@@ -55,8 +55,6 @@ def _plot(command: str, words: list[str]) -> int:
         _print(files)
         return 0
     output = arguments.output or str(Path(files[0]).with_suffix(".png"))
-    if output in files:
-        raise OptionError(f"--output must not be one of the results files, got {output}")
     _draw(files, kinds, output)
     return 0
 
@@ -78,6 +76,7 @@ def _print(files: list[str]) -> None:
 def _draw(files: list[str], kinds: list[str], output: str) -> None:
     try:
         from dhmpi.analysis.plots import sheet
+        from dhmpi.support.whole_file import whole_file
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
@@ -85,7 +84,8 @@ def _draw(files: list[str], kinds: list[str], output: str) -> None:
             'pictures need matplotlib, got none; run: pip install "dhmpi[plots]", or use dhmpi plot --text'
         ) from error
     sheet.check_name(output)
-    sheet.save(sheet.figure([_view(file) for file in files], kinds), output)
+    with whole_file(output, "output") as path:
+        sheet.save(sheet.figure([_view(file) for file in files], kinds), str(path))
     tell(f"wrote {output}")
 
 

@@ -173,7 +173,7 @@ def _export(command: str, words: list[str]) -> int:
         from dhmpi.support.whole_file import whole_file
 
         write_parquet = _door("parquet", "pyarrow").write_parquet
-        with whole_file(arguments.parquet, "parquet", found.path) as path:
+        with whole_file(arguments.parquet, "parquet") as path:
             write_parquet(found, path)
     elif arguments.optuna is not None:
         from dhmpi.support.options import text
@@ -201,7 +201,7 @@ def _export_text(found: "Results", arguments: argparse.Namespace, printer: Print
         return
     from dhmpi.support.whole_file import whole_text_file
 
-    with whole_text_file(arguments.output, "output", found.path) as stream:
+    with whole_text_file(arguments.output, "output") as stream:
         write(found, stream)
 
 
@@ -327,7 +327,8 @@ def _draw(command: str, words: list[str]) -> int:
 
     if not results.is_results_file(arguments.file):
         if arguments.problem is None:
-            raise OptionError(f"a results file or --problem must be given, got only {arguments.file}")
+            why = "is no results file" if Path(arguments.file).exists() else "does not exist"
+            raise OptionError(f"a results file or --problem must be given, got {arguments.file!r}, which {why}")
         if arguments.output is not None:
             raise OptionError(f"--output must come with a results file, got {arguments.file}; leave it out")
         retraining.draw(arguments.problem, arguments.arch, arguments.file)
@@ -335,10 +336,10 @@ def _draw(command: str, words: list[str]) -> int:
     if arguments.arch is not None:
         raise OptionError("--arch must come without a results file, whose best architecture is drawn; leave it out")
     output = str(Path(arguments.file).with_suffix(".dot")) if arguments.output is None else arguments.output
-    from dhmpi.support.whole_file import require_another
+    from dhmpi.support.whole_file import require_no_results
 
     found = results.read(arguments.file)
-    require_another(output, "output", found.path)
+    require_no_results(output, "output")
     best = retraining.draw_best(found, arguments.problem, output)
     print(f"{output}: evaluation {best.id}, reward {turned(best.objective, True):.6g}", file=Printer())
     return 0

@@ -92,10 +92,10 @@ def _options(search_class: "type[Search]", values: dict[str, Any]) -> "tuple[str
 def _usual_log_level() -> str | None:
     """Return the level of logs in the environment; None if there is none."""
     from dhmpi.search.campaign_options import LOG_LEVEL_VARIABLE, LOG_LEVELS
-    from dhmpi.support.options import choice
+    from dhmpi.support.options import choice_with_settings
 
     level = os.environ.get(LOG_LEVEL_VARIABLE)
-    return choice(LOG_LEVELS)(LOG_LEVEL_VARIABLE, level) if level else None
+    return str(choice_with_settings(LOG_LEVELS)(LOG_LEVEL_VARIABLE, level)) if level else None
 
 
 def evaluator_name(values: dict[str, Any]) -> str | None:

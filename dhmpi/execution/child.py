@@ -129,13 +129,15 @@ class ChildExecutor(Executor):
     def _stop(self) -> list[Outcome]:
         """End the child if it has a task, and give up all tasks."""
         self._is_stopping = False
-        outcomes = []
+        outcomes, began = [], None
         if self._num_sent:
-            if self._verdict is not None:
+            if self._verdict is None:
+                began = self._begin_of_task.time
+            else:
                 outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
             self._num_sent, self._deadline = 0, math.inf
             self._supervisor.stop()
-        return outcomes + self._cancelled()
+        return outcomes + self._cancelled(began)
 
     def cancel(self) -> None:
         """Have the next `poll` end the child; tasks become CANCELLED unless their outcomes are already on their way."""

@@ -225,10 +225,16 @@ class Executor(ABC):
         """Return the environment of a process that runs user code."""
         return self.place.environment(environment.child_environment(threads=self.threads))
 
-    def _cancelled(self) -> list[Outcome]:
-        """Give up all tasks."""
+    def _cancelled(self, began: float | None = None) -> list[Outcome]:
+        """Give up all tasks.
+
+        Args:
+            began: When the first one began [s since 1970-01-01 UTC]; None if none has.
+        """
         now = time.time()
         outcomes = [Outcome(task.id, State.CANCELLED, None, now, now) for task in self._tasks]
+        if outcomes and began is not None:
+            outcomes[0] = outcomes[0]._replace(started=min(began, now))
         self._tasks.clear()
         return outcomes
 

@@ -157,15 +157,17 @@ class ProcessExecutor(Executor):
         elif not self._tasks and not self._has_begun:
             time.sleep(timeout)
         outcomes: list[Outcome] = []
+        began = None
         if self._has_begun and not self._supervisor.is_active:
             outcomes = self._end()
         elif self._is_stopping and self.ready and self._has_begun:
             outcomes = self._cancel_first()
+            began = None if outcomes else self._begin_of_task.time
         elif self._has_begun and self._deadline() <= time.monotonic():
             self._stop_late()
         if self._is_stopping:
             self._is_stopping = False
-            outcomes += self._cancelled()
+            outcomes += self._cancelled(began)
         self._begin()
         return outcomes
 

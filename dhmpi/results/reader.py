@@ -117,6 +117,8 @@ def read(path: PathLike) -> Results:
 
 def is_results_file(path: PathLike) -> bool:
     """Return whether a file is one of HDF5, as results files are, whatever its name."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(_SIGNATURE)) == _SIGNATURE
@@ -242,6 +244,8 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
 
 
 def _read_bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ResultsError(f"{path} must be a file, got a device or a pipe; check the name")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

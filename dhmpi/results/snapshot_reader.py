@@ -35,6 +35,7 @@ from dhmpi.results.schema import (
 from dhmpi.results.table import STATES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LARGEST_NUMBER = 8  # bytes
 FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
@@ -166,7 +167,7 @@ class _FileColumns:
             place = self._place(name)
             if place is None:
                 return self._order_of_ends() if name == "order" else np.zeros(self._num, NUMBERS[name])
-            return self._rows(place[()]).astype(NUMBERS[name])
+            return _numbers(name, self._rows(place[()]), NUMBERS[name])
 
     def texts(self, name: str, rows: Array | None) -> Texts:
         """Return a column in which few texts occur often, or some rows of it."""
@@ -190,6 +191,7 @@ class _FileColumns:
         with _explained(self._name):
             dataset = _member(_member(self._group, POINT), self._dimensions[name].link)
             if h5py.check_string_dtype(dataset.dtype) is None:
+                _require_numbers(name, dataset.dtype)
                 return self._rows(dataset[()] if rows is None else dataset, rows)
             texts = [text.decode() for text in self._rows(_bytes(dataset) if rows is None else dataset, rows).tolist()]
             return objects([json.loads(text) for text in texts] if dataset.attrs["encoding"] == "json" else texts)
@@ -230,6 +232,19 @@ class _FileColumns:
         return order
 
 
+def _require_numbers(name: str, dtype: Any) -> None:
+    if dtype.kind not in "biuf" or dtype.itemsize > LARGEST_NUMBER:
+        raise ValueError(f"{name} must hold numbers of at most {8 * LARGEST_NUMBER} bits, got {dtype}")
+
+
+def _numbers(name: str, column: Array, dtype: Any) -> Array:
+    """Return a column as numbers of a type that can hold them."""
+    _require_numbers(name, column.dtype)
+    with np.errstate(invalid="raise", over="raise"):
+        found: Array = column.astype(dtype)
+    return found
+
+
 def _decoded(texts: list[bytes]) -> Texts:
     places: dict[bytes, int] = {}
     codes = [places.setdefault(text, len(places)) for text in texts]
@@ -251,8 +266,8 @@ def _check(columns: Columns) -> None:
     for times in (columns.submitted, columns.started, columns.ended):
         if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
             raise ValueError("its times must be seconds since 1970")
-    if np.isnan(columns.objective[columns.is_in(State.DONE)]).any():
-        raise ValueError("what is DONE must have an objective")
+    if not np.isfinite(columns.objective[columns.is_in(State.DONE)]).all():
+        raise ValueError("what is DONE must have a finite objective")
 
 
 def _check_all(columns: Columns) -> None:

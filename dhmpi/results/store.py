@@ -1,6 +1,7 @@
 """Store of a campaign: a snapshot that is always whole, and a journal of what came after it."""
 
 import contextlib
+import copy
 import threading
 import time
 import uuid
@@ -158,7 +159,8 @@ class ResultsStore:
         """The results as they are now."""
         from dhmpi.results.columns import Columns  # numpy is slow to import
 
-        return Results(self.metadata, Columns.of(self._table), policy=self.policy)
+        # A copy: whoever gets them, a callback perhaps, may do to them what he likes.
+        return Results(copy.deepcopy(self.metadata), Columns.of(self._table), policy=self.policy)
 
     @property
     def counts(self) -> dict[State, int]:

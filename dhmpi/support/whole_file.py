@@ -10,6 +10,9 @@ from typing import TextIO
 from dhmpi.errors import OptionError, OutputError, option_name
 from dhmpi.support.printing import escape
 
+# The first bytes of an HDF5 file, which results files are.
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
 
 class TextFile:
     """Text file that holds what `Printer` would print, as UTF-8.
@@ -31,26 +34,26 @@ class TextFile:
 
 
 @contextlib.contextmanager
-def whole_file(path: str, option: str, source: Path | None = None) -> Iterator[Path]:
+def whole_file(path: str, option: str) -> Iterator[Path]:
     """Give a path to write to; what was written takes the place of a file when the block has ended without an error.
 
-    A device or a pipe is written to directly.
+    A device or a pipe is written to directly. The path that is given ends as the file's name does.
 
     Args:
         path: The file.
         option: Name of the option that says so.
-        source: A file that must not be replaced by it: the one that is read.
 
     Raises:
-        OptionError: It is the source, or in no directory that exists.
+        OptionError: It is a results file, or in no directory that exists.
         OutputError: It cannot be written.
     """
     is_direct = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     target = Path(path) if is_direct else Path(os.path.realpath(path))
-    require_another(path, option, source)
-    if not os.path.basename(path) or target.is_dir() or not target.parent.is_dir():
+    require_no_results(path, option)
+    if not os.path.basename(path) or os.path.isdir(target) or not os.path.isdir(target.parent):
         raise OptionError(f"{option_name(option)} must be a file in a directory that exists, got {path!r}")
-    written = target if is_direct else target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    # A name that is not longer than a file's may be.
+    written = target if is_direct else target.with_name(f".{secrets.token_hex(4)}{target.suffix[:10]}")
     try:
         yield written
         if not is_direct:
@@ -62,26 +65,28 @@ def whole_file(path: str, option: str, source: Path | None = None) -> Iterator[P
             written.unlink(missing_ok=True)
 
 
-def require_another(path: str, option: str, source: Path | None) -> None:
-    """Check that a file is not the results file that is read.
+def require_no_results(path: str, option: str) -> None:
+    """Check that a file that is to be written is no results file: nothing but a campaign replaces one.
 
     Args:
-        path: The file.
+        path: The file, or a link to it.
         option: Name of the option that says so.
-        source: The results file, if there is one.
 
     Raises:
         OptionError: It is.
     """
-    if source is not None and os.path.exists(path) and source.exists() and os.path.samefile(path, source):
-        raise OptionError(f"{option_name(option)} must not be the results file itself, got {path!r}; name another one")
+    if not os.path.isfile(path):
+        return
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        if stream.read(len(HDF5)) == HDF5:
+            raise OptionError(f"{option_name(option)} must not be a results file, got {path!r}; name another one")
 
 
 @contextlib.contextmanager
-def whole_text_file(path: str, option: str, source: Path | None = None) -> Iterator[TextFile]:
+def whole_text_file(path: str, option: str) -> Iterator[TextFile]:
     """Give a text file to write to; see `whole_file`."""
     with (
-        whole_file(path, option, source) as written,
+        whole_file(path, option) as written,
         open(written, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
     ):
         yield TextFile(stream)

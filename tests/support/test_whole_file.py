@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -59,10 +60,23 @@ def test_it_must_be_a_file_in_a_directory(name, tmp_path, monkeypatch):
             pass
 
 
-def test_the_source_is_not_replaced(tmp_path):
-    (tmp_path / "r.h5").write_text("results")
-    (tmp_path / "link").symlink_to("r.h5")
-    with pytest.raises(OptionError, match="must not be the results file itself"):  # noqa: SIM117
-        with whole_file(str(tmp_path / "link"), "output", tmp_path / "r.h5"):
+@pytest.mark.parametrize("make", [Path.hardlink_to, Path.symlink_to])
+def test_a_results_file_is_not_replaced(tmp_path, make):
+    content = b"\x89HDF\r\n\x1a\nresults"
+    (tmp_path / "r.h5").write_bytes(content)
+    make(tmp_path / "link", tmp_path / "r.h5")
+    for name in ("link", "r.h5", "./r.h5"):
+        with pytest.raises(OptionError, match="must not be a results file, got"):  # noqa: SIM117
+            with whole_file(str(tmp_path / name), "output"):
+                pass
+    assert (tmp_path / "r.h5").read_bytes() == content
+
+
+def test_names_may_be_as_long_as_those_of_files(tmp_path):
+    path = tmp_path / ("x" * 251 + ".csv")
+    with whole_text_file(str(path), "output") as stream:
+        stream.write("a")
+    assert path.read_text() == "a"
+    with pytest.raises(OutputError, match="cannot be written: File name too long"):  # noqa: SIM117
+        with whole_text_file(str(tmp_path / ("x" * 300)), "output"):
             pass
-    assert (tmp_path / "r.h5").read_text() == "results"

@@ -41,7 +41,8 @@ def save(sheet: Figure, path: str) -> None:
     """Write a figure; the name says in which format.
 
     Raises:
-        OptionError: There is no such format, or the file cannot be written.
+        OptionError: There is no such format.
+        OSError: The file cannot be written.
     """
     check_name(path)
     # Ticks beyond the largest number are left out.
@@ -49,10 +50,7 @@ def save(sheet: Figure, path: str) -> None:
         # A font may lack the letters of a name; it shows boxes then.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         dates = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        try:
-            sheet.savefig(path, dpi=RESOLUTION, metadata=dates[Path(path).suffix.lower()])
-        except OSError as error:
-            raise OptionError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+        sheet.savefig(path, dpi=RESOLUTION, metadata=dates[Path(path).suffix.lower()])
 
 
 def check_name(path: str) -> None:

@@ -132,7 +132,7 @@ def _search(group: SearchGroup) -> list[str]:
         _quantiles(group.finals, 0.25, 0.75),
         _quantiles(group.finals_in_time, 0.5),
         f"{reached} of {group.num_campaigns}",
-        _median(group.evaluations_to_target, lambda value: f"{value:,.0f}"),
+        _median(group.evaluations_to_target, lambda value: f"{value:,.1f}".removesuffix(".0")),
         _median(group.seconds_to_target, duration_text),
     ]
 
@@ -142,11 +142,11 @@ def _quantiles(values: Array, *shares: float) -> str:
 
 
 def _median(values: Array, text: Any) -> str:
-    """Return the median as text; an infinite one is never reached."""
+    """Return the median as text; it is never, if half of the campaigns have not reached it."""
     if not len(values):
         return "none"
-    middle = float(np.sort(values)[(len(values) - 1) // 2])
-    return text(middle) if math.isfinite(middle) else "never"
+    lower, upper = (float(each) for each in np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]])
+    return text((lower + upper) / 2) if math.isfinite(upper) else "never"
 
 
 def _tests(found: Comparison) -> TextTable:

@@ -1,6 +1,5 @@
 """Writer of reports: results files in, one page out."""
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
 from dhmpi.errors import OptionError
 from dhmpi.results import Results
-from dhmpi.results.files import replace_file
+from dhmpi.support.whole_file import whole_file
 
 SUFFIXES = (".html", ".htm")
 
@@ -24,17 +23,14 @@ def write(files: Sequence[str], output: str) -> Path:
 
     Raises:
         OptionError: The page cannot be there.
+        OutputError: It cannot be written.
         ResultsError: A file is missing, damaged, or no results file.
     """
     path = Path(output)
     if path.suffix.lower() not in SUFFIXES:
         raise OptionError(f"--output must end in {' or '.join(SUFFIXES)}, got {output!r}")
-    if not path.absolute().parent.is_dir():
-        raise OptionError(f"--output must be in a directory that exists, got {output!r}; make it first")
-    if path.exists() and not path.is_file():
-        raise OptionError(f"--output must be a file, got {output!r}, which is something else")
-    data = page.render(content_of(*zip(*map(_read, files), strict=True)))
-    replace_file(path, data, f"report-{os.getpid()}", lambda: None)
+    with whole_file(output, "output") as written:
+        written.write_bytes(page.render(content_of(*zip(*map(_read, files), strict=True))))
     return path
 
 

@@ -87,8 +87,8 @@ def test_the_command_writes_a_page(file, tmp_path, capsys, monkeypatch):
     ("output", "said"),
     [
         ("x.h5", "--output must end in .html or .htm, got 'x.h5'"),
-        ("nowhere/x.html", "--output must be in a directory that exists, got 'nowhere/x.html'; make it first"),
-        ("folder.html", "--output must be a file, got 'folder.html', which is something else"),
+        ("nowhere/x.html", "--output must be a file in a directory that exists, got 'nowhere/x.html'"),
+        ("folder.html", "--output must be a file in a directory that exists, got 'folder.html'"),
     ],
 )
 def test_a_page_that_cannot_be_there_is_an_input_error(output, said, file, tmp_path, capsys, monkeypatch):

@@ -1,0 +1,36 @@
+"""Importances in a search that has settled, where most objectives are nearly equal."""
+
+import numpy as np
+import pytest
+
+from dhmpi.analysis.importance import importances
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, Results
+
+SPACE = {"layers": (1, 5), "dropout": (0.0, 0.9), "nothing": ["a", "b", "c"]}
+
+
+@pytest.fixture(name="settled")
+def _settled():
+    rng = np.random.default_rng(0)
+    points = [
+        {
+            "layers": int(rng.integers(1, 6)) if number < 20 else 3,
+            "dropout": float(rng.uniform(0.0, 0.9)) if number < 20 else float(rng.choice([0.0, 0.02])),
+            "nothing": str(rng.choice(SPACE["nothing"])),
+        }
+        for number in range(63)
+    ]
+    evaluations = [
+        Evaluation(number, point, (point["layers"] - 3) ** 2 + point["dropout"], State.DONE, 1.0, 1.0, 2.0)
+        for number, point in enumerate(points)
+    ]
+    return Results.of(Metadata("ambs", "p", SPACE), evaluations)
+
+
+@pytest.mark.parametrize("method", ["fanova", "ped-anova"])
+def test_what_was_found_out_early_is_not_forgotten(settled, method):
+    found = importances(settled, method)
+    assert [each.name for each in found][-1] == "nothing"
+    # The best differ from all others in dropout, too, and there are few others.
+    assert next(each.share for each in found if each.name == "layers") > 0.15
