@@ -54,7 +54,8 @@ LAST_OUTPUT = "--- last output ---"
 FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
 
 # What proposed a point that no model did: the problem, the plan for the first ones, or chance.
-START, DESIGN, RANDOM = "start", "design", "random"
+START, DESIGN, RANDOM, OFFSPRING = "start", "design", "random", "offspring"
+NO_MODELS = frozenset(("", START, DESIGN, OFFSPRING))  # where none could be; chance takes the place of one
 
 
 class Origin(NamedTuple):

@@ -163,8 +163,12 @@ def is_final(results: Results) -> Array:
 
 
 def _count(times: Array, grid: Array) -> Array:
-    """Return how many times are not later than each place of a grid; NaN is never."""
-    return np.searchsorted(np.sort(times[~np.isnan(times)]), grid, side="right")
+    """Return how many times are not later than each place of a grid; NaN and infinity are never.
+
+    What ended when a run did may be a rounding error behind the last place.
+    """
+    known = np.minimum(times[np.isfinite(times)], grid[-1])
+    return np.searchsorted(np.sort(known), grid, side="right")
 
 
 class UtilisationCurve(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.evaluation import DESIGN, RANDOM, START, Evaluation, State
+from dhmpi.evaluation import NO_MODELS, RANDOM, Evaluation, State
 from dhmpi.results.reader import Results
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def model_use(columns: "Columns") -> ModelUse:
     import numpy as np
 
     model, names = columns.model.codes, columns.model.names
-    asked = np.isin(model, [code for code, name in enumerate(names) if name not in ("", START, DESIGN)])
+    asked = np.isin(model, [code for code, name in enumerate(names) if name not in NO_MODELS])
     ages = (columns.known - columns.fitted)[asked & (columns.fitted > 0)]
     num_without = int(np.isin(model, [code for code, name in enumerate(names) if name == RANDOM]).sum())
     median, largest = (float(np.median(ages)), int(ages.max())) if len(ages) else (0.0, 0)

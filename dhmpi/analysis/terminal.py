@@ -260,7 +260,7 @@ def _models(results: Results) -> str:
     use = model_use(results.columns)
     if use.num_points == use.num_without and not results.metadata.statistics.get("points_without_model"):
         return ""
-    ages = f"models did not know {use.median_age:.0f} of the results (median; at most {use.largest_age})"
+    ages = f"models were {use.median_age:.0f} results behind (median; at most {use.largest_age})"
     return f"{use.num_without} of {use.num_points} points without a model; {ages}"
 
 

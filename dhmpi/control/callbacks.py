@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from os import _exit, getpid  # as they are before user code is loaded
 from typing import Any
 
 from dhmpi.control.signals import Stopped, StopRequest
@@ -43,6 +44,7 @@ class Callbacks:
         self._waiting: deque[Evaluation] = deque()
         self._failures: Counter[str] = Counter()
         self._stop: StopRequest | None = None
+        self._pid = getpid()
 
     def __bool__(self) -> bool:
         return any(self._methods.values())
@@ -107,6 +109,8 @@ class Callbacks:
                 self._failures[where] += 1
                 if self._failures[where] == 1:
                     log.warning("callback %s has raised an exception; the campaign goes on", where, exc_info=True)
+            if getpid() != self._pid:
+                _exit(0)  # a fork of the callback's own, which must not run the campaign, too
 
 
 def _reports(evaluation: Evaluation) -> list[list[float]]:

@@ -287,6 +287,6 @@ def test_less_than_a_second_is_nothing():
 def test_show_says_from_which_models_points_came():
     origins = [Origin("start"), Origin("design", 3), Origin("gp", 12, 10), Origin("random", 13), Origin("gp", 20, 13)]
     evaluations = [evaluation(id, State.DONE, 1.0, origin=origin) for id, origin in enumerate(origins)]
-    sentence = "1 of 3 points without a model; models did not know 4 of the results (median; at most 7)"
+    sentence = "1 of 3 points without a model; models were 4 results behind (median; at most 7)"
     assert f"\nmodels      {sentence}\n" in text(terminal.show, Results.of(METADATA, evaluations))
     assert "\nmodels" not in text(terminal.show, Results.of(METADATA, evaluations[:2]))

@@ -134,6 +134,30 @@ def test_a_callback_that_raises_costs_nothing_and_is_logged_once(caplog):
     assert all(each.levelno == logging.WARNING for each in caplog.records)
 
 
+def test_a_fork_of_a_callback_does_not_run_the_campaign():
+    class Fork:
+        def on_result(self, evaluation):
+            if os.fork():
+                os.wait()
+
+    found = RandomSearch(polynome2.Problem, polynome2.run, callbacks=[Fork()], **OPTIONS).main()
+    assert found.metadata.complete
+    assert results.read(found.path or "results.h5").evaluations == found.evaluations
+
+
+def test_metadata_are_a_copy():
+    class Thief:
+        def on_begin(self, results):
+            for each in (results.metadata.space, results.metadata.options, results.metadata.runs):
+                each.clear()
+
+    RandomSearch(polynome2.Problem, polynome2.run, callbacks=[Thief()], **OPTIONS).main()
+    found = results.read("results.h5").metadata
+    assert len(found.space) == 10
+    assert found.options
+    assert len(found.runs) == 1
+
+
 def test_what_a_callback_does_to_an_evaluation_stays_with_it():
     class Vandal:
         def on_result(self, evaluation):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.analysis.top.tally import RATE_NUMBER, RATE_SECONDS, Tally
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import DESIGN, RANDOM, START
+from dhmpi.evaluation import NO_MODELS, RANDOM
 from dhmpi.results import Metadata, rank_table
 from dhmpi.results.liveness import SILENCE
 from dhmpi.results.owner import Owner
@@ -196,7 +196,7 @@ class ModelPoints(NamedTuple):
 def model_points(tally: Tally) -> ModelPoints | None:
     """Return how many points came from a model; None for a search without one. As `summary.model_use` counts them."""
     assert tally.metadata is not None
-    number = sum(num for model, num in tally.models.items() if model not in ("", START, DESIGN))
+    number = sum(num for model, num in tally.models.items() if model not in NO_MODELS)
     num_without = tally.models[RANDOM]
     if number == num_without and not tally.metadata.statistics.get("points_without_model"):
         return None

@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
+from dhmpi.evaluation import DESIGN, OFFSPRING, RANDOM, Evaluation, Origin, Point
 from dhmpi.search.hps.variation import crossed, mutated
 from dhmpi.search.sampling import Sampler, generator, spread
 from dhmpi.search.search import Search
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # How often an offspring that is not new is mutated again before a random point takes its place.
 NUM_MUTATIONS = 20
-# What proposed a point, if neither the plan for the first ones nor chance.
-OFFSPRING = "offspring"
 
 
 @dataclass(frozen=True)
