@@ -462,8 +462,8 @@ def test_a_library_that_is_not_installed_is_named(campaign, capsys, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--csv", "-o", "results.h5"], "--output must not be the results file itself, got 'results.h5'"),
-        (["--parquet", "./results.h5"], "--parquet must not be the results file itself"),
+        (["--csv", "-o", "results.h5"], "--output must not be a results file, got 'results.h5'"),
+        (["--parquet", "./results.h5"], "--parquet must not be a results file"),
         (["--json", "-o", "none/a"], "--output must be a file in a directory that exists, got 'none/a'"),
         (["--parquet", "a", "-o", "b"], "--output must come with --csv, --json or --deephyper"),
         (["--csv", "--study", "s"], "--study must come with --optuna"),

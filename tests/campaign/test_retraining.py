@@ -134,9 +134,9 @@ class TestDrawing:
         ("words", "sentence"),
         [
             (["hps.h5"], "results must hold architectures to be drawn, got hyperparameters of search hps-random"),
-            (["hps.h5", "-o", "./hps.h5"], "--output must not be the results file itself, got './hps.h5'"),
+            (["hps.h5", "-o", "./hps.h5"], "--output must not be a results file, got './hps.h5'"),
             (["hps.h5", "--arch", "0,1"], "--arch must come without a results file"),
-            (["a.dot"], "a results file or --problem must be given, got only a.dot"),
+            (["a.dot"], "a results file or --problem must be given, got 'a.dot', which does not exist"),
             (["a.dot", "--problem", DIGITS, "-o", "b.dot"], "--output must come with a results file, got a.dot"),
         ],
     )

@@ -171,8 +171,9 @@ def test_all_files_of_the_package_are_installed():
         for package, names in declared.items()
         for name in names
         for path in ROOT.glob(f"{package.replace('.', '/')}/{name}")
+        if path.is_file()
     }
-    found = {path for path in ROOT.glob("dhmpi/**/*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    found = {path for path in ROOT.glob("dhmpi/**/*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert named == found
     [globs] = re.findall(r"GLOB_RECURSE sources CONFIGURE_DEPENDS (.*)\)", (ROOT / "CMakeLists.txt").read_text())
     watched = {path for pattern in globs.split() for path in ROOT.glob(pattern.replace("/*", "/**/*"))}
@@ -216,7 +217,7 @@ def test_all_options_are_completed(complete, completion, capsys):
     for name in completion.commands():
         with pytest.raises(SystemExit):
             cli.main([name, "--help"])
-        told = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)
+        told = re.findall(r"^  (?:-\w(?: \S+)?, )?(--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)
         assert set(complete(f"dhmpi {name} --")) == set(told)
     assert complete("dhmpi ambs --max-") == ["--max-evals", "--max-minutes", "--max-failures"]
 

@@ -7,8 +7,9 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 from dhmpi.analysis.top.live_page import Line
 
@@ -69,7 +70,12 @@ class LiveScreen:
     @contextlib.contextmanager
     def taken(cls) -> Iterator["LiveScreen"]:
         """Take the terminal over, and give it back as it was, whatever happens."""
-        before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGHUP)}
+        handlers: dict[int, Callable[[int, FrameType | None], Any]] = dict.fromkeys(
+            (signal.SIGTERM, signal.SIGHUP), _terminate
+        )
+        # A shell's background jobs ignore Ctrl-C; who presses it here wants this to end.
+        handlers[signal.SIGINT] = signal.default_int_handler
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         os.environ.setdefault("ESCDELAY", "25")  # ms that curses waits for the rest of a key after Esc
         try:
             window = curses.initscr()
