@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.analysis.importance import importances
+from dhmpi.analysis.importance import fence, importances
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
 
@@ -26,6 +26,14 @@ def _settled():
         for number, point in enumerate(points)
     ]
     return Results.of(Metadata("ambs", "p", SPACE), evaluations)
+
+
+def test_at_most_a_tenth_counts_as_far_out(settled):
+    """Of a search that has settled the quartiles are nearly equal, and more would be beyond three of their ranges."""
+    objective = settled.columns.objective
+    low, high = np.quantile(objective, (0.25, 0.75))
+    assert (objective > high + 3 * (high - low)).mean() > 0.1
+    assert 0 < (objective > fence(objective)[1]).mean() <= 0.1
 
 
 @pytest.mark.parametrize("method", ["fanova", "ped-anova"])

@@ -129,11 +129,11 @@ def failures(axes: Axes, view: View) -> Axes:
     if not causes:
         return style.nothing(axes, "failures by cause", "no evaluation has failed")
     scale, label = style.time_scale(view.timeline.duration)
-    kinds = [(f"{len(each.rows)} × {each.state}: {each.line or 'no error'}", each.seconds) for each in causes]  # noqa: RUF001
+    kinds = [(f"{len(each.rows)} x {each.state}: {each.line or 'no error'}", each.seconds) for each in causes]
     if len(kinds) > MOST_CAUSES:
         others = np.sort(np.concatenate([seconds for _, seconds in kinds[MOST_CAUSES - 1 :]]))
         num = len(kinds) - MOST_CAUSES + 1
-        kinds = [*kinds[: MOST_CAUSES - 1], (f"{len(others)} × of {num} more kinds", others)]  # noqa: RUF001
+        kinds = [*kinds[: MOST_CAUSES - 1], (f"{len(others)} x of {num} more kinds", others)]
     colours = style.RED, style.ORANGE, style.PURPLE, style.DARK, style.GREY
     for (name, seconds), colour in zip(kinds, colours, strict=False):
         places = np.unique(np.linspace(0, max(len(seconds) - 1, 0), 500).astype(int))[: len(seconds)]

@@ -161,7 +161,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
     return style.finish(axes, title, _label(found.first, names[0]), _label(found.second, names[1]))
 
 
-def _surface(axes: Axes, found: Surface, value: Array, colours: str):  # type: ignore[no-untyped-def]
+def _surface(axes: Axes, found: Surface, value: Array, colours: str) -> Any:
     x, y = (
         places if _is_drawable(each) else np.linspace(0.0, 1.0, len(places))
         for each, places in ((found.first, found.x), (found.second, found.y))
