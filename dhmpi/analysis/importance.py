@@ -86,7 +86,8 @@ def fence(objective: Array) -> tuple[float, float]:
     what matters.
     """
     small = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
-    least, low, high, most = np.quantile(small, (MOST_FAR, 0.25, 0.75, 1 - MOST_FAR))
+    low, high = np.quantile(small, (0.25, 0.75))
+    least, most = np.quantile(small, MOST_FAR, method="lower"), np.quantile(small, 1 - MOST_FAR, method="higher")
     reach = FENCE * (high - low)
     if reach == 0.0:
         reach = FENCE * (float(small.std()) if np.abs(small).max() < 1e150 else 0.0)
