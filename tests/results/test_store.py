@@ -83,7 +83,7 @@ def campaigns(draw):
         }
         state = draw(st.sampled_from([each for each in State if each is not State.PENDING]))
         evaluation = Evaluation(number, point, None, state, draw(times), draw(times), draw(times))
-        objective = draw(st.floats(allow_nan=False)) if state is State.DONE else None
+        objective = draw(st.floats(allow_nan=False, allow_infinity=False)) if state is State.DONE else None
         extra = draw(st.dictionaries(texts, json_values, max_size=3))
         rest = {"rank": draw(st.integers(-1, 2**31 - 1)), "host": draw(texts), "error": draw(texts)}
         evaluations.append(evaluation._replace(objective=objective, extra=extra, **rest))
