@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from dhmpi.errors import OptionError
-from dhmpi.execution.executor import Setup
 from dhmpi.execution.context import Feedback
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import Outcome, Task, unpack_outcomes
 from dhmpi.support.json_text import dumps
 from dhmpi.support.resources import Resources, SlotOptions

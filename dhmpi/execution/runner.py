@@ -98,7 +98,12 @@ def pack_outcomes(outcomes: Iterable[Outcome]) -> list[Packed]:
 
 def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
     """Return outcomes that have travelled."""
-    return [Outcome(id, STATES[state], *rest) for id, state, *rest in packed]
+    return [_unpacked(*each) for each in packed]
+
+
+def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
+    found = Outcome(id, STATES[state], *rest)
+    return found._replace(reports=tuple(Report(*row) for row in found.reports)) if found.reports else found
 
 
 class Interrupted(BaseException):
@@ -218,7 +223,7 @@ class Runner:
 def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
     """Return the outcome of an evaluation that has reported something, or has been told to end."""
     context.flush()
-    outcome = outcome._replace(reports=context.kept)
+    outcome = outcome._replace(reports=tuple(context.kept))
     verdict, is_stopped = context.verdict, outcome.error == STOPPED
     if verdict is None or outcome.state not in (State.DONE, State.FAILED):
         return outcome
@@ -257,7 +262,7 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         answered, state, objective, started, ended, error, extra, warning, reports, printed = message
     except (TypeError, ValueError):
         return None
-    if answered != id or state not in ANSWERED:
+    if answered != id or not isinstance(state, str) or state not in ANSWERED:
         return None
     if not (type(objective) is float and math.isfinite(objective) if state == State.DONE else objective is None):
         return None
@@ -271,13 +276,13 @@ def read_answer(message: Any, id: int) -> Outcome | None:
     )
 
 
-def read_reports(rows: Any, id: int) -> list[Report] | None:
+def read_reports(rows: Any, id: int) -> tuple[Report, ...] | None:
     """Return the reports of an evaluation as its process has sent them; None if these are none, or another one's."""
     if type(rows) is not list or not all(type(row) is list and len(row) == 4 for row in rows):
         return None
     if not all(row[0] == id and all(type(number) is float for number in row[1:]) for row in rows):
         return None
-    return [Report(*row) for row in rows]
+    return tuple(Report(*row) for row in rows)
 
 
 class Reading(NamedTuple):

@@ -117,7 +117,7 @@ class EvaluatorContract:
         reports = []
         evaluator.on_reports = reports.extend
         evaluation = evaluate(evaluator, do="report")
-        assert not evaluation.extra and evaluation.step == 2
+        assert (evaluation.extra, evaluation.step) == ({}, 2)
         assert [(each.step, each.value) for each in reports] == [(0, 1), (1, 0.5), (2, 1 / 3)]
 
     def test_what_is_kept_as_text_is_told_once(self, evaluator, caplog):

@@ -351,7 +351,7 @@ def test_an_answer_is_an_outcome():
     assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, "warned", [], 0], 4).error == "why"
     assert read_answer([4, "STOPPED", None, 1.0, 2.0, "", {}, "", [], 0], 4).state is State.STOPPED
     reported = read_answer([*ANSWER[:8], [[4, 1.0, 0.5, 1.5]], 0], 4)
-    assert reported.reports == [Report(4, 1.0, 0.5, 1.5)]
+    assert reported.reports == (Report(4, 1.0, 0.5, 1.5),)
 
 
 @pytest.mark.parametrize(
