@@ -83,9 +83,9 @@ class StopperContract:
         stopped = play(make(max_steps=STEPS), [curve(each) for each in qualities])
         assert stopped[qualities.index(min(qualities))] is None
         steps = [STEPS if step is None else step for step in stopped.values()]
-        assert sum(steps) < 0.9 * len(steps) * STEPS
+        assert sum(steps) < 0.7 * len(steps) * STEPS
         late = sorted(range(50, 100), key=lambda id: qualities[id])
-        assert all(stopped[id] is not None for id in late[-20:])
+        assert sum(stopped[id] is not None for id in late[-20:]) >= 14
 
     def test_the_best_of_all_so_far_at_a_step_goes_on(self, make):
         """Each is better than all before it: none may be stopped, however the steps are spaced."""

@@ -32,7 +32,7 @@ class Lessons:
 
     @property
     def foresight(self) -> Foresight | None:
-        """What they tell; None while they are too few."""
+        """The regression on them; None while they are too few."""
         if self._num >= self._due:
             self._foresight = Foresight(self._finals)
             self._due = math.ceil(self._num * GROWTH)
