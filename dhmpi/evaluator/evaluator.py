@@ -39,6 +39,8 @@ class Evaluator(ABC):
         on_reports: Takes what evaluations report, as soon as it comes, values as objectives; called by `gather`.
     """
 
+    # Whether evaluations can be told to stop while they run.
+    can_tell: ClassVar[bool] = True
     # Objective of a failure, for evaluators that are driven by hand.
     FAIL_RETURN_VALUE: ClassVar[float] = sys.float_info.max
 
@@ -165,6 +167,10 @@ class Evaluator(ABC):
     @abstractmethod
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Cancel evaluations that have been handed to a worker; see `cancel`."""
+
+    def running(self, id: int) -> Evaluation:
+        """Return an evaluation that has been submitted and not gathered."""
+        return self._pending[id]
 
     def tell(self, notice: Notice) -> None:
         """Give an evaluation that is running a notice; one that has just ended needs none."""

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report
-from dhmpi.execution.context import Notice
+from dhmpi.execution.context import ANSWER_WAIT, Notice
 from dhmpi.execution.executor import Executor, GroupLostError
 from dhmpi.execution.runner import Outcome, pack_outcomes, unpack_tasks
 from dhmpi.mpi.comm import LOST, Backoff, Message
@@ -41,6 +41,8 @@ SILENCE_LIMIT = 120.0
 SILENCE_CHECK_INTERVAL = 5.0
 # How long a worker waits for its child before it looks for messages again [s]; the child's answer ends the wait.
 CHILD_WAIT = 0.02
+# And while the child waits for a message.
+ANSWERED_WAIT = 0.0005
 
 
 class WorkerTag(IntEnum):
@@ -189,6 +191,7 @@ class WorkerEnd:
         self._backoff = Backoff()
         self._announced = False
         self._loss: Loss | None = None  # of the search rank
+        self._answer_by = 0.0  # until when user code waits for an answer [monotonic s]
         self._last_sign = time.monotonic()
 
     def interrupt(self) -> None:
@@ -229,6 +232,7 @@ class WorkerEnd:
         elif message.tag == WorkerTag.CANCEL:
             self._executor.cancel()
         elif message.tag == WorkerTag.NOTICE:
+            self._answer_by = 0.0
             self._executor.tell(Notice(*message.payload))
         elif message.tag == WorkerTag.LOST and message.source == SEARCH_RANK:
             self._loss = message.payload
@@ -245,6 +249,8 @@ class WorkerEnd:
 
     def _send_reports(self, reports: Sequence[Report]) -> None:
         self._send(WorkerTag.REPORTS, [tuple(report) for report in reports])
+        if self._executor.has_answers:
+            self._answer_by = time.monotonic() + ANSWER_WAIT
 
     def _note(self, message: Message) -> None:
         """Take note of a message before it is followed."""
@@ -255,7 +261,8 @@ class WorkerEnd:
             self._announced = True
             self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
-            outcomes = executor.poll(self.child_wait)
+            is_waiting = self._answer_by > time.monotonic()
+            outcomes = executor.poll(ANSWERED_WAIT if is_waiting else self.child_wait)
             if self._announced and not executor.ready:
                 self._announced = False
                 self._send(WorkerTag.LOADING)

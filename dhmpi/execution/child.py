@@ -78,6 +78,11 @@ class ChildExecutor(Executor):
             return 0.0
         return min(LOOK_INTERVAL, max(0.0, min(self._deadline, self._stop_by) - time.monotonic()))
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._setup.feedback.has_answers
+
     def settle(self, place: Place, *others: Place) -> None:
         """Take a place; see `Executor`."""
         super().settle(place)

@@ -189,6 +189,11 @@ class Executor(ABC):
         return bool(self._tasks)
 
     @property
+    def has_answers(self) -> bool:
+        """Whether user code in another process waits for notices that answer its reports."""
+        return False
+
+    @property
     def descriptor(self) -> int | None:
         """File descriptor that is readable when `poll` has something to do; None: at once, or nothing to wait for."""
         return None

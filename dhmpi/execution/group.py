@@ -171,6 +171,11 @@ class GroupExecutor(Executor):
         """Whether there are tasks without an outcome."""
         return bool(self._tasks or self._ballots)
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._own.has_answers
+
     def open(self) -> None:
         """Start what must run before MPI starts."""
         self._own.open()

@@ -85,6 +85,11 @@ class ProcessExecutor(Executor):
         self._stop_by = math.inf
         self._board = NoticeBoard()
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._setup.feedback.has_answers
+
     def settle(self, place: Place, *others: Place) -> None:
         """Take a place; see `Executor`."""
         super().settle(place)

@@ -29,7 +29,8 @@ MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
 _MARK = b"\xc1REC"  # no MessagePack object begins with 0xC1
 
-# The kinds of events; with them go rows of `table`, reports or rows of `policy_log`, or changed fields of the metadata as JSON text.
+# The kinds of events; with them go rows of `table`, reports, rows of `policy_log`, or changed fields of the metadata as
+# JSON text.
 SUBMITTED, FINISHED, REPORTED, LEARNED, METADATA = "s", "f", "r", "l", "m"
 Event = Sequence[Any]
 

@@ -92,6 +92,10 @@ class ReportLog:
         place = self._places.get(number)
         return None if place is None else self._step[place.row]
 
+    def records(self) -> list[Report]:
+        """Return all of them as records."""
+        return list(map(Report, self._evaluation, self._step, self._value, self._time))
+
     def columns(self) -> Reports:
         """Return all of them, as they are now."""
         return Reports(*(np.array(each) for each in (self._evaluation, self._step, self._value, self._time)))
