@@ -102,8 +102,8 @@ def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
 
 
 def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
-    found = Outcome(id, STATES[state], *rest)
-    return found._replace(reports=tuple(Report(*row) for row in found.reports)) if found.reports else found
+    *others, reports = rest
+    return Outcome(id, STATES[state], *others, tuple(Report(*row) for row in reports) if reports else ())
 
 
 class Interrupted(BaseException):
