@@ -102,8 +102,9 @@ def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
 
 
 def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
-    *others, reports = rest
-    return Outcome(id, STATES[state], *others, tuple(Report(*row) for row in reports) if reports else ())
+    if rest[-1]:
+        rest = (*rest[:-1], tuple(Report(*row) for row in rest[-1]))
+    return Outcome(id, STATES[state], *rest)
 
 
 class Interrupted(BaseException):
