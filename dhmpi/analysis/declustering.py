@@ -42,12 +42,21 @@ def cells(dimensions: Sequence[Encoded], seed: int = 0) -> Cells:
         seed: Of the places.
     """
     rng = np.random.default_rng(seed)
-    points = _coordinates(dimensions, [each.unit for each in dimensions])
+    points, first, which, num_equal = np.unique(
+        _coordinates(dimensions, [each.unit for each in dimensions]),
+        axis=0,
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+    )
     places = _coordinates(dimensions, [_drawn(each, rng) for each in dimensions])
     lengths = (points**2).sum(axis=1)
     parts = np.array_split(places, -(-len(places) // NUM_TOGETHER))
     nearest = np.concatenate([(lengths - 2.0 * part @ points.T).argmin(axis=1) for part in parts])
-    return Cells(np.bincount(nearest, minlength=len(points)) / len(nearest), nearest)
+    # Equal points share a cell, and none is quite empty.
+    volume = (np.bincount(nearest, minlength=len(points)) + 1e-6) / num_equal
+    shared = volume[which.ravel()]
+    return Cells(shared / shared.sum(), first[nearest])
 
 
 def _drawn(dimension: Encoded, rng: np.random.Generator) -> Array:

@@ -47,7 +47,8 @@ class Axis(NamedTuple):
     def distance(self, places: Array) -> Array:
         """Return the distances of the evaluations from places, shape (len(places), num)."""
         apart = np.abs(places[:, None] - self.data)
-        return (apart > 1e-9).astype(np.float64) if self.is_choice else np.sqrt(3.0) * apart
+        found: Array = (apart > 1e-9).astype(np.float64) if self.is_choice else np.sqrt(3.0) * apart
+        return found
 
     def kernel(self, scaled: Array) -> Array:
         """Return correlations at distances in lengthscales: Matérn's of order 3/2, or e^-1 of different categories."""
@@ -56,7 +57,8 @@ class Axis(NamedTuple):
 
     def slope(self, scaled: Array) -> Array:
         """Return the derivatives of the logarithms of correlations by those of the lengthscale."""
-        return scaled if self.is_choice else scaled**2 / (1.0 + scaled)
+        found: Array = scaled if self.is_choice else scaled**2 / (1.0 + scaled)
+        return found
 
 
 @dataclass(frozen=True)

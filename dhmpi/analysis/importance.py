@@ -117,7 +117,7 @@ def _quantiles(values: Array, volume: Array | None, shares: tuple[float, ...]) -
     order = np.argsort(values, kind="stable")
     below = np.cumsum(np.full(len(values), 1.0) if volume is None else volume[order])
     below /= below[-1]
-    places = [np.searchsorted(below, share + 1e-9 if share > 0.5 else share - 1e-9) for share in shares]
+    places = [int(np.searchsorted(below, share + 1e-9 if share > 0.5 else share - 1e-9)) for share in shares]
     return [float(values[order[min(place, len(values) - 1)]]) for place in places]
 
 
@@ -128,7 +128,7 @@ def fenced(objective: Array, volume: Array | None = None) -> Array:
     return (kept - low) / (high - low) if high > low else np.zeros(len(kept))
 
 
-class Model(NamedTuple):
+class SpaceModel(NamedTuple):
     """Model of the objective over the whole space.
 
     Attributes:
@@ -144,7 +144,7 @@ class Model(NamedTuple):
     bounds: tuple[float, float]
 
 
-def model_of(dimensions: list[Encoded], objective: Array, seed: int) -> Model | None:
+def model_of(dimensions: list[Encoded], objective: Array, seed: int) -> SpaceModel | None:
     """Return a model of evaluations that are spread over the space; None if nothing differs."""
     kept = np.flatnonzero([not each.is_constant for each in dimensions])
     if not len(kept) or float(np.ptp(objective / 4)) == 0.0:
@@ -154,7 +154,7 @@ def model_of(dimensions: list[Encoded], objective: Array, seed: int) -> Model | 
     rows = found.chosen(min(MOST_FITTED, max(FEWEST_EVALUATIONS, int((MOST_VALUES / len(kept)) ** 0.5))))
     between = fenced(objective, found.volume)[rows]
     process = fitted([Axis.of(each).at(rows) for each in varied], between)
-    return Model(process, between, kept, fence(objective, found.volume))
+    return SpaceModel(process, between, kept, fence(objective, found.volume))
 
 
 def _fanova(dimensions: list[Encoded], objective: Array, seed: int) -> tuple[Array, Array]:
@@ -166,7 +166,7 @@ def _fanova(dimensions: list[Encoded], objective: Array, seed: int) -> tuple[Arr
     return shares, spreads
 
 
-def _half_sample_errors(model: Model, seed: int) -> Array:
+def _half_sample_errors(model: SpaceModel, seed: int) -> Array:
     """Return the standard errors of shares: what halves of the evaluations say differs from all of them by so much."""
     rng, num = np.random.default_rng(seed), len(model.objective)
     halves = [np.sort(rng.permutation(num)[: -(-num // 2)]) for _ in range(NUM_HALVES)]
@@ -191,11 +191,11 @@ def _divergences(dimensions: list[Encoded], objective: Array, volume: Array, row
 
     Each counts as much as the part of the space that it stands for, and the best ones stand for a tenth of that.
     """
-    objective, volume, num = objective[rows], volume[rows] / max(volume[rows].sum(), 1e-12), len(rows)
+    objective, volume, num = objective[rows], volume[rows] / volume[rows].sum(), len(rows)
     fewest = np.partition(objective, min(num, FEWEST_BEST) - 1)[min(num, FEWEST_BEST) - 1]
     # With all that are as good as the last of them.
     best = np.flatnonzero(objective <= max(fewest, _quantiles(objective, volume, (BEST_SHARE,))[0]))
-    weight = volume[best] / max(volume[best].sum(), 1e-12) * min(len(best), BEST_SHARE * num)
+    weight = volume[best] / volume[best].sum() * min(len(best), BEST_SHARE * num)
     num_bins_of_range = max(2, round((BEST_SHARE * num) ** 0.5))
     divergences = np.zeros(len(dimensions))
     for place, each in enumerate(dimensions):
@@ -255,5 +255,5 @@ def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface
 
 
 def _grid(dimension: Encoded) -> Array:
-    num = len(dimension.choices)
-    return (np.arange(num) + 0.5) / num if num else np.linspace(0.0, 1.0, NUM_GRID)
+    is_stepped = dimension.choices or dimension.is_whole
+    return Axis.of(dimension).places if is_stepped else np.linspace(0.0, 1.0, NUM_GRID)

@@ -190,7 +190,7 @@ def test_lanes_are_ranks_or_groups_with_their_gpus():
 
 def test_lanes_without_roles_are_those_that_evaluated():
     found = campaign([evaluation(0, 0, 4, rank=3), evaluation(1, 5, 10, rank=7, host="b")])
-    assert lanes(found).names == ["rank 3", "rank 7, b"]
+    assert lanes(found).names == ["worker 3", "worker 7, b"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_too_few_evaluations():
 def test_the_surface_is_in_the_units_of_the_objective():
     found = surface(campaign(lambda point: 10 + 4 * (point["n"] > 5), 300), "n", "c")
     assert found.value.shape == (3, len(found.x))
-    assert (found.x[0], found.x[-1]) == (0.5, 9.5)
+    assert (found.x[0], found.x[-1]) == (1.0, 9.0)
     assert found.value[:, 0] == pytest.approx(10.0, abs=0.2)
     assert found.value[:, -1] == pytest.approx(14.0, abs=0.2)
     assert surface(campaign(lambda point: 3.0), "a", "b").value == pytest.approx(3.0)

@@ -43,7 +43,7 @@ function showDetails(campaign, place) {
       ['state', campaign.states[rows.state[place]]],
       [campaign.word, rows.value[place] === null ? '–' : String(rows.value[place])],
       ...timesOf(campaign, place),
-      ['worker', rows.rank[place] < 0 ? '–' : `rank ${rows.rank[place]}${campaign.hosts[rows.host[place]] ? ` on ${campaign.hosts[rows.host[place]]}` : ''}`],
+      ['worker', rows.rank[place] < 0 ? '–' : `${campaign.workerWord} ${rows.rank[place]}${campaign.hosts[rows.host[place]] ? ` on ${campaign.hosts[rows.host[place]]}` : ''}`],
       ['proposed by', campaign.models[rows.model[place]] || '–'],
     ]),
     element('h3', {}, 'Point'),
