@@ -228,12 +228,21 @@ class FailureCause(NamedTuple):
 def failures(results: Results, timeline: Timeline | None = None) -> list[FailureCause]:
     """Return failures by cause, the most frequent one first."""
     timeline, columns = timeline or Timeline(results), results.columns
-    found = []
-    for kind in kinds_of_errors(columns):
-        rows = columns.rows_of(kind.ids)
-        seconds = timeline.ended[rows]
-        found.append(FailureCause(kind.state, kind.line, rows, np.sort(seconds[np.isfinite(seconds)])))
-    return found
+    kinds = kinds_of_errors(columns)
+    # All at once: every failure may have a kind of its own.
+    rows = np.array([row for kind in kinds for row in kind.rows], np.int64)
+    of_kind = np.repeat(np.arange(len(kinds)), [len(kind.rows) for kind in kinds])
+    known = np.isfinite(timeline.ended[rows])
+    in_time = np.lexsort((timeline.ended[rows[known]], of_kind[known]))
+    seconds = timeline.ended[rows[known]][in_time]
+    ends = np.cumsum([len(kind.rows) for kind in kinds], dtype=np.int64)
+    ends_known = np.searchsorted(of_kind[known], np.arange(len(kinds)), side="right")
+    return [
+        FailureCause(kind.state, kind.line, rows[begin:end], seconds[begin_known:end_known])
+        for kind, begin, end, begin_known, end_known in zip(
+            kinds, [0, *ends[:-1]], ends, [0, *ends_known[:-1]], ends_known, strict=True
+        )
+    ]
 
 
 class Origins(NamedTuple):
