@@ -231,17 +231,20 @@ def failures(results: Results, timeline: Timeline | None = None) -> list[Failure
     kinds = kinds_of_errors(columns)
     # All at once: every failure may have a kind of its own.
     rows = np.array([row for kind in kinds for row in kind.rows], np.int64)
-    of_kind = np.repeat(np.arange(len(kinds)), [len(kind.rows) for kind in kinds])
-    known = np.isfinite(timeline.ended[rows])
-    in_time = np.lexsort((timeline.ended[rows[known]], of_kind[known]))
-    seconds = timeline.ended[rows[known]][in_time]
-    ends = np.cumsum([len(kind.rows) for kind in kinds], dtype=np.int64)
-    ends_known = np.searchsorted(of_kind[known], np.arange(len(kinds)), side="right")
+    of_kind = np.repeat(np.arange(len(kinds)), np.array([len(kind.rows) for kind in kinds], np.int64))
+    is_known = np.isfinite(timeline.ended[rows])
+    seconds, known = timeline.ended[rows[is_known]], of_kind[is_known]
+    seconds = seconds[np.lexsort((seconds, known))]
+    places = np.arange(len(kinds) + 1)
+    edges, known_edges = (np.searchsorted(each, places).tolist() for each in (of_kind, known))
     return [
-        FailureCause(kind.state, kind.line, rows[begin:end], seconds[begin_known:end_known])
-        for kind, begin, end, begin_known, end_known in zip(
-            kinds, [0, *ends[:-1]], ends, [0, *ends_known[:-1]], ends_known, strict=True
+        FailureCause(
+            kind.state,
+            kind.line,
+            rows[edges[place] : edges[place + 1]],
+            seconds[known_edges[place] : known_edges[place + 1]],
         )
+        for place, kind in enumerate(kinds)
     ]
 
 

@@ -13,7 +13,8 @@ from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
 Method = Literal["fanova", "ped-anova"]
-MEANINGS: dict[str, str] = {
+NAMES: dict[Method, str] = {"fanova": "fANOVA", "ped-anova": "PED-ANOVA"}
+MEANINGS: dict[Method, str] = {
     "fanova": "share of what differs between objectives, over the whole space, that the dimension explains by itself "
     "(fANOVA)",
     "ped-anova": "how differently the best tenth of the evaluations is distributed along the dimension, as a share of "
