@@ -15,10 +15,8 @@ from dhmpi.results.columns import Array
 Method = Literal["fanova", "ped-anova"]
 NAMES: dict[Method, str] = {"fanova": "fANOVA", "ped-anova": "PED-ANOVA"}
 MEANINGS: dict[Method, str] = {
-    "fanova": "share of what differs between objectives, over the whole space, that the dimension explains by itself "
-    "(fANOVA)",
-    "ped-anova": "how differently the best tenth of the evaluations is distributed along the dimension, as a share of "
-    "all dimensions (PED-ANOVA)",
+    "fanova": "fANOVA: how much of the variance over the whole space each dimension explains by itself",
+    "ped-anova": "PED-ANOVA: how much each dimension sets the best tenth apart from the rest",
 }
 # Evaluations that importances are computed from, at most; and at least.
 MOST_EVALUATIONS = 5000

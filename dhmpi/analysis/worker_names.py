@@ -9,8 +9,8 @@ from dhmpi.support.printing import in_short
 
 
 def word_of_workers(metadata: Metadata) -> str:
-    """Return what the numbers of workers in a file are: `rank`, or `worker` where MPI evaluates nothing."""
-    return _word(metadata.runs[-1]) if metadata.runs else "worker"
+    """Return what the numbers of workers in a file are, as its latest run has them: `rank` or `worker`."""
+    return rank_table.name_of_workers(metadata.runs[-1] if metadata.runs else {})
 
 
 def names_of_workers(run: Mapping[str, Any]) -> dict[int, str]:
@@ -25,13 +25,7 @@ def names_of_workers(run: Mapping[str, Any]) -> dict[int, str]:
     for row in table:
         if row.worker:
             members.setdefault(row.worker, []).append(row)
-    return {int(group[0].rank): _described(group, _word(run)) for group in members.values()}
-
-
-def _word(run: Mapping[str, Any]) -> str:
-    roles = run.get("roles")
-    # Where nothing but this process and its pool evaluates, no nodes are recorded.
-    return "rank" if isinstance(roles, Mapping) and roles.get("nodes") else "worker"
+    return {int(group[0].rank): _described(group, rank_table.name_of_workers(run)) for group in members.values()}
 
 
 def _described(group: Sequence[rank_table.Row], word: str) -> str:

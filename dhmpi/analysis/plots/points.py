@@ -1,6 +1,5 @@
 """Pictures of points: what dimensions matter, and what is found along them."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.importance import Method, Surface, fence, fenced, importances, surface
+from dhmpi.analysis.importance import MEANINGS, Method, Surface, fence, fenced, importances, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.unit_scales import Encoded, encoded
@@ -17,16 +16,12 @@ from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
 from dhmpi.results.columns import Array
 
-TITLES: Mapping[Method, str] = {
-    "fanova": "fANOVA: how much of the variance over the whole space each dimension explains by itself",
-    "ped-anova": "PED-ANOVA: how much each dimension sets the best tenth apart from the rest",
-}
 MOST_BARS, MOST_AXES, MOST_LINES, MOST_CHOICES = 15, 9, 300, 15
 
 
 def importance(axes: Axes, view: View, method: Method = "fanova") -> Axes:
     """Draw how important the dimensions are, by fANOVA or PED-ANOVA."""
-    title = TITLES[method]
+    title = MEANINGS[method]
     try:
         found = (view.importances if method == "fanova" else importances(view.results, method))[:MOST_BARS]
     except ResultsError as error:

@@ -143,7 +143,7 @@ def _importance(results: Results) -> Iterator[Figure]:
         for name, each in named
     ]
     first = ", ".join(f"{name} {each.text}" for name, each in named[:3])
-    caption = f"The {IMPORTANCE_MEANINGS[method]}. The most important ones, with standard errors: {first}."
+    caption = f"{IMPORTANCE_MEANINGS[method]}. The most important ones, with standard errors: {first}."
     title = f"Importance of the dimensions, by {NAMES[method]}"
     yield Figure("importance", "dimensions", title, caption, data={"importance": data})
 
@@ -265,7 +265,12 @@ def policy(results: Results, timeline: Timeline) -> Iterator[Figure]:
     data["seconds"] = numbers(_means(learned.seconds, parts))
     agents = len(np.unique(learned.columns["agent"]))
     mean = f"; a point is the mean of about {num / len(parts):.3g} updates" if len(parts) < num else ""
-    caption = f"{counted(num, 'update')} of {counted(agents, 'agent')}{mean}."
+    learned_from, chosen = int(learned.episodes[-1]), results.metadata.statistics.get("episodes")
+    of_all = f" of the {chosen:,} that were chosen" if isinstance(chosen, int) and chosen > learned_from else ""
+    caption = (
+        f"{counted(num, 'update')} of {counted(agents, 'agent')}, from {counted(learned_from, 'architecture')}"
+        f"{of_all}{mean}."
+    )
     yield Figure("rewards", "policy", "Rewards of the batches", f"Quantiles in {caption}", "", {"policy": data})
     entropy = learned.columns["entropy"][np.isfinite(learned.columns["entropy"])]
     went = f" The entropy {_went(f'{entropy[0]:.3g}', f'{entropy[-1]:.3g}')} nat." if len(entropy) else ""

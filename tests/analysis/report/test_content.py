@@ -106,7 +106,8 @@ def test_idle_and_busy_time_are_all_of_it(found):
 def test_importances_say_how_they_were_measured(num, method):
     found = campaign(of([done(id, (id % 10) ** 2.0, x=id % 10 / 10) for id in range(num)]))
     (figure,) = (each for each in found.figures if each.name == "importance")
-    assert f"({method}). The most important ones: x 100 %." in figure.caption
+    assert figure.caption.startswith(f"{method}: how much ")
+    assert figure.caption.endswith("The most important ones, with standard errors: x 100 ± 0 %.")
     assert found.data["figures"]["importance"][0]["dimension"] == 0
 
 

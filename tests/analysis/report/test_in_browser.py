@@ -113,7 +113,7 @@ def test_a_row_shows_all_of_its_evaluation(shown):
     assert "Evaluation 5" in said
     assert ATTACK in said
     assert "<img src=x onerror=alert(1)> end" in said
-    assert "worker 3 on <b>1</b>" in said
+    assert "rank 3 on <b>1</b>" in said
     shown.keyboard.press("Escape")
     assert not dialog.is_visible()
     choice(shown, "State").select_option("")
