@@ -171,7 +171,7 @@ def test_pictures_need_no_search():
 
 def test_what_is_counted_has_whole_numbers():
     view = View(campaign([evaluation(k, k, k + 1) for k in range(2)]))
-    for draw in (plots.incumbent, plots.distinct, plots.models):
+    for draw in (plots.incumbent, plots.distinct, plots.rewards):
         axes = draw(Figure().add_subplot(), view)
         assert all(tick == round(tick) for tick in axes.get_xticks())
     assert all(tick == round(tick) for tick in plots.utilisation(Figure().add_subplot(), view).get_yticks())
@@ -199,7 +199,11 @@ def test_dark_is_good_everywhere():
         return sum(drawn.to_rgba(value)[:3])
 
     for maximises in (False, True):
-        found = campaign([evaluation(k, k, k + 1, float(k % 7)) for k in range(30)], space=TWO, maximises=maximises)
+        evaluations = [
+            Evaluation(k, {"x": k / 30, "y": 1 + k % 2}, float(k % 7), State.DONE, k, k, k + 1, order=k)
+            for k in range(30)
+        ]
+        found = campaign(evaluations, space=TWO, maximises=maximises)
         figure = Figure()
         axes = plots.contours(figure.add_subplot(), View(found), ("x", "y"))
         [drawn] = [each for each in axes.collections if each.get_array() is not None]

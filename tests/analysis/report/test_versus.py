@@ -4,6 +4,8 @@ import pytest
 from contracts.hostile_campaign import ATTACK, hostile
 
 from dhmpi.analysis.report.content import content_of
+from dhmpi.analysis.report.versus import versus
+from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
 
