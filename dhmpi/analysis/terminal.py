@@ -272,7 +272,7 @@ def _agents(results: Results) -> str:
     agents, episodes, hits, shared, lost = map(int, figures)
     parts = [
         f"{counted(agents, 'agent')}, {counted(len(results.policy), 'update')}",
-        f"{episodes} episodes, {hits + shared} of them known already",
+        f"{episodes} architectures chosen, {hits + shared} of them known already",
     ]
     if entropy:
         parts.append(f"entropy {entropy[0]:.3g} at first, {entropy[-1]:.3g} at last")

@@ -173,7 +173,9 @@ def test_show_says_how_agents_have_learned():
         fields |= {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}
         policy.append([PolicyRow(**fields)])
     results = Results.of(replace(METADATA, statistics=statistics), [], policy=policy)
-    shown = "2 agents, 3 updates; 250 episodes, 50 of them known already; entropy 2.5 at first, 1.25 at last"
+    shown = (
+        "2 agents, 3 updates; 250 architectures chosen, 50 of them known already; entropy 2.5 at first, 1.25 at last"
+    )
     assert rows(results)["agents"] == shown
     more = {"gradients": 12, "gradient_staleness_mean": 1.75, "lost_agents": 1}
     results = Results.of(replace(METADATA, statistics=statistics | more), [], policy=policy)
