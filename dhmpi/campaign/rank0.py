@@ -213,6 +213,7 @@ class Rank0(ABC):
         try:
             return self._close(search, store, budget, stop)
         finally:
+            store.abandon()  # where it could not be closed
             if search.callbacks:
                 search.callbacks.end(store.results)
 

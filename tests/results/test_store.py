@@ -363,6 +363,7 @@ def test_every_commit_can_be_opened(tmp_path, path, metadata, running, ended, of
         assert read(copy).evaluations == store.evaluations
         with h5py.File(copy) as file:
             assert len(file["evaluations/id"]) == len(file["evaluations/point/x"]) == (number + 1) // 7 * 7
+    store.abandon()
     resumed = ResultsStore.resume(copy, metadata)
     assert resumed.evaluations == store.evaluations
     assert resumed.dropped == ""
@@ -375,6 +376,7 @@ def test_a_torn_journal_is_said_and_left_behind(path, metadata, running):
     with journal_of(path).open("r+b") as file:
         file.truncate(journal_of(path).stat().st_size - 3)
     assert "ends in an unfinished record" in read(path).dropped
+    store.abandon()
     resumed = ResultsStore.resume(path, metadata)
     assert "ends in an unfinished record" in resumed.dropped
     resumed.submitted([running(2)])
@@ -561,6 +563,7 @@ def test_an_existing_file_is_not_replaced(path, metadata, running):
         ResultsStore.create(path, metadata)
     store = ResultsStore.create(path, metadata, overwrite=True)
     assert read(path).evaluations == store.evaluations == []
+    store.abandon()
     path.unlink()
     with pytest.raises(ResultsError, match=f"results.h5.journal {expected}"):
         ResultsStore.create(path, metadata)
@@ -710,7 +713,9 @@ def test_one_writer_at_a_time(path, metadata):
 
 
 def test_a_writer_that_was_replaced_stops(path, metadata, running):
-    first, second = write(path, metadata, [], [running(0)]), ResultsStore.resume(path, metadata)
+    first = write(path, metadata, [], [running(0)])
+    first._ownership.owner.end()  # taken for dead
+    second = ResultsStore.resume(path, metadata)
     first.submitted([running(1)])
     for action in (first.snapshot, lambda: first.commit(time.monotonic() + 2), lambda: first.close("end")):
         with pytest.raises(StorageError, match="another process has taken it over"):
