@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation
@@ -47,6 +48,7 @@ class Campaign:
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
+        self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
@@ -64,6 +66,7 @@ class Campaign:
         try:
             return self._run()
         finally:
+            self._log.close()
             self.busy_share = (time.thread_time() - computed) / max(time.perf_counter() - begun, 1e-9)
 
     def _run(self) -> str:
@@ -170,8 +173,10 @@ class Campaign:
             else:
                 self._again.append(evaluation)
         if evaluations:
+            self._log.note(evaluations)
             self._search.callbacks.note(evaluations)
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
+        self._log.note_model(self._search.describe_model)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._budget.best, busy)

@@ -36,6 +36,8 @@ from dhmpi.results.table import STATES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LARGEST_NUMBER = 8  # bytes
+# No column takes so many times as much memory as its file has bytes, however well somebody has compressed the file.
+MOST_EXPANDED = 64
 FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
@@ -76,7 +78,7 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
         raise ResultsError(f"{name} is damaged, since its checksum does not fit; restore it from a copy")
     with _explained(name):
         file = h5py.File(io.BytesIO(data), "r")
-        found = _read(file, name, len(data))
+        found = _read(file, name)
         if intact:
             return found
         _check_all(found.columns)  # no checksum vouches for what is read later
@@ -90,13 +92,13 @@ def _explained(name: str | os.PathLike[str]) -> Iterator[None]:
     """Make one sentence of whatever h5py makes of damaged bytes."""
     try:
         yield
-    except ResultsError:
+    except (ResultsError, MemoryError):
         raise
     except Exception as error:
         raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
 
 
-def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
+def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     kind = file.attrs.get("format")
     if not isinstance(kind, str) or kind != FORMAT:
         raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
@@ -114,8 +116,6 @@ def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
     metadata = Metadata(**found)
     policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
     group = _member(file, GROUP)
-    if _member(group, "id").size > size:
-        raise ValueError("it must not have more rows than bytes")
     columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
     _check(columns)
     return Content(metadata, columns, campaign, generation, policy)
@@ -135,7 +135,18 @@ def _member(group: Any, name: str) -> Any:
     found = group[name]
     if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
         raise ValueError(f"{name} must be in the file, got data in others")
+    if isinstance(found, h5py.Dataset):
+        _require_possible(found)
     return found
+
+
+def _require_possible(dataset: Any) -> None:
+    """Check that a dataset is not larger than its file can be; what it claims would be allocated."""
+    size = dataset.file.id.get_filesize()
+    if dataset.size is None or dataset.size > size:
+        raise ValueError(f"{dataset.name} must not have more rows than the file has bytes, got {dataset.size}")
+    if dataset.size * dataset.dtype.itemsize > MOST_EXPANDED * size:
+        raise ValueError(f"{dataset.name} must fit in a file of {size} bytes, got rows of {dataset.dtype.itemsize}")
 
 
 class _FileColumns:
