@@ -182,7 +182,7 @@ class Rank0(ABC):
         return store
 
     def _tell_begin(self, store: ResultsStore, evaluator: str, layout: str) -> None:
-        """Log and show who does what and, if several ranks do it together or their GPUs differ, which ones and with which."""
+        """Log what begins, and show who does what; if several ranks do it together or their GPUs differ, in a table."""
         metadata, workers = store.metadata, counted(store.metadata.runs[-1]["num_workers"], "worker")
         where = f"{workers}, {evaluator} ({layout})"
         log_begin(metadata.search, metadata.problem, metadata.seed, where, self._options.output)

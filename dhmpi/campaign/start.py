@@ -63,7 +63,6 @@ def run(
     Raises:
         DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
-
     with logs.of_campaign(options.log_level, environment.launch().rank, options.log_json, options.log_files):
         return _run(make_search, run_target, evaluator, options, has_agents, begun)
 

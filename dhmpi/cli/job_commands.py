@@ -72,7 +72,9 @@ def _job(command: str, words: list[str]) -> int:
         try:
             paths = script.write_all(Path(values["all"]), modulefiles())
         except OSError as error:
-            raise OptionError(f"--all must be a directory that can be written, got {values['all']} ({error.strerror})") from error
+            raise OptionError(
+                f"--all must be a directory that can be written, got {values['all']} ({error.strerror})"
+            ) from error
         for path in paths:
             print(path, file=Printer())
     else:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.error_lines import error_line
 from dhmpi.support.printing import escape
-from dhmpi.support.wording import counted
+from dhmpi.support.wording import counted, in_seconds
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class CampaignLog:
                 if self._level <= logging.DEBUG and self._results.may_speak():
                     name = "reward" if self._maximises else "objective"
                     value = turned(each.objective, self._maximises)
-                    took = f" in {each.duration:.3g} s"
+                    took = f" in {in_seconds(each.duration)}"
                     self._results.say(f"evaluation {each.id} DONE{self._where(each)}: {name} {value:.6g}{took}")
             elif self._failures.may_speak():
                 what = f"evaluation {each.id} {each.state}{self._where(each)}: {error_line(each.error) or 'no error'}"

@@ -158,7 +158,9 @@ def _ended(counts: Mapping[State, int]) -> list[str]:
     """Return how many evaluations have ended for good, by state; what has not occurred is left out, but for two."""
     names = {State.DONE: "done", State.FAILED: "failed", State.TIMEOUT: "timed out"}
     return [
-        f"{counts.get(state, 0)} {name}" for state, name in names.items() if counts.get(state) or state is not State.TIMEOUT
+        f"{counts.get(state, 0)} {name}"
+        for state, name in names.items()
+        if counts.get(state) or state is not State.TIMEOUT
     ]
 
 
