@@ -41,7 +41,8 @@ _DRIVERS = {
 }
 # Passwords in URLs: before the host, and among the parameters.
 _PASSWORD = re.compile(
-    r"(?<=://)([^:/?]*:)(.+)(?=@)|([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)([^&]+)", re.IGNORECASE
+    r"((?<=://)[^:/?]*:|^(?!.*://))(.+)(?=@)|([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)([^&]+)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -108,7 +109,7 @@ def _remedy(error: BaseException) -> str:
 
 def _shown(url: str) -> str:
     """Return a URL as people may see it, without passwords."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", url)
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3] or ''}***", url)
 
 
 def _said(error: BaseException, url: str) -> str:
