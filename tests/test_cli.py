@@ -632,7 +632,7 @@ def test_a_campaign_outlives_streams_that_are_closed_or_full(evil, line):
     assert results.read("results.h5").metadata.complete
 
 
-@pytest.mark.parametrize("line", ['"$@" >/dev/full', '"$@" >&-', 'set -o pipefail; "$@" | true'])
+@pytest.mark.parametrize("line", ['"$@" >/dev/full', '"$@" >&-'])
 @pytest.mark.parametrize(
     "words",
     [
@@ -647,10 +647,7 @@ def test_a_campaign_outlives_streams_that_are_closed_or_full(evil, line):
     ids=str,
 )
 def test_what_cannot_be_printed_is_a_sentence(campaign, line, words):
-    for _ in range(20):  # until the other end of the pipe has been closed in time
-        done = shell(line, *([*words, "results.h5"] if words else ["--help"]))
-        if done.returncode:
-            break
+    done = shell(line, *([*words, "results.h5"] if words else ["--help"]))
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "error: standard output " in done.stderr
