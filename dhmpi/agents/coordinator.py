@@ -201,7 +201,8 @@ class Coordinator:
                 self._store.submitted([evaluation._replace(submitted=self._submitted[evaluation.id])])
                 self._is_dirty = True
                 continue
-            evaluation = evaluation._replace(extra=self._described(evaluation, claim))
+            version = claim.version if self._server is None else self._server.version
+            evaluation = evaluation._replace(extra={**evaluation.extra, **claim.description(version)})
             self._store.finished([evaluation])
             self._is_dirty = True
             submitted = self._submitted.pop(evaluation.id)
@@ -214,24 +215,10 @@ class Coordinator:
                 self._log.note([evaluation])
                 self.callbacks.note([evaluation._replace(submitted=submitted)])
 
-    def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
-        """Return the extras of an evaluation with what is known of its choice."""
-        extra = {**evaluation.extra, "agent": claim.agent}
-        if claim.values and claim.number >= 0:
-            version = claim.version if self._server is None else self._server.version
-            extra |= {
-                "update": claim.update,
-                "version": claim.version,
-                "staleness": version - claim.version,
-                "log_probability": claim.log_probability,
-            }
-        return extra
-
     def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
-        num = len(self._store.policy)
-        learned = f"agent {rank}: mean reward {row.reward_mean:.4g}, entropy {row.entropy:.3g}"
-        self._log.note_model(lambda: f"policy updated {counted(num, 'time')}; {learned}")
+        num = counted(len(self._store.policy), "time")
+        self._log.note_model(lambda: f"policy updated {num}; agent {rank} has a mean reward of {row.reward_mean:.4g}")
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())

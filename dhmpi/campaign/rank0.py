@@ -352,9 +352,9 @@ def _end_of_earlier(output: str) -> float:
 
 
 def _remove_files(directory: str, end: float) -> None:
-    """Remove what evaluations and, until a time, ranks have left."""
+    """Remove what evaluations and, until a time, ranks have left; rank 0 itself has not begun its log yet."""
     for path in Path(directory).glob("rank-*.log"):
-        if path.stat().st_mtime <= end:
+        if path.name == "rank-0000.log" or path.stat().st_mtime <= end:
             path.unlink()
     for path in Path(directory).glob("evaluation-*"):
         if path.is_dir() and not path.is_symlink():

@@ -99,7 +99,7 @@ class Roles(NamedTuple):
 
     @property
     def name_of_workers(self) -> str:
-        """What one that evaluates is called: a rank, or the worker of a pool, where MPI has not started."""
+        """Name of one that evaluates: rank, or worker of a pool, where MPI has not started."""
         return "rank" if self.nodes else "worker"
 
     def placed(self, nodes: tuple[ComputeNode, ...]) -> "Roles":
