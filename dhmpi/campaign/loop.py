@@ -2,14 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from dhmpi.campaign.steering import Steering
 from dhmpi.control.budget import CANCEL_WAIT, Budget
 from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, Report
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
@@ -31,6 +32,7 @@ class Campaign:
         budget: What may be used.
         stop: What a signal may interrupt.
         progress: What is shown meanwhile.
+        steering: What becomes of reports.
 
     Attributes:
         seconds: Time spent in the search, in the store, and in callbacks if there are any.
@@ -45,10 +47,12 @@ class Campaign:
         budget: Budget,
         stop: StopRequest,
         progress: Progress,
+        steering: Steering,
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
-        self._stop, self._progress = stop, progress
+        self._stop, self._progress, self._steering = stop, progress, steering
         self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
+        evaluator.on_reports = self._take_reports
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
@@ -130,6 +134,8 @@ class Campaign:
             room = min(room, evaluator.num_workers - evaluator.num_pending)
         if budget.limits.evals is not None:
             room = min(room, budget.limits.evals - budget.num_final - evaluator.num_pending)
+        if budget.is_spent:
+            room = 0
         budget.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
         again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
         self._submit(again)
@@ -152,7 +158,19 @@ class Campaign:
         failures = self._budget.failures
         return not failures.are_many or failures.are_outlived(self._evaluator.longest_running_seconds())
 
+    def _take_reports(self, reports: Sequence[Report]) -> None:
+        """Keep what evaluations report, and decide whether they go on; inline, this is called by user code."""
+        with self._clock("store"):
+            self._store.reported(reports)
+        self._steering.take(reports)
+        if self._search.callbacks:
+            for report in reports:
+                value = -report.value if self._search.maximises else report.value
+                self._search.callbacks.note_report(self._evaluator.running(report.id), report.step, value)
+
     def _submit(self, evaluations: list[Evaluation]) -> None:
+        for each in evaluations:
+            self._steering.begin(each)
         if evaluations:
             running = [self._evaluator.submit(each, self._search.config(each.point)) for each in evaluations]
             with self._clock("store"):
@@ -168,6 +186,7 @@ class Campaign:
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe
         for evaluation in evaluations:
+            self._steering.end(evaluation)
             if evaluation.state.is_final:
                 self._budget.note(evaluation)
             else:

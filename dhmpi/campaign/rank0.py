@@ -17,6 +17,7 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
+from dhmpi.campaign.steering import Steering, make_stopper
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
@@ -33,6 +34,7 @@ from dhmpi.errors import (
     option_name,
     reason,
 )
+from dhmpi.evaluation import turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
@@ -203,7 +205,17 @@ class Rank0(ABC):
 
     def _budget(self, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
         options = self._options
-        limits = Limits(self._eval_limit(), deadline, options.drain_seconds, options.max_failures, options.retries)
+        target = turned(options.target, store.metadata.maximises)
+        limits = Limits(
+            self._eval_limit(),
+            deadline,
+            options.drain_seconds,
+            options.max_failures,
+            options.retries,
+            options.max_steps_total,
+            target,
+            options.patience,
+        )
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
     def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
@@ -277,6 +289,12 @@ class EvaluatingRank0(Rank0):
 
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
+        if self._options.feedback.has_answers and not evaluator.can_tell:
+            name = "stopper" if self._options.stopper != "none" else "max_steps_total"
+            raise OptionError(
+                f"{option_name(name)} must be left out with {evaluator.name}, which cannot tell evaluations to stop, "
+                f"got {getattr(self._options, name)}"
+            )
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
         wanted = self._options.num_workers
@@ -302,13 +320,19 @@ class EvaluatingRank0(Rank0):
         self._tell_begin(store, evaluator.name, evaluator.layout)
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
-        campaign = Campaign(search, evaluator, store, budget, stop, progress)
+        options = self._options
+        steering = Steering(evaluator, budget, make_stopper(options), options.feedback.has_answers)
+        if options.resume:
+            steering.recall(store.evaluations, store.reports.records())
+        campaign = Campaign(search, evaluator, store, budget, stop, progress, steering)
         try:
             why = campaign.run()
         finally:
             progress.close()
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
         lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
+        if budget.steps:
+            lost["steps"] = budget.steps
         statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
         return CampaignEnd(why, campaign.is_complete, statistics)
 

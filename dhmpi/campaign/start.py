@@ -120,5 +120,5 @@ def _default_method(launch: environment.Launch) -> str:
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
     setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.slot)  # type: ignore[arg-type]  # checked when loaded
-    setup = replace(setup, engine=options.executor)
+    setup = replace(setup, engine=options.executor, feedback=options.feedback)
     return setup.portable() if isolation == "process" else setup

@@ -22,6 +22,9 @@ class Limits(NamedTuple):
         drain_seconds: What an evaluation is thought to take at least: none begins later than that before the deadline.
         max_failures: How many failures there may be while nothing is DONE; see `Failures`.
         retries: How often an evaluation is begun again whose worker is lost.
+        steps: Steps of all evaluations together at which it is complete, or None.
+        target: Objective at which it is complete, or None.
+        patience: How many evaluations in a row may be no better than the best, or None.
     """
 
     evals: int | None = None
@@ -29,6 +32,9 @@ class Limits(NamedTuple):
     drain_seconds: float = 0.0
     max_failures: int | None = None
     retries: int = 2
+    steps: float | None = None
+    target: float | None = None
+    patience: int | None = None
 
 
 class Budget:
@@ -49,6 +55,8 @@ class Budget:
         best: The evaluation with the smallest objective, or None.
         busy: What the evaluations of this run took [s].
         num_final: How many evaluations have ended for good, those of earlier runs included.
+        steps: How many steps evaluations have taken, those of earlier runs included.
+        num_vain: How many evaluations in a row were not better than the best.
     """
 
     def __init__(
@@ -63,9 +71,11 @@ class Budget:
         earlier = [each for each in earlier if each.state.is_final]
         self.failures = Failures(limits.max_failures, earlier)
         self.drain, self.lost = Drain(limits.deadline, limits.drain_seconds, clock), LostTime(clock)
-        self.busy, self.num_final = 0.0, len(earlier)
-        done = (each for each in earlier if each.state is State.DONE)
-        self.best = min(done, key=lambda each: each.objective or 0.0, default=None)
+        self.busy, self.num_final, self.steps = 0.0, len(earlier), 0.0
+        self.best: Evaluation | None = None
+        self.num_vain = 0
+        for each in sorted(earlier, key=lambda each: each.order):
+            self._compare(each)
         self.drain.recall(earlier)
 
     def note(self, evaluation: Evaluation) -> None:
@@ -74,10 +84,24 @@ class Budget:
         self.busy += evaluation.duration
         self.failures.note(evaluation)
         self.drain.note(evaluation)
+        self._compare(evaluation)
+
+    def _compare(self, evaluation: Evaluation) -> None:
+        """Take note of whether an evaluation is the best."""
+        self.num_vain += 1
         if evaluation.state is State.DONE and (
             self.best is None or evaluation.objective < self.best.objective  # type: ignore[operator]  # DONE has one
         ):
-            self.best = evaluation
+            self.best, self.num_vain = evaluation, 0
+
+    def spend_steps(self, number: float) -> None:
+        """Take note of steps that evaluations have taken."""
+        self.steps += number
+
+    @property
+    def has_spent_steps(self) -> bool:
+        """Whether evaluations have taken as many steps as they may."""
+        return self.limits.steps is not None and self.steps >= self.limits.steps
 
     def must_end(self, num_running: int) -> str:
         """Return why the campaign must end now, for people; nothing if it may go on.
@@ -90,15 +114,36 @@ class Budget:
         if self.failures.must_end(num_running):
             return self.failures.sentence()
         if self.is_spent:
-            return f"{self.num_final} evaluations are complete"
+            return self._why_spent(num_running)
         if self.drain.is_over():
             return "the time is over"
         return ""
 
+    def _why_spent(self, num_running: int) -> str:
+        if self.has_reached_target:
+            return "the target has been reached"
+        if self.has_lost_patience:
+            return f"the last {self.num_vain} evaluations were not better than the best"
+        if self.has_spent_steps and num_running:
+            return ""  # they are told to stop, and then have an objective
+        return f"{self.num_final} evaluations are complete"
+
     @property
     def is_spent(self) -> bool:
-        """Whether there are as many evaluations as there may be."""
-        return self.limits.evals is not None and self.num_final >= self.limits.evals
+        """Whether nothing more is to be evaluated, since there is enough of something."""
+        has_all = self.limits.evals is not None and self.num_final >= self.limits.evals
+        return has_all or self.has_spent_steps or self.has_reached_target or self.has_lost_patience
+
+    @property
+    def has_reached_target(self) -> bool:
+        """Whether the best is as good as is wanted."""
+        best, target = self.best, self.limits.target
+        return target is not None and best is not None and best.objective is not None and best.objective <= target
+
+    @property
+    def has_lost_patience(self) -> bool:
+        """Whether too many evaluations in a row were no better than the best, and there is one."""
+        return self.limits.patience is not None and self.best is not None and self.num_vain >= self.limits.patience
 
     @property
     def end_time(self) -> float | None:

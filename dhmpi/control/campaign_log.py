@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import MEASURED_STATES, Evaluation, State, turned
 from dhmpi.support.error_lines import error_line
 from dhmpi.support.printing import escape
 from dhmpi.support.wording import counted, in_seconds
@@ -43,12 +43,14 @@ class CampaignLog:
         if self._level > logging.INFO:
             return
         for each in evaluations:
-            if each.state is State.DONE:
+            if each.state is State.PAUSED:
+                continue  # it was told to, and goes on
+            if each.state in MEASURED_STATES:
                 if self._level <= logging.DEBUG and self._results.may_speak():
                     name = "reward" if self._maximises else "objective"
                     value = turned(each.objective, self._maximises)
                     took = f" in {in_seconds(each.duration)}"
-                    self._results.say(f"evaluation {each.id} DONE{self._where(each)}: {name} {value:.6g}{took}")
+                    self._results.say(f"evaluation {each.id} {each.state}{self._where(each)}: {name} {value:.6g}{took}")
             elif self._failures.may_speak():
                 what = f"evaluation {each.id} {each.state}{self._where(each)}: {error_line(each.error) or 'no error'}"
                 self._failures.say(what if each.state.is_final else f"{what}; it begins again")

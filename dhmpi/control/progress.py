@@ -155,13 +155,10 @@ def _bar_format(terminal: TextIO) -> str:
 
 
 def _ended(counts: Mapping[State, int]) -> list[str]:
-    """Return how many evaluations have ended for good, by state; what has not occurred is left out, but for two."""
-    names = {State.DONE: "done", State.FAILED: "failed", State.TIMEOUT: "timed out"}
-    return [
-        f"{counts.get(state, 0)} {name}"
-        for state, name in names.items()
-        if counts.get(state) or state is not State.TIMEOUT
-    ]
+    """Return how many evaluations have ended for good, by state; but for two, what has not occurred is left out."""
+    names = {State.DONE: "done", State.STOPPED: "stopped", State.FAILED: "failed", State.TIMEOUT: "timed out"}
+    always = (State.DONE, State.FAILED)
+    return [f"{counts.get(state, 0)} {name}" for state, name in names.items() if counts.get(state) or state in always]
 
 
 def _num_final(counts: Mapping[State, int]) -> int:

@@ -1,5 +1,6 @@
 """Executors: the place where one evaluation at a time runs, in this process or in a child."""
 
+import contextlib
 import logging
 import math
 import os
@@ -8,13 +9,14 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
+from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
 from dhmpi.execution.fresh_main import LOADING
 from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
@@ -34,8 +36,13 @@ log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
+# How long an evaluation that is told to stop may take to do so, before its process is ended [s].
+STOP_GRACE = 10.0
 # How often inline user code of one rank is interrupted to see whether the others of its evaluation go on [s].
 WATCH_INTERVAL = 0.01
+
+
+OnReports = Callable[[Sequence[Report]], object]
 
 
 class GroupLostError(Exception):
@@ -54,6 +61,7 @@ class Setup:
         logs: Of which evaluations is kept what they print: all, failures or none.
         slot: How many ranks, and which GPUs, an evaluation gets.
         engine: An executor of `concurrent.futures` where evaluations run, or its name, or None.
+        feedback: What user code hears while it runs.
     """
 
     run: RunFunction | str | PickledRun
@@ -63,6 +71,7 @@ class Setup:
     logs: str = "all"
     slot: SlotOptions = field(default_factory=SlotOptions)
     engine: object = None
+    feedback: Feedback = NO_FEEDBACK
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -162,11 +171,27 @@ class Executor(ABC):
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
+        self._on_reports: OnReports = list
+        self._listener: Callable[[], None] | None = None
+
+    def hear(self, on_reports: OnReports, listen: Callable[[], None] | None = None) -> None:
+        """Say who takes reports.
+
+        Args:
+            on_reports: Takes what evaluations report, as soon as it comes.
+            listen: Looks for notices, to `tell` them, while user code runs in this process.
+        """
+        self._on_reports, self._listener = on_reports, listen
 
     @property
     def busy(self) -> bool:
         """Whether there are tasks without an outcome."""
         return bool(self._tasks)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code in another process waits for notices that answer its reports."""
+        return False
 
     @property
     def descriptor(self) -> int | None:
@@ -217,6 +242,9 @@ class Executor(ABC):
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this process; called by a signal handler."""
 
+    def tell(self, notice: Notice) -> None:  # noqa: B027  # not all can reach what is running
+        """Give the evaluation that is running a notice; one that must stop and does not is ended after a while."""
+
     @abstractmethod
     def close(self) -> None:
         """Release the executor's resources, and end what runs in it."""
@@ -266,6 +294,7 @@ class InlineExecutor(Executor):
         self._is_stopping = False
         self._output = Output(setup.files, setup.logs) if redirect else None
         self._environment_before: dict[str, str | None] = {}
+        self._notice = Notice(-1)
 
     def settle(self, place: Place, *others: Place) -> None:
         """Take a place, and change this process's environment at once, until `close`."""
@@ -286,7 +315,8 @@ class InlineExecutor(Executor):
             os.dup2(self._output.file.fileno(), 1)
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
-        self._runner = Runner(run, self._setup.timeout, self._setup.files, self.place, self.connect)
+        setup = self._setup
+        self._runner = Runner(run, setup.timeout, setup.files, self.place, self.connect, self, setup.feedback)
         self.wants_comm = self._runner.wants_comm
         self.ready = True
 
@@ -340,6 +370,31 @@ class InlineExecutor(Executor):
         elif self.watch(self._tasks[0].id):
             self._is_stopping = True
             self._runner.interrupt(State.CANCELLED)
+
+    def send(self, reports: Sequence[Report]) -> None:
+        """Pass on what user code reports; it is the channel of its context."""
+        with self._undisturbed():
+            self._on_reports(reports)
+
+    def notice(self, id: int) -> Notice:
+        """Return the latest notice to an evaluation."""
+        if self._listener is not None:
+            with self._undisturbed():
+                self._listener()
+        return self._notice if self._notice.id == id else Notice(id)
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Keep the alarm away from messages, which it looks for, too."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the evaluation that is running a notice."""
+        self._notice = notice
 
     def cancel(self) -> None:
         """Keep tasks that have not begun from beginning."""

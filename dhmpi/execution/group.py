@@ -8,12 +8,13 @@ stopped. Those that cannot be stopped cost the whole group.
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.execution.executor import Executor, GroupLostError, readable
+from dhmpi.execution.context import Notice
+from dhmpi.execution.executor import Executor, GroupLostError, OnReports, readable
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.mpi.comm import Backoff
 from dhmpi.support.place import GroupPart
@@ -108,17 +109,22 @@ class Ballot:
         return all(outcome.state is State.DONE for outcome in self.answers.values())
 
     def outcome(self) -> Outcome:
-        """Return what comes of the answers: the leader's own outcome, or the failures."""
+        """Return what comes of the answers: the leader's own outcome, or the failures.
+
+        One that the leader has ended as it was told makes others fail, which wait for it.
+        """
+        first = next(iter(self.failures), -1)
+        if first == LEADER and self.answers[LEADER].state in (State.STOPPED, State.PAUSED):
+            return self.answers[LEADER]
         if not self.failures:
             cancelled = [each for each in self.answers.values() if each.state is State.CANCELLED]
             own = self.answers[LEADER]
             # By the time that each took: in a batch of short ones a member may begin each of them a little later.
             longest = max(each.ended - each.started for each in self.answers.values())
             return cancelled[0] if cancelled else own._replace(ended=own.started + longest)
-        first = next(iter(self.failures.values()))
         errors = [f"on rank {member} of {self._size}: {each.error}" for member, each in self.failures.items()]
         extra = self.answers[LEADER].extra if LEADER in self.answers else {}
-        return first._replace(objective=None, error="\n".join(reversed(errors)), extra=extra)
+        return self.failures[first]._replace(objective=None, error="\n".join(reversed(errors)), extra=extra)
 
 
 class GroupExecutor(Executor):
@@ -164,6 +170,11 @@ class GroupExecutor(Executor):
     def busy(self) -> bool:
         """Whether there are tasks without an outcome."""
         return bool(self._tasks or self._ballots)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._own.has_answers
 
     def open(self) -> None:
         """Start what must run before MPI starts."""
@@ -216,6 +227,14 @@ class GroupExecutor(Executor):
     def interrupt(self) -> None:
         """Stop user code that runs in this process."""
         self._own.interrupt()
+
+    def hear(self, on_reports: OnReports, listen: Callable[[], None] | None = None) -> None:
+        """Say who takes the leader's reports; see `Executor`."""
+        self._own.hear(on_reports, listen)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the leader a notice; when it ends, the others do."""
+        self._own.tell(notice)
 
     def close(self) -> None:
         """Let all of them end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
-from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
+from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
@@ -333,7 +333,7 @@ def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
             raise EvaluationError(f"state must be known, got {reprlib.repr(evaluation.state)}; {remedy}")
         return _checked_result(evaluation._replace(state=State(evaluation.state)))
     state, value = evaluation.state, evaluation.objective
-    if state is not State.DONE:
+    if state not in MEASURED_STATES:
         if value is not None:
             remedy = f"leave it out, or say {State.DONE}"
             raise EvaluationError(

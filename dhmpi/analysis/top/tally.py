@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dhmpi.analysis.summary import run_windows
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
 from dhmpi.results.policy_log import PolicyLog
@@ -95,6 +95,7 @@ class Tally:
         num_in_run: Those of them that were submitted in the latest run.
         busy: Busy worker-seconds of the latest run, by host, of evaluations that have ended.
         workers: Ranks that evaluated in the latest run, by host.
+        latest_reports: The latest report of each evaluation that is running.
         latest: The last moment that an evaluation of the latest run mentions [s since 1970-01-01 UTC].
         busy_before: Busy worker-seconds of the runs before the latest one.
         available_before: Available worker-seconds of these.
@@ -113,6 +114,7 @@ class Tally:
         self.model = ""
         self.policy = PolicyLog()
         self.num_ended = 0
+        self.latest_reports: dict[int, Report] = {}
         self._states: dict[int, State] = {}
         self._place = 0
         self._ended: deque[float] = deque(maxlen=RATE_NUMBER)
@@ -261,10 +263,15 @@ class Tally:
             counts[state] += 1
             states[number] = state
             running = all_running.pop(number, None)
+            self.latest_reports.pop(number, None)
             if running is not None and running.in_run:
                 self._spend(row, running, state)
             if state.is_final:
                 self._end(row, state)
+
+    def reported(self, reports: Iterable[Report]) -> None:
+        """Take note of the latest reports of what is running."""
+        self.latest_reports |= {report.id: report for report in reports}
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Count updates of a policy."""

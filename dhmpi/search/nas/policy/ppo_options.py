@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dhmpi.search.nas.policy.policies import POLICIES
 from dhmpi.search.nas.policy.rewards import RULES
-from dhmpi.support.options import Setting, choice, choice_with_settings, integer, number, option
+from dhmpi.support.options import Setting, choice_with_settings, integer, number, option
 
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
 # for each batch; this lets nearly all of them pass, and stops what has been left behind.
@@ -14,6 +14,10 @@ POLICY_NAMES, OPTIMIZERS, SCHEDULES = tuple(POLICIES), ("adam",), ("linear", "co
 
 def _of_adam(key: str) -> Setting:
     return Setting("optimizer", key, ("adam",))
+
+
+def _of_rewards(key: str) -> Setting:
+    return Setting("reward_rule", key, tuple(RULES))
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class PPOOptions:
         None, integer(1), "episodes of all agents, also those that needed no evaluation (default: no limit)"
     )
     reward_rule: str = option(
-        "reward_for_final_timestep", choice(RULES), f"which decisions get the reward: {', '.join(RULES)}"
+        "reward_for_final_timestep", choice_with_settings(RULES), f"which decisions get the reward: {', '.join(RULES)}"
     )
     policy: str = option("lstm", choice_with_settings(POLICIES), f"kind of policy: {', '.join(POLICIES)}")
     units: int = option(32, integer(1), "size of its hidden layers", setting=Setting("policy", "units", POLICY_NAMES))
@@ -43,10 +47,17 @@ class PPOOptions:
         choice_with_settings(SCHEDULES),
         "how step size and clip range go down with the budget: linear, to 0 at its end, or constant",
     )
-    clip: float = option(0.2, number(0, exclusive=True), "clip range of probability ratios")
-    epochs: int = option(4, integer(1), "steps for each batch")
-    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards")
-    gae_lambda: float = option(0.95, number(0, maximum=1), "decay of generalised advantage estimates")
+    clip: float = option(
+        0.2,
+        number(0, exclusive=True),
+        "clip range of probability ratios",
+        setting=Setting("schedule", "clip", SCHEDULES),
+    )
+    epochs: int = option(4, integer(1), "steps for each batch", setting=_of_adam("epochs"))
+    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_rewards("gamma"))
+    gae_lambda: float = option(
+        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_rewards("gae_lambda")
+    )
     entropy_coefficient: float = option(0.01, number(0), "weight of the policy's entropy")
     entropy_floor: float = option(
         0.5,
@@ -56,7 +67,10 @@ class PPOOptions:
     )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
     target_kl: float | None = option(
-        None, number(0, exclusive=True), "a batch's steps end when the policy has moved so far (default: no limit)"
+        None,
+        number(0, exclusive=True),
+        "a batch's steps end when the policy has moved so far (default: no limit)",
+        setting=_of_adam("target_kl"),
     )
     optimizer: str = option(
         "adam", choice_with_settings(OPTIMIZERS), f"what makes steps of gradients: {', '.join(OPTIMIZERS)}"

@@ -167,8 +167,8 @@ def test_a_worker_runs_it_with_its_context(tmp_path):
     outcome = Runner(alpha.run, timeout=100, files=str(tmp_path))(Task(0, regression(), seed=5))
     assert outcome.state is State.DONE, outcome.error
     assert outcome.objective == alpha.run(regression(seed=5))["objective"]
-    assert [step for step, _ in outcome.extra["reports"]] == [1, 2, 3, 4]
-    assert outcome.extra["reports"][-1][1] == outcome.objective
+    assert [each.step for each in outcome.reports] == [1, 2, 3, 4]
+    assert outcome.reports[-1].value == outcome.objective
     assert outcome.extra["history"]["epoch"] == [1, 2, 3, 4]
 
 

@@ -1,0 +1,95 @@
+"""Steering of evaluations that are running: what they report is kept, and decides which of them go on."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+from dhmpi.control.budget import Budget
+from dhmpi.evaluation import Evaluation, Report, State
+from dhmpi.evaluator import Evaluator
+from dhmpi.execution.context import Notice
+from dhmpi.search import stopping
+from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.search.stopping.stopper import Stopper
+
+
+def make_stopper(options: CampaignOptions) -> Stopper | None:
+    """Return what decides which evaluations are stopped early; None if nothing does."""
+    settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(stopping.StopperSettings)}
+    return stopping.make(options.stopper, settings, options.max_steps)
+
+
+class Steering:
+    """Steering of the evaluations of one evaluator.
+
+    Args:
+        evaluator: Where they run.
+        budget: Counts their steps.
+        stopper: Decides which of them go on; None: all do, while there are steps left.
+        has_answers: Whether evaluations wait to hear whether they go on.
+    """
+
+    def __init__(self, evaluator: Evaluator, budget: Budget, stopper: Stopper | None, has_answers: bool) -> None:
+        self._evaluator, self._budget, self._stopper, self._has_answers = evaluator, budget, stopper, has_answers
+        self._num_seen: Counter[int] = Counter()  # reports of what is running
+        self._steps: dict[int, float] = {}  # the latest of each evaluation
+        self._stopped: set[int] = set()
+        self._must_save = False
+
+    def recall(self, evaluations: Sequence[Evaluation], reports: Sequence[Report]) -> None:
+        """Take note of an earlier run, as if this had seen it.
+
+        Args:
+            evaluations: All of them.
+            reports: What they reported, in order.
+        """
+        for report in reports:
+            self._count(report)
+            self._decide(report)
+        for each in sorted(evaluations, key=lambda each: each.order):
+            if each.state.is_final:
+                self.end(each)
+        self._num_seen.clear()
+        self._stopped.clear()
+
+    def begin(self, evaluation: Evaluation) -> None:
+        """Take note that an evaluation begins, perhaps again."""
+        self._num_seen.pop(evaluation.id, None)
+        self._stopped.discard(evaluation.id)
+        if self._stopper is not None and evaluation.step is None:
+            self._stopper.begin(evaluation.id)
+
+    def take(self, reports: Sequence[Report]) -> None:
+        """Take what evaluations report, and let them know whether they go on."""
+        for report in reports:
+            self._num_seen[report.id] += 1
+            self._count(report)
+            if self._decide(report) or self._budget.has_spent_steps:
+                self._stopped.add(report.id)
+        if self._has_answers:
+            for id in dict.fromkeys(report.id for report in reports):
+                self._tell(id)
+
+    def end(self, evaluation: Evaluation) -> None:
+        """Take note that an evaluation has ended, for good or not."""
+        if self._stopper is not None and evaluation.state.is_final:
+            self._stopper.end(evaluation.id, evaluation.objective if evaluation.state is State.DONE else None)
+        self._num_seen.pop(evaluation.id, None)
+        self._stopped.discard(evaluation.id)
+
+    def save(self, ids: Sequence[int]) -> None:
+        """Let evaluations save what they need to go on later, since the time ends."""
+        self._must_save = True
+        for id in ids:
+            self._tell(id)
+
+    def _count(self, report: Report) -> None:
+        before = self._steps.get(report.id, 0.0)
+        self._steps[report.id] = report.step
+        self._budget.spend_steps(max(0.0, report.step - before))
+
+    def _decide(self, report: Report) -> bool:
+        return self._stopper is not None and self._stopper.report(report.id, report.step, report.value)
+
+    def _tell(self, id: int) -> None:
+        self._evaluator.tell(Notice(id, self._num_seen[id], id in self._stopped, self._must_save))

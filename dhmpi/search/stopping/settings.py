@@ -1,0 +1,45 @@
+"""Settings of stoppers, as options: `--stopper asha:reduction=3,min-steps=2`."""
+
+from dataclasses import dataclass
+
+from dhmpi.support.options import Setting, integer, number, option
+
+NAMES = ("none", "auto", "asha", "median")
+REAL = tuple(name for name in NAMES if name != "none")
+
+
+@dataclass(frozen=True)
+class StopperSettings:
+    """Settings of `--stopper NAME`.
+
+    Attributes:
+        min_steps: Step before which nothing is stopped; None: the stopper's own choice.
+        reduction: Of so many evaluations one goes on at a rung, and so many times as many steps are between rungs.
+        min_others: Evaluations that a median is taken of, at least.
+        risk: How much less likely than a new evaluation one must be to become the best, to be stopped.
+    """
+
+    min_steps: float | None = option(
+        None,
+        number(0, exclusive=True),
+        "step before which nothing is stopped (default: a small share of --max-steps, or 1)",
+        setting=Setting("stopper", "min_steps", REAL),
+    )
+    reduction: float = option(
+        3.0,
+        number(1, exclusive=True),
+        "one of so many evaluations goes on at a rung, and the next rung is so many times as many steps away",
+        setting=Setting("stopper", "reduction", ("asha",)),
+    )
+    min_others: int = option(
+        5,
+        integer(1),
+        "evaluations that must have come to a step before any is stopped there",
+        setting=Setting("stopper", "min_others", ("median",)),
+    )
+    risk: float = option(
+        0.25,
+        number(0, exclusive=True, maximum=1),
+        "an evaluation is stopped when its chance to become the best is less than so many times that of a new one",
+        setting=Setting("stopper", "risk", ("auto",)),
+    )

@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import pytest
+
+from dhmpi.errors import OptionError
+from dhmpi.search.stopping import NAMES, Stopper, StopperSettings, make
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("max_steps", [None, 0.5, 1, 27, 1e6])
+def test_every_name_makes_its_stopper(name, max_steps):
+    stopper = make(name, {}, max_steps)
+    assert (stopper is None) == (name == "none")
+    if stopper is not None:
+        assert isinstance(stopper, Stopper)
+        stopper.begin(0)
+        assert stopper.report(0, 1, 0.5) is False
+        stopper.end(0, 0.5)
+
+
+def test_settings_are_options():
+    assert make("asha", {"reduction": "4", "min_steps": 2}, 81)._reduction == 4
+    assert make("asha", StopperSettings(reduction=2.0), 81)._reduction == 2
+    with pytest.raises(OptionError, match="reduction must be a finite number above 1, got 1"):
+        make("asha", {"reduction": 1}, 81)
+    with pytest.raises(OptionError, match="options must be known, got 'reductoin'; did you mean 'reduction'"):
+        make("asha", {"reductoin": 4}, 81)
+    with pytest.raises(OptionError, match="stopper must be one of none, auto, asha, median, got ahsa; did you mean"):
+        make("ahsa", {}, 81)
+
+
+def test_needs_nothing_heavy():
+    code = "import sys, dhmpi.search.stopping; print([name for name in ('numpy', 'mpi4py') if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
