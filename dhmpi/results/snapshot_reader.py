@@ -127,7 +127,7 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
 
     def reports() -> Reports:
         with _explained(name):
-            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS), size)
+            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS))
 
     return Content(metadata, columns, campaign, generation, policy, reports)
 
@@ -307,9 +307,9 @@ def _check_all(columns: Columns) -> None:
         raise ValueError("extras and memories must be JSON objects")
 
 
-def _read_reports(group: Any, size: int) -> Reports:
+def _read_reports(group: Any) -> Reports:
     datasets = [_member(group, column.name) for column in REPORT_COLUMNS]
-    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1 or datasets[0].size > size:
+    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1:
         raise ValueError("the columns of its reports must have one length")
     dtypes = [column.dtype for column in REPORT_COLUMNS]
     found = Reports(*(_numbers(each.name, each[()], dtype) for each, dtype in zip(datasets, dtypes, strict=True)))

@@ -14,7 +14,14 @@ from dhmpi.search.hps.random import RandomSearch
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path, monkeypatch):
+    """Begin in an empty directory, with a logger that nothing has configured."""
     monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("dhmpi")
+    monkeypatch.setattr(logger, "handlers", [])
+    before = logger.level
+    logger.setLevel(logging.NOTSET)
+    yield
+    logger.setLevel(before)
 
 
 def problem():

@@ -605,7 +605,7 @@ def test_places(tmp_path, metadata):
         ResultsStore.resume(tmp_path / "results.h5", metadata)
     with pytest.raises(ResultsError, match="does not exist"):
         read(tmp_path / "results.h5")
-    with pytest.raises(ResultsError, match="cannot read"):
+    with pytest.raises(ResultsError, match="must be a file, got a directory"):
         read(tmp_path)
 
 
