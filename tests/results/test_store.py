@@ -107,23 +107,27 @@ def test_snapshot_and_journal_say_the_same(tmp_path, campaign):
     metadata, evaluations = campaign
     path = tmp_path / "results.h5"
     store = ResultsStore.create(path, metadata, overwrite=True)
-    store.submitted(evaluations)
-    store.finished(evaluations)
-    store.commit()
-    from_journal = read(path).evaluations
-    store.snapshot()
-    from_snapshot = read(path).evaluations
-    assert from_journal == from_snapshot == store.evaluations
-    for found, given_one in zip(from_snapshot, sorted(evaluations), strict=True):
-        clean = {
-            name: getattr(given_one, name).replace("\0", "\ufffd").replace("\ud800", "?") for name in ("host", "error")
-        }
-        if all(ord(each) < 0xD800 or ord(each) > 0xDFFF for each in given_one.host + given_one.error):
-            assert (found.host, found.error) == (clean["host"], clean["error"])
-        assert found._replace(host="", error="", order=-1) == given_one._replace(host="", error="")
-        assert all(same(found.point[name], given_one.point[name]) for name in metadata.space)
-    store.close("done")
-    assert read(path).evaluations == from_snapshot
+    try:
+        store.submitted(evaluations)
+        store.finished(evaluations)
+        store.commit()
+        from_journal = read(path).evaluations
+        store.snapshot()
+        from_snapshot = read(path).evaluations
+        assert from_journal == from_snapshot == store.evaluations
+        for found, given_one in zip(from_snapshot, sorted(evaluations), strict=True):
+            clean = {
+                name: getattr(given_one, name).replace("\0", "\ufffd").replace("\ud800", "?")
+                for name in ("host", "error")
+            }
+            if all(ord(each) < 0xD800 or ord(each) > 0xDFFF for each in given_one.host + given_one.error):
+                assert (found.host, found.error) == (clean["host"], clean["error"])
+            assert found._replace(host="", error="", order=-1) == given_one._replace(host="", error="")
+            assert all(same(found.point[name], given_one.point[name]) for name in metadata.space)
+        store.close("done")
+        assert read(path).evaluations == from_snapshot
+    finally:
+        store.abandon()  # for the next example
 
 
 def test_everything_comes_back(path, metadata, running, ended):
