@@ -10,6 +10,7 @@ from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Mailbox, Start
 from dhmpi.control.budget import Budget
 from dhmpi.control.callbacks import Callbacks
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
@@ -20,6 +21,7 @@ from dhmpi.results import ResultsStore
 from dhmpi.results.schema import STATE_COLUMNS, PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, Ledger
 from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ class Coordinator:
         self._begun = clock()
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
+        self._log = CampaignLog(True, team.roles.name_of_workers)  # searches by agents maximise rewards
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
             AgentTag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
             AgentTag.READY: self._take_ready,
@@ -198,7 +201,8 @@ class Coordinator:
                 self._store.submitted([evaluation._replace(submitted=self._submitted[evaluation.id])])
                 self._is_dirty = True
                 continue
-            evaluation = evaluation._replace(extra=self._described(evaluation, claim))
+            version = claim.version if self._server is None else self._server.version
+            evaluation = evaluation._replace(extra={**evaluation.extra, **claim.description(version)})
             self._store.finished([evaluation])
             self._is_dirty = True
             submitted = self._submitted.pop(evaluation.id)
@@ -208,23 +212,13 @@ class Coordinator:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
                 self._budget.note(evaluation)
+                self._log.note([evaluation])
                 self.callbacks.note([evaluation._replace(submitted=submitted)])
-
-    def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
-        """Return the extras of an evaluation with what is known of its choice."""
-        extra = {**evaluation.extra, "agent": claim.agent}
-        if claim.values and claim.number >= 0:
-            version = claim.version if self._server is None else self._server.version
-            extra |= {
-                "update": claim.update,
-                "version": claim.version,
-                "staleness": version - claim.version,
-                "log_probability": claim.log_probability,
-            }
-        return extra
 
     def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
+        num = counted(len(self._store.policy), "time")
+        self._log.note_model(lambda: f"policy updated {num}; agent {rank} has a mean reward of {row.reward_mean:.4g}")
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())
@@ -374,6 +368,7 @@ class Coordinator:
 
     def close(self) -> None:
         """Show nothing any more."""
+        self._log.close()
         self._progress.close()
 
     def statistics(self) -> dict[str, float]:

@@ -89,13 +89,14 @@ def print_all_errors(columns: Columns, path: str, stream: Stream) -> None:
         print(file=stream)
 
 
-def print_running(columns: Columns, now: float | None, stream: Stream) -> None:
+def print_running(columns: Columns, now: float | None, stream: Stream, worker: str = "rank") -> None:
     """Print what is running, what has been for longest first; nothing if nothing is.
 
     Args:
         columns: All evaluations.
         now: The time [s since 1970-01-01 UTC]; None if the campaign was killed.
         stream: Where it is printed.
+        worker: What workers are called.
     """
     running = columns.evaluations(columns.is_in(State.RUNNING).nonzero()[0])
     if not running:
@@ -104,7 +105,7 @@ def print_running(columns: Columns, now: float | None, stream: Stream) -> None:
     running.sort(key=lambda each: (_begun(each), each.id))
     width = len(str(max(each.id for each in running[:NUM_RUNNING])))
     for each in running[:NUM_RUNNING]:
-        where = f" on rank {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
+        where = f" on {worker} {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
         print(f"  evaluation {each.id:{width}}{_age(_begun(each), now)}{where}", file=stream)
     if len(running) > NUM_RUNNING:
         print(f"  and {len(running) - NUM_RUNNING} more", file=stream)

@@ -232,7 +232,7 @@ class AgentsRank0(Rank0):
         layout = f"{self._roles}; {job.current().library()}" if self._roles.nodes else str(self._roles)
         hosts = sorted({host for _, hosts in ready for host in hosts})
         store.begin_run(num_workers, hosts, layout, self._roles.as_json(), limit=limit)
-        self._tell_layout(store, layout)
+        self._tell_begin(store, "agents", layout)
         return num_workers
 
     def _scale(self, evaluations: list[Evaluation]) -> Scale:

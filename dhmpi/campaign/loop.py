@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from dhmpi.campaign.steering import Steering
 from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation, Report
@@ -51,6 +52,7 @@ class Campaign:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
         self._steering = steering or Steering(evaluator, budget, None, has_answers=False)
+        self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
         evaluator.on_reports = self._take_reports
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
@@ -69,6 +71,7 @@ class Campaign:
         try:
             return self._run()
         finally:
+            self._log.close()
             self.busy_share = (time.thread_time() - computed) / max(time.perf_counter() - begun, 1e-9)
 
     def _run(self) -> str:
@@ -190,8 +193,10 @@ class Campaign:
             else:
                 self._again.append(evaluation)
         if evaluations:
+            self._log.note(evaluations)
             self._search.callbacks.note(evaluations)
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
+        self._log.note_model(self._search.describe_model)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._budget.best, busy)

@@ -287,7 +287,7 @@ def test_what_was_running_is_submitted_again(tmp_path):
     with pytest.raises(Killed):
         made.run()
     store.commit()
-    store._journal.close()  # as the end of the process does, which this test survives
+    store.abandon()  # as the end of the process does, which this test survives
     made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
     assert [each.state for each in store.evaluations[-3:]] == [State.RUNNING] * 3
     again = [each.point for each in store.evaluations[-3:]]

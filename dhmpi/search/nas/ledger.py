@@ -32,6 +32,22 @@ class Claim(NamedTuple):
     version: int = 0
     log_probability: float = 0.0
 
+    def description(self, version: int) -> dict[str, float]:
+        """Return what is known of the choice, for the extras of the evaluation.
+
+        Args:
+            version: How many steps the policy has taken by now.
+        """
+        if not self.values or self.number < 0:
+            return {"agent": self.agent}
+        return {
+            "agent": self.agent,
+            "update": self.update,
+            "version": self.version,
+            "staleness": version - self.version,
+            "log_probability": self.log_probability,
+        }
+
 
 class ClaimVerdict(IntEnum):
     """Verdict on a claim."""
