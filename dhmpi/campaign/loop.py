@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dhmpi.campaign.steering import Steering
 from dhmpi.control.budget import CANCEL_WAIT, Budget
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
@@ -14,6 +13,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2

@@ -17,7 +17,6 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.steering import Steering, make_stopper
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
@@ -40,6 +39,7 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering, make_stopper
 from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
@@ -309,7 +309,7 @@ class EvaluatingRank0(Rank0):
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         options = self._options
-        steering = Steering(evaluator, budget, make_stopper(options), options.feedback.has_answers)
+        steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
         if options.resume:
             steering.recall(store.evaluations, store.reports.records())
         campaign = Campaign(search, evaluator, store, budget, stop, progress, steering)
