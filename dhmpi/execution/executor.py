@@ -16,7 +16,7 @@ from typing import Any
 
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Report, State
-from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
+from dhmpi.execution.context import NO_FEEDBACK, Channel, Feedback, Notice
 from dhmpi.execution.fresh_main import LOADING
 from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
@@ -157,6 +157,8 @@ class Executor(ABC):
         place: Which worker this is, and its GPUs.
         connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
         watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
+        join_with: Says of a rank that does not lead that its user code, in this process, reports.
+        decide_with: Says to the other ranks whether user code of the leader, in this process, wants to end.
         wants_comm: Whether the run function takes a communicator.
         timeout: Seconds that an evaluation may take, or None.
     """
@@ -167,6 +169,8 @@ class Executor(ABC):
     place = Place()
     connect: Callable[[int], Any] | None = None
     watch: Callable[[int], bool] | None = None
+    join_with: Callable[[], None] | None = None
+    decide_with: Callable[[Notice], bool] | None = None
     wants_comm = False
 
     def __init__(self) -> None:
@@ -190,7 +194,7 @@ class Executor(ABC):
 
     @property
     def has_answers(self) -> bool:
-        """Whether user code in another process waits for notices that answer its reports."""
+        """Whether user code waits for notices that answer its reports."""
         return False
 
     @property
@@ -275,7 +279,7 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
     return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
 
 
-class InlineExecutor(Executor):
+class InlineExecutor(Executor, Channel):
     """Runs evaluations in this process: fastest, but a crash of the run function ends it.
 
     A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
@@ -370,6 +374,29 @@ class InlineExecutor(Executor):
         elif self.watch(self._tasks[0].id):
             self._is_stopping = True
             self._runner.interrupt(State.CANCELLED)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._setup.feedback.has_answers
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether this is one of several ranks that evaluate together."""
+        return self.join_with is not None or self.decide_with is not None
+
+    def join(self) -> None:
+        """Let the leader know that this rank reports, too."""
+        if self.join_with is not None:
+            with self._undisturbed():
+                self.join_with()
+
+    def decide(self, notice: Notice) -> bool:
+        """Let the other ranks know whether the leader wants to end; return whether all do."""
+        if self.decide_with is None:
+            return notice.must_stop
+        with self._undisturbed():
+            return self.decide_with(notice)
 
     def send(self, reports: Sequence[Report]) -> None:
         """Pass on what user code reports; it is the channel of its context."""
