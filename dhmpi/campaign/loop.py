@@ -50,7 +50,7 @@ class Campaign:
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
-        self._steering = steering or Steering(evaluator, budget, None, has_answers=False)
+        self._steering = steering or Steering(evaluator.tell, budget, None, has_answers=False)
         evaluator.on_reports = self._take_reports
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1

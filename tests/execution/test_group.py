@@ -11,9 +11,10 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution import group
 from dhmpi.execution.child import ChildExecutor
-from dhmpi.execution.executor import Executor, GroupLostError, InlineExecutor, Setup
+from dhmpi.execution.executor import Executor, GroupLostError, Setup
 from dhmpi.execution.group import GroupExecutor, Members, News
 from dhmpi.execution.group_parts import free_ports, parts_of
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.local_group import LocalGroup, LocalMembers
 from dhmpi.execution.program import ProgramExecutor
 from dhmpi.execution.runner import Outcome, Task

@@ -208,7 +208,8 @@ def test_others_may_wait_for_what_is_done_again():
     ledger = Ledger(None, None, None)
     id = run(ledger, 1, 0, 5)
     ledger.lose(1)
-    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, ClaimVerdict.REDO, id, values=(5,), is_again=True)  # the same, even
+    # The same one, even:
+    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, ClaimVerdict.REDO, id, values=(5,), is_again=True)
     assert ledger.claim(claim(2, 1, 5)) == Answer(2, 1, ClaimVerdict.WAIT)
     assert ledger.conclude(id, 1.0) == [Answer(2, 1, ClaimVerdict.KNOWN, objective=1.0)]
 
