@@ -8,13 +8,13 @@ from dhmpi.agents.coordinator import EXIT_WAIT, Coordinator, Teaching, Team
 from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, prepare_rank
-from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
+from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_feedback, check_file, exit_status
 from dhmpi.control.budget import Budget
 from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
 from dhmpi.evaluation import MEASURED_STATES, Evaluation, turned
 from dhmpi.evaluator import given_evaluator
-from dhmpi.evaluator.factory import method_of, resolve_isolation
+from dhmpi.evaluator.factory import can_tell, method_of, resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
@@ -58,6 +58,7 @@ def run_agents(
     search = make_search()
     assert isinstance(search, PPOSearch)
     roles, method = _roles(search, evaluator)
+    check_feedback(options, given.name if given else method, given.can_tell if given else can_tell(method))
     isolation = "inline" if given else resolve_isolation(method, options.isolation)
     setup = make_setup(isolation)
     if roles.size == 1:  # before the evaluator starts; with several ranks, the others wait

@@ -277,12 +277,7 @@ class EvaluatingRank0(Rank0):
 
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
-        if self._options.feedback.has_answers and not evaluator.can_tell:
-            name = "stopper" if self._options.stopper != "none" else "max_steps_total"
-            raise OptionError(
-                f"{option_name(name)} must be left out with {evaluator.name}, which cannot tell evaluations to stop, "
-                f"got {getattr(self._options, name)}"
-            )
+        check_feedback(self._options, evaluator.name, evaluator.can_tell)
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
         wanted = self._options.num_workers
@@ -350,6 +345,25 @@ def check_file(options: CampaignOptions) -> None:
     if options.resume and options.overwrite:
         raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
     ResultsStore.check(options.output, options.overwrite, options.resume)
+
+
+def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> None:
+    """Check whether evaluations can be told to stop, if the options want that.
+
+    Args:
+        options: What every search has.
+        evaluator: Name of what evaluates.
+        can_tell: Whether it can tell evaluations to stop.
+
+    Raises:
+        OptionError: They cannot.
+    """
+    if options.feedback.has_answers and not can_tell:
+        name = "stopper" if options.stopper != "none" else "max_steps_total"
+        raise OptionError(
+            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, "
+            f"got {getattr(options, name)}"
+        )
 
 
 def _end_of_earlier(output: str) -> float:
