@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dhmpi.campaign.steering import Steering
 from dhmpi.control.budget import CANCEL_WAIT, Budget
 from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
@@ -15,6 +14,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -51,7 +51,7 @@ class Campaign:
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
-        self._steering = steering or Steering(evaluator, budget, None, has_answers=False)
+        self._steering = steering or Steering(evaluator.tell, budget, None, has_answers=False)
         self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
         evaluator.on_reports = self._take_reports
         earlier = store.evaluations

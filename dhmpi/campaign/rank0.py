@@ -17,7 +17,6 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.steering import Steering, make_stopper
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
@@ -41,6 +40,7 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering, make_stopper
 from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
@@ -289,12 +289,7 @@ class EvaluatingRank0(Rank0):
 
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
-        if self._options.feedback.has_answers and not evaluator.can_tell:
-            name = "stopper" if self._options.stopper != "none" else "max_steps_total"
-            raise OptionError(
-                f"{option_name(name)} must be left out with {evaluator.name}, which cannot tell evaluations to stop, "
-                f"got {getattr(self._options, name)}"
-            )
+        check_feedback(self._options, evaluator.name, evaluator.can_tell)
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
         wanted = self._options.num_workers
@@ -321,7 +316,7 @@ class EvaluatingRank0(Rank0):
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         options = self._options
-        steering = Steering(evaluator, budget, make_stopper(options), options.feedback.has_answers)
+        steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
         if options.resume:
             steering.recall(store.evaluations, store.reports.records())
         campaign = Campaign(search, evaluator, store, budget, stop, progress, steering)
@@ -362,6 +357,25 @@ def check_file(options: CampaignOptions) -> None:
     if options.resume and options.overwrite:
         raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
     ResultsStore.check(options.output, options.overwrite, options.resume)
+
+
+def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> None:
+    """Check whether evaluations can be told to stop, if the options want that.
+
+    Args:
+        options: What every search has.
+        evaluator: Name of what evaluates.
+        can_tell: Whether it can tell evaluations to stop.
+
+    Raises:
+        OptionError: They cannot.
+    """
+    if options.feedback.has_answers and not can_tell:
+        name = "stopper" if options.stopper != "none" else "max_steps_total"
+        raise OptionError(
+            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, "
+            f"got {getattr(options, name)}"
+        )
 
 
 def _end_of_earlier(output: str) -> float:

@@ -38,7 +38,7 @@ class PoolEvaluator(Evaluator):
         self._executors = executors
         self._host = environment.hostname()
         for executor in executors:
-            executor.hear(self._take_reports)
+            executor.hear(self._take_reports, self._look_around)
         self.divide(environment.num_cores())
         self.deal(visible())
 

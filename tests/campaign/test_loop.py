@@ -14,7 +14,8 @@ from dhmpi.control.signals import StopRequest
 from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.search import Search
