@@ -208,6 +208,7 @@ class Rank0(ABC):
             options.max_steps_total,
             target,
             options.patience,
+            store.metadata.statistics.get("pause_seconds"),
         )
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
@@ -321,6 +322,8 @@ class EvaluatingRank0(Rank0):
         lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
         if budget.steps:
             lost["steps"] = budget.steps
+        if budget.pauses.longest is not None:
+            lost["pause_seconds"] = budget.pauses.longest
         statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
         return CampaignEnd(why, campaign.is_complete, statistics)
 

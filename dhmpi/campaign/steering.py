@@ -1,6 +1,7 @@
 """Steering of evaluations that are running: what they report is kept, and decides which of them go on."""
 
 import dataclasses
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ class Steering:
         self._num_seen: Counter[int] = Counter()  # reports of what is running
         self._steps: dict[int, float] = {}  # the latest of each evaluation
         self._stopped: set[int] = set()
+        self._times: dict[int, float] = {}  # of the latest report of what is running [s since 1970-01-01 UTC]
+        self._told: dict[int, float] = {}  # when those were told that are to save their state [monotonic s]
         self._must_save = False
 
     def recall(self, evaluations: Sequence[Evaluation], reports: Sequence[Report]) -> None:
@@ -63,10 +66,11 @@ class Steering:
         """Take what evaluations report, and let them know whether they go on."""
         for report in reports:
             self._num_seen[report.id] += 1
+            self._time(report)
             self._count(report)
             if self._decide(report) or self._budget.has_spent_steps:
                 self._stopped.add(report.id)
-        if self._has_answers:
+        if self._has_answers or self._must_save:  # one that had not begun yet has not been told
             for id in dict.fromkeys(report.id for report in reports):
                 self._tell(id)
 
@@ -74,14 +78,26 @@ class Steering:
         """Take note that an evaluation has ended, for good or not."""
         if self._stopper is not None and evaluation.state.is_final:
             self._stopper.end(evaluation.id, evaluation.objective if evaluation.state is State.DONE else None)
+        told = self._told.pop(evaluation.id, None)
+        if evaluation.state is State.PAUSED and told is not None:
+            self._budget.pauses.note(time.monotonic() - told)
+        self._times.pop(evaluation.id, None)
         self._num_seen.pop(evaluation.id, None)
         self._stopped.discard(evaluation.id)
 
     def save(self, ids: Sequence[int]) -> None:
-        """Let evaluations save what they need to go on later, since the time ends."""
+        """Let evaluations save what they need to go on later, since the time ends; they are told once."""
         self._must_save = True
         for id in ids:
-            self._tell(id)
+            if id not in self._told:
+                self._told[id] = time.monotonic()
+                self._tell(id)
+
+    def _time(self, report: Report) -> None:
+        """Take note of how long a step took."""
+        if report.id in self._times:
+            self._budget.pauses.note_step(report.time - self._times[report.id])
+        self._times[report.id] = report.time
 
     def _count(self, report: Report) -> None:
         before = self._steps.get(report.id, 0.0)
