@@ -47,8 +47,8 @@ def load_reports(path: PathLike) -> pd.DataFrame:
         path: The results file; it may still be being written.
 
     Returns:
-        The columns evaluation, step, value, as it was reported, and time [s since 1970-01-01 UTC], in the order in which
-        reports came; of one evaluation, steps grow.
+        The columns evaluation, step, value, as it was reported, and time [s since 1970-01-01 UTC], in the order in
+        which reports came; of one evaluation, steps grow.
 
     Raises:
         ResultsError: It is missing, damaged, or no results file.

@@ -1,8 +1,9 @@
 """Steering of evaluations that are running: what they report is kept, and decides which of them go on."""
 
 import dataclasses
+import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from dhmpi.control.budget import Budget
@@ -40,20 +41,38 @@ class Steering:
         self._must_save = False
 
     def recall(self, evaluations: Sequence[Evaluation], reports: Sequence[Report]) -> None:
-        """Take note of an earlier run, as if this had seen it.
+        """Take note of an earlier run, as if this had seen it: beginnings, reports and ends in the same order.
 
         Args:
             evaluations: All of them.
             reports: What they reported, in order.
         """
+        begun: set[int] = set()
+        left = Counter(report.id for report in reports)  # that are still to be replayed
+        beginnings = deque(sorted(evaluations, key=lambda each: each.submitted or math.inf))
+        ends = deque(sorted((each for each in evaluations if each.state.is_final), key=lambda each: each.order))
+
+        def begin(id: int) -> None:
+            if id not in begun:
+                begun.add(id)
+                if self._stopper is not None:
+                    self._stopper.begin(id)
+
+        def replay_until(time: float) -> None:
+            while beginnings and (beginnings[0].submitted or math.inf) <= time:
+                begin(beginnings.popleft().id)
+            # Clocks of hosts differ, so that an end may seem to be before reports that came before it.
+            while ends and (ends[0].ended or 0.0) <= time and not left[ends[0].id]:
+                begin(ends[0].id)
+                self.end(ends.popleft())
+
         for report in reports:
+            replay_until(report.time)
+            begin(report.id)
+            left[report.id] -= 1
             self._count(report)
             self._decide(report)
-        for each in sorted(evaluations, key=lambda each: each.order):
-            if each.state.is_final:
-                self.end(each)
-        self._num_seen.clear()
-        self._stopped.clear()
+        replay_until(math.inf)
 
     def begin(self, evaluation: Evaluation) -> None:
         """Take note that an evaluation begins, perhaps again."""

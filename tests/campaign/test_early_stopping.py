@@ -1,12 +1,18 @@
 """Early stopping as users meet it: whole campaigns, wherever evaluations run."""
 
+import math
+import re
+import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from dhmpi import results
 from dhmpi.cli import main
 from dhmpi.evaluation import State
+from dhmpi.evaluator import threads
+from dhmpi.execution import child, process_executor
 from dhmpi.results.report_log import MOST_ROWS
 
 PROBLEM = """
@@ -152,3 +158,157 @@ def test_user_code_may_end_in_its_own_way(tmp_path, training, place):
     assert not (files / "swallowed").exists()
     if training is SAVES:
         assert (files / "saved").read_text() == "5 StopEvaluation"
+
+
+IGNORES = """
+import time
+
+def run(point, context):
+    context.report(1, 1.0)
+    for step in range(2, 1000):
+        try:
+            context.report(step, 2.0)
+        except BaseException:
+            pass
+        time.sleep(0.01)
+    return 0.0
+"""
+
+
+@pytest.mark.parametrize("place", ["process", "threadPool", "subprocess"])
+def test_what_ignores_that_it_is_to_stop_is_ended_after_a_while(place, monkeypatch):
+    for module in (child, process_executor, threads):
+        monkeypatch.setattr(module, "STOP_GRACE", 0.5)
+    begun = time.monotonic()
+    evaluation = only(search(IGNORES, *PLACES[place], "--max-steps-total", "2", "--max-evals", "1", status=1))
+    assert time.monotonic() - begun < 8
+    assert (evaluation.state, evaluation.objective, evaluation.error) == (State.STOPPED, 2.0, "")
+
+
+FAILS = """
+import os, time
+
+def run(point, context):
+    for step in range(1, 4):
+        context.report(step, float(step))
+    how = ["raise", "hang", "exit", "kill"][context.id]
+    if how == "raise":
+        raise RuntimeError("bad luck")
+    if how == "hang":
+        time.sleep(60)
+    os._exit(3) if how == "exit" else os.kill(os.getpid(), 11)
+"""
+
+
+@pytest.mark.parametrize("place", ["process", "subprocess"])
+def test_what_failures_have_reported_is_kept(place):
+    found = search(FAILS, *PLACES[place], "--max-evals", "4", "--eval-timeout-minutes", "0.02", status=1)
+    assert [each.state for each in found.evaluations] == ["FAILED", "TIMEOUT", "FAILED", "FAILED"]
+    for each in found.evaluations:
+        assert each.step == 3
+        assert each.objective is None
+        assert found.reports.of(each.id).value.tolist() == [1, 2, 3]
+
+
+NOTHING = """
+def run(point, context):
+    for step in range(1, 10):
+        context.report(step, float("nan") if point["x"] > 3 else point["x"])
+    return point["x"]
+"""
+
+
+@pytest.mark.parametrize("stopper", ["asha:reduction=2,min-steps=1", "median", "auto"])
+def test_reports_that_are_no_numbers_are_kept_and_stop_no_campaign(stopper):
+    words = ["--isolation", "inline", "--stopper", stopper, "--max-steps", "9", "--max-evals", "20"]
+    found = search(NOTHING, *words)
+    assert len(found.evaluations) == 20
+    assert found.metadata.complete
+    assert np.isnan(found.reports.value).any()
+    assert found.best.objective == min(each.point["x"] for each in found.evaluations if each.state is State.DONE)
+    for each in found.evaluations:
+        if each.state is State.STOPPED:
+            assert math.isfinite(each.objective)
+        if each.state is State.FAILED:
+            assert each.error == f"the last value reported must be finite, got nan at step {each.step:g}"
+            assert each.point["x"] > 3
+
+
+FLOOD = """
+import time
+
+def run(point, context):
+    begun = time.monotonic()
+    if context.id:
+        time.sleep(0.01)
+        context.report(1, 1.0)
+    else:
+        for step in range(1, 100_001):
+            context.report(step, 1 / step)
+    return {"objective": 0.0, "seconds": time.monotonic() - begun}
+"""
+
+
+@pytest.mark.parametrize("stopper", [[], ASHA], ids=["none", "asha"])
+def test_a_flood_of_reports_is_held_back(stopper):
+    words = [*PLACES["processPool"], *stopper]
+    found = search(FLOOD, *words, "--max-evals", "30")
+    assert len(found.evaluations) == 30
+    flood, *others = found.evaluations
+    rows = found.reports.of(flood.id)
+    assert 100 < len(rows.step) <= MOST_ROWS
+    assert rows.step[0] == 1
+    assert rows.step[-1] == flood.step
+    if not stopper:
+        assert flood.step == 100_000
+        assert sum(each.ended < flood.ended for each in others) > 20
+
+
+@pytest.mark.parametrize("evaluator", ["futures:executor=concurrent.futures.ThreadPoolExecutor", "balsam"])
+@pytest.mark.parametrize("words", [["--stopper", "asha"], ["--max-steps-total", "9"]], ids=" ".join)
+def test_where_nobody_can_be_told_nobody_is_to_be_stopped(evaluator, words, capsys, tmp_path):
+    (tmp_path / "training.py").write_text(PROBLEM + TRAINING)
+    assert main(["hps-random", "--problem", "training.py", "--evaluator", evaluator, *words]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search(
+        rf"error: {words[0]} must be left out with .*, which cannot tell .* to stop, got {words[1]}$", line
+    )
+    assert not (tmp_path / "results.h5").exists()
+
+
+@pytest.mark.parametrize("place", ["inline", "processPool"])
+def test_a_campaign_ends_with_its_steps(place):
+    found = search(TRAINING, *PLACES[place], "--max-steps-total", "60")
+    assert found.metadata.complete
+    assert states(found).keys() == {State.DONE, State.STOPPED} or place == "inline"
+    steps = sum(each.step for each in found.evaluations)
+    assert 60 <= steps <= 62  # what runs at the same time takes one more
+    assert found.metadata.statistics["steps"] == steps
+
+
+def test_a_campaign_ends_with_what_is_good_enough():
+    found = search(TRAINING, "--isolation", "inline", *ASHA, "--target", "0.5", "--max-evals", "1000")
+    *others, last = sorted(found.evaluations, key=lambda each: each.order)
+    assert last.state is State.DONE
+    assert last.objective <= 0.5 < min(each.objective for each in others if each.state is State.DONE)
+    assert found.metadata.complete
+    assert found.metadata.runs[-1]["why"] == "the target has been reached"
+
+
+def test_a_campaign_ends_when_nothing_better_comes():
+    found = search(TRAINING, "--isolation", "inline", *ASHA, "--patience", "5", "--max-evals", "1000")
+    assert max(found.evaluations, key=lambda each: each.order).order == found.best.order + 5
+    assert found.metadata.complete
+
+
+@pytest.mark.parametrize("stopper", ["asha:reduction=2,min-steps=1", "median:min-others=2", "auto"])
+def test_a_campaign_that_goes_on_decides_as_if_it_had_never_ended(stopper, tmp_path):
+    words = ["--isolation", "inline", "--stopper", stopper, "--max-steps", "9"]
+    whole = search(TRAINING, *words, "--max-evals", "30")
+    (tmp_path / "results.h5").unlink()
+    for num in (7, 15, 30):
+        parts = search(TRAINING, *words, "--max-evals", str(num), *(["--resume"] if num > 7 else []))
+    assert [(each.point, each.state, each.step, each.objective) for each in parts.evaluations] == [
+        (each.point, each.state, each.step, each.objective) for each in whole.evaluations
+    ]
+    assert State.STOPPED in states(whole)
