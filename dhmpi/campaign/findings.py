@@ -142,6 +142,12 @@ def _outputs(rehearsal: Rehearsal) -> Iterator[Finding]:
     names = sorted({name for each in rehearsal.evaluations for name in each.extra})
     if names:
         yield Finding(Mark.OK, "outputs", f"besides the objective, the results file keeps {', '.join(names)}")
+    steps = [each.step for each in rehearsal.evaluations if each.step is not None]
+    if steps:
+        text = (
+            f"evaluations report values, up to step {max(steps):g}; --stopper auto can stop those that promise little"
+        )
+        yield Finding(Mark.OK, "outputs", text)
     if rehearsal.printed:
         num = len(rehearsal.evaluations)
         text = (

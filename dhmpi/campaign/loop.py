@@ -31,7 +31,7 @@ class Campaign:
         budget: What may be used.
         stop: What a signal may interrupt.
         progress: What is shown meanwhile.
-        steering: What becomes of reports.
+        steering: What becomes of reports; by default nothing is stopped by them.
 
     Attributes:
         seconds: Time spent in the search, in the store, and in callbacks if there are any.
@@ -46,10 +46,11 @@ class Campaign:
         budget: Budget,
         stop: StopRequest,
         progress: Progress,
-        steering: Steering,
+        steering: Steering | None = None,
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
-        self._stop, self._progress, self._steering = stop, progress, steering
+        self._stop, self._progress = stop, progress
+        self._steering = steering or Steering(evaluator, budget, None, has_answers=False)
         evaluator.on_reports = self._take_reports
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1

@@ -11,7 +11,7 @@ from dhmpi.evaluation import Report
 
 Array = npt.NDArray[Any]
 
-# The most rows of one evaluation. Beyond that, every other of them is left out, again and again.
+# The most rows of one evaluation; if there are more reports, every second, fourth and so on is kept, and the latest.
 MOST_ROWS = 10_000
 
 
@@ -39,10 +39,19 @@ NO_REPORTS = Reports(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3)))
 
 
 class _Place(NamedTuple):
-    """Place of an evaluation in the log: the row of its latest report, and how many there are."""
+    """Place of an evaluation in the log.
+
+    Attributes:
+        row: The row of its latest report.
+        num_rows: How many rows it has.
+        num_seen: How many reports it has made.
+        stride: Of so many reports one stays.
+    """
 
     row: int
-    number: int
+    num_rows: int = 1
+    num_seen: int = 1
+    stride: int = 1
 
 
 class ReportLog:
@@ -66,7 +75,8 @@ class ReportLog:
         numbers, counts = np.unique(reports.evaluation, return_counts=True)
         last = {number: row for row, number in enumerate(self._evaluation)}
         self._places = {
-            number: _Place(last[number], count) for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+            number: _Place(last[number], count, count)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         }
 
     def append(self, reports: Iterable[Report]) -> None:
@@ -76,15 +86,21 @@ class ReportLog:
             if place is not None and step < self._step[place.row]:
                 self.forget([number], step)
                 place = self._places.get(number)
-            if place is not None and step == self._step[place.row]:
-                self._value[place.row], self._time[place.row] = value, time
-                continue
-            self._places[number] = _Place(len(self), 1 if place is None else place.number + 1)
+            if place is not None:
+                is_again = step == self._step[place.row]
+                if is_again or (place.num_seen - 1) % place.stride:  # the latest row was only kept for being that
+                    self._step[place.row], self._value[place.row], self._time[place.row] = step, value, time
+                    self._places[number] = place._replace(num_seen=place.num_seen + (not is_again))
+                    continue
+                num_rows, num_seen = place.num_rows + 1, place.num_seen + 1
+                self._places[number] = _Place(len(self), num_rows, num_seen, place.stride)
+            else:
+                self._places[number] = _Place(len(self))
             self._evaluation.append(number)
             self._step.append(step)
             self._value.append(value)
             self._time.append(time)
-            if self._places[number].number > MOST_ROWS:
+            if self._places[number].num_rows > MOST_ROWS:
                 self._thin(number)
 
     def last_step(self, number: int) -> float | None:
@@ -106,12 +122,19 @@ class ReportLog:
         self._keep(~(np.isin(columns.evaluation, list(numbers)) & (columns.step >= step)), columns)
 
     def _thin(self, number: int) -> None:
-        columns = self.columns()
+        columns, place = self.columns(), self._places[number]
         rows = np.flatnonzero(columns.evaluation == number)
         kept = np.ones(len(columns.step), bool)
         kept[rows[1:-1:2]] = False
         self._keep(kept, columns)
+        self._places[number] = self._places[number]._replace(num_seen=place.num_seen, stride=2 * place.stride)
 
     def _keep(self, kept: Array, columns: Reports) -> None:
         if not kept.all():
+            before = self._places
             self._set(Reports(*(column[kept] for column in columns)))
+            for number, place in self._places.items():
+                if before[number].stride > 1:
+                    self._places[number] = place._replace(
+                        num_seen=before[number].num_seen, stride=before[number].stride
+                    )

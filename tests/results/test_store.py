@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dhmpi.errors import ResultsError, StorageError
-from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.evaluation import MEASURED_STATES, Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, read
 from dhmpi.results import store as store_module
 from dhmpi.results.journal import JournalWriter
@@ -83,7 +83,7 @@ def campaigns(draw):
         }
         state = draw(st.sampled_from([each for each in State if each is not State.PENDING]))
         evaluation = Evaluation(number, point, None, state, draw(times), draw(times), draw(times))
-        objective = draw(st.floats(allow_nan=False, allow_infinity=False)) if state is State.DONE else None
+        objective = draw(st.floats(allow_nan=False, allow_infinity=False)) if state in MEASURED_STATES else None
         extra = draw(st.dictionaries(texts, json_values, max_size=3))
         rest = {"rank": draw(st.integers(-1, 2**31 - 1)), "host": draw(texts), "error": draw(texts)}
         evaluations.append(evaluation._replace(objective=objective, extra=extra, **rest))
@@ -185,7 +185,7 @@ def test_h5py_alone_reads_it(path, metadata, running, ended):
             for item in each.values()
             if isinstance(item, h5py.Dataset)
         ]
-        assert len(datasets) == 21
+        assert len(datasets) == 22
         assert all(each.shape == (3,) and each.chunks and {"unit", "meaning"} <= set(each.attrs) for each in datasets)
         assert file.attrs["search"] == "ambs"
         assert json.loads(file.attrs["command"]) == ["dhmpi", "ambs"]
@@ -434,7 +434,7 @@ def test_journals_of_newer_generations_and_other_campaigns(path, metadata):
 
 WRITER = """
 import sys
-from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.evaluation import MEASURED_STATES, Evaluation, Origin, State
 from dhmpi.results import Metadata, ResultsStore, store
 store.SNAPSHOT_INTERVAL, store.SNAPSHOT_SHARE = 0.01, 0
 results = ResultsStore.create(sys.argv[1], Metadata("s", "p", {"x": (0, 10**9)}))
@@ -643,7 +643,7 @@ def truncated(path):
         (lambda path: path.write_text("a,b\n"), "must be an HDF5 file, got something else"),
         (lambda path: path.touch(), "must be an HDF5 file, got an empty file"),
         (other_hdf5, "must be a results file of dhmpi, got another HDF5 file"),
-        (newer_schema, "must have schema 3 or older, got 99; use the dhmpi that wrote it"),
+        (newer_schema, "must have schema 4 or older, got 99; use the dhmpi that wrote it"),
         (truncated, "is truncated or damaged"),
     ],
 )
