@@ -107,13 +107,9 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             ValueError: `fit` cannot go on where that has ended.
         """
         if not self._is_known:
-            raise ValueError(
-                "fit must know where it goes on, got no initial_epoch; give initial_epoch=checkpoint.epoch"
-            )
+            raise ValueError("fit must know where to go on, got no initial_epoch; give initial_epoch=checkpoint.epoch")
         if not self.model.built:
-            raise ValueError(
-                "a model must be built before it is restored, got another; give it an input of known shape"
-            )
+            raise ValueError("a model must be built before it is trained, got one that is not; give it a keras.Input")
         if self._saved:
             self.model.optimizer.build(self.model.trainable_variables)
             self.model.load_weights(self._saved[-1])

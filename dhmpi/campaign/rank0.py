@@ -279,10 +279,12 @@ class EvaluatingRank0(Rank0):
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
         if self._options.feedback.has_answers and not evaluator.can_tell:
-            name = "stopper" if self._options.stopper != "none" else "max_steps_total"
+            name, value = "stopper", self._options.stopper
+            if value == "none":
+                name, value = "max_steps_total", f"{self._options.max_steps_total:g}"
             raise OptionError(
                 f"{option_name(name)} must be left out with {evaluator.name}, which cannot tell evaluations to stop, "
-                f"got {getattr(self._options, name)}"
+                f"got {value}"
             )
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)

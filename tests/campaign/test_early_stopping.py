@@ -270,9 +270,8 @@ def test_where_nobody_can_be_told_nobody_is_to_be_stopped(evaluator, words, caps
     (tmp_path / "training.py").write_text(PROBLEM + TRAINING)
     assert main(["hps-random", "--problem", "training.py", "--evaluator", evaluator, *words]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert re.search(
-        rf"error: {words[0]} must be left out with .*, which cannot tell .* to stop, got {words[1]}$", line
-    )
+    sentence = rf"error: {words[0]} must be left out with .*, which cannot tell evaluations to stop, got {words[1]}$"
+    assert re.search(sentence, line)
     assert not (tmp_path / "results.h5").exists()
 
 
