@@ -9,7 +9,7 @@ from dhmpi.control.budget import CANCEL_WAIT, Budget
 from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
-from dhmpi.evaluation import Evaluation, Report
+from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
@@ -53,7 +53,7 @@ class Campaign:
         self._stop, self._progress = stop, progress
         self._steering = steering or Steering(evaluator.tell, budget, None, has_answers=False)
         self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
-        evaluator.on_reports = self._take_reports
+        evaluator.on_reports, evaluator.look = self._take_reports, self._save_in_time
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
@@ -78,8 +78,9 @@ class Campaign:
         try:
             while not (why := self._reason_to_stop()):
                 timeout = self._fill()
+                self._save_in_time()
                 is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
-                if is_idle and self._budget.drain.may_begin() and not self._search.is_waiting:
+                if is_idle and self._budget.may_begin() and not self._search.is_waiting:
                     return "every point of the space has been evaluated"
                 if self._search.callbacks:  # now that workers have something to do
                     with self._clock("callbacks"):
@@ -95,7 +96,8 @@ class Campaign:
                 self._store.commit()
             self._search.callbacks.note(ended)
             for evaluation in ended:
-                if not evaluation.state.is_final:
+                self._steering.end(evaluation)
+                if evaluation.state is State.CANCELLED:
                     self._budget.lost.cancel(evaluation)
         self._budget.lost.update(0)
         return why
@@ -113,7 +115,7 @@ class Campaign:
         num_running = self._evaluator.num_pending
         if why := self._budget.must_end(num_running):
             return why
-        return "" if num_running or self._budget.drain.may_begin() else self._budget.too_late()
+        return "" if num_running or self._budget.may_begin() else self._budget.too_late()
 
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
@@ -130,7 +132,7 @@ class Campaign:
         """
         evaluator, budget = self._evaluator, self._budget
         idle = evaluator.num_idle
-        room = idle if budget.drain.may_begin() and self._is_promising() else 0
+        room = idle if budget.may_begin() and self._is_promising() else 0
         if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
             room = min(room, evaluator.num_workers - evaluator.num_pending)
         if budget.limits.evals is not None:
@@ -161,13 +163,21 @@ class Campaign:
 
     def _take_reports(self, reports: Sequence[Report]) -> None:
         """Keep what evaluations report, and decide whether they go on; inline, this is called by user code."""
-        with self._clock("store"):
-            self._store.reported(reports)
+        if reports:
+            with self._clock("store"):
+                self._store.reported(reports)
+                self._store.commit()  # inline, the loop does so only when the evaluation has ended
         self._steering.take(reports)
+        self._save_in_time()
         if self._search.callbacks:
             for report in reports:
                 value = -report.value if self._search.maximises else report.value
                 self._search.callbacks.note_report(self._evaluator.running(report.id), report.step, value)
+
+    def _save_in_time(self) -> None:
+        """Let what is running save its state, if the time is about to end."""
+        if self._budget.pauses.is_due():
+            self._steering.save(self._evaluator.running_ids)
 
     def _submit(self, evaluations: list[Evaluation]) -> None:
         for each in evaluations:

@@ -215,6 +215,7 @@ class Rank0(ABC):
             options.max_steps_total,
             target,
             options.patience,
+            store.metadata.statistics.get("pause_seconds"),
         )
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
@@ -328,6 +329,8 @@ class EvaluatingRank0(Rank0):
         lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
         if budget.steps:
             lost["steps"] = budget.steps
+        if budget.pauses.longest is not None:
+            lost["pause_seconds"] = budget.pauses.longest
         statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
         return CampaignEnd(why, campaign.is_complete, statistics)
 
@@ -371,10 +374,11 @@ def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> 
         OptionError: They cannot.
     """
     if options.feedback.has_answers and not can_tell:
-        name = "stopper" if options.stopper != "none" else "max_steps_total"
+        name, value = "stopper", options.stopper
+        if value == "none":
+            name, value = "max_steps_total", f"{options.max_steps_total:g}"
         raise OptionError(
-            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, "
-            f"got {getattr(options, name)}"
+            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, got {value}"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dhmpi.control.failures import Failures
-from dhmpi.control.walltime import Drain, LostTime
+from dhmpi.control.walltime import Drain, LostTime, Pauses
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.support.wording import in_seconds
 
@@ -25,6 +25,7 @@ class Limits(NamedTuple):
         steps: Steps of all evaluations together at which it is complete, or None.
         target: Objective at which it is complete, or None.
         patience: How many evaluations in a row may be no better than the best, or None.
+        pause_seconds: How long it took at most in earlier runs until evaluations were paused [s], or None.
     """
 
     evals: int | None = None
@@ -35,6 +36,7 @@ class Limits(NamedTuple):
     steps: float | None = None
     target: float | None = None
     patience: int | None = None
+    pause_seconds: float | None = None
 
 
 class Budget:
@@ -50,7 +52,8 @@ class Budget:
         limits: The limits.
         clock: The clock.
         failures: Whether anything is DONE, or why nothing is.
-        drain: Whether another evaluation may begin.
+        drain: Whether another evaluation is likely to end in time.
+        pauses: When evaluations are told to save their state.
         lost: Worker-seconds at the end of which nothing came.
         best: The evaluation with the smallest objective, or None.
         busy: What the evaluations of this run took [s].
@@ -71,6 +74,7 @@ class Budget:
         earlier = [each for each in earlier if each.state.is_final]
         self.failures = Failures(limits.max_failures, earlier)
         self.drain, self.lost = Drain(limits.deadline, limits.drain_seconds, clock), LostTime(clock)
+        self.pauses = Pauses(limits.deadline, limits.pause_seconds, clock)
         self.busy, self.num_final, self.steps = 0.0, len(earlier), 0.0
         self.best: Evaluation | None = None
         self.num_vain = 0
@@ -102,6 +106,10 @@ class Budget:
     def has_spent_steps(self) -> bool:
         """Whether evaluations have taken as many steps as they may."""
         return self.limits.steps is not None and self.steps >= self.limits.steps
+
+    def may_begin(self) -> bool:
+        """Return whether the time allows that another evaluation begins."""
+        return self.drain.may_begin() and self.pauses.may_begin()
 
     def must_end(self, num_running: int) -> str:
         """Return why the campaign must end now, for people; nothing if it may go on.
@@ -152,4 +160,6 @@ class Budget:
 
     def too_late(self) -> str:
         """Return the sentence that nothing more may begin."""
+        if not self.pauses.may_begin():
+            return "the time is over, and what can go on later has been paused"
         return f"the time is over for evaluations that take {in_seconds(self.drain.expected)}"

@@ -170,6 +170,11 @@ class Evaluator(ABC):
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Cancel evaluations that have been handed to a worker; see `cancel`."""
 
+    @property
+    def running_ids(self) -> list[int]:
+        """Numbers of the evaluations that have been submitted and not gathered."""
+        return list(self._pending)
+
     def running(self, id: int) -> Evaluation:
         """Return an evaluation that has been submitted and not gathered."""
         return self._pending[id]

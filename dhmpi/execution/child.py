@@ -166,9 +166,9 @@ class ChildExecutor(Executor):
 
     def tell(self, notice: Notice) -> None:
         """Give the running evaluation a notice; see `Executor`."""
-        if self._board is not None and self._num_sent and self._tasks[0].id == notice.id:
+        if self._board is not None and self._tasks and self._tasks[0].id == notice.id:
             self._board.put(notice)
-            if notice.must_stop:
+            if notice.must_stop and self._num_sent:
                 self._stop_by = min(self._stop_by, time.monotonic() + STOP_GRACE)
 
     def close(self) -> None:

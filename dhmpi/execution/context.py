@@ -123,6 +123,7 @@ class Context:
         gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES or the like names them; libraries count them from 0.
         kept: Reports that have not been sent.
         verdict: STOPPED or PAUSED, once user code has been told to end; None before.
+        knows_of_end: Whether it has been told that the job ends soon.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Context:
         self._rate = min(RATE, TOTAL_RATE / max(1, place.size))
         self._allowance, self._counted = BURST, monotonic()
         self._num_sent = self._num_shared = 0
-        self._knows_of_end = False
+        self.knows_of_end = False
 
     @property
     def cores(self) -> tuple[int, ...]:
@@ -180,10 +181,11 @@ class Context:
     def should_checkpoint(self) -> bool:
         """Whether it is time to save what is needed to go on from here, since the job ends soon.
 
-        Once this was true, the next report ends the evaluation, which goes on with --resume.
+        Once this was true, the next report ends the evaluation, or `StopEvaluation` if it raises that itself; it goes
+        on with --resume. One that returns instead has come to its end.
         """
-        self._knows_of_end |= self._channel is not None and self._channel.notice(self.id).must_save
-        return self._knows_of_end
+        self.knows_of_end |= self._channel is not None and self._channel.notice(self.id).must_save
+        return self.knows_of_end
 
     def report(self, step: float, value: float) -> None:
         """Report a value, such as the objective on validation data after an epoch.
@@ -210,7 +212,7 @@ class Context:
             self.flush()
             self._wait_for_answer()
         must_stop = self._channel.notice(self.id).must_stop
-        if self._is_agreed(self._channel, must_stop or self._knows_of_end):
+        if self._is_agreed(self._channel, must_stop or self.knows_of_end):
             self.verdict = State.STOPPED if must_stop else State.PAUSED
             raise StopEvaluation
 

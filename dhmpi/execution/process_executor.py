@@ -139,9 +139,9 @@ class ProcessExecutor(Executor):
 
     def tell(self, notice: Notice) -> None:
         """Give the running evaluation a notice; see `Executor`."""
-        if self._has_begun and self._tasks and self._tasks[0].id == notice.id:
+        if self._tasks and self._tasks[0].id == notice.id:
             self._board.put(notice)
-            if notice.must_stop:
+            if notice.must_stop and self._has_begun:
                 self._stop_by = min(self._stop_by, time.monotonic() + STOP_GRACE)
 
     def _has_outcome(self) -> bool:

@@ -225,14 +225,13 @@ def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
     """Return the outcome of an evaluation that has reported something, or has been told to end."""
     context.flush()
     outcome = outcome._replace(reports=tuple(context.kept))
-    verdict, is_stopped = context.verdict, outcome.error == STOPPED
+    is_stopped = outcome.error == STOPPED
+    verdict = context.verdict or (State.PAUSED if is_stopped and context.knows_of_end else None)
     if verdict is None or outcome.state not in (State.DONE, State.FAILED):
         return outcome
-    if verdict is State.PAUSED and not is_stopped:
-        return outcome  # it has come to its end, good or bad
     warning = outcome.warning
     if outcome.state is State.FAILED and not is_stopped:
-        warning = f"an evaluation that was told to stop raised another exception: {outcome.error.splitlines()[-1]}"
+        warning = f"an evaluation that was told to end raised another exception: {outcome.error.splitlines()[-1]}"
     return outcome._replace(state=verdict, objective=None, error="", warning=warning)
 
 
