@@ -191,8 +191,9 @@ def test_the_options_of_a_search_are_grouped(name, help_of):
     text = help_of(name)
     assert text.startswith(f"usage: dhmpi {name} [--problem PROBLEM] [--run RUN] [OPTION ...]\n")
     titles = re.findall(r"^(\w.*):\n  ", text, re.MULTILINE)
-    assert titles[:5] == ["problem", "budget", "evaluation", "results", "search"]
-    assert titles[5:-1] == [title for title in titles if title.startswith("settings of ")]
+    assert titles[:6] == ["problem", "budget", "early stopping", "evaluation", "results", "search"]
+    assert titles[6:-1] == [title for title in titles if title.startswith("settings of ")]
+    assert "settings of --stopper asha, as asha:reduction=3.0" in titles
     assert "settings of --evaluator balsam and launch, as balsam:nodes=1,ranks=1" in titles
     assert "settings of --evaluator launch, as launch:gpus_per_rank=0,launcher=auto" in titles
     assert "settings of --evaluator futures, as futures:executor=..." in titles

@@ -114,7 +114,7 @@ def evaluator_name(values: dict[str, Any]) -> str | None:
 def _parser(command: str, search_class: "type[Search]") -> Parser:
     """Return the parser of a search, whose help is in the order in which people need it."""
     from dhmpi.evaluation import METHODS
-    from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, CampaignOptions
+    from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, STOPPING, CampaignOptions
     from dhmpi.support.options import add_arguments, argument_group
 
     parser = Parser(
@@ -123,7 +123,7 @@ def _parser(command: str, search_class: "type[Search]") -> Parser:
         description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0],
         add_help=False,
     )
-    order = (PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH)
+    order = (PROBLEM, BUDGET, STOPPING, EVALUATION, RESULTS, SEARCH)
     problem, _, evaluation, *_ = [argument_group(parser, title) for title in order]
     problem.add_argument(
         "--problem",

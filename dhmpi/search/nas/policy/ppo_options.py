@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dhmpi.search.nas.policy.policies import POLICIES
 from dhmpi.search.nas.policy.rewards import RULES
-from dhmpi.support.options import Setting, choice_with_settings, integer, number, option
+from dhmpi.support.options import Setting, choice, choice_with_settings, integer, number, option
 
 # An episode takes as long as its training and then waits for the others of its batch, while each agent takes some steps
 # for each batch; this lets nearly all of them pass, and stops what has been left behind.
@@ -16,8 +16,8 @@ def _of_adam(key: str) -> Setting:
     return Setting("optimizer", key, ("adam",))
 
 
-def _of_rewards(key: str) -> Setting:
-    return Setting("reward_rule", key, tuple(RULES))
+def _of_policy(key: str) -> Setting:
+    return Setting("policy", key, POLICY_NAMES)
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class PPOOptions:
         None, integer(1), "episodes of all agents, also those that needed no evaluation (default: no limit)"
     )
     reward_rule: str = option(
-        "reward_for_final_timestep", choice_with_settings(RULES), f"which decisions get the reward: {', '.join(RULES)}"
+        "reward_for_final_timestep", choice(RULES), f"which decisions get the reward: {', '.join(RULES)}"
     )
     policy: str = option("lstm", choice_with_settings(POLICIES), f"kind of policy: {', '.join(POLICIES)}")
-    units: int = option(32, integer(1), "size of its hidden layers", setting=Setting("policy", "units", POLICY_NAMES))
+    units: int = option(32, integer(1), "size of its hidden layers", setting=_of_policy("units"))
     learning_rate: float = option(1e-3, number(0, exclusive=True), "step size of Adam")
     schedule: str = option(
         "linear",
@@ -54,9 +54,9 @@ class PPOOptions:
         setting=Setting("schedule", "clip", SCHEDULES),
     )
     epochs: int = option(4, integer(1), "steps for each batch", setting=_of_adam("epochs"))
-    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_rewards("gamma"))
+    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_policy("gamma"))
     gae_lambda: float = option(
-        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_rewards("gae_lambda")
+        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_policy("gae_lambda")
     )
     entropy_coefficient: float = option(0.01, number(0), "weight of the policy's entropy")
     entropy_floor: float = option(
