@@ -51,7 +51,7 @@ class PPOOptions:
         0.2,
         number(0, exclusive=True),
         "clip range of probability ratios",
-        setting=Setting("schedule", "clip", SCHEDULES),
+        setting=_of_adam("clip"),
     )
     epochs: int = option(4, integer(1), "steps for each batch", setting=_of_adam("epochs"))
     gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_policy("gamma"))
