@@ -103,6 +103,11 @@ class Budget:
         """Whether evaluations have taken as many steps as they may."""
         return self.limits.steps is not None and self.steps >= self.limits.steps
 
+    @property
+    def share_of_steps(self) -> float:
+        """Share of the steps that have been taken, 0 to 1; 0 without a limit."""
+        return 0.0 if self.limits.steps is None else min(1.0, self.steps / self.limits.steps)
+
     def must_end(self, num_running: int) -> str:
         """Return why the campaign must end now, for people; nothing if it may go on.
 
