@@ -297,7 +297,7 @@ class Coordinator:
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
-        return max(self._ledger.progress, self._budget.drain.spent(self._begun))
+        return max(self._ledger.progress, self._budget.share_of_steps, self._budget.drain.spent(self._begun))
 
     def _look_around(self, now: float) -> None:
         """End the campaign if it is time, and give up agents that are silent."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from shlex import quote
 
-from dhmpi.evaluation import FINAL_STATES, Evaluation, State
+from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, Evaluation, State
 from dhmpi.results.columns import Columns
 from dhmpi.results.table import STATES
 from dhmpi.support.error_lines import error_kind, error_line
@@ -43,7 +43,7 @@ def kinds_of_errors(columns: Columns) -> list[ErrorKind]:
     groups: dict[tuple[int, str], list[int]] = {}
     lines: dict[str, str] = {}  # of errors: many are the same
     kinds: dict[str, str] = {}  # and of their lines
-    ended = columns.is_in(*FINAL_STATES) & ~columns.is_in(State.DONE)
+    ended = columns.is_in(*FINAL_STATES) & ~columns.is_in(*MEASURED_STATES)
     rows = ended.nonzero()[0]
     for row, code in zip(rows.tolist(), columns.state[rows].tolist(), strict=True):
         error = columns.error.get(row, "")

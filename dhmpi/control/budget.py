@@ -111,6 +111,11 @@ class Budget:
         """Return whether the time allows that another evaluation begins."""
         return self.drain.may_begin() and self.pauses.may_begin()
 
+    @property
+    def share_of_steps(self) -> float:
+        """Share of the steps that have been taken, 0 to 1; 0 without a limit."""
+        return 0.0 if self.limits.steps is None else min(1.0, self.steps / self.limits.steps)
+
     def must_end(self, num_running: int) -> str:
         """Return why the campaign must end now, for people; nothing if it may go on.
 

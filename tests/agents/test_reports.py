@@ -150,6 +150,9 @@ def test_reports_of_an_agent_that_was_given_up_are_not_heard(crew):
 def test_the_budget_of_steps_ends_it(crew, mode):
     found = crew(mode, num_agents=2, max_evals=None, limits=Limits(steps=30.0))
     found.coordinator.running.steer(None, has_answers=True)
+    while found.budget.steps < 15:
+        found.step()
+    assert found.coordinator._progress_made() == found.budget.steps / 30  # with which steps of learning get smaller
     found.run()
     num = len(found.evaluations)
     assert found.coordinator.why == f"{num} evaluations are complete"
