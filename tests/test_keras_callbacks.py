@@ -10,6 +10,9 @@ from dhmpi.execution.context import Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.support.place import GroupPart
 
+# Keras 3 saves weights in a way that numpy 2 does not like.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 NUM_EPOCHS = 6
 X = np.linspace(-1, 1, 48, dtype="float32").reshape(16, 3)
 Y = X.sum(axis=1)
@@ -39,7 +42,8 @@ class Training:
     def __call__(self, point):
         keras.utils.set_random_seed(1)
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
-        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"])
+        # Eagerly, since networks as small as this one take longer to compile than to train.
+        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"], run_eagerly=True)
         callbacks = [self.report()] if self.report is not None else []
         fit = {"epochs": NUM_EPOCHS, "batch_size": 4, "verbose": 0, "shuffle": False} | self.fit
         if self.every is not None:
@@ -82,7 +86,7 @@ def test_what_is_reported_is_chosen(tmp_path, report, name, factor):
 def test_what_is_not_there_cannot_be_reported(tmp_path):
     outcome = evaluate(Training(lambda: dhmpi.callbacks.Report("val_mea")), tmp_path)
     assert outcome.state is State.FAILED
-    assert "monitor must be a value in Keras' logs, got 'val_mea'; did you mean val_mae?" in outcome.error
+    assert "monitor must be a value in Keras' logs, got 'val_mea'; did you mean 'val_mae'?" in outcome.error
 
 
 def test_epochs_without_validation_report_nothing_of_it(tmp_path):
@@ -117,9 +121,8 @@ def test_outside_of_an_evaluation_callbacks_do_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("every", [1, 4])
-def test_what_is_paused_goes_on_as_if_it_had_never_ended(tmp_path, every):
-    whole, first, second = Training(every=1), Training(every=every), Training(every=every)
+def test_what_is_paused_goes_on_as_if_it_had_never_ended(tmp_path):
+    whole, first, second = Training(every=4), Training(every=4), Training(every=4)
     evaluate(whole, tmp_path / "whole")
     wire = Wire(save_at=2)
     outcome = evaluate(first, tmp_path, wire)
@@ -163,7 +166,7 @@ def test_a_new_evaluation_does_not_take_what_another_one_has_left(tmp_path):
 
 
 def test_of_several_ranks_the_first_one_saves(tmp_path):
-    evaluate(Training(every=1), tmp_path, part=GroupPart(1, 2))
+    evaluate(Training(every=1), tmp_path, part=GroupPart(1, 2, 1, 2, ()))
     assert not list(tmp_path.rglob("*.h5"))
 
 
