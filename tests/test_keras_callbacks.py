@@ -45,7 +45,7 @@ class Training:
         # Eagerly, since networks as small as this one take longer to compile than to train.
         model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"], run_eagerly=True)
         callbacks = [self.report()] if self.report is not None else []
-        fit = {"epochs": NUM_EPOCHS, "batch_size": 4, "verbose": 0, "shuffle": False} | self.fit
+        fit = {"epochs": NUM_EPOCHS, "batch_size": 16, "verbose": 0, "shuffle": False} | self.fit
         if self.every is not None:
             checkpoint = dhmpi.callbacks.Checkpoint(self.every)
             callbacks.append(checkpoint)
