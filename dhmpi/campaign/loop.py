@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dhmpi.campaign.steering import Steering
 from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.evaluation import Evaluation, Report, State
@@ -14,6 +14,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -50,8 +51,9 @@ class Campaign:
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
-        self._steering = steering or Steering(evaluator, budget, None, has_answers=False)
-        evaluator.on_reports = self._take_reports
+        self._steering = steering or Steering(evaluator.tell, budget, None, has_answers=False)
+        self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
+        evaluator.on_reports, evaluator.look = self._take_reports, self._save_in_time
         earlier = store.evaluations
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
@@ -69,6 +71,7 @@ class Campaign:
         try:
             return self._run()
         finally:
+            self._log.close()
             self.busy_share = (time.thread_time() - computed) / max(time.perf_counter() - begun, 1e-9)
 
     def _run(self) -> str:
@@ -200,8 +203,10 @@ class Campaign:
             else:
                 self._again.append(evaluation)
         if evaluations:
+            self._log.note(evaluations)
             self._search.callbacks.note(evaluations)
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
+        self._log.note_model(self._search.describe_model)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._budget.best, busy)

@@ -17,9 +17,9 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.steering import Steering, make_stopper
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import (
@@ -40,9 +40,11 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering, make_stopper
 from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -181,8 +183,13 @@ class Rank0(ABC):
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
-    def _tell_layout(self, store: ResultsStore, layout: str) -> None:
-        """Show who does what and, if several ranks do it together or their GPUs differ, which ones and with which."""
+    def _tell_begin(self, store: ResultsStore, evaluator: str, layout: str) -> None:
+        """Log what begins, and show who does what; if several ranks do it together or their GPUs differ, in a table."""
+        metadata, workers = store.metadata, counted(store.metadata.runs[-1]["num_workers"], "worker")
+        where = f"{workers}, {evaluator} ({layout})"
+        log_begin(metadata.search, metadata.problem, metadata.seed, where, self._options.output)
+        if self._options.resume:
+            log_resumed(store.counts)
         if self._options.quiet:
             return
         tell(layout)
@@ -223,9 +230,14 @@ class Rank0(ABC):
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, close the results file, and tell the callbacks."""
+        num_runs = len(store.metadata.runs)
         try:
             return self._close(search, store, budget, stop)
         finally:
+            store.abandon()  # where it could not be closed
+            for run in store.metadata.runs[num_runs:]:
+                seconds = (run["ended"] or time.time()) - run["started"]
+                log_end(run["why"] or "the results file cannot be written", store.counts, seconds)
             if search.callbacks:
                 search.callbacks.end(store.results)
 
@@ -278,14 +290,7 @@ class EvaluatingRank0(Rank0):
 
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
-        if self._options.feedback.has_answers and not evaluator.can_tell:
-            name, value = "stopper", self._options.stopper
-            if value == "none":
-                name, value = "max_steps_total", f"{self._options.max_steps_total:g}"
-            raise OptionError(
-                f"{option_name(name)} must be left out with {evaluator.name}, which cannot tell evaluations to stop, "
-                f"got {value}"
-            )
+        check_feedback(self._options, evaluator.name, evaluator.can_tell)
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
         wanted = self._options.num_workers
@@ -308,11 +313,11 @@ class EvaluatingRank0(Rank0):
         roles = evaluator.roles.as_json()
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, roles, limit=budget.end_time)
         search.begin_run(evaluator.num_workers)
-        self._tell_layout(store, evaluator.layout)
+        self._tell_begin(store, evaluator.name, evaluator.layout)
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         options = self._options
-        steering = Steering(evaluator, budget, make_stopper(options), options.feedback.has_answers)
+        steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
         if options.resume:
             steering.recall(store.evaluations, store.reports.records())
         campaign = Campaign(search, evaluator, store, budget, stop, progress, steering)
@@ -357,6 +362,26 @@ def check_file(options: CampaignOptions) -> None:
     ResultsStore.check(options.output, options.overwrite, options.resume)
 
 
+def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> None:
+    """Check whether evaluations can be told to stop, if the options want that.
+
+    Args:
+        options: What every search has.
+        evaluator: Name of what evaluates.
+        can_tell: Whether it can tell evaluations to stop.
+
+    Raises:
+        OptionError: They cannot.
+    """
+    if options.feedback.has_answers and not can_tell:
+        name, value = "stopper", options.stopper
+        if value == "none":
+            name, value = "max_steps_total", f"{options.max_steps_total:g}"
+        raise OptionError(
+            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, got {value}"
+        )
+
+
 def _end_of_earlier(output: str) -> float:
     """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
 
@@ -369,9 +394,9 @@ def _end_of_earlier(output: str) -> float:
 
 
 def _remove_files(directory: str, end: float) -> None:
-    """Remove what evaluations and, until a time, ranks have left."""
+    """Remove what evaluations and, until a time, ranks have left; rank 0 itself has not begun its log yet."""
     for path in Path(directory).glob("rank-*.log"):
-        if path.stat().st_mtime <= end:
+        if path.name == "rank-0000.log" or path.stat().st_mtime <= end:
             path.unlink()
     for path in Path(directory).glob("evaluation-*"):
         if path.is_dir() and not path.is_symlink():

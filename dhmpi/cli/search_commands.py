@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
-from dhmpi.errors import CampaignError, OptionError, OutputError
+from dhmpi.errors import CampaignError, OptionError, OutputError, UnreadError
 from dhmpi.search.registry import SEARCHES, find
 from dhmpi.support import environment
 from dhmpi.support.printing import Printer, tell
@@ -41,6 +41,8 @@ def run_search(command: str, words: list[str]) -> int:
 
         try:
             terminal.report(found, options.output, Printer())
+        except UnreadError:
+            pass
         except OutputError as error:  # the results are in the file nevertheless
             tell(f"dhmpi {command}: warning: {error}")
 

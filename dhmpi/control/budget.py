@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dhmpi.control.failures import Failures
 from dhmpi.control.walltime import Drain, LostTime, Pauses
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.support.wording import in_seconds
 
 # How long running evaluations get to end when a campaign stops early [s].
 CANCEL_WAIT = 1.5
@@ -161,4 +162,4 @@ class Budget:
         """Return the sentence that nothing more may begin."""
         if not self.pauses.may_begin():
             return "the time is over, and what can go on later has been paused"
-        return f"the time is over for evaluations that take {self.drain.expected:.3g} s"
+        return f"the time is over for evaluations that take {in_seconds(self.drain.expected)}"

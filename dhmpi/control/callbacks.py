@@ -12,6 +12,7 @@ from typing import Any
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import OptionError, did_you_mean
 from dhmpi.evaluation import Evaluation
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,7 @@ class Callbacks:
             self._call_waiting()
             self._call("on_end", results)
         for name, num in self._failures.items():
-            if num > 1:
-                log.warning("callback %s has raised an exception %d times", name, num)
+            log.warning("callback %s has raised %s", name, counted(num, "exception"))
         self._failures.clear()
 
     def _call(self, name: str, *arguments: object) -> None:

@@ -37,6 +37,7 @@ class Evaluator(ABC):
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
         on_reports: Takes what evaluations report, as soon as it comes, values as objectives; called by `gather`.
+        look: Called while user code runs in this process, which may be for long, to look for what to `tell` it.
     """
 
     # Whether evaluations can be told to stop while they run.
@@ -55,6 +56,7 @@ class Evaluator(ABC):
         self._submitted_at: dict[int, float] = {}  # when they were submitted [s, monotonic clock]
         self._killed = KilledEvaluations()
         self.on_reports: Callable[[Sequence[Report]], object] = list
+        self.look: Callable[[], object] = tuple
         self._latest: dict[int, Report] = {}  # of the evaluations that are pending
         self._trouble: Exception | None = None  # met while user code was running in this process
 
@@ -250,6 +252,13 @@ class Evaluator(ABC):
         self._latest |= {each.id: each for each in known}
         try:
             self.on_reports(known)
+        except Exception as error:
+            self._trouble = self._trouble or error
+
+    def _look_around(self) -> None:
+        """Look for notices; what that meets is raised by `gather`, since user code calls this."""
+        try:
+            self.look()
         except Exception as error:
             self._trouble = self._trouble or error
 

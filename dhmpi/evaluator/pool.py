@@ -38,7 +38,7 @@ class PoolEvaluator(Evaluator):
         self._executors = executors
         self._host = environment.hostname()
         for executor in executors:
-            executor.hear(self._take_reports, self._look_up)
+            executor.hear(self._take_reports, self._look_around)
         self.divide(environment.num_cores())
         self.deal(visible())
 
@@ -116,10 +116,6 @@ class PoolEvaluator(Evaluator):
         chosen = next((worker for worker in idle if self._executors[worker].ready), idle[0])
         self._executors[chosen].submit([task])
         return Worker(chosen, self._host_of(chosen))
-
-    def _look_up(self) -> None:
-        """Let the search look whether there is a notice to user code that runs in this process."""
-        self._take_reports(())
 
     def _host_of(self, worker: int) -> str:
         """Return where an executor runs its evaluation."""

@@ -9,7 +9,7 @@ from threading import Thread
 
 from dhmpi.evaluation import Evaluation, Report, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.context import Notice
+from dhmpi.execution.context import Channel, Notice
 from dhmpi.execution.executor import STOP_GRACE, Setup
 from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
@@ -170,7 +170,7 @@ class _Abandoned(SystemExit):
     """
 
 
-class _ThreadChannel:
+class _ThreadChannel(Channel):
     """Channel of user code in a thread.
 
     Args:

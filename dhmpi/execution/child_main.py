@@ -15,7 +15,7 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report
-from dhmpi.execution.context import Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Notice
 from dhmpi.execution.fresh_main import out_of_the_way, prepare
 from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import Runner, flush_streams, read_task
@@ -31,7 +31,7 @@ SIGNALS = (
 )
 
 
-class ChildChannel:
+class ChildChannel(Channel):
     """Channel of user code in this process: reports go among the answers, notices are on a board.
 
     Args:

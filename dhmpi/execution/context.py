@@ -1,12 +1,13 @@
 """Context of an evaluation: what user code is told of it, and what it reports meanwhile."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from os import sched_getaffinity
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.evaluation import Report, State
 from dhmpi.support.place import Place
@@ -54,14 +55,28 @@ class Feedback(NamedTuple):
 NO_FEEDBACK = Feedback()
 
 
-class Channel(Protocol):
+class Channel(ABC):
     """Channel between user code and whoever decides about it."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether ranks that evaluate together end at the same report: they could wait for each other for ever."""
+        return False
+
+    @abstractmethod
     def send(self, reports: Sequence[Report]) -> None:
         """Send reports of the running evaluation."""
 
+    @abstractmethod
     def notice(self, id: int) -> Notice:
-        """Return the latest notice to an evaluation."""
+        """Return the latest notice to an evaluation; where it is shared, that of the leader to the others."""
+
+    def join(self) -> None:  # noqa: B027  # not all are shared
+        """Let the leader know that this rank reports, too."""
+
+    def decide(self, notice: Notice) -> bool:
+        """Let the other ranks know whether the leader wants to end at this report; return whether all do."""
+        return notice.must_stop
 
 
 class StopEvaluation(BaseException):
@@ -132,7 +147,7 @@ class Context:
         self._channel, self._has_answers = channel, feedback.has_answers
         self._rate = min(RATE, TOTAL_RATE / max(1, place.size))
         self._allowance, self._counted = BURST, monotonic()
-        self._num_sent = 0
+        self._num_sent = self._num_shared = 0
         self.knows_of_end = False
 
     @property
@@ -188,17 +203,40 @@ class Context:
         if not math.isfinite(number):
             raise ValueError(f"a step must be a finite number, got {step!r}")
         if self.group_rank:
-            return  # that of the leader counts
+            self._follow_leader()
+            return  # its report counts
         self.kept.append(Report(self.id, number, float(value), time()))
         if self._channel is None:
             return
         if self._may_send():
             self.flush()
             self._wait_for_answer()
-        if self.should_stop:
+        must_stop = self._channel.notice(self.id).must_stop
+        if self._is_agreed(self._channel, must_stop or self.knows_of_end):
+            self.verdict = State.STOPPED if must_stop else State.PAUSED
             raise StopEvaluation
-        if self.knows_of_end:
-            self.verdict = State.PAUSED
+
+    def _is_agreed(self, channel: Channel, must_end: bool) -> bool:
+        """Return whether an evaluation ends here that is to end, since no other rank of it goes on."""
+        if self.group_size == 1 or not channel.is_shared:
+            return must_end
+        if not self._has_answers:
+            return False
+        self._num_shared += 1
+        return channel.decide(Notice(self.id, self._num_shared, must_end))
+
+    def _follow_leader(self) -> None:
+        """Wait until the leader has decided at the same report, and end with it."""
+        channel = self._channel
+        if channel is None or not (channel.is_shared and self._has_answers):
+            return
+        self._num_shared += 1
+        if self._num_shared == 1:
+            channel.join()
+        while (notice := channel.notice(self.id)).num_answered < self._num_shared and not notice.must_stop:
+            sleep(LOOK_INTERVAL)
+        if notice.must_stop:
+            self.verdict = State.STOPPED
             raise StopEvaluation
 
     def flush(self) -> None:

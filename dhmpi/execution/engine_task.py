@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dhmpi.evaluation import Report
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.fresh_main import LOADING
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import Outcome, RunFunction, Task
 from dhmpi.execution.thread_runner import ThreadRunner

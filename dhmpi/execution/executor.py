@@ -1,31 +1,25 @@
 """Executors: the place where one evaluation at a time runs, in this process or in a child."""
 
-import contextlib
 import logging
 import math
 import os
 import select
-import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any
 
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Report, State
 from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
 from dhmpi.execution.fresh_main import LOADING
-from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import (
     Outcome,
     RunFunction,
-    Runner,
     Task,
-    flush_streams,
 )
 from dhmpi.support import environment
 from dhmpi.support.loader import run_name
@@ -38,8 +32,6 @@ log = logging.getLogger(__name__)
 BATCH_TIME = 1e-3
 # How long an evaluation that is told to stop may take to do so, before its process is ended [s].
 STOP_GRACE = 10.0
-# How often inline user code of one rank is interrupted to see whether the others of its evaluation go on [s].
-WATCH_INTERVAL = 0.01
 
 
 OnReports = Callable[[Sequence[Report]], object]
@@ -157,6 +149,8 @@ class Executor(ABC):
         place: Which worker this is, and its GPUs.
         connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
         watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
+        join_with: Says of a rank that does not lead that its user code, in this process, reports.
+        decide_with: Says to the other ranks whether user code of the leader, in this process, wants to end.
         wants_comm: Whether the run function takes a communicator.
         timeout: Seconds that an evaluation may take, or None.
     """
@@ -167,6 +161,8 @@ class Executor(ABC):
     place = Place()
     connect: Callable[[int], Any] | None = None
     watch: Callable[[int], bool] | None = None
+    join_with: Callable[[], None] | None = None
+    decide_with: Callable[[Notice], bool] | None = None
     wants_comm = False
 
     def __init__(self) -> None:
@@ -190,7 +186,7 @@ class Executor(ABC):
 
     @property
     def has_answers(self) -> bool:
-        """Whether user code in another process waits for notices that answer its reports."""
+        """Whether user code waits for notices that answer its reports."""
         return False
 
     @property
@@ -273,150 +269,3 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
-
-
-class InlineExecutor(Executor):
-    """Runs evaluations in this process: fastest, but a crash of the run function ends it.
-
-    A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
-    Python to return.
-
-    Args:
-        setup: What to run.
-        load_run: Loads the run function from its name.
-        redirect: Whether this process's standard output and error become the evaluations' output files.
-    """
-
-    def __init__(self, setup: Setup, load_run: Callable[[object], RunFunction], redirect: bool = False) -> None:
-        super().__init__()
-        self._setup, self.timeout = setup, setup.timeout
-        self._load_run = load_run
-        self._is_stopping = False
-        self._output = Output(setup.files, setup.logs) if redirect else None
-        self._environment_before: dict[str, str | None] = {}
-        self._notice = Notice(-1)
-
-    def settle(self, place: Place, *others: Place) -> None:
-        """Take a place, and change this process's environment at once, until `close`."""
-        super().settle(place)
-        if self._output is not None:
-            self._output.member = place.member
-        _change_environment(self._environment_before)
-        changes = place.changes()
-        self._environment_before = {name: os.environ.get(name) for name in changes}
-        _change_environment(changes)
-
-    def load(self) -> None:
-        """Load the run function at once."""
-        if self.ready:
-            return
-        if self._output is not None:
-            flush_streams()
-            os.dup2(self._output.file.fileno(), 1)
-            os.dup2(self._output.file.fileno(), 2)
-        run = self._load_run(self._setup.run)
-        setup = self._setup
-        self._runner = Runner(run, setup.timeout, setup.files, self.place, self.connect, self, setup.feedback)
-        self.wants_comm = self._runner.wants_comm
-        self.ready = True
-
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Keep the tasks; `poll` runs them."""
-        part = tasks[0].part if tasks else None
-        if part is not None and "RANK" not in self._environment_before:
-            self._environment_before |= {name: os.environ.get(name) for name in part.variables()}
-            _change_environment(part.variables())
-        self._tasks.extend(tasks)
-        self._is_stopping = False
-
-    def poll(self, timeout: float) -> list[Outcome]:
-        """Run the next task to its end, however long it takes, and those after it while that is quick."""
-        outcomes: list[Outcome] = []
-        end = time.perf_counter() + BATCH_TIME
-        while self._tasks and not self._is_stopping:
-            task = self._tasks[0]
-            outcome = self._run(task)
-            self._tasks.popleft()
-            if self._output is not None:
-                flush_streams()
-                outcome = self._output.explain(outcome)
-            outcomes.append(outcome)
-            if time.perf_counter() > end:
-                return outcomes
-        return outcomes + self._cancelled() if self._is_stopping else outcomes
-
-    def _run(self, task: Task) -> Outcome:
-        limit = self._setup.timeout
-        if limit is None and self.watch is None:
-            return self._runner(task)
-        self._deadline = math.inf if limit is None else time.monotonic() + limit
-        before = signal.signal(signal.SIGALRM, self._on_alarm)
-        if self.watch is None and limit is not None:
-            signal.setitimer(signal.ITIMER_REAL, limit)
-        else:
-            signal.setitimer(signal.ITIMER_REAL, WATCH_INTERVAL, WATCH_INTERVAL)
-        try:
-            outcome = self._runner(task)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        if outcome.state is State.TIMEOUT:
-            return outcome._replace(error=f"ran longer than {limit:g} s")
-        return outcome
-
-    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
-        if self.watch is None or time.monotonic() >= self._deadline:
-            self._runner.interrupt(State.TIMEOUT)
-        elif self.watch(self._tasks[0].id):
-            self._is_stopping = True
-            self._runner.interrupt(State.CANCELLED)
-
-    def send(self, reports: Sequence[Report]) -> None:
-        """Pass on what user code reports; it is the channel of its context."""
-        with self._undisturbed():
-            self._on_reports(reports)
-
-    def notice(self, id: int) -> Notice:
-        """Return the latest notice to an evaluation."""
-        if self._listener is not None:
-            with self._undisturbed():
-                self._listener()
-        return self._notice if self._notice.id == id else Notice(id)
-
-    @contextlib.contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Keep the alarm away from messages, which it looks for, too."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def tell(self, notice: Notice) -> None:
-        """Give the evaluation that is running a notice."""
-        self._notice = notice
-
-    def cancel(self) -> None:
-        """Keep tasks that have not begun from beginning."""
-        self._is_stopping = True
-
-    def interrupt(self) -> None:
-        """Raise an exception inside the user's code."""
-        self._is_stopping = True
-        if self.ready:
-            self._runner.interrupt(State.CANCELLED)
-
-    def close(self) -> None:
-        """Close the output, and put the environment back."""
-        _change_environment(self._environment_before)
-        self._environment_before = {}
-        if self._output is not None:
-            self._output.close()
-
-
-def _change_environment(changes: Mapping[str, str | None]) -> None:
-    for name, value in changes.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

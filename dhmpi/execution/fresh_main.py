@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report
-from dhmpi.execution.context import Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Notice
 from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import RunFunction, Runner, read_task
 from dhmpi.support.json_text import dumps, loads
@@ -24,7 +24,7 @@ LOADING = "DHMPI_LOADING"
 MARGIN = 8
 
 
-class FileChannel:
+class FileChannel(Channel):
     """Channel of user code in this process: reports go into the mailbox, notices are on a board.
 
     Args:

@@ -102,8 +102,9 @@ def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
 
 
 def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
-    found = Outcome(id, STATES[state], *rest)
-    return found._replace(reports=tuple(Report(*row) for row in found.reports)) if found.reports else found
+    if rest[-1]:
+        rest = (*rest[:-1], tuple(Report(*row) for row in rest[-1]))
+    return Outcome(id, STATES[state], *rest)
 
 
 class Interrupted(BaseException):

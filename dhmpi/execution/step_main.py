@@ -15,7 +15,7 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report, State
-from dhmpi.execution.context import Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Notice
 from dhmpi.execution.fresh_main import prepare
 from dhmpi.execution.runner import Runner, Task, read_task
 from dhmpi.execution.supervisor_main import FIRST_INTERVAL, PR_SET_CHILD_SUBREAPER, Sweep, libc
@@ -34,7 +34,7 @@ REPORTS, NOTICE = "reports.jsonl", "notice.json"
 NOTICE_INTERVAL = 0.05
 
 
-class StepChannel:
+class StepChannel(Channel):
     """Channel of user code in a step: reports and notices are files.
 
     Args:

@@ -138,7 +138,13 @@ def is_results_file(path: PathLike) -> bool:
 
 
 def resolve(path: PathLike) -> Path:
-    """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere."""
+    """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere.
+
+    Raises:
+        ResultsError: The path is empty, which would stand for the working directory.
+    """
+    if not os.fspath(path):
+        raise ResultsError("a results file must have a name, got none; name one")
     return Path(os.path.realpath(path))
 
 
@@ -275,14 +281,28 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ResultsError(f"{path} must be a file, got a device or a pipe; check the name")
+    require_regular(path)
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            begin = file.read(len(_SIGNATURE))
+            return begin + file.read() if begin == _SIGNATURE else begin
     except FileNotFoundError as error:
         raise ResultsError(f"{path} does not exist; check the name") from error
+    except MemoryError as error:
+        raise ResultsError(f"{path} must fit in memory, got {path.stat().st_size} bytes") from error
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+
+
+def require_regular(path: Path) -> None:
+    """Check that a results file, if it is there, is a file as others are: a pipe has no end, and is not replaced.
+
+    Raises:
+        ResultsError: It is something else.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a directory" if path.is_dir() else "a device or a pipe"
+        raise ResultsError(f"{path} must be a file, got {kind}; check the name")
 
 
 def _dropped(name: Path, journal: Journal) -> str:

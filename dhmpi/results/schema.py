@@ -56,7 +56,7 @@ COLUMNS = (
     Column("submitted", "float64", _TIME, "when the search rank sent it off"),
     Column("started", "float64", _TIME, "when its worker began; NaN before that"),
     Column("ended", "float64", _TIME, "when its worker ended it; NaN before that"),
-    Column("rank", "int32", "", "rank of the worker; -1 before it has one"),
+    Column("rank", "int32", "", "MPI rank of the worker, or its number in a pool; -1 before it has one"),
     Column("host", "name", "", "name of the worker's host"),
     Column("error", "string", "", "why it failed; empty otherwise"),
     Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),

@@ -39,6 +39,8 @@ from dhmpi.results.table import STATES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LARGEST_NUMBER = 8  # bytes
+# No column takes so many times as much memory as its file has bytes, however well somebody has compressed the file.
+MOST_EXPANDED = 64
 FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
@@ -81,7 +83,7 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
         raise ResultsError(f"{name} is damaged, since its checksum does not fit; restore it from a copy")
     with _explained(name):
         file = h5py.File(io.BytesIO(data), "r")
-        found = _read(file, name, len(data))
+        found = _read(file, name)
         if intact:
             return found
         _check_all(found.columns)  # no checksum vouches for what is read later
@@ -96,13 +98,13 @@ def _explained(name: str | os.PathLike[str]) -> Iterator[None]:
     """Make one sentence of whatever h5py makes of damaged bytes."""
     try:
         yield
-    except ResultsError:
+    except (ResultsError, MemoryError):
         raise
     except Exception as error:
         raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
 
 
-def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
+def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     kind = file.attrs.get("format")
     if not isinstance(kind, str) or kind != FORMAT:
         raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
@@ -120,14 +122,12 @@ def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
     metadata = Metadata(**found)
     policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
     group = _member(file, GROUP)
-    if _member(group, "id").size > size:
-        raise ValueError("it must not have more rows than bytes")
     columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
     _check(columns)
 
     def reports() -> Reports:
         with _explained(name):
-            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS), size)
+            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS))
 
     return Content(metadata, columns, campaign, generation, policy, reports)
 
@@ -146,7 +146,18 @@ def _member(group: Any, name: str) -> Any:
     found = group[name]
     if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
         raise ValueError(f"{name} must be in the file, got data in others")
+    if isinstance(found, h5py.Dataset):
+        _require_possible(found)
     return found
+
+
+def _require_possible(dataset: Any) -> None:
+    """Check that a dataset is not larger than its file can be; what it claims would be allocated."""
+    size = dataset.file.id.get_filesize()
+    if dataset.size is None or dataset.size > size:
+        raise ValueError(f"{dataset.name} must not have more rows than the file has bytes, got {dataset.size}")
+    if dataset.size * dataset.dtype.itemsize > MOST_EXPANDED * size:
+        raise ValueError(f"{dataset.name} must fit in a file of {size} bytes, got rows of {dataset.dtype.itemsize}")
 
 
 class _FileColumns:
@@ -296,9 +307,9 @@ def _check_all(columns: Columns) -> None:
         raise ValueError("extras and memories must be JSON objects")
 
 
-def _read_reports(group: Any, size: int) -> Reports:
+def _read_reports(group: Any) -> Reports:
     datasets = [_member(group, column.name) for column in REPORT_COLUMNS]
-    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1 or datasets[0].size > size:
+    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1:
         raise ValueError("the columns of its reports must have one length")
     dtypes = [column.dtype for column in REPORT_COLUMNS]
     found = Reports(*(_numbers(each.name, each[()], dtype) for each, dtype in zip(datasets, dtypes, strict=True)))

@@ -340,6 +340,14 @@ class ResultsStore:
             self._journal = None
             journal_path(self.path).unlink(missing_ok=True)
             sync_directory(self.path.parent)
+        self._ownership.release()
+
+    def abandon(self) -> None:
+        """Write no more, and leave file and journal as they are; after `close` it does nothing."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        self._ownership.release()
 
     def _append(self, journal: JournalWriter) -> None:
         journal.append(self._events)

@@ -301,6 +301,10 @@ class Search(ABC):
     def _add_pending(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
         """Take note of a point that has become pending; the default does not."""
 
+    def describe_model(self) -> str:
+        """Return which model points come from by now, for people; nothing without one, which is the default."""
+        return ""
+
     def statistics(self) -> dict[str, float | str]:
         """Return what the search has measured of itself, by name; the default measures nothing."""
         return {}

@@ -171,7 +171,8 @@ def test_a_kill_costs_the_last_step_alone(isolation, kills):
 
 
 LOST = TRAINING.replace("import json, os, time", "import json, os, signal, time").replace(
-    "        context.report(", "        if step == 5:\n            os.kill(os.getpid(), signal.SIGTERM)\n        context.report("
+    "        context.report(",
+    "        if step == 5:\n            os.kill(os.getpid(), signal.SIGTERM)\n        context.report(",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dhmpi.analysis.summary import run_windows
 from dhmpi.evaluation import Report, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
@@ -96,6 +97,8 @@ class Tally:
         workers: Ranks that evaluated in the latest run, by host.
         latest_reports: The latest report of each evaluation that is running.
         latest: The last moment that an evaluation of the latest run mentions [s since 1970-01-01 UTC].
+        busy_before: Busy worker-seconds of the runs before the latest one.
+        available_before: Available worker-seconds of these.
     """
 
     def __init__(self) -> None:
@@ -117,6 +120,7 @@ class Tally:
         self._ended: deque[float] = deque(maxlen=RATE_NUMBER)
         self._by_second: Counter[int] = Counter()
         self._second = -math.inf
+        self.busy_before = self.available_before = 0.0
         self._begin_run(math.inf)
 
     def _begin_run(self, started: float) -> None:
@@ -137,6 +141,7 @@ class Tally:
         final = columns.is_in(State.DONE, State.FAILED, State.TIMEOUT)
         self.num_ended, self._place = int(final.sum()), int(columns.order.max(initial=-1)) + 1
         self._count_busy(columns, final)
+        self._count_before(columns)
         self._count_models(columns)
         by_order = np.flatnonzero(final)
         by_order = by_order[np.argsort(columns.order[by_order], kind="stable")]
@@ -182,6 +187,17 @@ class Tally:
             elif is_in_run:
                 self._left[number] = _Busy(host, spent)
 
+    def _count_before(self, columns: Columns) -> None:
+        """Count what the runs before the latest one have done."""
+        assert self.metadata is not None
+        if len(self.metadata.runs) > 1:
+            runs = self.metadata.runs[:-1]
+            windows = run_windows(self.metadata.runs, columns)[:-1]
+            self.available_before = math.fsum(
+                run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True)
+            )
+            self.busy_before = max(0.0, float(columns.duration.sum()) - math.fsum(self.busy.values()))
+
     def _count_models(self, columns: Columns) -> None:
         numbers = np.bincount(columns.model.codes, minlength=len(columns.model.names)).tolist()
         self.models.update(dict(zip(columns.model.names, numbers, strict=True)))
@@ -199,8 +215,13 @@ class Tally:
 
     def changed(self, metadata: Metadata) -> None:
         """Take other metadata; perhaps a new run has begun."""
-        self.metadata = metadata
+        before, self.metadata = self.metadata, metadata
         if (started := _started(metadata)) != self._started:
+            if before is not None and before.runs:
+                run = before.runs[-1]
+                end = self.latest if run["ended"] is None else run["ended"]
+                self.available_before += run["num_workers"] * max(0.0, end - run["started"])
+                self.busy_before += math.fsum(self.busy.values())
             self._begin_run(started)
             self.running = {number: each._replace(in_run=False) for number, each in self.running.items()}
 

@@ -13,6 +13,7 @@ import pytest
 
 from dhmpi.errors import ProblemError, TrainingError
 from dhmpi.evaluation import State
+from dhmpi.execution.context import Channel, Feedback, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
@@ -108,6 +109,39 @@ def test_the_reward_can_be_of_other_epochs(epochs, choose):
     result = alpha.run(regression(hyperparameters=HYPERPARAMETERS | changes))
     rewards = [-np.log(mse) for mse in result["history"]["val_mse"]]
     assert result["objective"] == pytest.approx(choose(rewards), rel=1e-4)
+
+
+@pytest.mark.parametrize("epochs", ["best", "last", 3])
+def test_what_is_reported_is_the_reward_if_training_ended_there(epochs):
+    config = regression(hyperparameters=HYPERPARAMETERS | {"reward": "-log_mse", "reward_epochs": epochs})
+    outcome = Runner(alpha.run, None, "files")(Task(0, config, 1))
+    rewards = [-np.log(mse) for mse in outcome.extra["history"]["val_mse"]]
+    choose = {"best": max, "last": lambda r: r[-1], 3: lambda r: np.mean(r[-3:])}[epochs]
+    chosen = [choose(rewards[:end]) for end in (1, 2)]
+    assert [each.value for each in outcome.reports[:2]] == pytest.approx(chosen, rel=1e-4)
+    assert outcome.reports[-1].value == outcome.objective
+
+
+def test_a_training_that_is_told_to_stop_ends_at_once_and_leaves_the_next_one_alone():
+    class Strict(Channel):
+        """Tells the first evaluation to stop at its second report."""
+
+        def __init__(self):
+            self.reports = []
+
+        def send(self, reports):
+            self.reports += reports
+
+        def notice(self, id):
+            return Notice(id, len(self.reports), must_stop=id == 0 and len(self.reports) == 2)
+
+    channel = Strict()
+    runner = Runner(alpha.run, None, "files", channel=channel, feedback=Feedback(has_answers=True))
+    first, second = (runner(Task(id, regression(), 1)) for id in (0, 1))
+    assert (first.state, first.objective, first.error) == (State.STOPPED, None, "")
+    assert [each.step for each in channel.reports if each.id == 0] == [1, 2]
+    alone = Runner(alpha.run, None, "files")(Task(1, regression(), 1))
+    assert (second.state, second.objective) == (State.DONE, alone.objective)
 
 
 def test_models_of_several_inputs_are_trained():

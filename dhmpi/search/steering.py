@@ -4,11 +4,10 @@ import dataclasses
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dhmpi.control.budget import Budget
 from dhmpi.evaluation import Evaluation, Report, State
-from dhmpi.evaluator import Evaluator
 from dhmpi.execution.context import Notice
 from dhmpi.search import stopping
 from dhmpi.search.campaign_options import CampaignOptions
@@ -22,17 +21,19 @@ def make_stopper(options: CampaignOptions) -> Stopper | None:
 
 
 class Steering:
-    """Steering of the evaluations of one evaluator.
+    """Steering of the evaluations of a campaign.
 
     Args:
-        evaluator: Where they run.
+        tell: Gives an evaluation that is running a notice.
         budget: Counts their steps.
         stopper: Decides which of them go on; None: all do, while there are steps left.
         has_answers: Whether evaluations wait to hear whether they go on.
     """
 
-    def __init__(self, evaluator: Evaluator, budget: Budget, stopper: Stopper | None, has_answers: bool) -> None:
-        self._evaluator, self._budget, self._stopper, self._has_answers = evaluator, budget, stopper, has_answers
+    def __init__(
+        self, tell: Callable[[Notice], None], budget: Budget, stopper: Stopper | None, has_answers: bool
+    ) -> None:
+        self._deliver, self._budget, self._stopper, self._has_answers = tell, budget, stopper, has_answers
         self._num_seen: Counter[int] = Counter()  # reports of what is running
         self._steps: dict[int, float] = {}  # the latest of each evaluation
         self._stopped: set[int] = set()
@@ -127,4 +128,4 @@ class Steering:
         return self._stopper is not None and self._stopper.report(report.id, report.step, report.value)
 
     def _tell(self, id: int) -> None:
-        self._evaluator.tell(Notice(id, self._num_seen[id], id in self._stopped, self._must_save))
+        self._deliver(Notice(id, self._num_seen[id], id in self._stopped, self._must_save))
