@@ -1,4 +1,4 @@
-"""How long a worker is kept by an evaluation that is to stop: from its last report until it has ended.
+"""Time for which an evaluation that is to stop keeps its worker: from its last report until it has ended.
 
     python benchmarks/stop_latency.py [--repeats 3] [--evals 200]
 

@@ -96,7 +96,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
 
     @property
     def epoch(self) -> int:
-        """How many epochs training has behind it when it begins: what `fit` is to be given as `initial_epoch`."""
+        """Number of epochs behind it when training begins: what `fit` is to be given as `initial_epoch`."""
         self._is_known = True
         return _epoch(self._saved[-1]) if self._saved else 0
 

@@ -6,7 +6,7 @@ import pytest
 
 import dhmpi
 from dhmpi.evaluation import State
-from dhmpi.execution.context import Notice
+from dhmpi.execution.context import Link, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.support.place import GroupPart
 
@@ -57,7 +57,7 @@ class Training:
 
 
 def evaluate(training, files, wire=None, **task):
-    return Runner(training, None, str(files), channel=wire or Wire())(Task(3, {}, 1, **task))
+    return Runner(training, None, str(files), link=Link(wire or Wire()))(Task(3, {}, 1, **task))
 
 
 def test_each_epoch_is_reported(tmp_path):

@@ -8,7 +8,8 @@ from dhmpi.agents.coordinator import EXIT_WAIT, Coordinator, Teaching, Team
 from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, prepare_rank
-from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_feedback, check_file, exit_status
+from dhmpi.campaign.preflight import check_feedback, check_file
+from dhmpi.campaign.rank0 import CampaignEnd, Rank0, exit_status
 from dhmpi.control.budget import Budget
 from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name

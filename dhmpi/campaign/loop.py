@@ -14,7 +14,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
 from dhmpi.search.search import Search
-from dhmpi.search.steering import Steering
+from dhmpi.search.steering import Steering, make_stopper
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -32,7 +32,6 @@ class Campaign:
         budget: What may be used.
         stop: What a signal may interrupt.
         progress: What is shown meanwhile.
-        steering: What becomes of reports; by default nothing is stopped by them.
 
     Attributes:
         seconds: Time spent in the search, in the store, and in callbacks if there are any.
@@ -47,14 +46,15 @@ class Campaign:
         budget: Budget,
         stop: StopRequest,
         progress: Progress,
-        steering: Steering | None = None,
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
-        self._steering = steering or Steering(evaluator.tell, budget, None, has_answers=False)
+        options = search.options
+        self._steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
         self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
         evaluator.on_reports, evaluator.look = self._take_reports, self._save_in_time
         earlier = store.evaluations
+        self._steering.recall(earlier, store.reports.records())
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
         self._retries = Retries(budget.limits.retries)

@@ -3,13 +3,10 @@
 import contextlib
 import dataclasses
 import logging
-import os
-import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
@@ -17,6 +14,7 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
+from dhmpi.campaign.preflight import check_feedback, check_file, end_of_earlier, remove_files
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
@@ -40,7 +38,6 @@ from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
-from dhmpi.search.steering import Steering, make_stopper
 from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
@@ -175,10 +172,10 @@ class Rank0(ABC):
 
         if options.resume:
             return ResultsStore.resume(options.output, metadata, pause)
-        earlier = _end_of_earlier(options.output)
+        earlier = end_of_earlier(options.output)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:
-            _remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
+            remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
@@ -316,11 +313,7 @@ class EvaluatingRank0(Rank0):
         self._tell_begin(store, evaluator.name, evaluator.layout)
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
-        options = self._options
-        steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
-        if options.resume:
-            steering.recall(store.evaluations, store.reports.records())
-        campaign = Campaign(search, evaluator, store, budget, stop, progress, steering)
+        campaign = Campaign(search, evaluator, store, budget, stop, progress)
         try:
             why = campaign.run()
         finally:
@@ -353,56 +346,6 @@ def exit_status() -> Iterator[None]:
         raise
     finally:
         job.current().status = status
-
-
-def check_file(options: CampaignOptions) -> None:
-    """Check whether the results can be written, without touching what exists."""
-    if options.resume and options.overwrite:
-        raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
-    ResultsStore.check(options.output, options.overwrite, options.resume)
-
-
-def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> None:
-    """Check whether evaluations can be told to stop, if the options want that.
-
-    Args:
-        options: What every search has.
-        evaluator: Name of what evaluates.
-        can_tell: Whether it can tell evaluations to stop.
-
-    Raises:
-        OptionError: They cannot.
-    """
-    if options.feedback.has_answers and not can_tell:
-        name, value = "stopper", options.stopper
-        if value == "none":
-            name, value = "max_steps_total", f"{options.max_steps_total:g}"
-        raise OptionError(
-            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, got {value}"
-        )
-
-
-def _end_of_earlier(output: str) -> float:
-    """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
-
-    Ranks of this one may have logged something already.
-    """
-    try:
-        return os.stat(output).st_mtime
-    except OSError:  # it has been removed; ranks begin at about the same time
-        return time.time() - environment.process_age() - 60
-
-
-def _remove_files(directory: str, end: float) -> None:
-    """Remove what evaluations and, until a time, ranks have left; rank 0 itself has not begun its log yet."""
-    for path in Path(directory).glob("rank-*.log"):
-        if path.name == "rank-0000.log" or path.stat().st_mtime <= end:
-            path.unlink()
-    for path in Path(directory).glob("evaluation-*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _metadata(search: Search) -> Metadata:

@@ -249,7 +249,7 @@ class Pauses:
 
     @property
     def margin(self) -> float:
-        """How long before the end of the time evaluations are told [s]."""
+        """Time before the end at which evaluations are told [s]."""
         needed = PAUSE if self.longest is None else PAUSE_FACTOR * self.longest
         return min(self._most, max(needed, PAUSE_FACTOR * self._step))
 

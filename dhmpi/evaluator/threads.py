@@ -9,7 +9,7 @@ from threading import Thread
 
 from dhmpi.evaluation import Evaluation, Report, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.context import Channel, Notice
+from dhmpi.execution.context import Channel, Link, Notice
 from dhmpi.execution.executor import STOP_GRACE, Setup
 from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
@@ -68,7 +68,7 @@ class ThreadEvaluator(Evaluator):
     def _worker(self, rank: int) -> "_Worker":
         place = Place(rank, rank, rank, self._num_workers, self.roles.gpus.slots[rank].gpus)
         setup, channel = self._setup, _ThreadChannel(self._messages)
-        runner = Runner(self._run, setup.timeout, setup.files, place, None, channel, setup.feedback)
+        runner = Runner(self._run, setup.timeout, setup.files, place, None, Link(channel, setup.feedback))
         return _Worker(rank, runner, channel, self._messages)
 
     def _submit(self, task: Task) -> Worker:

@@ -1,4 +1,4 @@
-"""What the ranks that do an evaluation together answer, and what comes of it."""
+"""Ballot of the ranks that do an evaluation together: what they answer, and what comes of it."""
 
 from dhmpi.evaluation import State
 from dhmpi.execution.runner import Outcome, Task

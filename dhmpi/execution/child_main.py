@@ -15,7 +15,7 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report
-from dhmpi.execution.context import Channel, Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.fresh_main import out_of_the_way, prepare
 from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import Runner, flush_streams, read_task
@@ -72,7 +72,7 @@ def main(commands: int, answers: int, board: int) -> None:
     place, feedback = Place(*setup["place"]), Feedback(*setup["feedback"])
     try:
         run = prepare(setup)
-        runner = Runner(run, setup["timeout"], setup["files"], place, None, channel, feedback)
+        runner = Runner(run, setup["timeout"], setup["files"], place, None, Link(channel, feedback))
     except LoadError as error:
         answer({"error": str(error), "details": error.details})
         return

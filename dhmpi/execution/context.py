@@ -79,6 +79,21 @@ class Channel(ABC):
         return notice.must_stop
 
 
+class Link(NamedTuple):
+    """Link between user code and whoever decides about it.
+
+    Attributes:
+        channel: Where reports go; None: they go with the outcome.
+        feedback: The answers that there are.
+    """
+
+    channel: Channel | None = None
+    feedback: Feedback = NO_FEEDBACK
+
+
+NO_LINK = Link()
+
+
 class StopEvaluation(BaseException):
     """Raised by `context.report` in an evaluation that is to end here; an `except Exception` does not catch it.
 
@@ -167,7 +182,7 @@ class Context:
 
     @property
     def resumed(self) -> Resumed | None:
-        """What an earlier beginning of this evaluation has left, if it has used `directory`; None for a new one."""
+        """Earlier beginning of this evaluation, if it has used `directory`; None for a new one."""
         return Resumed(self._step, self._directory()) if self._is_again and self._directory().is_dir() else None
 
     @property

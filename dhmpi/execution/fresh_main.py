@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report
-from dhmpi.execution.context import Channel, Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import RunFunction, Runner, read_task
 from dhmpi.support.json_text import dumps, loads
@@ -61,7 +61,7 @@ def main(mailbox: int, board: int) -> None:
         place, feedback = Place(*order["place"]), Feedback(*order["feedback"])
         try:
             run = prepare(order)
-            runner = Runner(run, order["timeout"], order["files"], place, None, channel, feedback)
+            runner = Runner(run, order["timeout"], order["files"], place, None, Link(channel, feedback))
         except LoadError as error:
             answer(error=str(error), details=error.details)
             return

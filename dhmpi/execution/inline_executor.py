@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 from dhmpi.evaluation import Report, State
-from dhmpi.execution.context import Channel, Notice
+from dhmpi.execution.context import Channel, Link, Notice
 from dhmpi.execution.executor import BATCH_TIME, Executor, Setup
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task, flush_streams
@@ -60,7 +60,7 @@ class InlineExecutor(Executor, Channel):
             os.dup2(self._output.file.fileno(), 2)
         run = self._load_run(self._setup.run)
         setup = self._setup
-        self._runner = Runner(run, setup.timeout, setup.files, self.place, self.connect, self, setup.feedback)
+        self._runner = Runner(run, setup.timeout, setup.files, self.place, self.connect, Link(self, setup.feedback))
         self.wants_comm = self._runner.wants_comm
         self.ready = True
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Point, Report, State
-from dhmpi.execution.context import CURRENT, NO_FEEDBACK, NOWHERE, Channel, Context, Feedback, StopEvaluation
+from dhmpi.execution.context import CURRENT, NO_LINK, NOWHERE, Context, Link, StopEvaluation
 from dhmpi.support.json_text import dumps_noting, loads
 from dhmpi.support.place import GroupPart, Place
 
@@ -128,8 +128,7 @@ class Runner:
         files: Directory under which evaluations have directories of their own.
         place: Where this is.
         connect: Returns a communicator of the ranks that evaluate together, if there can be one; they all call it.
-        channel: Where reports go; None: they go with the outcome.
-        feedback: What comes back.
+        link: Where reports go, and what comes back.
 
     Raises:
         LoadError: The run function names `comm`, without a default, and there can be none.
@@ -142,8 +141,7 @@ class Runner:
         files: str,
         place: Place = NOWHERE,
         connect: Callable[[int], Any] | None = None,
-        channel: Channel | None = None,
-        feedback: Feedback = NO_FEEDBACK,
+        link: Link = NO_LINK,
     ) -> None:
         self._run = run
         parameters = _parameters(run)
@@ -158,7 +156,7 @@ class Runner:
         self._timeout = timeout
         self._files = files
         self._place = place
-        self._channel, self._feedback = channel, feedback
+        self._link = link
         self._task, self._deadline = Task(-1, {}, 0), math.inf
         self._context: Context | None = None
 
@@ -166,7 +164,7 @@ class Runner:
         """Return the context of the evaluation that is running."""
         if self._context is None:
             deadline = None if self._timeout is None else self._deadline
-            self._context = Context(self._task, deadline, self._files, self._place, self._channel, self._feedback)
+            self._context = Context(self._task, deadline, self._files, self._place, *self._link)
         return self._context
 
     def __call__(self, task: Task) -> Outcome:

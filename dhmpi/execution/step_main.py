@@ -15,7 +15,7 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import Report, State
-from dhmpi.execution.context import Channel, Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.fresh_main import prepare
 from dhmpi.execution.runner import Runner, Task, read_task
 from dhmpi.execution.supervisor_main import FIRST_INTERVAL, PR_SET_CHILD_SUBREAPER, Sweep, libc
@@ -77,7 +77,7 @@ def main(directory: str) -> None:
     try:
         # There is one evaluation here, and one round of it.
         run, channel, feedback = prepare(order), StepChannel(here), Feedback(*order["feedback"])
-        runner = Runner(run, order["timeout"], order["files"], place, lambda _: comm.world(), channel, feedback)
+        runner = Runner(run, order["timeout"], order["files"], place, lambda _: comm.world(), Link(channel, feedback))
         if runner.wants_comm and part.size > 1:
             _check(comm.world().size, part.size)
     except LoadError as error:

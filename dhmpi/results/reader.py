@@ -74,7 +74,7 @@ class Results:
 
     @cached_property
     def reports(self) -> "Reports":
-        """What evaluations have reported while they ran, in the order in which it came."""
+        """Reports of evaluations while they ran, in the order in which they came."""
         from dhmpi.results.report_log import NO_REPORTS  # numpy is slow to import
 
         return NO_REPORTS if self.report_source is None else self.report_source()

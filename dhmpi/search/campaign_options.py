@@ -168,7 +168,7 @@ class CampaignOptions(SlotOptions, MethodSettings, StopperSettings):
 
     @property
     def feedback(self) -> Feedback:
-        """What evaluations hear while they run."""
+        """Feedback that evaluations get while they run."""
         return Feedback(self.stopper != "none" or self.max_steps_total is not None, self.max_steps)
 
     @property

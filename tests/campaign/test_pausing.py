@@ -1,4 +1,4 @@
-"""Evaluations that save their state, and go on: at the end of the time, after a kill, and after the loss of a worker."""
+"""Evaluations that save their state and go on: at the end of the time, after a kill or the loss of a worker."""
 
 import os
 import signal

@@ -7,13 +7,13 @@ import pytest
 
 from dhmpi.evaluation import State
 from dhmpi.execution import context as context_module
-from dhmpi.execution.context import BURST, Context, Feedback, Notice, StopEvaluation, current
+from dhmpi.execution.context import BURST, Channel, Context, Feedback, Link, Notice, StopEvaluation, current
 from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.support.place import GroupPart, Place
 
 
-class Wire:
+class Wire(Channel):
     """A channel that keeps what is sent, and answers as it is told."""
 
     def __init__(self, stop_at=math.inf, save_at=math.inf, answers=True):
@@ -39,7 +39,7 @@ def context_of(wire=None, feedback=ANSWERED, task=TASK, files="files", size=1):
 
 
 def evaluated(run, wire, feedback=ANSWERED, task=TASK, files="files"):
-    return Runner(run, None, str(files), channel=wire, feedback=feedback)(task)
+    return Runner(run, None, str(files), link=Link(wire, feedback))(task)
 
 
 def epochs(point, context):

@@ -13,7 +13,7 @@ import pytest
 
 from dhmpi.errors import ProblemError, TrainingError
 from dhmpi.evaluation import State
-from dhmpi.execution.context import Channel, Feedback, Notice
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
@@ -136,7 +136,7 @@ def test_a_training_that_is_told_to_stop_ends_at_once_and_leaves_the_next_one_al
             return Notice(id, len(self.reports), must_stop=id == 0 and len(self.reports) == 2)
 
     channel = Strict()
-    runner = Runner(alpha.run, None, "files", channel=channel, feedback=Feedback(has_answers=True))
+    runner = Runner(alpha.run, None, "files", link=Link(channel, Feedback(has_answers=True)))
     first, second = (runner(Task(id, regression(), 1)) for id in (0, 1))
     assert (first.state, first.objective, first.error) == (State.STOPPED, None, "")
     assert [each.step for each in channel.reports if each.id == 0] == [1, 2]
