@@ -1,5 +1,8 @@
 """Callbacks for Keras: trainings that report, end when they are told, and go on from their checkpoints."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -57,7 +60,7 @@ class Training:
 
 
 def evaluate(training, files, wire=None, **task):
-    return Runner(training, None, str(files), link=Link(wire or Wire()))(Task(3, {}, 1, **task))
+    return Runner(training, None, str(files), link=Link(wire or Wire()))(Task(3, **{"point": {}, "seed": 1} | task))
 
 
 def test_each_epoch_is_reported(tmp_path):
@@ -181,3 +184,23 @@ def test_an_initial_epoch_must_be_given(tmp_path):
 def test_checkpoints_need_a_number():
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         dhmpi.callbacks.Checkpoint(0)
+
+
+@pytest.mark.parametrize("name", ["keras_training", "torch_training"])
+def test_the_examples_go_on_as_documented(tmp_path, name):
+    if name == "torch_training":
+        pytest.importorskip("torch")  # the lane of Keras 2 has none
+    page = (Path(__file__).parents[1] / "docs" / "reporting.md").read_text()
+    [code] = re.findall(rf"^```python\n(# {name}\.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
+    scope = {}
+    exec(code, scope)
+    wire = Wire(save_at=3)
+    first = evaluate(scope["run"], tmp_path, wire, point={"units": 4, "learning_rate": 0.01})
+    assert (first.state, first.error) == (State.PAUSED, "")
+    last = wire.reports[-1].step
+    assert last < 10
+    wire = Wire()
+    more = {"point": {"units": 4, "learning_rate": 0.01}, "is_again": True, "step": last}
+    second = evaluate(scope["run"], tmp_path, wire, **more)
+    assert (second.state, second.error) == (State.DONE, "")
+    assert [report.step for report in wire.reports] == list(range(int(last) + 1, 11))

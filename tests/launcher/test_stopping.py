@@ -31,4 +31,3 @@ def test_ranks_stop_what_is_bad(campaign, tmp_path, isolation):
             assert each.step < 9
             assert each.objective == pytest.approx(value + 1 / each.step)
     assert found.best.state is State.DONE
-
