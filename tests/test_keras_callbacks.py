@@ -1,5 +1,8 @@
 """Callbacks for Keras: trainings that report, end when they are told, and go on from their checkpoints."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +12,9 @@ from dhmpi.evaluation import State
 from dhmpi.execution.context import Link, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.support.place import GroupPart
+
+# Keras 3 saves weights in a way that numpy 2 does not like.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 NUM_EPOCHS = 6
 X = np.linspace(-1, 1, 48, dtype="float32").reshape(16, 3)
@@ -39,9 +45,10 @@ class Training:
     def __call__(self, point):
         keras.utils.set_random_seed(1)
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
-        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"])
+        # Eagerly, since networks as small as this one take longer to compile than to train.
+        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"], run_eagerly=True)
         callbacks = [self.report()] if self.report is not None else []
-        fit = {"epochs": NUM_EPOCHS, "batch_size": 4, "verbose": 0, "shuffle": False} | self.fit
+        fit = {"epochs": NUM_EPOCHS, "batch_size": 16, "verbose": 0, "shuffle": False} | self.fit
         if self.every is not None:
             checkpoint = dhmpi.callbacks.Checkpoint(self.every)
             callbacks.append(checkpoint)
@@ -53,7 +60,7 @@ class Training:
 
 
 def evaluate(training, files, wire=None, **task):
-    return Runner(training, None, str(files), link=Link(wire or Wire()))(Task(3, {}, 1, **task))
+    return Runner(training, None, str(files), link=Link(wire or Wire()))(Task(3, **{"point": {}, "seed": 1} | task))
 
 
 def test_each_epoch_is_reported(tmp_path):
@@ -82,7 +89,7 @@ def test_what_is_reported_is_chosen(tmp_path, report, name, factor):
 def test_what_is_not_there_cannot_be_reported(tmp_path):
     outcome = evaluate(Training(lambda: dhmpi.callbacks.Report("val_mea")), tmp_path)
     assert outcome.state is State.FAILED
-    assert "monitor must be a value in Keras' logs, got 'val_mea'; did you mean val_mae?" in outcome.error
+    assert "monitor must be a value in Keras' logs, got 'val_mea'; did you mean 'val_mae'?" in outcome.error
 
 
 def test_epochs_without_validation_report_nothing_of_it(tmp_path):
@@ -117,9 +124,8 @@ def test_outside_of_an_evaluation_callbacks_do_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("every", [1, 4])
-def test_what_is_paused_goes_on_as_if_it_had_never_ended(tmp_path, every):
-    whole, first, second = Training(every=1), Training(every=every), Training(every=every)
+def test_what_is_paused_goes_on_as_if_it_had_never_ended(tmp_path):
+    whole, first, second = Training(every=4), Training(every=4), Training(every=4)
     evaluate(whole, tmp_path / "whole")
     wire = Wire(save_at=2)
     outcome = evaluate(first, tmp_path, wire)
@@ -163,7 +169,7 @@ def test_a_new_evaluation_does_not_take_what_another_one_has_left(tmp_path):
 
 
 def test_of_several_ranks_the_first_one_saves(tmp_path):
-    evaluate(Training(every=1), tmp_path, part=GroupPart(1, 2))
+    evaluate(Training(every=1), tmp_path, part=GroupPart(1, 2, 1, 2, ()))
     assert not list(tmp_path.rglob("*.h5"))
 
 
@@ -178,3 +184,23 @@ def test_an_initial_epoch_must_be_given(tmp_path):
 def test_checkpoints_need_a_number():
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         dhmpi.callbacks.Checkpoint(0)
+
+
+@pytest.mark.parametrize("name", ["keras_training", "torch_training"])
+def test_the_examples_go_on_as_documented(tmp_path, name):
+    if name == "torch_training":
+        pytest.importorskip("torch")  # the lane of Keras 2 has none
+    page = (Path(__file__).parents[1] / "docs" / "reporting.md").read_text()
+    [code] = re.findall(rf"^```python\n(# {name}\.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
+    scope = {}
+    exec(code, scope)
+    wire = Wire(save_at=3)
+    first = evaluate(scope["run"], tmp_path, wire, point={"units": 4, "learning_rate": 0.01})
+    assert (first.state, first.error) == (State.PAUSED, "")
+    last = wire.reports[-1].step
+    assert last < 10
+    wire = Wire()
+    more = {"point": {"units": 4, "learning_rate": 0.01}, "is_again": True, "step": last}
+    second = evaluate(scope["run"], tmp_path, wire, **more)
+    assert (second.state, second.error) == (State.DONE, "")
+    assert [report.step for report in wire.reports] == list(range(int(last) + 1, 11))

@@ -123,7 +123,7 @@ Problem.add_dim("x", (0, 9), 5)
 def run(point, context):
     if context.resumed:
         return 1.0
-    (context.directory / "steps").write_text("1\n")
+    (context.directory / "steps").write_text("1\\n")
     while not context.should_checkpoint:
         pass
     raise dhmpi.StopEvaluation
