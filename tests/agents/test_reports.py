@@ -205,7 +205,7 @@ def test_what_saves_its_state_before_the_end_of_the_time_goes_on_later(crew, mod
     first.now = 1001.0  # at the latest
     first.run()
     paused = {each.id: each.step for each in first.evaluations if each.state is State.PAUSED}
-    assert len(paused) >= 4
+    assert len(paused) >= 2
     assert not first.coordinator.is_complete
     assert first.store.metadata.statistics["pause_seconds"] >= 0
     assert first.store.metadata.statistics["lost_cancelled_seconds"] == 0
@@ -223,7 +223,7 @@ def test_it_ends_when_all_that_is_left_has_been_paused(crew):
     found.now = 999.0
     found.run()
     assert found.now == 999.0
-    assert found.coordinator.why.startswith("the time is over for evaluations")
+    assert found.coordinator.why == "the time is over, and what can go on later has been paused"
     assert {each.state for each in found.evaluations} <= {State.DONE, State.PAUSED}
 
 
