@@ -150,7 +150,7 @@ def run(point, context):
 @pytest.mark.parametrize("training", [SWALLOWS, SAVES, LOOPS, RAISES], ids=["swallows", "saves", "loops", "raises"])
 def test_user_code_may_end_in_its_own_way(tmp_path, training, place):
     words = [*PLACES[place], "--max-steps-total", "5", "--max-evals", "1"]
-    evaluation = only(search(training, *words, status=1))
+    evaluation = only(search(training, *words))
     assert evaluation.state is State.STOPPED
     assert evaluation.error == ""
     assert evaluation.objective == evaluation.step == 5
@@ -180,7 +180,7 @@ def test_what_ignores_that_it_is_to_stop_is_ended_after_a_while(place, monkeypat
     for module in (child, process_executor, threads):
         monkeypatch.setattr(module, "STOP_GRACE", 0.5)
     begun = time.monotonic()
-    evaluation = only(search(IGNORES, *PLACES[place], "--max-steps-total", "2", "--max-evals", "1", status=1))
+    evaluation = only(search(IGNORES, *PLACES[place], "--max-steps-total", "2", "--max-evals", "1"))
     assert time.monotonic() - begun < 8
     assert (evaluation.state, evaluation.objective, evaluation.error) == (State.STOPPED, 2.0, "")
 
