@@ -12,6 +12,7 @@
   x StorageError       results cannot be written any more: a full disk, another writer
   x CampaignError      nothing in a campaign is DONE
   x OutputError        what was asked for cannot be printed
+    + UnreadError      nobody reads it any more, as behind dhmpi show | head
   x TrainingError      an architecture cannot be built or trained
   x EvaluatorError     an evaluator cannot start or go on
     + ProtocolError    ranks disagree, or a rank is gone
@@ -23,6 +24,8 @@ from typing import Any
 # Exit statuses of the command line. The last two are answers of `dhmpi show --is-complete`: a campaign is not complete,
 # and has made no progress either.
 EXIT_FAILURE, EXIT_INPUT, EXIT_INCOMPLETE, EXIT_NO_PROGRESS = 1, 2, 3, 4
+# Of a command whose output nobody reads any more: as if SIGPIPE had ended it, as it ends other programs.
+EXIT_UNREAD = 141
 # Of a rank whose rank 0 has died.
 EXIT_SEARCH_RANK_LOST = 70
 
@@ -143,7 +146,11 @@ class CampaignError(DhmpiError):
 
 
 class OutputError(DhmpiError):
-    """Standard output cannot be written."""
+    """Standard output, or a file that was asked for, cannot be written."""
+
+
+class UnreadError(OutputError):
+    """Nobody reads any more what was asked for."""
 
 
 class TrainingError(DhmpiError):

@@ -37,6 +37,8 @@ class State(StrEnum):
     PENDING = "PENDING"  # asked, not yet started
     RUNNING = "RUNNING"
     DONE = "DONE"
+    STOPPED = "STOPPED"  # told to end early, by what it reported; its objective is the last value it reported
+    PAUSED = "PAUSED"  # has saved its state at the end of the time; goes on with --resume
     FAILED = "FAILED"  # raised, died, or returned something that is no finite number
     TIMEOUT = "TIMEOUT"
     LOST = "LOST"  # its rank is gone; the point is evaluated again elsewhere
@@ -51,7 +53,9 @@ class State(StrEnum):
 # The line in an error between its reason and the end of the evaluation's output.
 LAST_OUTPUT = "--- last output ---"
 
-FINAL_STATES = frozenset((State.DONE, State.FAILED, State.TIMEOUT))
+FINAL_STATES = frozenset((State.DONE, State.STOPPED, State.FAILED, State.TIMEOUT))
+# Those with an objective; that of one that was stopped is never the best.
+MEASURED_STATES = frozenset((State.DONE, State.STOPPED))
 
 # What proposed a point that no model did: the problem, the plan for the first ones, or chance.
 START, DESIGN, RANDOM, OFFSPRING = "start", "design", "random", "offspring"
@@ -94,13 +98,30 @@ class Worker(NamedTuple):
 NO_WORKER = Worker(-1, "")
 
 
+class Report(NamedTuple):
+    """Report of an evaluation that is running.
+
+    Attributes:
+        id: Number of the evaluation.
+        step: How far it was, such as a number of epochs.
+        value: What it would have returned then; an objective as soon as the search rank has it.
+        time: When [s since 1970-01-01 UTC].
+    """
+
+    id: int
+    step: float
+    value: float
+    time: float
+
+
 class Evaluation(NamedTuple):
     """One point, run once.
 
     Attributes:
         id: Number of the evaluation in its campaign, from 0.
         point: Value of every dimension, by name.
-        objective: What the run function returned, finite; None unless the state is DONE.
+        objective: What the run function returned, or the last value it reported if it was STOPPED, finite; None in all
+            other states.
         state: Its state.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
         started: When its worker began; while it runs, when it was sent there; None before that
@@ -113,6 +134,7 @@ class Evaluation(NamedTuple):
         extra: What the run function returned besides the objective (JSON values).
         origin: How the point was chosen.
         order: How many results the campaign had when this one came; -1 if it is none, or it was not counted.
+        step: The last step that it reported; None if it reported none.
     """
 
     id: int
@@ -128,6 +150,7 @@ class Evaluation(NamedTuple):
     extra: Mapping[str, Any] = {}
     origin: Origin = Origin()
     order: int = -1
+    step: float | None = None
 
     @property
     def duration(self) -> float:

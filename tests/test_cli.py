@@ -191,8 +191,9 @@ def test_the_options_of_a_search_are_grouped(name, help_of):
     text = help_of(name)
     assert text.startswith(f"usage: dhmpi {name} [--problem PROBLEM] [--run RUN] [OPTION ...]\n")
     titles = re.findall(r"^(\w.*):\n  ", text, re.MULTILINE)
-    assert titles[:5] == ["problem", "budget", "evaluation", "results", "search"]
-    assert titles[5:-1] == [title for title in titles if title.startswith("settings of ")]
+    assert titles[:6] == ["problem", "budget", "early stopping", "evaluation", "results", "search"]
+    assert titles[6:-1] == [title for title in titles if title.startswith("settings of ")]
+    assert "settings of --stopper asha, as asha:reduction=3.0" in titles
     assert "settings of --evaluator balsam and launch, as balsam:nodes=1,ranks=1" in titles
     assert "settings of --evaluator launch, as launch:gpus_per_rank=0,launcher=auto" in titles
     assert "settings of --evaluator futures, as futures:executor=..." in titles
@@ -354,12 +355,24 @@ class TestLogs:
         assert " rank 0 WARNING dhmpi.evaluator.evaluator: evaluation 0 on " in line
         assert self.KEPT.read_text() == f"{line}\n"
 
-    @pytest.mark.parametrize("words", [["--log-json"], ["--log-level", "info:json"]])
+    @pytest.mark.parametrize("words", [["--log-json"], ["--log-level", "debug:json"]])
     def test_a_line_may_be_an_object(self, capsys, words):
         assert main([*self.WORDS, *words]) == 0
-        line = capsys.readouterr().err.splitlines()[0]
-        assert json.loads(line)["logger"] == "dhmpi.evaluator.evaluator"
-        assert self.KEPT.read_text() == f"{line}\n"
+        lines = capsys.readouterr().err.splitlines()
+        assert self.KEPT.read_text().splitlines() == lines
+        found = [json.loads(line) for line in lines]
+        [warning] = [each for each in found if each["level"] == "warning"]
+        assert warning["logger"] == "dhmpi.evaluator.evaluator"
+        others = [each["message"] for each in found if each is not warning]
+        if words[0] == "--log-json":
+            assert others == []
+        else:
+            begins, *results, ends = others
+            assert begins.startswith(
+                "hps-random begins on dhmpi.benchmark.hps.polynome2.Problem, seed 12345, output res"
+            )
+            assert [each.split(" on ")[0] for each in results] == ["evaluation 0 DONE", "evaluation 1 DONE"]
+            assert ends == "ends after 0:00:00: 2 evaluations are complete; 2 evaluations: 2 DONE"
 
     def test_the_log_of_a_campaign_that_is_overwritten_goes(self):
         assert main(self.WORDS) == 0
@@ -438,7 +451,7 @@ def test_export_for_other_programs(campaign, capsys):
     assert Path("a.parquet").read_bytes()[:4] == b"PAR1"
     assert main(["export", "results.h5", "--optuna", "sqlite:///a.db"]) == 0
     assert main(["export", "results.h5", "--optuna", "sqlite:///a.db", "--study", "mine"]) == 0
-    assert capsys.readouterr() == ("study results of 5 trials\nstudy mine of 5 trials\n", "")
+    assert capsys.readouterr() == ("study results of 5 trials\nstudy mine of 5 trials\n", "wrote a.parquet\n")
 
 
 @pytest.mark.parametrize(
@@ -632,7 +645,7 @@ def test_a_campaign_outlives_streams_that_are_closed_or_full(evil, line):
     assert results.read("results.h5").metadata.complete
 
 
-@pytest.mark.parametrize("line", ['"$@" >/dev/full', '"$@" >&-', 'set -o pipefail; "$@" | true'])
+@pytest.mark.parametrize("line", ['"$@" >/dev/full', '"$@" >&-'])
 @pytest.mark.parametrize(
     "words",
     [
@@ -647,10 +660,7 @@ def test_a_campaign_outlives_streams_that_are_closed_or_full(evil, line):
     ids=str,
 )
 def test_what_cannot_be_printed_is_a_sentence(campaign, line, words):
-    for _ in range(20):  # until the other end of the pipe has been closed in time
-        done = shell(line, *([*words, "results.h5"] if words else ["--help"]))
-        if done.returncode:
-            break
+    done = shell(line, *([*words, "results.h5"] if words else ["--help"]))
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "error: standard output " in done.stderr

@@ -15,8 +15,10 @@ import pytest
 from contracts.campaigns import campaign, evaluation, write
 
 import dhmpi
+from dhmpi import results
 from dhmpi.analysis.idle import Reason
 from dhmpi.analysis.kind_names import KINDS
+from dhmpi.evaluation import State
 from dhmpi.results.schema import markdown_table
 from dhmpi.search.hps.ga import GAOptions
 from dhmpi.search.hps.surrogate.load_controller import MODES
@@ -90,6 +92,24 @@ def test_a_campaign_is_shown_as_documented(tmp_path):
         return re.sub(r"\d[\d:.,-]*(?= |/|$)", "#", re.sub(r"\[.*\]", "[]", text), flags=re.MULTILINE)
 
     assert without_times(done.stdout).startswith(without_times(expected))
+
+
+def test_reports_are_written_as_documented(tmp_path):
+    page = (ROOT / "docs" / "reporting.md").read_text()
+    for language, name in (("python", r"# (\w+\.py)\n"), ("bash", r"#!/bin/sh\n# (\w+\.sh)\n")):
+        for text in re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+            path = tmp_path / re.match(name, text)[1]
+            path.write_text(text)
+            path.chmod(0o700)
+    lines = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        words = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+    for name in ("results.h5", "programs.h5"):
+        states = {each.state for each in results.read(tmp_path / name).evaluations}
+        assert states == {State.DONE, State.STOPPED}
 
 
 class Received(http.server.BaseHTTPRequestHandler):

@@ -4,23 +4,24 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from dhmpi.agents.exchange import RemoteExchange, ServerExchange, TreeExchange
+from dhmpi.agents.policy_rows import policy_row
 from dhmpi.agents.protocol import ALIVE_INTERVAL, AgentTag, Clock, Mailbox, Start
 from dhmpi.control.budget import CANCEL_WAIT
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, Report, State, turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.mpi import MPIEvaluator
 from dhmpi.evaluator.retries import Retries
+from dhmpi.execution.context import Notice
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.roles import COORDINATOR, Roles
-from dhmpi.results.schema import PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, ClaimVerdict
-from dhmpi.search.nas.policy.ppo_learner import Episode, Learned, LearnerSettings, PPOLearner
+from dhmpi.search.nas.policy.ppo_learner import Episode, LearnerSettings, PPOLearner
 from dhmpi.search.nas.ppo import SMALLEST_BATCH, PPOSearch
 
 # Batches of episodes that may have ended, or wait for what others evaluate, before no more are played.
@@ -54,6 +55,7 @@ class Agent(ABC):
     Attributes:
         is_over: Whether the agent has left.
         loss: The loss of rank 0, if it is lost.
+        look: Called while user code runs in this process, to look for what is urgent.
         batch_size: Episodes that it learns from at once.
     """
 
@@ -67,7 +69,11 @@ class Agent(ABC):
     ) -> None:
         self.is_over = False
         self.loss: Loss | None = None
+        self.look: Callable[[], object] = tuple
         self._search, self._evaluator, self._agents, self._mailbox = search, evaluator, roles.agents, mailbox
+        self._reports: list[Report] = []
+        self._begun_again: list[int] = []  # what rank 0 thinks is running since it was told so
+        evaluator.on_reports, evaluator.look = self._reports.extend, self._look
         # By the evaluator's own numbers; nothing if it runs on this rank.
         self._ranks = roles.group_of(mailbox.rank) if roles.workers else ()
         self._clock = clock
@@ -131,6 +137,9 @@ class Agent(ABC):
             self._take_progress(progress)
             for answer in answers:
                 self._take_answer(Answer(*answer))
+        elif tag == AgentTag.NOTICES:
+            for notice in payload:
+                self._evaluator.tell(Notice(*notice))
         elif tag in (AgentTag.DONE, AgentTag.ABORT):
             self._leave(tag == AgentTag.ABORT)
         elif tag == AgentTag.LOST and source == COORDINATOR:
@@ -159,19 +168,21 @@ class Agent(ABC):
             self._has_finished = False
             if episode is not None:
                 self._note_forgotten()
-            self._get_ready(answer.id, answer.values, None)
+            self._get_ready(answer, answer.values, None)
         elif episode is None:
             return
         elif verdict is ClaimVerdict.RUN:
-            self._get_ready(answer.id, episode.actions.tolist(), episode)
+            self._get_ready(answer, episode.actions.tolist(), episode)
         elif verdict is ClaimVerdict.WAIT:
             self._waiting[answer.number] = episode
         else:
             self._finish(episode, answer.objective, is_hit=True)
 
-    def _get_ready(self, id: int, values: Sequence[int], episode: Episode | None) -> None:
-        self._running[id] = episode
-        self._ready.append(Evaluation(id, dict(zip(self._search.space.names, values, strict=True))))
+    def _get_ready(self, answer: Answer, values: Sequence[int], episode: Episode | None) -> None:
+        self._running[answer.id] = episode
+        point = dict(zip(self._search.space.names, values, strict=True))
+        state = State.CANCELLED if answer.is_again else State.PENDING
+        self._ready.append(Evaluation(answer.id, point, state=state, step=answer.step))
 
     def _finish(self, episode: Episode, objective: float | None, is_hit: bool) -> None:
         assert self._learner is not None
@@ -231,6 +242,7 @@ class Agent(ABC):
 
     def _flush(self, is_due: bool = False) -> None:
         """Send what has ended, and with it what has begun; that alone only if a message is due."""
+        self._send_reports()
         if self._outcomes or (is_due and self._begun):
             self._send(AgentTag.OUTCOMES, [*map(self._as_told, self._begun.values()), *self._outcomes])
             self._outcomes = []
@@ -238,10 +250,23 @@ class Agent(ABC):
         elif is_due:
             self._send(AgentTag.ALIVE)
 
+    def _send_reports(self) -> None:
+        if self._reports or self._begun_again:
+            self._send(AgentTag.REPORTS, (list(self._begun_again), [tuple(report) for report in self._reports]))
+            self._reports.clear()
+            self._begun_again.clear()
+
+    def _look(self) -> None:
+        """Say what user code reports that runs in this process, and look for what it waits for."""
+        self._send_reports()
+        self.look()
+
     def _submit(self) -> bool:
         num = min(len(self._ready), self._evaluator.num_idle)
         for _ in range(num):
             evaluation = self._ready.popleft()
+            if evaluation.state is State.LOST:
+                self._begun_again.append(evaluation.id)
             running = self._evaluator.submit(evaluation, self._search.config(evaluation.point))
             if len(self._ranks) > 2:  # else there is one worker only
                 self._begun[evaluation.id] = running
@@ -357,30 +382,3 @@ class SyncAgent(Agent):
             self._num_left = self.batch_size
         if self._mailbox.rank == self._agents[0]:
             self._send(AgentTag.STATE, self._tree.state())
-
-
-def policy_row(rank: int, learned: Learned) -> PolicyRow:
-    """Return what the results file keeps of an update."""
-    rewards = np.array([each.reward for each in learned.episodes if not math.isnan(each.reward)])
-    quantiles = np.quantile(rewards, (0.0, 0.1, 0.5, 0.9, 1.0)).tolist() if rewards.size else [math.nan] * 5
-    smallest, q10, median, q90, largest = quantiles
-    assert learned.figures is not None
-    return PolicyRow(
-        agent=rank,
-        update=learned.number,
-        version=learned.version,
-        ended=time.time(),
-        episodes=len(learned.episodes),
-        hits=sum(each.is_hit for each in learned.episodes),
-        failures=len(learned.episodes) - rewards.size,
-        dropped=learned.num_dropped,
-        staleness_mean=float(np.mean(learned.staleness)) if learned.staleness else math.nan,
-        staleness_max=float(max(learned.staleness, default=math.nan)),
-        reward_mean=float(rewards.mean()) if rewards.size else math.nan,
-        reward_min=smallest,
-        reward_q10=q10,
-        reward_median=median,
-        reward_q90=q90,
-        reward_max=largest,
-        **learned.figures._asdict(),
-    )

@@ -2,14 +2,15 @@
 
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Mailbox, Start
+from dhmpi.agents.running import RunningEvaluations
 from dhmpi.control.budget import Budget
 from dhmpi.control.callbacks import Callbacks
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
@@ -20,6 +21,7 @@ from dhmpi.results import ResultsStore
 from dhmpi.results.schema import STATE_COLUMNS, PolicyRow
 from dhmpi.search.nas.ledger import Answer, Claim, Ledger
 from dhmpi.search.nas.policy.policy_state import PolicyState
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,9 @@ class Coordinator:
         error: What ended the campaign before its time, or None.
         why: Why it ended, for people.
         lost: Why agents were given up, by rank.
-        callbacks: What is called for each result; nothing unless it is set.
+        callbacks: What is called for each result and report; nothing unless it is set.
+        running: What agents have been told to evaluate.
+        look: As of any participant; no user code runs in this one.
     """
 
     def __init__(
@@ -92,13 +96,13 @@ class Coordinator:
         self.is_over, self.why = False, ""
         self._roles, self._mailbox = team.roles, team.mailbox
         self._num_workers, self._agent_timeout = team.num_workers, team.timeout
-        self._names = tuple(store.metadata.space)
         self._store, self._ledger, self._budget, self._progress = store, ledger, budget, progress
         self._start, self._server = teaching.start, teaching.server
         self._clock = clock = budget.clock
         self.error: DhmpiError | None = None
         self.lost: dict[int, str] = {}
         self.callbacks = Callbacks()
+        self.look: Callable[[], object] = tuple
         self._at_work = set(team.roles.agents)
         self._present = set(team.roles.agents)  # those that have not left
         self._started: set[int] = set()
@@ -108,16 +112,17 @@ class Coordinator:
         self._answers: dict[int, list[Answer]] = {}
         self._pushes: list[tuple[int, int, bytes]] = []
         self._workers: dict[int, Worker] = {}  # of agents that have only one
-        self._submitted: dict[int, float] = {}  # [s since 1970-01-01 UTC]
-        self._clock_offset = time.time() - clock()  # so that none of these is later than now
+        self.running = RunningEvaluations(store, ledger, budget)
         self._begun = clock()
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
+        self._log = CampaignLog(True, team.roles.name_of_workers)  # searches by agents maximise rewards
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
             AgentTag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
             AgentTag.READY: self._take_ready,
             AgentTag.UNLOADABLE: self._take_unloadable,
             AgentTag.CLAIMS: self._take_claims,
+            AgentTag.REPORTS: self._take_reports,
             AgentTag.OUTCOMES: self._take_outcomes,
             AgentTag.LEARNED: self._take_learned,
             AgentTag.STATE: lambda rank, payload: self._keep(payload),
@@ -159,72 +164,62 @@ class Coordinator:
         if not self._budget.drain.may_begin():
             self._is_drained = True  # for good, even if evaluations should get shorter: agents have been told
             self._ledger.close()
+        if self._budget.is_spent:
+            self._ledger.close()
         self._claims += [Claim(*claim) for claim in claims]
         self._answer_claims()
 
     def _answer_claims(self) -> None:
         """Answer what agents have asked for, unless so much has failed that what runs must be DONE first."""
         failures = self._budget.failures
-        longest = self._now() - min(self._submitted.values(), default=math.inf) if failures.are_many else 0.0
+        longest = max(self.running.seconds(), default=0.0) if failures.are_many else 0.0
         if not failures.are_many or failures.are_outlived(longest) or self.why:
             claims, self._claims = self._claims, []
             for claim in claims:
                 if claim.agent not in self.lost:
                     self._answer(self._ledger.claim(claim))
 
-    def _now(self) -> float:
-        """Return the time [s since 1970-01-01 UTC] by the monotonic clock."""
-        return self._clock_offset + self._clock()
-
     def _answer(self, answer: Answer) -> None:
-        self._answers.setdefault(answer.agent, []).append(answer)
         if answer.id >= 0:
             claim = self._ledger.claim_of(answer.id, answer.agent)
             assert claim is not None
-            self._submitted[answer.id] = now = self._now()
-            point = dict(zip(self._names, claim.values, strict=True))
-            worker = self._workers.get(answer.agent, NO_WORKER)
-            running = Evaluation(answer.id, point, state=State.RUNNING, submitted=now)
-            self._store.submitted([running._replace(rank=worker.rank, host=worker.host)])
+            step = self._store.reports.last_step(answer.id) if answer.is_again else None
+            answer = answer._replace(step=step)
+            self.running.begin(answer.id, claim, self._workers.get(answer.agent, NO_WORKER), step)
             self._is_dirty = True
+        self._answers.setdefault(answer.agent, []).append(answer)
+
+    def _take_reports(self, rank: int, payload: tuple[list[int], list[tuple[Any, ...]]]) -> None:
+        """Keep what evaluations report, and let their agent know at once whether they go on."""
+        self._is_dirty = True
+        if notices := self.running.report(rank, *payload, self.callbacks):
+            self._mailbox.send(rank, AgentTag.NOTICES, [tuple(notice) for notice in notices])
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
         for evaluation in evaluations:
             claim = self._ledger.claim_of(evaluation.id, rank)
             if claim is None:
                 continue
-            evaluation = evaluation._replace(point=dict(zip(self._names, claim.values, strict=True)))
-            if evaluation.state is State.RUNNING:
-                self._store.submitted([evaluation._replace(submitted=self._submitted[evaluation.id])])
-                self._is_dirty = True
-                continue
-            evaluation = evaluation._replace(extra=self._described(evaluation, claim))
-            self._store.finished([evaluation])
             self._is_dirty = True
-            submitted = self._submitted.pop(evaluation.id)
+            if evaluation.state is State.RUNNING:
+                self.running.locate(evaluation)
+                continue
+            version = claim.version if self._server is None else self._server.version
+            extra = {**evaluation.extra, **claim.description(version)}
+            evaluation = self.running.finish(evaluation._replace(point=self.running.point(claim), extra=extra))
             if not evaluation.state.is_final:
-                self._budget.lost.cancel(evaluation._replace(submitted=submitted))
+                self._budget.lost.cancel(evaluation)
             else:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
                 self._budget.note(evaluation)
-                self.callbacks.note([evaluation._replace(submitted=submitted)])
-
-    def _described(self, evaluation: Evaluation, claim: Claim) -> dict[str, Any]:
-        """Return the extras of an evaluation with what is known of its choice."""
-        extra = {**evaluation.extra, "agent": claim.agent}
-        if claim.values and claim.number >= 0:
-            version = claim.version if self._server is None else self._server.version
-            extra |= {
-                "update": claim.update,
-                "version": claim.version,
-                "staleness": version - claim.version,
-                "log_probability": claim.log_probability,
-            }
-        return extra
+                self._log.note([evaluation])
+                self.callbacks.note([evaluation])
 
     def _take_learned(self, rank: int, row: PolicyRow) -> None:
         self._store.learned([row])
+        num = counted(len(self._store.policy), "time")
+        self._log.note_model(lambda: f"policy updated {num}; agent {rank} has a mean reward of {row.reward_mean:.4g}")
         self._is_dirty = True
         if self._server is not None:
             self._keep(self._server.state())
@@ -263,9 +258,7 @@ class Coordinator:
             log.warning("%s; the others go on", sentence)
             lost, answers = self._ledger.lose(rank)
             for id in lost:
-                submitted = self._submitted.pop(id)
-                left = Evaluation(id, {}, state=State.LOST, submitted=submitted, error=sentence, rank=rank)
-                self._store.finished([left])
+                self.running.finish(Evaluation(id, {}, state=State.LOST, error=sentence, rank=rank))
                 self._is_dirty = True
             for answer in answers:
                 self._answer(answer)
@@ -304,7 +297,7 @@ class Coordinator:
 
     def _progress_made(self) -> float:
         """Return the share of the budget or of the time that has been spent, 0 to 1."""
-        return max(self._ledger.progress, self._budget.drain.spent(self._begun))
+        return max(self._ledger.progress, self._budget.share_of_steps, self._budget.drain.spent(self._begun))
 
     def _look_around(self, now: float) -> None:
         """End the campaign if it is time, and give up agents that are silent."""
@@ -325,9 +318,8 @@ class Coordinator:
                 self._next_statistics = now + STATISTICS_INTERVAL
                 self._store.set_statistics(self.statistics())
             if self._progress.is_due():
-                running = [self._now() - moment for moment in self._submitted.values()]
-                counts, budget = self._store.counts, self._budget
-                self._progress.update(counts, self._ledger.num_running, budget.best, budget.busy + sum(running))
+                counts, budget, seconds = self._store.counts, self._budget, sum(self.running.seconds())
+                self._progress.update(counts, self._ledger.num_running, budget.best, budget.busy + seconds)
 
     def _give_up_silent_ones(self, now: float) -> None:
         if self._agent_timeout is None:
@@ -361,19 +353,17 @@ class Coordinator:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to resume; nor is it done if nothing is DONE."""
-        return self.error is None and self._ledger.is_complete and not self._budget.failures.are_all
+        has_all = self._ledger.is_complete or self._budget.is_spent
+        return self.error is None and has_all and not self._budget.failures.are_all
 
     def cancel_rest(self) -> None:
         """Note that evaluations which have not come back are to be run again."""
-        left = [Evaluation(id, {}, state=State.CANCELLED, submitted=moment) for id, moment in self._submitted.items()]
-        self._store.finished(left)
-        now = self._now()
-        for each in left:
-            self._budget.lost.cancel(each._replace(ended=now))
+        self.running.cancel()
         self._budget.lost.update(0)
 
     def close(self) -> None:
         """Show nothing any more."""
+        self._log.close()
         self._progress.close()
 
     def statistics(self) -> dict[str, float]:
@@ -389,6 +379,8 @@ class Coordinator:
             "lost_idle_seconds": self._budget.lost.idle,
             "lost_cancelled_seconds": self._budget.lost.cancelled,
         }
+        if self._budget.steps:
+            found["steps"] = self._budget.steps
         if server is not None:
             num = server.num_applied + server.num_refused
             found |= {

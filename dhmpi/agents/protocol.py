@@ -6,6 +6,8 @@
                                  <- START     the policy, the rewards so far
     CLAIMS     architectures     -> may they be evaluated?
                                  <- ANSWERS   run it; it is known; wait; nothing more
+    REPORTS    of what runs      -> and which of it has begun again
+                                 <- NOTICES    whether it goes on
     OUTCOMES   evaluations       -> have ended; with them, which worker has what has begun
     LEARNED    figures           -> an update has ended
     STATE      policy            -> the same, where there is no server: to be kept
@@ -19,6 +21,7 @@
 All of it is point to point and polled. Rank 0 talks to itself in the same way where it is an agent, too.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -48,13 +51,17 @@ class AgentTag(IntEnum):
     FINISHED = 27
     FAILED = 28
     BYE = 29
+    REPORTS = 30
     START = 40
     ANSWERS = 41
     DONE = 42
     ABORT = 43
+    NOTICES = 44
 
 
-TO_AGENT = (AgentTag.START, AgentTag.ANSWERS, AgentTag.DONE, AgentTag.ABORT)
+TO_AGENT = (AgentTag.START, AgentTag.ANSWERS, AgentTag.DONE, AgentTag.ABORT, AgentTag.NOTICES)
+# What user code waits for; it is followed even while that runs on the same rank.
+URGENT = (AgentTag.REPORTS, AgentTag.NOTICES)
 
 
 class Start(NamedTuple):
@@ -93,9 +100,15 @@ class Mailbox(Protocol):
 
 
 class Participant(Protocol):
-    """An agent, or the coordinator."""
+    """An agent, or the coordinator.
+
+    Attributes:
+        is_over: Whether it has left.
+        look: Called while user code runs in this process, to look for what is urgent.
+    """
 
     is_over: bool
+    look: Callable[[], object]
 
     def take(self, message: Message) -> None:
         """Take a message in."""
@@ -113,9 +126,12 @@ def drive(mailbox: Mailbox, member: Participant, agent: Participant | None = Non
         agent: The agent beside the coordinator.
     """
     members = [member] if agent is None else [member, agent]
+    delivery = Delivery(mailbox, member, agent)
+    for each in members:
+        each.look = delivery.hand_out_urgent
     backoff = Backoff()
     while not member.is_over:
-        moved = deliver(mailbox, member, agent)
+        moved = delivery.hand_out()
         for each in members:
             moved = each.advance() or moved
         if moved:
@@ -124,13 +140,37 @@ def drive(mailbox: Mailbox, member: Participant, agent: Participant | None = Non
             backoff.wait()
 
 
-def deliver(mailbox: Mailbox, member: Participant, agent: Participant | None) -> bool:
-    """Hand out what has arrived; return whether something had."""
-    moved = False
-    while (message := mailbox.receive()) is not None:
-        moved = True
-        (agent if agent is not None and is_for_agent(message.tag) else member).take(message)
-    return moved
+class Delivery:
+    """Delivery of what arrives to the members that live on this rank.
+
+    Args:
+        mailbox: Where it arrives.
+        member: The coordinator, or an agent.
+        agent: The agent beside the coordinator.
+    """
+
+    def __init__(self, mailbox: Mailbox, member: Participant, agent: Participant | None = None) -> None:
+        self._mailbox, self._member, self._agent = mailbox, member, agent
+        self._early: deque[Message] = deque()  # that have come while user code was running in this process
+
+    def hand_out(self) -> bool:
+        """Hand out what has arrived; return whether something had."""
+        moved = False
+        while (message := self._early.popleft() if self._early else self._mailbox.receive()) is not None:
+            moved = True
+            self._give(message)
+        return moved
+
+    def hand_out_urgent(self) -> None:
+        """Hand out what is urgent, and keep everything else for later."""
+        while (message := self._mailbox.receive()) is not None:
+            if message.tag in URGENT:
+                self._give(message)
+            else:
+                self._early.append(message)
+
+    def _give(self, message: Message) -> None:
+        (self._agent if self._agent is not None and is_for_agent(message.tag) else self._member).take(message)
 
 
 def is_for_agent(tag: int) -> bool:

@@ -228,12 +228,24 @@ class FailureCause(NamedTuple):
 def failures(results: Results, timeline: Timeline | None = None) -> list[FailureCause]:
     """Return failures by cause, the most frequent one first."""
     timeline, columns = timeline or Timeline(results), results.columns
-    found = []
-    for kind in kinds_of_errors(columns):
-        rows = columns.rows_of(kind.ids)
-        seconds = timeline.ended[rows]
-        found.append(FailureCause(kind.state, kind.line, rows, np.sort(seconds[np.isfinite(seconds)])))
-    return found
+    kinds = kinds_of_errors(columns)
+    # All at once: every failure may have a kind of its own.
+    rows = np.array([row for kind in kinds for row in kind.rows], np.int64)
+    of_kind = np.repeat(np.arange(len(kinds)), np.array([len(kind.rows) for kind in kinds], np.int64))
+    is_known = np.isfinite(timeline.ended[rows])
+    seconds, known = timeline.ended[rows[is_known]], of_kind[is_known]
+    seconds = seconds[np.lexsort((seconds, known))]
+    places = np.arange(len(kinds) + 1)
+    edges, known_edges = (np.searchsorted(each, places).tolist() for each in (of_kind, known))
+    return [
+        FailureCause(
+            kind.state,
+            kind.line,
+            rows[edges[place] : edges[place + 1]],
+            seconds[known_edges[place] : known_edges[place + 1]],
+        )
+        for place, kind in enumerate(kinds)
+    ]
 
 
 class Origins(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from shlex import quote
 
-from dhmpi.evaluation import FINAL_STATES, Evaluation, State
+from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, Evaluation, State
 from dhmpi.results.columns import Columns
 from dhmpi.results.table import STATES
 from dhmpi.support.error_lines import error_kind, error_line
@@ -28,28 +28,35 @@ class ErrorKind:
         line: What the error of the first one says in one line.
         ids: Numbers of the evaluations, ascending.
         error: All that the error of the first one says.
+        rows: Rows of the evaluations, ascending.
     """
 
     state: State
     line: str
     ids: Sequence[int]
     error: str
+    rows: Sequence[int]
 
 
 def kinds_of_errors(columns: Columns) -> list[ErrorKind]:
     """Group failures by what the last lines of their errors say; the most frequent kind comes first."""
     groups: dict[tuple[int, str], list[int]] = {}
-    kinds: dict[str, str] = {}  # of errors: many are the same
-    ended = columns.is_in(*FINAL_STATES) & ~columns.is_in(State.DONE)
-    for row in ended.nonzero()[0].tolist():
+    lines: dict[str, str] = {}  # of errors: many are the same
+    kinds: dict[str, str] = {}  # and of their lines
+    ended = columns.is_in(*FINAL_STATES) & ~columns.is_in(*MEASURED_STATES)
+    rows = ended.nonzero()[0]
+    for row, code in zip(rows.tolist(), columns.state[rows].tolist(), strict=True):
         error = columns.error.get(row, "")
-        if error not in kinds:
-            kinds[error] = error_kind(error_line(error))
-        groups.setdefault((int(columns.state[row]), kinds[error]), []).append(row)
-    found = []
-    for (code, _), rows in groups.items():
-        error = columns.error.get(rows[0], "")
-        found.append(ErrorKind(STATES[code], error_line(error), columns.id[rows].tolist(), error))
+        line = lines.get(error)
+        if line is None:
+            line = lines[error] = error_line(error)
+        if line not in kinds:
+            kinds[line] = error_kind(line)
+        groups.setdefault((code, kinds[line]), []).append(row)
+    ids, found = columns.id.tolist(), []
+    for (code, _), members in groups.items():
+        error = columns.error.get(members[0], "")
+        found.append(ErrorKind(STATES[code], lines[error], [ids[row] for row in members], error, members))
     return sorted(found, key=lambda kind: (-len(kind.ids), kind.ids[0]))
 
 
@@ -82,13 +89,14 @@ def print_all_errors(columns: Columns, path: str, stream: Stream) -> None:
         print(file=stream)
 
 
-def print_running(columns: Columns, now: float | None, stream: Stream) -> None:
+def print_running(columns: Columns, now: float | None, stream: Stream, worker: str = "rank") -> None:
     """Print what is running, what has been for longest first; nothing if nothing is.
 
     Args:
         columns: All evaluations.
         now: The time [s since 1970-01-01 UTC]; None if the campaign was killed.
         stream: Where it is printed.
+        worker: What workers are called.
     """
     running = columns.evaluations(columns.is_in(State.RUNNING).nonzero()[0])
     if not running:
@@ -97,7 +105,7 @@ def print_running(columns: Columns, now: float | None, stream: Stream) -> None:
     running.sort(key=lambda each: (_begun(each), each.id))
     width = len(str(max(each.id for each in running[:NUM_RUNNING])))
     for each in running[:NUM_RUNNING]:
-        where = f" on rank {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
+        where = f" on {worker} {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
         print(f"  evaluation {each.id:{width}}{_age(_begun(each), now)}{where}", file=stream)
     if len(running) > NUM_RUNNING:
         print(f"  and {len(running) - NUM_RUNNING} more", file=stream)

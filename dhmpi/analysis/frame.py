@@ -40,6 +40,26 @@ def load_policy(path: PathLike) -> pd.DataFrame:
     return pd.DataFrame({column.name: np.array(columns[column.name]).astype(column.dtype) for column in POLICY_COLUMNS})
 
 
+def load_reports(path: PathLike) -> pd.DataFrame:
+    """Read what evaluations have reported by `context.report`: their learning curves.
+
+    Args:
+        path: The results file; it may still be being written.
+
+    Returns:
+        The columns evaluation, step, value, as it was reported, and time [s since 1970-01-01 UTC], in the order in
+        which reports came; of one evaluation, steps grow.
+
+    Raises:
+        ResultsError: It is missing, damaged, or no results file.
+    """
+    results = read(path)
+    found = pd.DataFrame(results.reports._asdict())
+    if results.metadata.maximises:
+        found["value"] = -found["value"]
+    return found
+
+
 def frame(results: Results) -> pd.DataFrame:
     """Return a campaign as one row per evaluation."""
     names = header(results)

@@ -1,9 +1,11 @@
 """Importance of dimensions: how much of the differences between objectives each one explains by itself."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dhmpi.analysis.declustering import cells
+from dhmpi.analysis.gaussian_process import Axis, GaussianProcess, fitted
 from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
@@ -11,20 +13,25 @@ from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
 Method = Literal["fanova", "ped-anova"]
-MEANINGS: dict[str, str] = {
-    "fanova": "share of the variance of a random forest's prediction that the dimension explains by itself (fANOVA)",
-    "ped-anova": "how differently the best tenth of the evaluations is distributed along the dimension, as a share of "
-    "all dimensions (PED-ANOVA)",
+NAMES: dict[Method, str] = {"fanova": "fANOVA", "ped-anova": "PED-ANOVA"}
+MEANINGS: dict[Method, str] = {
+    "fanova": "fANOVA: how much of the variance over the whole space each dimension explains by itself",
+    "ped-anova": "PED-ANOVA: how much each dimension sets the best tenth apart from the rest",
 }
 # Evaluations that importances are computed from, at most; and at least.
 MOST_EVALUATIONS = 5000
 FEWEST_EVALUATIONS = 10
-NUM_TREES = 32
+# Of them, evaluations that a Gaussian process is fitted to, and values of its kernels.
+MOST_FITTED, MOST_VALUES = 300, 1_000_000
+# Halves of the evaluations, or samples of them, that spreads are computed from.
+NUM_HALVES, NUM_SAMPLES = 10, 30
 # Objectives beyond the quartiles by more than so many interquartile ranges count as if they were there (Tukey 1977).
 FENCE = 3.0
 # But not more of them than this share on either side.
 MOST_FAR = 0.1
 BEST_SHARE, FEWEST_BEST = 0.1, 5
+# Places of a surface along a range.
+NUM_GRID = 32
 
 
 class Importance(NamedTuple):
@@ -33,31 +40,37 @@ class Importance(NamedTuple):
     Attributes:
         name: Name of the dimension.
         share: Its importance, 0 to 1.
-        spread: Standard deviation over the trees; 0 without trees.
+        spread: Its standard error: by halves of the evaluations for fANOVA, by the bootstrap for PED-ANOVA.
     """
 
     name: str
     share: float
     spread: float
 
+    @property
+    def text(self) -> str:
+        """The share and its spread [%], for people."""
+        return f"{100 * self.share:.0f} ± {100 * self.spread:.0f} %"
+
 
 def importances(results: Results, method: Method = "fanova", seed: int = 0) -> list[Importance]:
     """Return the importance of every dimension, the largest first; see `MEANINGS` for what it measures.
 
-    fANOVA follows Hutter, Hoos and Leyton-Brown (2014): it averages over the whole space, so what interacts is in no
-    share, and shares add up to at most 1. PED-ANOVA follows Watanabe, Bansal and Hutter (2023), with histograms.
+    fANOVA is the decomposition of Hutter, Hoos and Leyton-Brown (2014), with a Gaussian process in place of the forest:
+    it averages over the whole space, so what interacts is in no share, and shares add up to about 1 at most. PED-ANOVA
+    follows Watanabe, Bansal and Hutter (2023), with histograms.
 
     Args:
         results: The campaign.
         method: How it is measured.
-        seed: Of the forest, and of the choice of evaluations if there are more than `MOST_EVALUATIONS`.
+        seed: Of the choice of evaluations if there are more than `MOST_EVALUATIONS`, of halves and of samples.
 
     Raises:
         ResultsError: Too few evaluations are DONE.
     """
     dimensions, objective = data(results, MOST_EVALUATIONS, seed)
     measured = _fanova if method == "fanova" else _ped_anova
-    shares, spreads = measured(dimensions, fenced(objective), seed)
+    shares, spreads = measured(dimensions, objective, seed)
     found = [
         Importance(each.name, float(share), float(spread))
         for each, share, spread in zip(dimensions, shares, spreads, strict=True)
@@ -79,15 +92,18 @@ def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Arr
     return encoded(results, rows), results.columns.objective[rows]
 
 
-def fence(objective: Array) -> tuple[float, float]:
+def fence(objective: Array, volume: Array | None = None) -> tuple[float, float]:
     """Return between which objectives those are that are not far out: an absurd one would be all there is.
 
     At most a tenth is beyond on either side: of a search that has settled, most are nearly equal, and the others say
     what matters.
+
+    Args:
+        objective: The objectives.
+        volume: How much of the space each one stands for. Default: all for as much.
     """
     small = objective / 16  # differences of the largest numbers, and what reaches beyond these, are numbers
-    low, high = np.quantile(small, (0.25, 0.75))
-    least, most = np.quantile(small, MOST_FAR, method="lower"), np.quantile(small, 1 - MOST_FAR, method="higher")
+    least, low, high, most = _quantiles(small, volume, (MOST_FAR, 0.25, 0.75, 1 - MOST_FAR))
     reach = FENCE * (high - low)
     if reach == 0.0:
         reach = FENCE * (float(small.std()) if np.abs(small).max() < 1e150 else 0.0)
@@ -95,92 +111,106 @@ def fence(objective: Array) -> tuple[float, float]:
     return 16 * max(float(small.min()), lower), 16 * min(float(small.max()), upper)
 
 
-def fenced(objective: Array) -> Array:
-    """Return objectives as numbers from 0 to 1, with those that are far out at the fence."""
-    low, high = (bound / 4 for bound in fence(objective))
+def _quantiles(values: Array, volume: Array | None, shares: tuple[float, ...]) -> list[float]:
+    """Return the smallest values below or at which these shares of the volume are; shares above a half, the largest."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(np.full(len(values), 1.0) if volume is None else volume[order])
+    below /= below[-1]
+    places = [int(np.searchsorted(below, share + 1e-9 if share > 0.5 else share - 1e-9)) for share in shares]
+    return [float(values[order[min(place, len(values) - 1)]]) for place in places]
+
+
+def fenced(objective: Array, volume: Array | None = None) -> Array:
+    """Return objectives as numbers from 0 to 1, with those that are far out at the fence; arguments as for `fence`."""
+    low, high = (bound / 4 for bound in fence(objective, volume))
     kept: Array = np.clip(objective / 4, low, high)
     return (kept - low) / (high - low) if high > low else np.zeros(len(kept))
 
 
-def forest(dimensions: list[Encoded], objective: Array, seed: int, num_trees: int = NUM_TREES) -> Any:
-    """Return a random forest of the objective, fitted to encoded points."""
-    from sklearn.ensemble import RandomForestRegressor  # which takes longer to import than other methods to compute
+class SpaceModel(NamedTuple):
+    """Model of the objective over the whole space.
 
-    features = 1.0 if len(dimensions) <= 20 else 1 / 3
-    leaf = max(2, len(objective) // 500)
-    model = RandomForestRegressor(num_trees, min_samples_leaf=leaf, max_features=features, random_state=seed)
-    return model.fit(np.column_stack([each.unit for each in dimensions]), objective)
+    Attributes:
+        process: The Gaussian process, of objectives from 0 to 1.
+        objective: The objectives that it has been fitted to.
+        kept: The dimensions that have several values, which are its axes.
+        bounds: The objectives that are 0 and 1 in it.
+    """
+
+    process: GaussianProcess
+    objective: Array
+    kept: Array
+    bounds: tuple[float, float]
+
+
+def model_of(dimensions: list[Encoded], objective: Array, seed: int) -> SpaceModel | None:
+    """Return a model of evaluations that are spread over the space; None if nothing differs."""
+    kept = np.flatnonzero([not each.is_constant for each in dimensions])
+    if not len(kept) or float(np.ptp(objective / 4)) == 0.0:
+        return None
+    varied = [dimensions[place] for place in kept.tolist()]
+    found = cells(varied, seed)
+    rows = found.chosen(min(MOST_FITTED, max(FEWEST_EVALUATIONS, int((MOST_VALUES / len(kept)) ** 0.5))))
+    between = fenced(objective, found.volume)[rows]
+    process = fitted([Axis.of(each).at(rows) for each in varied], between)
+    return SpaceModel(process, between, kept, fence(objective, found.volume))
 
 
 def _fanova(dimensions: list[Encoded], objective: Array, seed: int) -> tuple[Array, Array]:
-    num = len(dimensions)
-    if float(np.ptp(objective)) == 0.0:
-        return np.zeros(num), np.zeros(num)
-    trees = [tree.tree_ for tree in forest(dimensions, objective, seed).estimators_]
-    shares = np.array([tree_shares(tree, num) for tree in trees])
-    shares[:, [each.is_constant for each in dimensions]] = 0.0
-    return shares.mean(axis=0), shares.std(axis=0)
+    shares, spreads = np.zeros(len(dimensions)), np.zeros(len(dimensions))
+    model = model_of(dimensions, objective, seed)
+    if model is not None:
+        shares[model.kept] = model.process.shares()
+        spreads[model.kept] = _half_sample_errors(model, seed)
+    return shares, spreads
 
 
-def tree_shares(tree: Any, num: int) -> Array:
-    """Return the shares of a tree's variance over the unit cube that single dimensions explain, shape (num,)."""
-    lower, upper, value = _leaves(tree, num)
-    sides = upper - lower
-    volume = sides.prod(axis=1)
-    centred = value - (volume * value).sum()
-    variance = float((volume * centred**2).sum())
-    if variance <= 0:
-        return np.zeros(num)
-    shares = np.zeros(num)
-    for place in range(num):
-        edges = np.unique(np.concatenate([lower[:, place], upper[:, place]]))
-        weight = centred * volume / sides[:, place]
-        # The marginal prediction is constant between edges: each leaf adds its weight from its lower to its upper one.
-        steps = np.zeros(len(edges))
-        np.add.at(steps, np.searchsorted(edges, lower[:, place]), weight)
-        np.add.at(steps, np.searchsorted(edges, upper[:, place]), -weight)
-        marginal = np.cumsum(steps)[:-1]
-        shares[place] = float((np.diff(edges) * marginal**2).sum()) / variance
-    return shares
+def _half_sample_errors(model: SpaceModel, seed: int) -> Array:
+    """Return the standard errors of shares: what halves of the evaluations say differs from all of them by so much."""
+    rng, num = np.random.default_rng(seed), len(model.objective)
+    halves = [np.sort(rng.permutation(num)[: -(-num // 2)]) for _ in range(NUM_HALVES)]
+    shares = [
+        fitted([axis.at(half) for axis in model.process.axes], model.objective[half], model.process).shares()
+        for half in halves
+    ]
+    errors: Array = np.sqrt(((np.array(shares) - model.process.shares()) ** 2).mean(axis=0))
+    return errors
 
 
-def _leaves(tree: Any, num: int) -> tuple[Array, Array, Array]:
-    """Return the boxes of a tree's leaves in the unit cube, and their values."""
-    lower, upper = np.zeros((tree.node_count, num)), np.ones((tree.node_count, num))
-    for node in range(tree.node_count):  # parents come before their children
-        left, right = tree.children_left[node], tree.children_right[node]
-        if left < 0:
-            continue
-        for child in (left, right):
-            lower[child], upper[child] = lower[node], upper[node]
-        feature, threshold = tree.feature[node], min(max(tree.threshold[node], 0.0), 1.0)
-        upper[left, feature] = lower[right, feature] = threshold
-    is_leaf = tree.children_left < 0
-    return lower[is_leaf], upper[is_leaf], tree.value[is_leaf, 0, 0]
+def _ped_anova(dimensions: list[Encoded], objective: Array, seed: int) -> tuple[Array, Array]:
+    rng, num = np.random.default_rng(seed), len(objective)
+    volume = cells(dimensions, seed).volume
+    samples = [rng.integers(num, size=num) for _ in range(NUM_SAMPLES)]
+    shares = [_divergences(dimensions, objective, volume, sample) for sample in samples]
+    return _divergences(dimensions, objective, volume, np.arange(num)), np.std(shares, axis=0)
 
 
-def _ped_anova(dimensions: list[Encoded], objective: Array, _seed: int) -> tuple[Array, Array]:
-    """Return shares of the Pearson divergence of the best from all, along each dimension."""
-    num_best = min(len(objective), max(FEWEST_BEST, round(BEST_SHARE * len(objective))))
+def _divergences(dimensions: list[Encoded], objective: Array, volume: Array, rows: Array) -> Array:
+    """Return shares of the Pearson divergence of the best of some evaluations from all of these, by dimension.
+
+    Each counts as much as the part of the space that it stands for, and the best ones stand for a tenth of that.
+    """
+    objective, volume, num = objective[rows], volume[rows] / volume[rows].sum(), len(rows)
+    fewest = np.partition(objective, min(num, FEWEST_BEST) - 1)[min(num, FEWEST_BEST) - 1]
     # With all that are as good as the last of them.
-    best = np.flatnonzero(objective <= np.sort(objective)[num_best - 1])
+    best = np.flatnonzero(objective <= max(fewest, _quantiles(objective, volume, (BEST_SHARE,))[0]))
+    weight = volume[best] / volume[best].sum() * min(len(best), BEST_SHARE * num)
+    num_bins_of_range = max(2, round((BEST_SHARE * num) ** 0.5))
     divergences = np.zeros(len(dimensions))
     for place, each in enumerate(dimensions):
-        num_bins = len(each.choices) or max(2, round(num_best**0.5))
-        bins = np.minimum((each.unit * num_bins).astype(int), num_bins - 1)
-        everywhere = np.bincount(bins, minlength=num_bins) + 1.0  # one more in each: none is empty
-        there = np.bincount(bins[best], minlength=num_bins) + everywhere / everywhere.sum()
-        share, wanted = everywhere / everywhere.sum(), there / there.sum()
+        num_bins = len(each.choices) or num_bins_of_range
+        bins = np.minimum((each.unit[rows] * num_bins).astype(int), num_bins - 1)
+        everywhere = np.bincount(bins, volume * num, minlength=num_bins) + 1.0  # one more in each: none is empty
+        share = everywhere / everywhere.sum()
+        there = np.bincount(bins[best], weight, minlength=num_bins) + share
+        wanted = there / there.sum()
         divergences[place] = 0.0 if each.is_constant else float(((wanted - share) ** 2 / share).sum())
     total = float(divergences.sum())
-    zeros = np.zeros(len(dimensions))
-    if total <= 0 or float(np.ptp(objective)) == 0.0:
-        return zeros, zeros
-    return divergences / total, zeros
+    return divergences / total if total > 0 and objective.min() < objective.max() else np.zeros(len(dimensions))
 
 
 class Surface(NamedTuple):
-    """Prediction of a random forest over two dimensions, averaged over the others.
+    """Prediction of a model over two dimensions, averaged over the others.
 
     Attributes:
         first: The dimension along x.
@@ -197,38 +227,32 @@ class Surface(NamedTuple):
     value: Array
 
 
-NUM_GRID = 24
-NUM_AVERAGED = 40
-
-
 def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface:
-    """Return what a random forest of the objective predicts over two dimensions (partial dependence).
+    """Return what a Gaussian process of the objective predicts over two dimensions (partial dependence).
 
     Args:
         results: The campaign.
-        first: Name of a dimension.
+        first: Name of a dimension that has several values.
         second: Name of another one.
-        seed: Of the forest, and of the evaluations that are averaged over.
+        seed: Of the choice of evaluations.
 
     Raises:
         ResultsError: Too few evaluations are DONE.
     """
-    dimensions, objective = data(results, 2000, seed)
-    model = forest(dimensions, fenced(objective), seed)
-    places = [[each.name for each in dimensions].index(name) for name in (first, second)]
-    grids = [_grid(dimensions[place]) for place in places]
-    points = np.column_stack([each.unit for each in dimensions])
-    chosen = np.random.default_rng(seed).choice(len(points), min(NUM_AVERAGED, len(points)), replace=False)
-    x, y = np.meshgrid(*grids)
-    asked = np.repeat(points[chosen], x.size, axis=0)
-    asked[:, places[0]] = np.tile(x.ravel(), len(chosen))
-    asked[:, places[1]] = np.tile(y.ravel(), len(chosen))
-    low, high = fence(objective)
-    value = low + model.predict(asked).reshape(len(chosen), *x.shape).mean(axis=0) * (high - low)
-    one, other = (dimensions[place] for place in places)
-    return Surface(one, other, one.of_unit(grids[0]), other.of_unit(grids[1]), value)
+    dimensions, objective = data(results, MOST_EVALUATIONS, seed)
+    named = [[each.name for each in dimensions].index(name) for name in (first, second)]
+    one, other = (dimensions[place] for place in named)
+    x, y = _grid(one), _grid(other)
+    model = model_of(dimensions, objective, seed)
+    if model is None:
+        value = np.full((len(y), len(x)), objective[0])
+    else:
+        first_axis, second_axis = np.searchsorted(model.kept, named).tolist()
+        low, high = model.bounds
+        value = low + model.process.surface(first_axis, second_axis, x, y) * (high - low)
+    return Surface(one, other, one.of_unit(x), other.of_unit(y), value)
 
 
 def _grid(dimension: Encoded) -> Array:
-    num = len(dimension.choices)
-    return (np.arange(num) + 0.5) / num if num else np.linspace(0.0, 1.0, NUM_GRID)
+    is_stepped = dimension.choices or dimension.is_whole
+    return Axis.of(dimension).places if is_stepped else np.linspace(0.0, 1.0, NUM_GRID)

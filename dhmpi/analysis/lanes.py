@@ -1,22 +1,21 @@
 """Lanes of a Gantt chart: what each worker did, and when."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from dhmpi.analysis.timeline import Timeline
-from dhmpi.errors import OptionError
-from dhmpi.results import Results, rank_table
+from dhmpi.analysis.worker_names import names_of_workers, word_of_workers
+from dhmpi.results import Results
 from dhmpi.results.columns import Array
-from dhmpi.support.printing import in_short
 
 
 class Lanes(NamedTuple):
-    """Lanes of a Gantt chart, one for each worker: a rank, or a group of ranks.
+    """Lanes of a Gantt chart, one for each worker: a rank, a group of ranks, or one of a pool.
 
     Attributes:
-        names: Who they are: `rank 3`, `ranks 4-7, GPUs 0-3`, with the host where there are several.
+        names: Who they are: `rank 3`, `ranks 4-7, GPUs 0-3`, `worker 0`, with the host where there are several.
         lane: For each span the place of its lane.
         start: When it began [s].
         end: When it ended [s].
@@ -40,14 +39,17 @@ def lanes(results: Results, timeline: Timeline | None = None) -> Lanes:
     spans, columns = timeline.spans, results.columns
     leaders: dict[int, str] = {}
     for run in timeline.runs:
-        leaders |= _workers(run)
+        leaders |= names_of_workers(run)
     hosts: dict[int, str] = {}
     ranks, first = np.unique(spans.rank, return_index=True)
     for rank, host in zip(ranks.tolist(), columns.host.at(spans.row[first]).tolist(), strict=True):
         hosts[rank] = host
     known = sorted({*leaders, *ranks.tolist()})
     several = len({*hosts.values()}) > 1
-    names = [_name(leaders.get(rank, ""), rank, hosts.get(rank, "") if several else "") for rank in known]
+    word = word_of_workers(results.metadata)
+    names = [
+        _name(leaders.get(rank) or f"{word} {rank}", rank, hosts.get(rank, "") if several else "") for rank in known
+    ]
     lane = np.searchsorted(np.array(known, np.int64), spans.rank)
     return Lanes(names, lane, spans.start, spans.end, columns.state[spans.row], spans.row, timeline.bounds)
 
@@ -55,32 +57,7 @@ def lanes(results: Results, timeline: Timeline | None = None) -> Lanes:
 def _name(worker: str, rank: int, host: str) -> str:
     if rank < 0:
         return "unknown"
-    return ", ".join(filter(None, (worker or f"rank {rank}", host)))
-
-
-def _workers(run: Mapping[str, Any]) -> dict[int, str]:
-    """Return who the workers of a run are, by the first of their ranks; nothing if its file does not say."""
-    if "roles" not in run:
-        return {}
-    try:
-        table = rank_table.rows(run)
-    except (KeyError, TypeError, AttributeError, ValueError, OptionError):
-        return {}  # another program has written them
-    members: dict[str, list[rank_table.Row]] = {}
-    for row in table:
-        if row.worker:
-            members.setdefault(row.worker, []).append(row)
-    return {int(group[0].rank): _described(group) for group in members.values()}
-
-
-def _described(group: Sequence[rank_table.Row]) -> str:
-    ranks = [int(row.rank) for row in group]
-    gpus = [gpu for row in group for gpu in row.gpus.split(",") if gpu]
-    named = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {in_short(ranks)}"
-    if not gpus:
-        return named
-    devices = in_short(sorted(set(map(int, gpus)))) if all(map(str.isdigit, gpus)) else ", ".join(dict.fromkeys(gpus))
-    return f"{named}, {'GPU' if len(gpus) == 1 else 'GPUs'} {devices}"
+    return ", ".join(filter(None, (worker, host)))
 
 
 def shares(found: Lanes, num_lanes: int, num_times: int, chosen: Array | None = None) -> Array:

@@ -3,8 +3,11 @@
 import contextlib
 import datetime
 import json
+import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import optuna
 from optuna.distributions import (
@@ -30,6 +33,18 @@ _STATES = {
     State.RUNNING: TrialState.RUNNING,
 }
 
+# What brings the drivers of databases, by the module that is missing, where that has another name.
+_DRIVERS = {
+    "MySQLdb": "pip install mysqlclient; or pip install pymysql, and write mysql+pymysql://",
+    "psycopg2": "pip install psycopg2-binary",
+    "psycopg": 'pip install "psycopg[binary]"',
+}
+# Passwords in URLs: before the host, and among the parameters.
+_PASSWORD = re.compile(
+    r"((?<=://)[^:/?]*:|^(?!.*://))(.+)(?=@)|([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)([^&]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def write_study(results: Results, url: str, name: str) -> int:
     """Write a study into a database, a trial for each evaluation, and return how many there are.
@@ -44,25 +59,18 @@ def write_study(results: Results, url: str, name: str) -> int:
         name: The study, which must not be there yet.
 
     Raises:
-        OptionError: The database cannot be opened, or has a study of this name.
+        OptionError: The database cannot be opened, its driver is missing, or it has a study of this name.
         OutputError: It cannot be written; no part of the study is left.
     """
     direction = StudyDirection.MAXIMIZE if results.metadata.maximises else StudyDirection.MINIMIZE
     trials = [_trial(each, results) for each in results.evaluations]  # which may not fit, before anything is written
     with _quiet():
-        try:
-            storage = optuna.storages.get_storage(url)
-        except Exception as error:  # of SQLAlchemy, a driver, or the database
-            raise OptionError(
-                f"{option_name('optuna')} must be the URL of a database, such as sqlite:///study.db, "
-                f"got {url!r}: {str(error).splitlines()[0]}"
-            ) from error
+        storage = _storage(url)
         try:
             study = optuna.create_study(storage=storage, study_name=name, direction=direction)
         except optuna.exceptions.DuplicatedStudyError as error:
-            raise OptionError(
-                f"{option_name('study')} must be a name that {url} does not have yet, got {name!r}; give another one"
-            ) from error
+            there = f"a name that {_shown(url)} does not have yet"
+            raise OptionError(f"{option_name('study')} must be {there}, got {name!r}; give another one") from error
         try:
             study.set_user_attr("dhmpi", json.loads(metadata_text(results)))
             study.add_trials(trials)
@@ -70,17 +78,58 @@ def write_study(results: Results, url: str, name: str) -> int:
             optuna.delete_study(study_name=name, storage=storage)
             if not isinstance(error, Exception):
                 raise
-            raise OutputError(f"{url} cannot be written: {str(error).splitlines()[0]}") from error
+            raise OutputError(f"{_shown(url)} cannot be written: {_said(error, url)}") from error
     return len(trials)
+
+
+def _storage(url: str) -> Any:
+    """Open a database."""
+    try:
+        return optuna.storages.get_storage(url)
+    except ImportError as error:
+        raise OptionError(
+            f"{option_name('optuna')} must name a database whose driver is installed, got {_shown(url)} and none; "
+            f"run: {_remedy(error)}"
+        ) from error
+    except Exception as error:  # of SQLAlchemy, a driver, or the database
+        raise OptionError(
+            f"{option_name('optuna')} must be the URL of a database, such as sqlite:///study.db, "
+            f"got {_shown(url)!r}: {_said(error, url)}"
+        ) from error
+
+
+def _remedy(error: BaseException) -> str:
+    """Return how a driver that is missing is installed."""
+    missing: BaseException | None = error
+    while missing is not None and not isinstance(missing, ModuleNotFoundError):
+        missing = missing.__cause__ or missing.__context__
+    name = "DRIVER" if missing is None else str(missing.name)
+    return _DRIVERS.get(name, f"pip install {name}")
+
+
+def _shown(url: str) -> str:
+    """Return a URL as people may see it, without passwords."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3] or ''}***", url)
+
+
+def _said(error: BaseException, url: str) -> str:
+    """Return the first line of what an error says, without the passwords of a URL."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    for found in _PASSWORD.finditer(url):
+        secret = found[2] or found[4]
+        line = line.replace(secret, "***").replace(unquote(secret), "***")
+    return line
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Optuna say nothing but warnings."""
+    """Let Optuna say nothing but its warnings, and SQLAlchemy nothing about URLs."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         optuna.logging.set_verbosity(level)
 

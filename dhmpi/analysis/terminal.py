@@ -35,26 +35,27 @@ def show(
     """
     metadata, summary = results.metadata, summarise(results)
     better = "larger rewards" if metadata.maximises else "smaller objectives"
-    counts = _counts(summary)
+    counts, of_all = _counts(summary), f" of all {summary.num_runs} runs" if summary.num_runs > 1 else ""
+    latest = "latest run: " if summary.num_runs > 1 else ""
     rows = {
         "search": metadata.search,
         "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
         "seed": str(metadata.seed),
         "created": _local(metadata.created),
         "evaluations": f"{len(results.columns)}: {counts}" if counts else "none",
-        "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %",
+        "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %{of_all}",
         "state": _state(results, is_written),
     }
     if where:
         rows["its file"] = where
     if surrogate := _surrogate(metadata.statistics):
-        rows["surrogate"] = surrogate
+        rows["surrogate"] = f"{latest}{surrogate}"
     if models := _models(results):
         rows["models"] = models
     if agents := _agents(results):
         rows["agents"] = agents
     if lost := _lost_time(metadata.statistics):
-        rows["lost time"] = lost
+        rows["lost time"] = f"{latest}{lost}"
     for index, run in enumerate(metadata.runs):
         ended = "" if run["ended"] is None else f" for {timedelta(seconds=round(run['ended'] - run['started']))}"
         rows[f"run {index + 1}"] = (
@@ -66,7 +67,8 @@ def show(
         print(f"{'note':12}{results.dropped}", file=stream)
     print(file=stream)
     if metadata.is_open:
-        print_running(results.columns, None if is_written is False else time.time(), stream)
+        worker = rank_table.name_of_workers(metadata.runs[-1] if metadata.runs else {})
+        print_running(results.columns, None if is_written is False else time.time(), stream, worker)
     print_errors(results.columns, path, stream)
     best(results, stream)
 
@@ -115,15 +117,14 @@ def report(results: Results, path: str, stream: Stream) -> None:
     summary = summarise(results)
     run = results.metadata.runs[-1]
     busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
+    of_all = f" of {summary.num_runs} runs" if summary.num_runs > 1 else ""
     num_final = sum(num for state, num in summary.counts.items() if state.is_final)
-    print(
-        f"{run['why']}: {counted(num_final, 'evaluation')} in {timedelta(seconds=round(summary.duration))}{busy}",
-        file=stream,
-    )
+    took = f"{timedelta(seconds=round(summary.duration))}{of_all}"
+    print(f"{run['why']}: {counted(num_final, 'evaluation')} in {took}{busy}", file=stream)
     if counts := _counts(summary):
         print(f"{counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
     if lost := _lost_time(results.metadata.statistics):
-        print(f"lost at the end: {lost}", file=stream)
+        print(f"lost at the end{' of this run' if of_all else ''}: {lost}", file=stream)
     best(results, stream)
     if results.best is None and num_final:
         print(
@@ -270,9 +271,10 @@ def _agents(results: Results) -> str:
     if figures is None:
         return ""
     agents, episodes, hits, shared, lost = map(int, figures)
+    in_latest = " in the latest run" if len(results.metadata.runs) > 1 else ""  # they are counted anew
     parts = [
         f"{counted(agents, 'agent')}, {counted(len(results.policy), 'update')}",
-        f"{episodes} episodes, {hits + shared} of them known already",
+        f"{episodes} architectures chosen, {hits + shared} of them known already{in_latest}",
     ]
     if entropy:
         parts.append(f"entropy {entropy[0]:.3g} at first, {entropy[-1]:.3g} at last")

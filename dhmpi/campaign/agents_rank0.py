@@ -8,13 +8,14 @@ from dhmpi.agents.coordinator import EXIT_WAIT, Coordinator, Teaching, Team
 from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import AgentTag, Start, drive
 from dhmpi.agents.ranks import RankResources, prepare_rank
-from dhmpi.campaign.rank0 import CampaignEnd, Rank0, check_file, exit_status
+from dhmpi.campaign.preflight import check_feedback, check_file
+from dhmpi.campaign.rank0 import CampaignEnd, Rank0, exit_status
 from dhmpi.control.budget import Budget
 from dhmpi.control.signals import StopRequest
 from dhmpi.errors import LoadError, OptionError, ResultsError, option_name
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import MEASURED_STATES, Evaluation, turned
 from dhmpi.evaluator import given_evaluator
-from dhmpi.evaluator.factory import method_of, resolve_isolation
+from dhmpi.evaluator.factory import can_tell, method_of, resolve_isolation
 from dhmpi.execution.executor import Setup
 from dhmpi.mpi import job
 from dhmpi.mpi.comm import Backoff, Message
@@ -26,6 +27,7 @@ from dhmpi.search.nas.policy.policy_state import PolicyState
 from dhmpi.search.nas.policy.rewards import Scale
 from dhmpi.search.nas.ppo import PPOSearch
 from dhmpi.search.search import Search
+from dhmpi.search.steering import make_stopper
 from dhmpi.support.loader import check_problem
 
 # How long the other agents get to be ready when the first one is [s]; later ones join in.
@@ -57,6 +59,7 @@ def run_agents(
     search = make_search()
     assert isinstance(search, PPOSearch)
     roles, method = _roles(search, evaluator)
+    check_feedback(options, given.name if given else method, given.can_tell if given else can_tell(method))
     isolation = "inline" if given else resolve_isolation(method, options.isolation)
     setup = make_setup(isolation)
     if roles.size == 1:  # before the evaluator starts; with several ranks, the others wait
@@ -185,7 +188,10 @@ class AgentsRank0(Rank0):
     def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
         earlier = store.results if self._options.resume else None
         self._coordinator = coordinator = self._made_coordinator(store, earlier, budget)
-        coordinator.callbacks = search.callbacks
+        coordinator.callbacks, options = search.callbacks, self._options
+        steering = coordinator.running.steer(make_stopper(options), options.feedback.has_answers)
+        if options.resume:
+            steering.recall(store.evaluations, store.reports.records())
         self._begin_callbacks(search, store, stop)
         try:
             for message in self._news:
@@ -232,12 +238,12 @@ class AgentsRank0(Rank0):
         layout = f"{self._roles}; {job.current().library()}" if self._roles.nodes else str(self._roles)
         hosts = sorted({host for _, hosts in ready for host in hosts})
         store.begin_run(num_workers, hosts, layout, self._roles.as_json(), limit=limit)
-        self._tell_layout(store, layout)
+        self._tell_begin(store, "agents", layout)
         return num_workers
 
     def _scale(self, evaluations: list[Evaluation]) -> Scale:
         """Return the scale of the rewards of an earlier run."""
-        objectives = [each.objective for each in evaluations if each.state is State.DONE]
+        objectives = [each.objective for each in evaluations if each.state in MEASURED_STATES]
         rewards = [turned(objective, self._search.maximises) for objective in objectives]
         return Scale.of([reward for reward in rewards if reward is not None])
 

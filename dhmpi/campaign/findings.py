@@ -14,6 +14,7 @@ from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.space.space import Real
 from dhmpi.support.error_lines import error_kind, error_line
 from dhmpi.support.printing import Stream, escape
+from dhmpi.support.wording import in_seconds
 
 # By these, schedulers and people say which GPUs a process may use.
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
@@ -73,7 +74,9 @@ def _problem(rehearsal: Rehearsal) -> Iterator[Finding]:
     space, problem = rehearsal.search.space, rehearsal.search.problem
     kind = "decisions of an architecture" if rehearsal.search.maximises else "dimensions"
     size = "" if space.size is None else f", {space.size:,} points"
-    yield Finding(Mark.OK, "problem", f"{len(space.names)} {kind}{size}; imported in {rehearsal.load_seconds:.1f} s")
+    yield Finding(
+        Mark.OK, "problem", f"{len(space.names)} {kind}{size}; imported in {in_seconds(rehearsal.load_seconds)}"
+    )
     for name, dimension in zip(space.names, space.dimensions, strict=True):
         if (
             isinstance(dimension, Real)
@@ -98,7 +101,7 @@ def _problem(rehearsal: Rehearsal) -> Iterator[Finding]:
 def _start(rehearsal: Rehearsal) -> Iterator[Finding]:
     run = rehearsal.search.run_target
     way = f"by its name, {run}" if isinstance(run, str) else "as a pickle, since no name leads to it"
-    yield Finding(Mark.OK, "workers", f"{rehearsal.layout}; ready after {rehearsal.start_seconds:.1f} s")
+    yield Finding(Mark.OK, "workers", f"{rehearsal.layout}; ready after {in_seconds(rehearsal.start_seconds)}")
     yield Finding(Mark.OK, "pickling", f"workers get the run function {way}")
 
 
@@ -110,7 +113,7 @@ def _evaluations(rehearsal: Rehearsal) -> Iterator[Finding]:
     evaluations, done = rehearsal.evaluations, _done(rehearsal)
     if done:
         seconds = [each.duration for each in done]
-        took = f"{_mean(seconds):.3g} s on average, {max(seconds):.3g} s at most"
+        took = f"{in_seconds(_mean(seconds))} on average, {in_seconds(max(seconds))} at most"
         yield Finding(Mark.OK, "evaluations", f"{len(done)} of {len(evaluations)} are DONE; {took}")
     kinds: dict[tuple[State, str], list[Evaluation]] = {}
     for each in evaluations:
@@ -142,6 +145,12 @@ def _outputs(rehearsal: Rehearsal) -> Iterator[Finding]:
     names = sorted({name for each in rehearsal.evaluations for name in each.extra})
     if names:
         yield Finding(Mark.OK, "outputs", f"besides the objective, the results file keeps {', '.join(names)}")
+    steps = [each.step for each in rehearsal.evaluations if each.step is not None]
+    if steps:
+        text = (
+            f"evaluations report values, up to step {max(steps):g}; --stopper auto can stop those that promise little"
+        )
+        yield Finding(Mark.OK, "outputs", text)
     if rehearsal.printed:
         num = len(rehearsal.evaluations)
         text = (

@@ -2,17 +2,19 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dhmpi.control.budget import CANCEL_WAIT, Budget
+from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
-from dhmpi.evaluation import Evaluation
+from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.retries import Retries
 from dhmpi.results import ResultsStore
 from dhmpi.search.search import Search
+from dhmpi.search.steering import Steering, make_stopper
 
 # Longest wait for results [s]; after it, results are synchronised, progress is shown and the limits are looked at.
 GATHER_WAIT = 0.2
@@ -47,7 +49,12 @@ class Campaign:
     ) -> None:
         self._search, self._evaluator, self._store, self._budget = search, evaluator, store, budget
         self._stop, self._progress = stop, progress
+        options = search.options
+        self._steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
+        self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
+        evaluator.on_reports, evaluator.look = self._take_reports, self._save_in_time
         earlier = store.evaluations
+        self._steering.recall(earlier, store.reports.records())
         self._next_id = max((evaluation.id for evaluation in earlier), default=-1) + 1
         self._again = deque(evaluation for evaluation in earlier if not evaluation.state.is_final)
         self._retries = Retries(budget.limits.retries)
@@ -64,14 +71,16 @@ class Campaign:
         try:
             return self._run()
         finally:
+            self._log.close()
             self.busy_share = (time.thread_time() - computed) / max(time.perf_counter() - begun, 1e-9)
 
     def _run(self) -> str:
         try:
             while not (why := self._reason_to_stop()):
                 timeout = self._fill()
+                self._save_in_time()
                 is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
-                if is_idle and self._budget.drain.may_begin() and not self._search.is_waiting:
+                if is_idle and self._budget.may_begin() and not self._search.is_waiting:
                     return "every point of the space has been evaluated"
                 if self._search.callbacks:  # now that workers have something to do
                     with self._clock("callbacks"):
@@ -87,7 +96,8 @@ class Campaign:
                 self._store.commit()
             self._search.callbacks.note(ended)
             for evaluation in ended:
-                if not evaluation.state.is_final:
+                self._steering.end(evaluation)
+                if evaluation.state is State.CANCELLED:
                     self._budget.lost.cancel(evaluation)
         self._budget.lost.update(0)
         return why
@@ -105,7 +115,7 @@ class Campaign:
         num_running = self._evaluator.num_pending
         if why := self._budget.must_end(num_running):
             return why
-        return "" if num_running or self._budget.drain.may_begin() else self._budget.too_late()
+        return "" if num_running or self._budget.may_begin() else self._budget.too_late()
 
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
@@ -122,11 +132,13 @@ class Campaign:
         """
         evaluator, budget = self._evaluator, self._budget
         idle = evaluator.num_idle
-        room = idle if budget.drain.may_begin() and self._is_promising() else 0
+        room = idle if budget.may_begin() and self._is_promising() else 0
         if self._search.learns:  # workers take several short evaluations at once, but results are worth more than speed
             room = min(room, evaluator.num_workers - evaluator.num_pending)
         if budget.limits.evals is not None:
             room = min(room, budget.limits.evals - budget.num_final - evaluator.num_pending)
+        if budget.is_spent:
+            room = 0
         budget.lost.update(max(0, evaluator.num_workers - evaluator.num_pending) if room <= 0 < idle else 0)
         again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
         self._submit(again)
@@ -149,7 +161,27 @@ class Campaign:
         failures = self._budget.failures
         return not failures.are_many or failures.are_outlived(self._evaluator.longest_running_seconds())
 
+    def _take_reports(self, reports: Sequence[Report]) -> None:
+        """Keep what evaluations report, and decide whether they go on; inline, this is called by user code."""
+        if reports:
+            with self._clock("store"):
+                self._store.reported(reports)
+                self._store.commit()  # inline, the loop does so only when the evaluation has ended
+        self._steering.take(reports)
+        self._save_in_time()
+        if self._search.callbacks:
+            for report in reports:
+                value = -report.value if self._search.maximises else report.value
+                self._search.callbacks.note_report(self._evaluator.running(report.id), report.step, value)
+
+    def _save_in_time(self) -> None:
+        """Let what is running save its state, if the time is about to end."""
+        if self._budget.pauses.is_due():
+            self._steering.save(self._evaluator.running_ids)
+
     def _submit(self, evaluations: list[Evaluation]) -> None:
+        for each in evaluations:
+            self._steering.begin(each)
         if evaluations:
             running = [self._evaluator.submit(each, self._search.config(each.point)) for each in evaluations]
             with self._clock("store"):
@@ -165,13 +197,16 @@ class Campaign:
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe
         for evaluation in evaluations:
+            self._steering.end(evaluation)
             if evaluation.state.is_final:
                 self._budget.note(evaluation)
             else:
                 self._again.append(evaluation)
         if evaluations:
+            self._log.note(evaluations)
             self._search.callbacks.note(evaluations)
             with self._stop.interruptible(), self._clock("tell"):
                 self._search.tell(evaluations)
+        self._log.note_model(self._search.describe_model)
         if is_due:
             self._progress.update(self._store.counts, num_running, self._budget.best, busy)

@@ -3,13 +3,10 @@
 import contextlib
 import dataclasses
 import logging
-import os
-import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
@@ -17,8 +14,10 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
+from dhmpi.campaign.preflight import check_feedback, check_file, end_of_earlier, remove_files
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
+from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
 from dhmpi.control.progress import Progress
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import (
@@ -32,6 +31,7 @@ from dhmpi.errors import (
     option_name,
     reason,
 )
+from dhmpi.evaluation import turned
 from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
@@ -41,6 +41,7 @@ from dhmpi.search.search import Search
 from dhmpi.support import environment, logs
 from dhmpi.support.loader import check_problem
 from dhmpi.support.printing import tell
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -171,16 +172,21 @@ class Rank0(ABC):
 
         if options.resume:
             return ResultsStore.resume(options.output, metadata, pause)
-        earlier = _end_of_earlier(options.output)
+        earlier = end_of_earlier(options.output)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:
-            _remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
+            remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:
             log.warning("logs of an earlier campaign cannot be removed: %s", error)
         return store
 
-    def _tell_layout(self, store: ResultsStore, layout: str) -> None:
-        """Show who does what and, if several ranks do it together or their GPUs differ, which ones and with which."""
+    def _tell_begin(self, store: ResultsStore, evaluator: str, layout: str) -> None:
+        """Log what begins, and show who does what; if several ranks do it together or their GPUs differ, in a table."""
+        metadata, workers = store.metadata, counted(store.metadata.runs[-1]["num_workers"], "worker")
+        where = f"{workers}, {evaluator} ({layout})"
+        log_begin(metadata.search, metadata.problem, metadata.seed, where, self._options.output)
+        if self._options.resume:
+            log_resumed(store.counts)
         if self._options.quiet:
             return
         tell(layout)
@@ -196,7 +202,18 @@ class Rank0(ABC):
 
     def _budget(self, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
         options = self._options
-        limits = Limits(self._eval_limit(), deadline, options.drain_seconds, options.max_failures, options.retries)
+        target = turned(options.target, store.metadata.maximises)
+        limits = Limits(
+            self._eval_limit(),
+            deadline,
+            options.drain_seconds,
+            options.max_failures,
+            options.retries,
+            options.max_steps_total,
+            target,
+            options.patience,
+            store.metadata.statistics.get("pause_seconds"),
+        )
         return Budget(limits, store.evaluations, lambda: stop.signal_name)
 
     def _progress(self, budget: Budget, num_workers: int, eval_limit: int | None, maximises: bool) -> Progress:
@@ -210,9 +227,14 @@ class Rank0(ABC):
 
     def _finish(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> Results:
         """Run the campaign, close the results file, and tell the callbacks."""
+        num_runs = len(store.metadata.runs)
         try:
             return self._close(search, store, budget, stop)
         finally:
+            store.abandon()  # where it could not be closed
+            for run in store.metadata.runs[num_runs:]:
+                seconds = (run["ended"] or time.time()) - run["started"]
+                log_end(run["why"] or "the results file cannot be written", store.counts, seconds)
             if search.callbacks:
                 search.callbacks.end(store.results)
 
@@ -265,6 +287,7 @@ class EvaluatingRank0(Rank0):
 
     def _check(self, search: Search) -> None:
         run, evaluator = search.run_target, self._evaluator
+        check_feedback(self._options, evaluator.name, evaluator.can_tell)
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
         wanted = self._options.num_workers
@@ -287,7 +310,7 @@ class EvaluatingRank0(Rank0):
         roles = evaluator.roles.as_json()
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, roles, limit=budget.end_time)
         search.begin_run(evaluator.num_workers)
-        self._tell_layout(store, evaluator.layout)
+        self._tell_begin(store, evaluator.name, evaluator.layout)
         self._begin_callbacks(search, store, stop)
         progress = self._progress(budget, evaluator.num_workers, budget.limits.evals, search.maximises)
         campaign = Campaign(search, evaluator, store, budget, stop, progress)
@@ -297,6 +320,10 @@ class EvaluatingRank0(Rank0):
             progress.close()
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
         lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
+        if budget.steps:
+            lost["steps"] = budget.steps
+        if budget.pauses.longest is not None:
+            lost["pause_seconds"] = budget.pauses.longest
         statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
         return CampaignEnd(why, campaign.is_complete, statistics)
 
@@ -319,36 +346,6 @@ def exit_status() -> Iterator[None]:
         raise
     finally:
         job.current().status = status
-
-
-def check_file(options: CampaignOptions) -> None:
-    """Check whether the results can be written, without touching what exists."""
-    if options.resume and options.overwrite:
-        raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
-    ResultsStore.check(options.output, options.overwrite, options.resume)
-
-
-def _end_of_earlier(output: str) -> float:
-    """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
-
-    Ranks of this one may have logged something already.
-    """
-    try:
-        return os.stat(output).st_mtime
-    except OSError:  # it has been removed; ranks begin at about the same time
-        return time.time() - environment.process_age() - 60
-
-
-def _remove_files(directory: str, end: float) -> None:
-    """Remove what evaluations and, until a time, ranks have left."""
-    for path in Path(directory).glob("rank-*.log"):
-        if path.stat().st_mtime <= end:
-            path.unlink()
-    for path in Path(directory).glob("evaluation-*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _metadata(search: Search) -> Metadata:

@@ -15,7 +15,7 @@ from dhmpi.mpi import job
 from dhmpi.mpi.roles import Roles
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
-from dhmpi.support import environment
+from dhmpi.support import environment, logs
 
 if TYPE_CHECKING:
     from dhmpi.results import Results
@@ -63,6 +63,19 @@ def run(
     Raises:
         DhmpiError: Something keeps the campaign from running; on rank 0, and on the others if they can know it.
     """
+    with logs.of_campaign(options.log_level, environment.launch().rank, options.log_json, options.log_files):
+        return _run(make_search, run_target, evaluator, options, has_agents, begun)
+
+
+def _run(
+    make_search: Callable[[], Search],
+    run_target: object,
+    evaluator: object,
+    options: CampaignOptions,
+    has_agents: bool,
+    begun: float | None,
+) -> "Results | None":
+    """Run a campaign; see `run`."""
 
     def make_setup(isolation: str) -> Setup:
         setup = _setup(run_target, options, isolation)
@@ -107,5 +120,5 @@ def _default_method(launch: environment.Launch) -> str:
 def _setup(run_target: object, options: CampaignOptions, isolation: str) -> Setup:
     """Return what is run, and with what, as the options say."""
     setup = Setup(run_target, options.timeout, options.files, options.resources, options.logs, options.slot)  # type: ignore[arg-type]  # checked when loaded
-    setup = replace(setup, engine=options.executor)
+    setup = replace(setup, engine=options.executor, feedback=options.feedback)
     return setup.portable() if isolation == "process" else setup

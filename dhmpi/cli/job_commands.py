@@ -69,7 +69,13 @@ def _job(command: str, words: list[str]) -> int:
             )
         if not values["all"] or not Path(values["all"]).is_dir():
             raise OptionError(f"--all must be a directory that exists, got {values['all'] or repr('')}")
-        for path in script.write_all(Path(values["all"]), modulefiles()):
+        try:
+            paths = script.write_all(Path(values["all"]), modulefiles())
+        except OSError as error:
+            raise OptionError(
+                f"--all must be a directory that can be written, got {values['all']} ({error.strerror})"
+            ) from error
+        for path in paths:
             print(path, file=Printer())
     else:
         job = job_of(values)

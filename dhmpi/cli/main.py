@@ -14,16 +14,19 @@ from dhmpi.cli.search_commands import SEARCH_COMMANDS
 from dhmpi.errors import (
     EXIT_FAILURE,
     EXIT_INPUT,
+    EXIT_UNREAD,
     DhmpiError,
     InputError,
     LoadError,
     OptionError,
+    OutputError,
     StorageError,
+    UnreadError,
     did_you_mean,
 )
 from dhmpi.support import environment, printing
 from dhmpi.support.options import as_flag
-from dhmpi.support.printing import tell
+from dhmpi.support.printing import escape, tell
 
 # In the order of a campaign: what help lists them under.
 GROUPS = {
@@ -59,8 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             printing.flush()
     except InputError as error:
         return _complain(prefix, error, EXIT_INPUT)
+    except UnreadError:
+        return EXIT_UNREAD
     except DhmpiError as error:
         return _complain(prefix, error, EXIT_FAILURE)
+    except MemoryError as error:
+        detail = f" ({error})" if str(error) else ""
+        scarce = OutputError(f"memory must hold what the command reads and makes, got too little{detail}")
+        return _complain(prefix, scarce, EXIT_FAILURE)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -73,7 +82,7 @@ def _complain(prefix: str, error: DhmpiError, status: int) -> int:
         return 0  # rank 0 says it; a launcher that saw a failure here could end rank 0 before that
     if isinstance(error, LoadError) and error.details:
         tell(error.details)
-    tell(f"{prefix}: error: {error.spelled(as_flag)}")
+    tell(f"{prefix}: error: {escape(error.spelled(as_flag), keep='')}")  # names may hold line breaks
     return status
 
 

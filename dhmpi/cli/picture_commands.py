@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dhmpi.cli.parser import Command, Parser, in_columns
 from dhmpi.errors import OptionError
-from dhmpi.support.printing import Printer, tell
+from dhmpi.support.printing import Printer, tell_written
 
 if TYPE_CHECKING:
     from dhmpi.analysis.plots import View
@@ -54,7 +54,7 @@ def _plot(command: str, words: list[str]) -> int:
             raise OptionError("--text must come without kinds and --output, since it prints the incumbent")
         _print(files)
         return 0
-    output = arguments.output or str(Path(files[0]).with_suffix(".png"))
+    output = str(Path(files[0]).with_suffix(".png")) if arguments.output is None else arguments.output
     _draw(files, kinds, output)
     return 0
 
@@ -86,7 +86,7 @@ def _draw(files: list[str], kinds: list[str], output: str) -> None:
     sheet.check_name(output)
     with whole_file(output, "output") as path:
         sheet.save(sheet.figure([_view(file) for file in files], kinds), str(path))
-    tell(f"wrote {output}")
+    tell_written(output)
 
 
 def _view(file: str) -> "View":
@@ -113,7 +113,7 @@ def _report(command: str, words: list[str]) -> int:
 
     from dhmpi.analysis.report import writer
 
-    tell(f"wrote {writer.write(arguments.files, arguments.output)}")
+    tell_written(str(writer.write(arguments.files, arguments.output)))
     return 0
 
 

@@ -9,7 +9,7 @@ from dhmpi.cli.parser import Command, Parser
 from dhmpi.errors import EXIT_FAILURE, OptionError
 from dhmpi.evaluation import turned
 from dhmpi.support.options import as_flag
-from dhmpi.support.printing import Printer
+from dhmpi.support.printing import Printer, tell_written
 
 if TYPE_CHECKING:
     from dhmpi.campaign.retraining import Again
@@ -24,6 +24,8 @@ REDO = "evaluations that have failed, for the next --resume to evaluate them aga
 DRAW = "a picture of a space of architectures, or of one of them, such as the best one of a campaign"
 PROBLEM_HELP = "where the problem is now (default: where it was, or beside the results file)"
 DATA_HELP = "where the data are, if they come from files"
+# How the files of each form of an export end, if they say by their ends what they are.
+ENDS = {".csv": ("csv", "deephyper"), ".json": ("json",), ".parquet": ("parquet",), ".keras": ("keras",)}
 
 
 def _reader(command: str, summary: str) -> Parser:
@@ -163,6 +165,7 @@ def _export(command: str, words: list[str]) -> int:
     is_text = arguments.csv or arguments.json or arguments.deephyper
     if arguments.output is not None and not is_text:
         raise OptionError("--output must come with --csv, --json or --deephyper; the other forms say where they go")
+    _check_end(arguments)
 
     from dhmpi import results
 
@@ -175,6 +178,7 @@ def _export(command: str, words: list[str]) -> int:
         write_parquet = _door("parquet", "pyarrow").write_parquet
         with whole_file(arguments.parquet, "parquet") as path:
             write_parquet(found, path)
+        tell_written(arguments.parquet)
     elif arguments.optuna is not None:
         from dhmpi.support.options import text
 
@@ -203,6 +207,21 @@ def _export_text(found: "Results", arguments: argparse.Namespace, printer: Print
 
     with whole_text_file(arguments.output, "output") as stream:
         write(found, stream)
+    tell_written(arguments.output)
+
+
+def _check_end(arguments: argparse.Namespace) -> None:
+    """Refuse the name of a file that says it has another form."""
+    if arguments.optuna is not None:
+        return
+    forms = ("csv", "json", "parquet", "deephyper", "keras")
+    form = next(each for each in forms if getattr(arguments, each) not in (None, False))
+    name = arguments.output if arguments.output is not None else getattr(arguments, form)
+    those = ENDS.get(Path(str(name)).suffix.lower(), (form,))
+    if form not in those:
+        option = "output" if arguments.output is not None else form
+        others = " or ".join(map(as_flag, those))
+        raise OptionError(f"{as_flag(option)} must not end as a file of {others} does, got {name!r}; name another one")
 
 
 def _door(module: str, library: str) -> Any:
@@ -327,7 +346,7 @@ def _draw(command: str, words: list[str]) -> int:
 
     if not results.is_results_file(arguments.file):
         if arguments.problem is None:
-            why = "is no results file" if Path(arguments.file).exists() else "does not exist"
+            why = "is no results file that can be read" if Path(arguments.file).exists() else "does not exist"
             raise OptionError(f"a results file or --problem must be given, got {arguments.file!r}, which {why}")
         if arguments.output is not None:
             raise OptionError(f"--output must come with a results file, got {arguments.file}; leave it out")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
-from dhmpi.errors import CampaignError, OptionError, OutputError
+from dhmpi.errors import CampaignError, OptionError, OutputError, UnreadError
 from dhmpi.search.registry import SEARCHES, find
 from dhmpi.support import environment
 from dhmpi.support.printing import Printer, tell
@@ -41,6 +41,8 @@ def run_search(command: str, words: list[str]) -> int:
 
         try:
             terminal.report(found, options.output, Printer())
+        except UnreadError:
+            pass
         except OutputError as error:  # the results are in the file nevertheless
             tell(f"dhmpi {command}: warning: {error}")
 
@@ -112,7 +114,7 @@ def evaluator_name(values: dict[str, Any]) -> str | None:
 def _parser(command: str, search_class: "type[Search]") -> Parser:
     """Return the parser of a search, whose help is in the order in which people need it."""
     from dhmpi.evaluation import METHODS
-    from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, CampaignOptions
+    from dhmpi.search.campaign_options import BUDGET, EVALUATION, PROBLEM, RESULTS, SEARCH, STOPPING, CampaignOptions
     from dhmpi.support.options import add_arguments, argument_group
 
     parser = Parser(
@@ -121,7 +123,7 @@ def _parser(command: str, search_class: "type[Search]") -> Parser:
         description=search_class.__doc__ and search_class.__doc__.split("\n\n")[0],
         add_help=False,
     )
-    order = (PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH)
+    order = (PROBLEM, BUDGET, STOPPING, EVALUATION, RESULTS, SEARCH)
     problem, _, evaluation, *_ = [argument_group(parser, title) for title in order]
     problem.add_argument(
         "--problem",

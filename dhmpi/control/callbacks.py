@@ -12,6 +12,7 @@ from typing import Any
 from dhmpi.control.signals import Stopped, StopRequest
 from dhmpi.errors import OptionError, did_you_mean
 from dhmpi.evaluation import Evaluation
+from dhmpi.support.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Callbacks:
 
     Args:
         objects: Each has any of the methods `on_begin(results)`, when evaluations can begin; `on_report(evaluation,
-            step, value)`, for each report of a run function when it arrives, which is with the result;
+            step, value)`, for each report of a run function when it arrives;
             `on_result(evaluation)`, after each one that has ended for good; `on_end(results)`, when the results file is
             closed, for whatever reason.
 
@@ -41,7 +42,7 @@ class Callbacks:
         for each in objects:
             for name in _checked(each):
                 self._methods[name].append(getattr(each, name))
-        self._waiting: deque[Evaluation] = deque()
+        self._waiting: deque[Evaluation | tuple[Evaluation, float, float]] = deque()  # reports with step and value
         self._failures: Counter[str] = Counter()
         self._stop: StopRequest | None = None
         self._pid = getpid()
@@ -62,8 +63,13 @@ class Callbacks:
 
     def note(self, evaluations: Iterable[Evaluation]) -> None:
         """Take note of evaluations; `call` tells of those that have ended for good."""
-        if self._methods["on_report"] or self._methods["on_result"]:
+        if self._methods["on_result"]:
             self._waiting.extend(each for each in evaluations if each.state.is_final)
+
+    def note_report(self, evaluation: Evaluation, step: float, value: float) -> None:
+        """Take note of a report of an evaluation; the value is what the run function has given."""
+        if self._methods["on_report"]:
+            self._waiting.append((evaluation, step, value))
 
     def call(self) -> None:
         """Tell of the evaluations that have been noted; a signal ends this, as the campaign will see."""
@@ -74,12 +80,10 @@ class Callbacks:
     def _call_waiting(self) -> None:
         while self._waiting:
             each = self._waiting.popleft()
+            evaluation, *report = (each,) if isinstance(each, Evaluation) else each
             # Copies: what a callback does to them must not reach the search.
-            told = each._replace(point=dict(each.point), extra=dict(each.extra))
-            if self._methods["on_report"]:
-                for report in _reports(each):
-                    self._call("on_report", told, *report)
-            self._call("on_result", told)
+            told = evaluation._replace(point=dict(evaluation.point), extra=dict(evaluation.extra))
+            self._call("on_report" if report else "on_result", told, *report)
 
     def end(self, results: object) -> None:
         """Tell of the evaluations that are left, and of the end, if the beginning was told.
@@ -96,8 +100,7 @@ class Callbacks:
             self._call_waiting()
             self._call("on_end", results)
         for name, num in self._failures.items():
-            if num > 1:
-                log.warning("callback %s has raised an exception %d times", name, num)
+            log.warning("callback %s has raised %s", name, counted(num, "exception"))
         self._failures.clear()
 
     def _call(self, name: str, *arguments: object) -> None:
@@ -111,14 +114,6 @@ class Callbacks:
                     log.warning("callback %s has raised an exception; the campaign goes on", where, exc_info=True)
             if getpid() != self._pid:
                 _exit(0)  # a fork of the callback's own, which must not run the campaign, too
-
-
-def _reports(evaluation: Evaluation) -> list[list[float]]:
-    """Return steps and values that were reported; a result of this name may be the run function's own, and anything."""
-    found = evaluation.extra.get("reports")
-    if not isinstance(found, list):
-        return []
-    return found if all(isinstance(each, list | tuple) and len(each) == 2 for each in found) else []
 
 
 def _checked(callback: object) -> list[str]:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import MEASURED_STATES, Evaluation
 from dhmpi.support.error_lines import error_kind, error_line, is_hopeless
 
 # Failures after which a campaign without anything DONE is given up: of those that no point causes, and of all. Problems
@@ -15,7 +15,7 @@ SHORT = 1.0
 
 
 class Failures:
-    """Counts the failures of a run until anything in the campaign is DONE.
+    """Counts the failures of a run until anything in the campaign is DONE, or was STOPPED, which is no failure either.
 
     What failed in earlier runs does not count: it may have been mended since.
 
@@ -32,7 +32,7 @@ class Failures:
     def __init__(self, limit: int | None = None, earlier: Iterable[Evaluation] = ()) -> None:
         self._limit = limit
         earlier = [each for each in earlier if each.state.is_final]
-        self._has_done = any(each.state is State.DONE for each in earlier)
+        self._has_done = any(each.state in MEASURED_STATES for each in earlier)
         self._earlier = [] if self._has_done else earlier
         self.num = 0
         self._hopeless: Counter[str] = Counter()  # by what they say
@@ -44,7 +44,7 @@ class Failures:
         """Take note of an evaluation that has ended."""
         if self._has_done or not evaluation.state.is_final:
             return
-        if evaluation.state is State.DONE:
+        if evaluation.state in MEASURED_STATES:
             self._has_done = True
             return
         self.num += 1

@@ -110,9 +110,8 @@ class Progress:
             self._history.popleft()
         since, num_before = self._history[0]
         rate = (num_final - num_before) / max(now - since, 1e-9)
-        done = counts.get(State.DONE, 0)
         parts = {
-            "counts": f"{done} done, {num_final - done} failed, {num_running} running",
+            "counts": ", ".join([*_ended(counts), f"{num_running} running"]),
             "best": "no objective yet" if best is None else f"best {turned(best.objective, self._maximises):.6g}",
             "rate": f"{rate:.3g}/s",
             "busy": f"{100 * busy / max(self._num_workers * (now - self._begun), 1e-9):.0f} % busy",
@@ -153,6 +152,13 @@ def _bar_width(terminal: TextIO) -> int:
 
 def _bar_format(terminal: TextIO) -> str:
     return f"{{bar:{_bar_width(terminal)}}}|{{desc}}"
+
+
+def _ended(counts: Mapping[State, int]) -> list[str]:
+    """Return how many evaluations have ended for good, by state; but for two, what has not occurred is left out."""
+    names = {State.DONE: "done", State.STOPPED: "stopped", State.FAILED: "failed", State.TIMEOUT: "timed out"}
+    always = (State.DONE, State.FAILED)
+    return [f"{counts.get(state, 0)} {name}" for state, name in names.items() if counts.get(state) or state in always]
 
 
 def _num_final(counts: Mapping[State, int]) -> int:

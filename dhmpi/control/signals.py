@@ -1,6 +1,7 @@
 """Signals that ask for an end, on the search rank and on worker ranks."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from os import _exit  # as it is before user code is loaded
 from types import FrameType
 from typing import Any
 
+from dhmpi.errors import OptionError
 from dhmpi.support.environment import END_SIGNALS
 
 # The same signal may come several times: to this process, to its launcher, which passes it on, and to their group.
@@ -45,6 +47,11 @@ class StopRequest:
         return signal.Signals(self._first.signum).name if self._first else ""
 
     def __enter__(self) -> "StopRequest":
+        if (thread := threading.current_thread()) is not threading.main_thread():
+            raise OptionError(
+                f"a campaign must run in the main thread, which gets the signals, got {thread.name}; "
+                "start it there, or in a process of its own"
+            )
         self._before = {signum: signal.signal(signum, self._handle) for signum in _end_signals()}
         return self
 

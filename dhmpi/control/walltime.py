@@ -26,6 +26,9 @@ MEMORY = 200
 # successor. Short jobs keep a tenth of their time for it, or what starting took, since programs are loaded again then;
 # half of the time at most [s, part, part].
 CLOSING, CLOSING_SHARE, CLOSING_MOST = 30.0, 0.1, 0.5
+# Before the end of the time, evaluations save what they need to go on later: so long if it is not known how long that
+# takes, this multiple of what is known, and at most this share of the time [s, factor, part].
+PAUSE, PAUSE_FACTOR, PAUSE_SHARE = 60.0, 1.5, 0.05
 ASK_TIMEOUT = 15.0  # s; a busy controller answers late
 
 # Runs a command with additional variables and returns what it prints.
@@ -220,6 +223,52 @@ class Drain:
     def may_begin(self) -> bool:
         """Return whether an evaluation that begins now is likely to end in time."""
         return self._clock() + self.expected < self._deadline
+
+
+class Pauses:
+    """Decides when evaluations are told to save what they need to go on later, since the time ends.
+
+    That is as long before the end as it took at most, and somewhat more; and at least as long as a step takes, since
+    user code looks once in each.
+
+    Args:
+        deadline: When the time ends [monotonic s], or None.
+        longest: How long it took at most in earlier runs, from being told to the end [s]; None: nothing was paused.
+        clock: Returns the time [monotonic s].
+
+    Attributes:
+        longest: The same, with this run.
+    """
+
+    def __init__(
+        self, deadline: float | None, longest: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._deadline = math.inf if deadline is None else deadline
+        self._clock, self._most = clock, PAUSE_SHARE * max(0.0, self._deadline - clock())
+        self.longest, self._step, self._is_due = longest, 0.0, False
+
+    @property
+    def margin(self) -> float:
+        """Time before the end at which evaluations are told [s]."""
+        needed = PAUSE if self.longest is None else PAUSE_FACTOR * self.longest
+        return min(self._most, max(needed, PAUSE_FACTOR * self._step))
+
+    def is_due(self) -> bool:
+        """Return whether it is time to tell them; once it is, it stays so."""
+        self._is_due = self._is_due or self._clock() >= self._deadline - self.margin
+        return self._is_due
+
+    def may_begin(self) -> bool:
+        """Return whether another evaluation may begin, which would only be paused, if evaluations let themselves be."""
+        return self.longest is None or not self.is_due()
+
+    def note_step(self, duration: float) -> None:
+        """Take note of how long an evaluation took from one report to the next [s]."""
+        self._step = max(self._step, duration)
+
+    def note(self, duration: float) -> None:
+        """Take note of how long an evaluation took from being told until it was paused [s]."""
+        self.longest = max(self.longest or 0.0, duration)
 
 
 class LostTime:

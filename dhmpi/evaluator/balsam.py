@@ -55,6 +55,8 @@ class JobEvaluator(Evaluator):
             launcher.
     """
 
+    can_tell = False  # reports come with the result
+
     def __init__(self, run: RunFunction | str | Setup, num_workers: int | None = None) -> None:
         super().__init__()
         self.name = "BalsamEvaluator"

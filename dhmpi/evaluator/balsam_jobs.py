@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from dhmpi.errors import OptionError
+from dhmpi.execution.context import Feedback
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.runner import Outcome, Task, unpack_outcomes
 from dhmpi.support.json_text import dumps
@@ -321,6 +322,7 @@ def decode_request(text: str) -> Request:
     """Return what has travelled."""
     task, setup, *rest = json.loads(text)
     setup |= {"resources": Resources(**setup["resources"]), "slot": SlotOptions()}  # these are Balsam's business
+    setup["feedback"] = Feedback(*setup["feedback"])
     return Request(Task(*task), Setup(**setup), *rest)
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TypeVar
 
 from dhmpi.errors import EXIT_FAILURE, LoadError
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
 from dhmpi.evaluator.balsam_jobs import OwnJob, Reply, Request, UnreachableError
 from dhmpi.execution.executor import Executor
 from dhmpi.execution.executor_choice import local_executor
@@ -71,10 +71,12 @@ def supervise(request: Request, begin: Callable[[float], None], is_wanted: Calla
         while not executor.ready:
             watch.poll(executor)
         _try(begin, time.time())
+        reports: list[Report] = []
+        executor.hear(reports.extend)
         executor.submit([request.task])
         while not (outcomes := watch.poll(executor)):
             continue
-        return Reply(environment.hostname(), outcomes[0])
+        return Reply(environment.hostname(), outcomes[0]._replace(reports=tuple(reports)))
     except LoadError as error:
         return Reply(environment.hostname(), None, str(error), error.details)
     finally:
@@ -89,8 +91,11 @@ def _run_rank(job: OwnJob, request: Request) -> None:
         executor.load()
         if is_first:
             _try(job.begin, time.time())
+        reports: list[Report] = []
+        executor.hear(reports.extend)
         executor.submit([request.task])
-        reply = Reply(environment.hostname(), executor.poll(0.0)[0])
+        outcome = executor.poll(0.0)[0]
+        reply = Reply(environment.hostname(), outcome._replace(reports=tuple(reports)))
     except LoadError as error:
         reply = Reply(environment.hostname(), None, str(error), error.details)
     if is_first:

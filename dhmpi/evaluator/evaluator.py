@@ -1,15 +1,17 @@
 """The contract of all evaluators."""
 
 import logging
+import math
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.evaluation import NO_WORKER, Evaluation, Point, State, Worker, seed_of, turned
+from dhmpi.evaluation import NO_WORKER, Evaluation, Point, Report, State, Worker, seed_of, turned
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
+from dhmpi.execution.context import Notice
 from dhmpi.execution.runner import Outcome, RunFunction, Task
 from dhmpi.mpi.roles import Roles
 
@@ -34,8 +36,12 @@ class Evaluator(ABC):
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
+        on_reports: Takes what evaluations report, as soon as it comes, values as objectives; called by `gather`.
+        look: Called while user code runs in this process, which may be for long, to look for what to `tell` it.
     """
 
+    # Whether evaluations can be told to stop while they run.
+    can_tell: ClassVar[bool] = True
     # Objective of a failure, for evaluators that are driven by hand.
     FAIL_RETURN_VALUE: ClassVar[float] = sys.float_info.max
 
@@ -49,6 +55,10 @@ class Evaluator(ABC):
         self._warnings: set[str] = set()  # each is given once
         self._submitted_at: dict[int, float] = {}  # when they were submitted [s, monotonic clock]
         self._killed = KilledEvaluations()
+        self.on_reports: Callable[[Sequence[Report]], object] = list
+        self.look: Callable[[], object] = tuple
+        self._latest: dict[int, Report] = {}  # of the evaluations that are pending
+        self._trouble: Exception | None = None  # met while user code was running in this process
 
     @property
     @abstractmethod
@@ -107,10 +117,14 @@ class Evaluator(ABC):
                 return running
         self._pending[id] = evaluation
         self._submitted_at[id] = time.monotonic()
-        worker = self._submit(Task(id, point if config is None else config, seed_of(self.seed, id)))
+        is_again = evaluation.state is not State.PENDING
+        config = point if config is None else config
+        worker = self._submit(Task(id, config, seed_of(self.seed, id), None, is_again, evaluation.step))
         rank, host = worker or NO_WORKER
         started = begun if worker else None
-        running = Evaluation(id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin)
+        running = Evaluation(
+            id, point, None, State.RUNNING, begun, started, None, rank, host, origin=origin, step=evaluation.step
+        )
         self._pending[id] = running
         return running
 
@@ -138,7 +152,10 @@ class Evaluator(ABC):
             timeout = min(timeout, self._killed.seconds_left)
             if not self._pending:
                 time.sleep(timeout)
-        return self._killed.sift(self._gather(timeout))
+        ended = self._gather(timeout)
+        if self._trouble is not None:
+            raise self._trouble
+        return self._killed.sift(ended)
 
     @abstractmethod
     def _gather(self, timeout: float) -> list[Evaluation]:
@@ -152,6 +169,23 @@ class Evaluator(ABC):
     @abstractmethod
     def _cancel(self, timeout: float) -> list[Evaluation]:
         """Cancel evaluations that have been handed to a worker; see `cancel`."""
+
+    @property
+    def running_ids(self) -> list[int]:
+        """Numbers of the evaluations that have been submitted and not gathered."""
+        return list(self._pending)
+
+    def running(self, id: int) -> Evaluation:
+        """Return an evaluation that has been submitted and not gathered."""
+        return self._pending[id]
+
+    def tell(self, notice: Notice) -> None:
+        """Give an evaluation that is running a notice; one that has just ended needs none."""
+        if notice.id in self._pending:
+            self._tell(self._pending[notice.id].rank, notice)
+
+    def _tell(self, rank: int, notice: Notice) -> None:  # noqa: B027  # not all can reach what is running
+        """Give what a worker is doing a notice."""
 
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this process; called by a signal handler."""
@@ -184,13 +218,21 @@ class Evaluator(ABC):
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
             log.warning("evaluation %d on %s: %s; others may fail in the same way", id, host, warning)
-        pending = self._pending.pop(id)
+        if outcome.reports:
+            self._take_reports(outcome.reports)
+        pending, latest = self._pending.pop(id), self._latest.pop(id, None)
         del self._submitted_at[id]
         started, ended = outcome.started, outcome.ended
+        objective = turned(outcome.objective, self.maximises)
+        if outcome.state is State.STOPPED:
+            if latest is not None and math.isfinite(latest.value):
+                objective = latest.value
+            else:
+                outcome = outcome._replace(state=State.FAILED, error=_unmeasured(latest))
         return Evaluation(
             id=id,
             point=pending.point,
-            objective=turned(outcome.objective, self.maximises),
+            objective=objective,
             state=outcome.state,
             submitted=pending.submitted,
             started=started,
@@ -199,14 +241,42 @@ class Evaluator(ABC):
             host=host,
             error=outcome.error,
             extra=outcome.extra,
+            step=pending.step if latest is None else latest.step,
         )
+
+    def _take_reports(self, reports: Sequence[Report]) -> None:
+        """Pass reports on; what that meets is raised by `gather`, since user code may have called this."""
+        known = [each for each in reports if each.id in self._pending]
+        if self.maximises:
+            known = [each._replace(value=-each.value) for each in known]
+        self._latest |= {each.id: each for each in known}
+        try:
+            self.on_reports(known)
+        except Exception as error:
+            self._trouble = self._trouble or error
+
+    def _look_around(self) -> None:
+        """Look for notices; what that meets is raised by `gather`, since user code calls this."""
+        try:
+            self.look()
+        except Exception as error:
+            self._trouble = self._trouble or error
 
     def _give_up(self, ids: Iterable[int], state: State, error: str = "") -> list[Evaluation]:
         """Take evaluations off the pending ones of which no outcome will come."""
         now, given_up = time.monotonic(), []
         for id in list(ids):
             pending, seconds = self._pending.pop(id), now - self._submitted_at.pop(id)
+            latest = self._latest.pop(id, None)
+            step = pending.step if latest is None else latest.step
             ended = None if pending.submitted is None else pending.submitted + seconds
             # It is not known when it began, if it did.
-            given_up.append(pending._replace(state=state, started=None, ended=ended, error=error))
+            given_up.append(pending._replace(state=state, started=None, ended=ended, error=error, step=step))
         return given_up
+
+
+def _unmeasured(latest: Report | None) -> str:
+    """Return why an evaluation that was stopped has no objective."""
+    if latest is None:
+        return "what is told to stop must have reported a value, got none"
+    return f"the last value reported must be finite, got {latest.value} at step {latest.step:g}"

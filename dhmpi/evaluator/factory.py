@@ -122,6 +122,12 @@ def make(
     return MAKERS[method](setup, num_workers)
 
 
+def can_tell(method: str) -> bool:
+    """Return whether a method can tell evaluations to stop while they run."""
+    maker = MAKERS.get(method)
+    return maker.can_tell if isinstance(maker, type) and issubclass(maker, Evaluator) else True
+
+
 def resolve_isolation(method: str, isolation: str | None) -> str:
     """Return `process` or `inline`, checking that the method can do that."""
     wanted = isolation or ISOLATION.get(method, "process")

@@ -61,6 +61,8 @@ class FuturesEvaluator(Evaluator):
         num_workers: Evaluations at the same time; by default as many as the engine has workers.
     """
 
+    can_tell = False  # reports come with the result
+
     def __init__(self, setup: Setup, num_workers: int | None = None) -> None:
         super().__init__()
         self._setup = setup

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from dhmpi.errors import EvaluatorError, LoadError, option_name
-from dhmpi.evaluation import Evaluation, State, Worker
+from dhmpi.evaluation import Evaluation, Report, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
 from dhmpi.evaluator.mpi_protocol import SearchEnd, WorkerTag
+from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import BATCH_TIME
 from dhmpi.execution.runner import Outcome, Task, pack_tasks, unpack_outcomes
 from dhmpi.mpi.job import Conversation, Loss
@@ -98,6 +99,9 @@ class MPIEvaluator(Evaluator):
             rank, tag = event.rank, event.tag
             if tag is WorkerTag.OUTCOMES:
                 ended += self._account(rank, unpack_outcomes(event.payload))
+            elif tag is WorkerTag.REPORTS:
+                running = self._running.get(rank, set())
+                self._take_reports([Report(*row) for row in event.payload if row[0] in running])
             elif tag is WorkerTag.READY:
                 if rank not in self._workers:  # else it is ready again
                     self._anyone_ready = True
@@ -153,6 +157,10 @@ class MPIEvaluator(Evaluator):
                 remedy=f"continue with {option_name('resume=True')}",
             )
         return self._give_up(self._running.pop(rank, set()), State.LOST, error)
+
+    def _tell(self, rank: int, notice: Notice) -> None:
+        if rank in self._running:
+            self._end.tell(rank, notice)
 
     def _host(self, rank: int) -> str:
         return self._end.hosts.get(rank, "an unknown host")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.evaluator.mpi_protocol import SEARCH_RANK, SearchEnd, WorkerEnd, WorkerTag
+from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import Executor, GroupLostError
 from dhmpi.execution.group import AGREE_TIME, FREE_TIME, GroupExecutor, Members, News
 from dhmpi.execution.group_parts import free_ports, parts_of
@@ -76,6 +77,12 @@ class RankMembers(Members):
         """Tell a member to stop."""
         self._end.cancel(member)
 
+    def tell(self, notice: Notice) -> None:
+        """Let user code in their own processes know what the leader has decided; others end by themselves."""
+        if self._user_comm is not None:
+            for member in self._end.alive:
+                self._end.tell(member, notice)
+
     def news(self) -> list[News]:
         """Return what has come from them; see `Members`."""
         found = []
@@ -84,6 +91,8 @@ class RankMembers(Members):
                 found.append(News(rank, unpack_outcomes(payload)))
             elif tag in (WorkerTag.READY, WorkerTag.LOADING):
                 found.append(News(rank, is_ready=tag is WorkerTag.READY))
+            elif tag is WorkerTag.REPORTS:
+                found.append(News(rank, has_joined=True))
             elif tag is WorkerTag.UNLOADABLE:
                 raise LoadError(*payload)
             else:
@@ -130,6 +139,7 @@ class MemberEnd(WorkerEnd):
         self._unsettled_since, self._is_freed = math.inf, False
         self._failure = ""
         executor.watch = self._is_stopped
+        executor.join_with = lambda: self._send_reports(())
 
     def serve(self) -> Loss | None:
         """Evaluate what the leader says until it sends STOP; return the loss of the search rank, if it is lost."""
@@ -146,9 +156,7 @@ class MemberEnd(WorkerEnd):
 
     def _is_stopped(self, id: int) -> bool:
         """Whether user code that is just running is to be stopped, whichever evaluation it does."""
-        message = self._comm.receive()
-        if message is not None:
-            self._early.append(message)
+        self._listen()
         return any(each.tag != WorkerTag.TASKS for each in self._early)
 
     def _note(self, message: object) -> None:

@@ -5,6 +5,8 @@
     READY                    -> it can evaluate
     UNLOADABLE sentence, ... -> it cannot: the run function does not load
                              <- TASKS   to be evaluated one after the other
+    REPORTS of what runs     ->
+                             <- NOTICE  whether it goes on
     OUTCOMES of some of them ->
     ALIVE                    -> heartbeat, where nothing else is sent for a while
                              <- CANCEL  stop what is running, send its outcome
@@ -24,6 +26,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
+from dhmpi.evaluation import Report
+from dhmpi.execution.context import ANSWER_WAIT, Notice
 from dhmpi.execution.executor import Executor, GroupLostError
 from dhmpi.execution.runner import Outcome, pack_outcomes, unpack_tasks
 from dhmpi.mpi.comm import LOST, Backoff, Message
@@ -37,6 +41,8 @@ SILENCE_LIMIT = 120.0
 SILENCE_CHECK_INTERVAL = 5.0
 # How long a worker waits for its child before it looks for messages again [s]; the child's answer ends the wait.
 CHILD_WAIT = 0.02
+# And while the child waits for a message.
+ANSWERED_WAIT = 0.0005
 
 
 class WorkerTag(IntEnum):
@@ -55,6 +61,8 @@ class WorkerTag(IntEnum):
     LOADING = 10
     SETTLED = 11
     GIVEN_UP = 12
+    REPORTS = 13
+    NOTICE = 14
 
 
 class Event(NamedTuple):
@@ -62,9 +70,9 @@ class Event(NamedTuple):
 
     Attributes:
         rank: The worker rank.
-        tag: READY, LOADING, UNLOADABLE, OUTCOMES, GIVEN_UP, BYE or LOST.
-        payload: Outcomes; the (sentence, traceback) of what does not load; why it is given up, a sentence; or why it is
-            lost, a `Loss`.
+        tag: READY, LOADING, UNLOADABLE, REPORTS, OUTCOMES, GIVEN_UP, BYE or LOST.
+        payload: Reports; outcomes; the (sentence, traceback) of what does not load; why it is given up, a sentence; or
+            why it is lost, a `Loss`.
     """
 
     rank: int
@@ -141,6 +149,10 @@ class SearchEnd:
         """Ask a worker to stop what it is doing; its outcome still comes."""
         self._comm.send(rank, WorkerTag.CANCEL)
 
+    def tell(self, rank: int, notice: Notice) -> None:
+        """Give what a worker is doing a notice."""
+        self._comm.send(rank, WorkerTag.NOTICE, tuple(notice))
+
     def settle(self) -> None:
         """Let all workers know that what has not ended well is over."""
         for rank in self.alive:
@@ -174,10 +186,12 @@ class WorkerEnd:
     def __init__(self, comm: Conversation, executor: Executor) -> None:
         self._comm = comm
         self._executor = executor
+        executor.hear(self._send_reports, self._listen)
         self._early: deque[Message] = deque()  # that have come while user code was running in this process
         self._backoff = Backoff()
         self._announced = False
         self._loss: Loss | None = None  # of the search rank
+        self._answer_by = 0.0  # until when user code waits for an answer [monotonic s]
         self._last_sign = time.monotonic()
 
     def interrupt(self) -> None:
@@ -217,10 +231,26 @@ class WorkerEnd:
             self._executor.submit(unpack_tasks(message.payload))
         elif message.tag == WorkerTag.CANCEL:
             self._executor.cancel()
+        elif message.tag == WorkerTag.NOTICE:
+            self._answer_by = 0.0
+            self._executor.tell(Notice(*message.payload))
         elif message.tag == WorkerTag.LOST and message.source == SEARCH_RANK:
             self._loss = message.payload
             return True
         return message.tag == WorkerTag.STOP
+
+    def _listen(self) -> None:
+        """Follow notices that come while user code runs in this process; keep everything else for later."""
+        while (message := self._comm.receive()) is not None:
+            if message.tag == WorkerTag.NOTICE:
+                self._executor.tell(Notice(*message.payload))
+            else:
+                self._early.append(message)
+
+    def _send_reports(self, reports: Sequence[Report]) -> None:
+        self._send(WorkerTag.REPORTS, [tuple(report) for report in reports])
+        if self._executor.has_answers:
+            self._answer_by = time.monotonic() + ANSWER_WAIT
 
     def _note(self, message: Message) -> None:
         """Take note of a message before it is followed."""
@@ -231,7 +261,8 @@ class WorkerEnd:
             self._announced = True
             self._send(WorkerTag.READY)
         elif executor.busy or not executor.ready:
-            outcomes = executor.poll(self.child_wait)
+            is_waiting = self._answer_by > time.monotonic()
+            outcomes = executor.poll(ANSWERED_WAIT if is_waiting else self.child_wait)
             if self._announced and not executor.ready:
                 self._announced = False
                 self._send(WorkerTag.LOADING)

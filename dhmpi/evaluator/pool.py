@@ -8,6 +8,7 @@ from dataclasses import replace
 from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Evaluation, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
+from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import Executor, Setup, readable
 from dhmpi.execution.executor_choice import count_workers, local_executor
 from dhmpi.execution.fresh_interpreter import InterpreterExecutor
@@ -36,6 +37,8 @@ class PoolEvaluator(Evaluator):
         self._slot = slot
         self._executors = executors
         self._host = environment.hostname()
+        for executor in executors:
+            executor.hear(self._take_reports, self._look_around)
         self.divide(environment.num_cores())
         self.deal(visible())
 
@@ -117,6 +120,9 @@ class PoolEvaluator(Evaluator):
     def _host_of(self, worker: int) -> str:
         """Return where an executor runs its evaluation."""
         return self._host
+
+    def _tell(self, rank: int, notice: Notice) -> None:
+        self._executors[rank].tell(notice)
 
     def _gather(self, timeout: float) -> list[Evaluation]:
         """Return what has ended; inline, the evaluation always does, however long it takes."""

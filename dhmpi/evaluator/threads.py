@@ -3,12 +3,14 @@
 import contextlib
 import math
 import time
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from dhmpi.evaluation import Evaluation, State, Worker
+from dhmpi.evaluation import Evaluation, Report, State, Worker
 from dhmpi.evaluator.evaluator import Evaluator
-from dhmpi.execution.executor import Setup
+from dhmpi.execution.context import Channel, Link, Notice
+from dhmpi.execution.executor import STOP_GRACE, Setup
 from dhmpi.execution.executor_choice import count_workers
 from dhmpi.execution.runner import Outcome, RunFunction, Runner, Task
 from dhmpi.execution.thread_runner import raise_in_thread
@@ -22,6 +24,8 @@ from dhmpi.support.resources import SlotOptions
 # All threads see all GPUs.
 LEFT_ALONE = SlotOptions(gpus_per_eval=0)
 Answer = tuple["_Worker", Outcome]
+# What threads put into one queue: answers, and reports of what they do.
+Message = Answer | Sequence[Report]
 
 
 class ThreadEvaluator(Evaluator):
@@ -43,7 +47,7 @@ class ThreadEvaluator(Evaluator):
         self._setup = Setup.of(run)
         self._num_workers = count_workers(num_workers)
         self._host = environment.hostname()
-        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
         self._idle: list[_Worker] = []
         self._busy: dict[int, _Worker] = {}  # by the id of its evaluation; the first has begun first
 
@@ -63,8 +67,9 @@ class ThreadEvaluator(Evaluator):
 
     def _worker(self, rank: int) -> "_Worker":
         place = Place(rank, rank, rank, self._num_workers, self.roles.gpus.slots[rank].gpus)
-        runner = Runner(self._run, self._setup.timeout, self._setup.files, place)
-        return _Worker(rank, runner, self._answers)
+        setup, channel = self._setup, _ThreadChannel(self._messages)
+        runner = Runner(self._run, setup.timeout, setup.files, place, None, Link(channel, setup.feedback))
+        return _Worker(rank, runner, channel, self._messages)
 
     def _submit(self, task: Task) -> Worker:
         worker = self._idle.pop()
@@ -80,41 +85,56 @@ class ThreadEvaluator(Evaluator):
             for worker, outcome in self._wait(min(timeout, self._seconds_left()))
             if self._busy.get(outcome.id) is worker  # else it has been abandoned
         ]
-        return evaluations if self._setup.timeout is None else evaluations + self._overdue(self._setup.timeout)
+        return evaluations + self._overdue()
 
     def _wait(self, timeout: float) -> list[Answer]:
-        """Return what threads have answered; wait up to `timeout` seconds for the first."""
+        """Return what threads have answered; wait up to `timeout` seconds for the first message."""
         try:
-            answers = [self._answers.get(timeout=timeout)]
+            messages = [self._messages.get(timeout=timeout)]
         except Empty:
             return []
-        while not self._answers.empty():
-            answers.append(self._answers.get())
+        while not self._messages.empty():
+            messages.append(self._messages.get())
+        answers = []
+        for message in messages:
+            if isinstance(message, tuple):
+                answers.append(message)
+            else:
+                self._take_reports(message)
         return answers
+
+    def _tell(self, rank: int, notice: Notice) -> None:
+        worker = self._busy.get(notice.id)
+        if worker is not None:
+            worker.channel.latest = notice
+            if notice.must_stop:
+                worker.stop_by = min(worker.stop_by, time.monotonic() + STOP_GRACE)
 
     def _seconds_left(self) -> float:
         """Return after how long the next time-out is due."""
-        if self._setup.timeout is None:
-            return math.inf
-        first = next(iter(self._busy.values()))
-        return max(0.0, first.begun + self._setup.timeout - time.monotonic())
+        limit = math.inf if self._setup.timeout is None else self._setup.timeout
+        first = next(iter(self._busy.values())).begun + limit
+        return max(0.0, min(first, *(worker.stop_by for worker in self._busy.values())) - time.monotonic())
 
     def _released(self, id: int) -> "_Worker":
         worker = self._busy.pop(id)
         self._idle.append(worker)
         return worker
 
-    def _overdue(self, limit: float) -> list[Evaluation]:
-        """Give up the evaluations whose time is over."""
-        now, ended, error = time.monotonic(), time.time(), f"ran longer than {limit:g} s"
-        ages = {id: now - worker.begun for id, worker in self._busy.items()}
-        return [
-            self._conclude(
-                Outcome(id, State.TIMEOUT, None, ended - age, ended, error), self._replaced(id).rank, self._host
-            )
-            for id, age in ages.items()
-            if age >= limit
-        ]
+    def _overdue(self) -> list[Evaluation]:
+        """Give up the evaluations whose time is over, or which do not stop."""
+        now, ended, limit = time.monotonic(), time.time(), self._setup.timeout
+        given_up = []
+        for id, worker in list(self._busy.items()):
+            age = now - worker.begun
+            if limit is not None and age >= limit:
+                outcome = Outcome(id, State.TIMEOUT, None, ended - age, ended, f"ran longer than {limit:g} s")
+            elif now >= worker.stop_by:
+                outcome = Outcome(id, State.STOPPED, None, ended - age, ended)
+            else:
+                continue
+            given_up.append(self._conclude(outcome, self._replaced(id).rank, self._host))
+        return given_up
 
     def _replaced(self, id: int) -> "_Worker":
         """Abandon a thread, and let a new one take its place."""
@@ -150,26 +170,55 @@ class _Abandoned(SystemExit):
     """
 
 
+class _ThreadChannel(Channel):
+    """Channel of user code in a thread.
+
+    Args:
+        messages: Where reports go.
+
+    Attributes:
+        latest: The latest notice to its evaluation.
+    """
+
+    def __init__(self, messages: SimpleQueue[Message]) -> None:
+        self._messages = messages
+        self.latest = Notice(-1)
+
+    def send(self, reports: Sequence[Report]) -> None:
+        """Send reports of the running evaluation."""
+        self._messages.put(list(reports))
+
+    def notice(self, id: int) -> Notice:
+        """Return the latest notice to an evaluation."""
+        latest = self.latest
+        return latest if latest.id == id else Notice(id)
+
+
 class _Worker(Thread):
     """A thread that evaluates one task after the other.
 
     Args:
         rank: Its number among the threads.
         runner: Calls the run function.
-        answers: Where outcomes go.
+        channel: Where it reports.
+        messages: Where outcomes go.
+
+    Attributes:
+        channel: The same.
     """
 
-    def __init__(self, rank: int, runner: Runner, answers: SimpleQueue[Answer]) -> None:
+    def __init__(self, rank: int, runner: Runner, channel: _ThreadChannel, messages: SimpleQueue[Message]) -> None:
         super().__init__(name=f"evaluations-{rank}", daemon=True)
-        self.rank = rank
+        self.rank, self.channel = rank, channel
         self.begun = 0.0  # when it got the running task [monotonic s]
-        self._runner, self._answers = runner, answers
+        self.stop_by = math.inf  # when that is given up if it does not stop [monotonic s]
+        self._runner, self._messages = runner, messages
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self.start()
 
     def begin(self, task: Task) -> None:
         """Begin to evaluate a task."""
-        self.begun = time.monotonic()
+        self.begun, self.stop_by = time.monotonic(), math.inf
         self._tasks.put(task)
 
     def end(self) -> None:
@@ -185,4 +234,4 @@ class _Worker(Thread):
         """Evaluate what comes."""
         with contextlib.suppress(_Abandoned):
             while (task := self._tasks.get()) is not None:
-                self._answers.put((self, self._runner(task)))
+                self._messages.put((self, self._runner(task)))

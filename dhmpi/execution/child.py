@@ -6,16 +6,17 @@ stays between evaluations, so that the user's imports are paid once; what they h
 answers go as JSON lines over two pipes, so that nothing the user's code prints can be taken for a result:
 
     worker                                            child (`dhmpi.execution.child_main`)
-    {"run", "timeout", "files", "place", "path"}  ->
+    {"run", "timeout", "files", "place", ...}     ->
                                                   <-  {"ready": true} or {"error", "details"}
     [[id, point, seed], ...], when it is idle     ->
+                                                  <-  {"reports": [[id, step, value, time], ...]}, while it evaluates
                                                   <-  [id, state, ..., how much has been printed], one by one
+
+Whether an evaluation goes on is said on a `NoticeBoard`.
 """
 
 import contextlib
 import math
-import os
-import select
 import sys
 import time
 from collections.abc import Sequence
@@ -23,16 +24,16 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.execution.executor import BATCH_TIME, Executor, Setup
+from dhmpi.execution.context import Notice
+from dhmpi.execution.executor import BATCH_TIME, STOP_GRACE, Executor, Setup
+from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.output import Output
+from dhmpi.execution.pipes import Pipes
 from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, ExitVerdict
-from dhmpi.execution.runner import Outcome, Task, read_answer
+from dhmpi.execution.runner import Outcome, Task, read_answer, read_reports
 from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
-from dhmpi.support.json_text import dumps, loads
+from dhmpi.support.json_text import loads
 from dhmpi.support.place import Place
-
-# What comes without a newline is no answer from here on [bytes].
-LONGEST_ANSWER = 1 << 28
 
 
 class ChildExecutor(Executor):
@@ -53,7 +54,8 @@ class ChildExecutor(Executor):
         self._is_stopping = False
         self._verdict: ExitVerdict | None = None
         self._begin_of_task = Begin.now()
-        self._deadline = math.inf
+        self._deadline = self._stop_by = math.inf
+        self._board: NoticeBoard | None = None
 
     @property
     def ready(self) -> bool:  # type: ignore[override]  # others set it; here it follows from what runs
@@ -70,7 +72,12 @@ class ChildExecutor(Executor):
         """Until the running task's time is over, or the next look is due."""
         if self._is_stopping:
             return 0.0
-        return min(LOOK_INTERVAL, max(0.0, self._deadline - time.monotonic()))
+        return min(LOOK_INTERVAL, max(0.0, min(self._deadline, self._stop_by) - time.monotonic()))
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._setup.feedback.has_answers
 
     def settle(self, place: Place, *others: Place) -> None:
         """Take a place; see `Executor`."""
@@ -88,12 +95,20 @@ class ChildExecutor(Executor):
             return
         setup = self._setup
         path = [entry for entry in sys.path if entry]
-        order = {"run": setup.run, "timeout": setup.timeout, "files": setup.files, "place": self.place, "path": path}
+        order: dict[str, Any] = {
+            "run": setup.run,
+            "timeout": setup.timeout,
+            "files": setup.files,
+            "place": self.place,
+            "path": path,
+        }
+        order["feedback"] = setup.feedback
+        self._board = self._board or NoticeBoard()
         self._pipes = Pipes()
         try:
             commands, answers = self._pipes.child_ends
-            words = interpreter("dhmpi.execution.child_main", 3, 4)
-            self._supervisor.start(words, None, self._environment(), (commands, answers))
+            words = interpreter("dhmpi.execution.child_main", 3, 4, 5)
+            self._supervisor.start(words, None, self._environment(), (commands, answers, self._board.descriptor))
             self._pipes.watch(self._supervisor.descriptor)
         except OSError as error:
             self._verdict = ExitVerdict(State.FAILED, f"a process must start, got {error}", time.monotonic())
@@ -122,6 +137,8 @@ class ChildExecutor(Executor):
             outcomes += self._stop()
         elif not outcomes and time.monotonic() >= self._deadline:
             self._condemn(State.TIMEOUT, f"ran longer than {self._setup.timeout:g} s")
+        elif not outcomes and time.monotonic() >= self._stop_by:
+            self._condemn(State.STOPPED, "")
         if not self._supervisor.is_active:
             outcomes += self._conclude()
         return outcomes
@@ -135,13 +152,20 @@ class ChildExecutor(Executor):
                 began = self._begin_of_task.time
             else:
                 outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
-            self._num_sent, self._deadline = 0, math.inf
+            self._num_sent, self._deadline, self._stop_by = 0, math.inf, math.inf
             self._supervisor.stop()
         return outcomes + self._cancelled(began)
 
     def cancel(self) -> None:
         """Have the next `poll` end the child; tasks become CANCELLED unless their outcomes are already on their way."""
         self._is_stopping = bool(self._tasks)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the running evaluation a notice; see `Executor`."""
+        if self._board is not None and self._tasks and self._tasks[0].id == notice.id:
+            self._board.put(notice)
+            if notice.must_stop and self._num_sent:
+                self._stop_by = min(self._stop_by, time.monotonic() + STOP_GRACE)
 
     def close(self) -> None:
         """Let an idle child end by itself, so that the user's libraries can clean up; end any other."""
@@ -153,6 +177,9 @@ class ChildExecutor(Executor):
             self._pipes = None
         self._supervisor.close()
         self._output.close()
+        if self._board is not None:
+            self._board.close()
+            self._board = None
 
     def _send_tasks(self) -> None:
         """Hand all tasks to the child if it has none.
@@ -174,6 +201,7 @@ class ChildExecutor(Executor):
 
     def _start_clock(self) -> None:
         """The next task begins."""
+        self._stop_by = math.inf
         if self._num_sent:
             self._begin_of_task = Begin.now()
         if self._setup.timeout is not None:
@@ -185,6 +213,7 @@ class ChildExecutor(Executor):
             self._supervisor.look()
             if self._supervisor.is_running:
                 return []
+        before = self._num_sent, self._has_loaded
         lines = pipes.receive()  # also what a child has said before it ended
         outcomes: list[Outcome] = []
         for line in lines:
@@ -193,7 +222,8 @@ class ChildExecutor(Executor):
         if pipes.has_ended and self._supervisor.is_running and self._verdict is None:
             self._supervisor.wait_until_ended(GRACE)
             self._condemn(State.FAILED, "the process closed its channel to the worker")
-        if lines and self._verdict is None and self._has_loaded:
+        is_news = (self._num_sent, self._has_loaded) != before  # and not only reports
+        if is_news and self._verdict is None and self._has_loaded:
             self._supervisor.sweep(is_busy=self._num_sent > 0)
             if not self._num_sent:
                 if self._output.is_used:
@@ -220,6 +250,11 @@ class ChildExecutor(Executor):
 
     def _account(self, message: Any, line: bytes) -> list[Outcome]:
         """Take an answer; if anything else comes through its channel, the child is not to be trusted any more."""
+        if isinstance(message, dict) and message.keys() == {"reports"} and self._num_sent:
+            reports = read_reports(message["reports"], self._tasks[0].id)
+            if reports is not None:
+                self._on_reports(reports)
+                return []
         outcome = read_answer(message, self._tasks[0].id) if self._num_sent else None
         if outcome is None:
             self._condemn(State.FAILED, _not_an_answer(line))
@@ -231,7 +266,7 @@ class ChildExecutor(Executor):
 
     def _condemn(self, state: State, error: str) -> None:
         """Have the child ended, for the fault of the running task."""
-        self._deadline = math.inf
+        self._deadline = self._stop_by = math.inf
         if self._verdict is None and self._supervisor.is_running:
             self._verdict = ExitVerdict(state, error, time.monotonic())
             self._supervisor.stop()
@@ -247,7 +282,8 @@ class ChildExecutor(Executor):
         verdict = self._verdict or ExitVerdict.of(self._supervisor.ending)
         is_to_blame = self._num_sent > 0 or not self._has_loaded
         self._pipes = self._verdict = None
-        self._has_loaded, self._num_sent, self._deadline = False, 0, math.inf
+        self._has_loaded, self._num_sent = False, 0
+        self._deadline = self._stop_by = math.inf
         if not self._loaded_once:
             raise LoadError(f"the run function could not be loaded: {verdict.error}", self._output.last())
         outcomes = []
@@ -262,107 +298,3 @@ class ChildExecutor(Executor):
 
 def _not_an_answer(line: bytes) -> str:
     return f"only the process's answers may go through its channel to the worker, got {line[:100]!r}"
-
-
-class Pipes:
-    """Orders to a child and answers from it, as JSON in lines; the worker never waits for the child to read or write.
-
-    Attributes:
-        child_ends: The descriptors that the child gets: for orders, and for answers.
-        has_ended: Whether no answer can come any more.
-    """
-
-    def __init__(self) -> None:
-        orders, self._commands = os.pipe()
-        self._answers, answers = os.pipe()
-        self.child_ends = orders, answers
-        os.set_blocking(self._commands, False)
-        os.set_blocking(self._answers, False)
-        self._events = select.epoll()
-        self._events.register(self._answers, select.EPOLLIN)
-        self._unsent = b""
-        self._is_full = False
-        self._received = bytearray()
-        self.has_ended = False
-
-    @property
-    def descriptor(self) -> int:
-        """File descriptor that is readable when there is something to be read, or watched."""
-        return self._events.fileno()
-
-    def watch(self, descriptor: int) -> None:
-        """Let `wait` end when another descriptor is readable, too."""
-        self._events.register(descriptor, select.EPOLLIN)
-
-    def close_child_ends(self) -> None:
-        """Close what the child has by now."""
-        for descriptor in self.child_ends:
-            os.close(descriptor)
-
-    def send(self, message: object) -> bool:
-        """Send an order, at once or bit by bit while waiting; return whether there is a child to read it."""
-        self._unsent += dumps(message).encode() + b"\n"
-        return self._flush()
-
-    def _flush(self) -> bool:
-        was_full, self._is_full = self._is_full, False
-        try:
-            while self._unsent:
-                self._unsent = self._unsent[os.write(self._commands, self._unsent) :]
-        except BlockingIOError:
-            self._is_full = True
-        except BrokenPipeError:
-            self._unsent = b""
-            return False
-        finally:
-            if self._is_full and not was_full:
-                self._events.register(self._commands, select.EPOLLOUT)
-            elif was_full and not self._is_full:
-                self._events.unregister(self._commands)
-        return True
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there is anything to be read, as a part of a line or in the pipe, or to be watched."""
-        return bool(self._received) or bool(self._events.poll(0.0))
-
-    def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for something to be read, or watched; return whether there are answers."""
-        is_there = False
-        for descriptor, _ in self._events.poll(timeout):
-            if descriptor == self._answers:
-                is_there = True
-            elif descriptor == self._commands:
-                self._flush()
-        return is_there
-
-    def receive(self) -> list[bytes]:
-        """Return the lines that have come."""
-        if self.has_ended:
-            return []
-        try:
-            data = os.read(self._answers, 1 << 20)  # no pipe holds more
-        except BlockingIOError:
-            return []
-        if not data:
-            self.has_ended = True
-            self._events.unregister(self._answers)
-        self._received += data
-        if b"\n" not in data:
-            if len(self._received) <= LONGEST_ANSWER:
-                return []
-            self._received += b"\n"
-        *lines, self._received = self._received.split(b"\n")
-        return [bytes(line) for line in lines]
-
-    def close_commands(self) -> None:
-        """Tell the child that nothing more will come."""
-        if self._commands >= 0:
-            os.close(self._commands)
-            self._commands = -1
-
-    def close(self) -> None:
-        """Close everything."""
-        self.close_commands()
-        os.close(self._answers)
-        self._events.close()

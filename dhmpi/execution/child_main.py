@@ -8,12 +8,16 @@ import _signal  # type: ignore[import-not-found]  # unlike signal it spends no t
 import ctypes
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from os import SEEK_END, dup, dup2, lseek, write
 from signal import ITIMER_PROF, ITIMER_VIRTUAL
 from typing import Any
 
 from dhmpi.errors import LoadError
+from dhmpi.evaluation import Report
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.fresh_main import out_of_the_way, prepare
+from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import Runner, flush_streams, read_task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.place import Place
@@ -27,12 +31,33 @@ SIGNALS = (
 )
 
 
-def main(commands: int, answers: int) -> None:
+class ChildChannel(Channel):
+    """Channel of user code in this process: reports go among the answers, notices are on a board.
+
+    Args:
+        answer: Sends an answer.
+        board: The board.
+    """
+
+    def __init__(self, answer: Callable[[object], None], board: NoticeBoard) -> None:
+        self._answer, self._board = answer, board
+
+    def send(self, reports: Sequence[Report]) -> None:
+        """Send reports of the running evaluation."""
+        self._answer({"reports": reports})
+
+    def notice(self, id: int) -> Notice:
+        """Return the latest notice to an evaluation."""
+        return self._board.notice(id)
+
+
+def main(commands: int, answers: int, board: int) -> None:
     """Load the run function, then evaluate the points of one list per line until the pipe closes.
 
     Args:
         commands: Descriptor that the orders come from; see `dhmpi.execution.child`.
         answers: Descriptor that the answers go to.
+        board: Descriptor of the board where notices are put up.
     """
     lines = open(out_of_the_way(commands), "rb")  # noqa: SIM115  # lives as long as this process
     answers = out_of_the_way(answers)
@@ -43,20 +68,23 @@ def main(commands: int, answers: int) -> None:
             data = data[write(answers, data) :]
 
     setup = loads(lines.readline().decode())
+    channel = ChildChannel(answer, NoticeBoard(out_of_the_way(board)))
+    place, feedback = Place(*setup["place"]), Feedback(*setup["feedback"])
     try:
-        runner = Runner(prepare(setup), setup["timeout"], setup["files"], Place(*setup["place"]))
+        run = prepare(setup)
+        runner = Runner(run, setup["timeout"], setup["files"], place, None, Link(channel, feedback))
     except LoadError as error:
         answer({"error": str(error), "details": error.details})
         return
     surroundings = ProcessState()
     answer({"ready": True})
     for line in lines:
-        for task in loads(line.decode()):
-            outcome = runner(read_task(task))
+        for task in map(read_task, loads(line.decode())):
+            outcome = runner(task)
             printed = surroundings.restore()
             # Before the next one begins: if that kills this process, the blame must fall on the right one.
             answer((*outcome, printed))
-            if task[-1] is not None and is_spent():
+            if task.part is not None and is_spent():
                 return
 
 

@@ -13,8 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.evaluation import Report
+from dhmpi.execution.executor import Setup
 from dhmpi.execution.fresh_main import LOADING
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import Outcome, RunFunction, Task
 from dhmpi.execution.thread_runner import ThreadRunner
@@ -86,11 +88,13 @@ def _in_main_thread(run: RunFunction, job: EngineJob, task: Task, place: Place, 
     """Evaluate where signals arrive: a time-out is one, and Ctrl-C in a process of its own ends what runs there."""
     executor = InlineExecutor(Setup(run, job.timeout, job.files), load_run)
     executor.place = place
+    reports: list[Report] = []
+    executor.hear(reports.extend)
     executor.load()
     executor.submit([task])
     with contextlib.nullcontext() if is_owners else _interruptible(executor):
         [outcome] = executor.poll(0.0)
-    return outcome
+    return outcome._replace(reports=tuple(reports))
 
 
 @contextlib.contextmanager

@@ -4,26 +4,22 @@ import logging
 import math
 import os
 import select
-import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
+from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
 from dhmpi.execution.fresh_main import LOADING
-from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import (
     Outcome,
     RunFunction,
-    Runner,
     Task,
-    flush_streams,
 )
 from dhmpi.support import environment
 from dhmpi.support.loader import run_name
@@ -34,8 +30,11 @@ log = logging.getLogger(__name__)
 
 # Seconds for which short evaluations are run, or sent, as one batch.
 BATCH_TIME = 1e-3
-# How often inline user code of one rank is interrupted to see whether the others of its evaluation go on [s].
-WATCH_INTERVAL = 0.01
+# How long an evaluation that is told to stop may take to do so, before its process is ended [s].
+STOP_GRACE = 10.0
+
+
+OnReports = Callable[[Sequence[Report]], object]
 
 
 class GroupLostError(Exception):
@@ -54,6 +53,7 @@ class Setup:
         logs: Of which evaluations is kept what they print: all, failures or none.
         slot: How many ranks, and which GPUs, an evaluation gets.
         engine: An executor of `concurrent.futures` where evaluations run, or its name, or None.
+        feedback: What user code hears while it runs.
     """
 
     run: RunFunction | str | PickledRun
@@ -63,6 +63,7 @@ class Setup:
     logs: str = "all"
     slot: SlotOptions = field(default_factory=SlotOptions)
     engine: object = None
+    feedback: Feedback = NO_FEEDBACK
 
     @classmethod
     def of(cls, run: "RunFunction | str | Setup") -> "Setup":
@@ -148,6 +149,8 @@ class Executor(ABC):
         place: Which worker this is, and its GPUs.
         connect: Returns a communicator for user code that runs in this process, if there can be one; see `Runner`.
         watch: Says while user code does the evaluation of an id in this process whether it is to be stopped.
+        join_with: Says of a rank that does not lead that its user code, in this process, reports.
+        decide_with: Says to the other ranks whether user code of the leader, in this process, wants to end.
         wants_comm: Whether the run function takes a communicator.
         timeout: Seconds that an evaluation may take, or None.
     """
@@ -158,15 +161,33 @@ class Executor(ABC):
     place = Place()
     connect: Callable[[int], Any] | None = None
     watch: Callable[[int], bool] | None = None
+    join_with: Callable[[], None] | None = None
+    decide_with: Callable[[Notice], bool] | None = None
     wants_comm = False
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
+        self._on_reports: OnReports = list
+        self._listener: Callable[[], None] | None = None
+
+    def hear(self, on_reports: OnReports, listen: Callable[[], None] | None = None) -> None:
+        """Say who takes reports.
+
+        Args:
+            on_reports: Takes what evaluations report, as soon as it comes.
+            listen: Looks for notices, to `tell` them, while user code runs in this process.
+        """
+        self._on_reports, self._listener = on_reports, listen
 
     @property
     def busy(self) -> bool:
         """Whether there are tasks without an outcome."""
         return bool(self._tasks)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices that answer its reports."""
+        return False
 
     @property
     def descriptor(self) -> int | None:
@@ -217,6 +238,9 @@ class Executor(ABC):
     def interrupt(self) -> None:  # noqa: B027  # most run user code elsewhere
         """Stop user code that runs in this process; called by a signal handler."""
 
+    def tell(self, notice: Notice) -> None:  # noqa: B027  # not all can reach what is running
+        """Give the evaluation that is running a notice; one that must stop and does not is ended after a while."""
+
     @abstractmethod
     def close(self) -> None:
         """Release the executor's resources, and end what runs in it."""
@@ -245,123 +269,3 @@ def readable(descriptors: Iterable[int], timeout: float) -> bool:
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(math.ceil(max(0.0, timeout) * 1000)))
-
-
-class InlineExecutor(Executor):
-    """Runs evaluations in this process: fastest, but a crash of the run function ends it.
-
-    A time-out or a cancellation is an exception raised inside the user's Python code; it waits for code that is not
-    Python to return.
-
-    Args:
-        setup: What to run.
-        load_run: Loads the run function from its name.
-        redirect: Whether this process's standard output and error become the evaluations' output files.
-    """
-
-    def __init__(self, setup: Setup, load_run: Callable[[object], RunFunction], redirect: bool = False) -> None:
-        super().__init__()
-        self._setup, self.timeout = setup, setup.timeout
-        self._load_run = load_run
-        self._is_stopping = False
-        self._output = Output(setup.files, setup.logs) if redirect else None
-        self._environment_before: dict[str, str | None] = {}
-
-    def settle(self, place: Place, *others: Place) -> None:
-        """Take a place, and change this process's environment at once, until `close`."""
-        super().settle(place)
-        if self._output is not None:
-            self._output.member = place.member
-        _change_environment(self._environment_before)
-        changes = place.changes()
-        self._environment_before = {name: os.environ.get(name) for name in changes}
-        _change_environment(changes)
-
-    def load(self) -> None:
-        """Load the run function at once."""
-        if self.ready:
-            return
-        if self._output is not None:
-            flush_streams()
-            os.dup2(self._output.file.fileno(), 1)
-            os.dup2(self._output.file.fileno(), 2)
-        run = self._load_run(self._setup.run)
-        self._runner = Runner(run, self._setup.timeout, self._setup.files, self.place, self.connect)
-        self.wants_comm = self._runner.wants_comm
-        self.ready = True
-
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Keep the tasks; `poll` runs them."""
-        part = tasks[0].part if tasks else None
-        if part is not None and "RANK" not in self._environment_before:
-            self._environment_before |= {name: os.environ.get(name) for name in part.variables()}
-            _change_environment(part.variables())
-        self._tasks.extend(tasks)
-        self._is_stopping = False
-
-    def poll(self, timeout: float) -> list[Outcome]:
-        """Run the next task to its end, however long it takes, and those after it while that is quick."""
-        outcomes: list[Outcome] = []
-        end = time.perf_counter() + BATCH_TIME
-        while self._tasks and not self._is_stopping:
-            task = self._tasks[0]
-            outcome = self._run(task)
-            self._tasks.popleft()
-            if self._output is not None:
-                flush_streams()
-                outcome = self._output.explain(outcome)
-            outcomes.append(outcome)
-            if time.perf_counter() > end:
-                return outcomes
-        return outcomes + self._cancelled() if self._is_stopping else outcomes
-
-    def _run(self, task: Task) -> Outcome:
-        limit = self._setup.timeout
-        if limit is None and self.watch is None:
-            return self._runner(task)
-        self._deadline = math.inf if limit is None else time.monotonic() + limit
-        before = signal.signal(signal.SIGALRM, self._on_alarm)
-        if self.watch is None and limit is not None:
-            signal.setitimer(signal.ITIMER_REAL, limit)
-        else:
-            signal.setitimer(signal.ITIMER_REAL, WATCH_INTERVAL, WATCH_INTERVAL)
-        try:
-            outcome = self._runner(task)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        if outcome.state is State.TIMEOUT:
-            return outcome._replace(error=f"ran longer than {limit:g} s")
-        return outcome
-
-    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
-        if self.watch is None or time.monotonic() >= self._deadline:
-            self._runner.interrupt(State.TIMEOUT)
-        elif self.watch(self._tasks[0].id):
-            self._is_stopping = True
-            self._runner.interrupt(State.CANCELLED)
-
-    def cancel(self) -> None:
-        """Keep tasks that have not begun from beginning."""
-        self._is_stopping = True
-
-    def interrupt(self) -> None:
-        """Raise an exception inside the user's code."""
-        self._is_stopping = True
-        if self.ready:
-            self._runner.interrupt(State.CANCELLED)
-
-    def close(self) -> None:
-        """Close the output, and put the environment back."""
-        _change_environment(self._environment_before)
-        self._environment_before = {}
-        if self._output is not None:
-            self._output.close()
-
-
-def _change_environment(changes: Mapping[str, str | None]) -> None:
-    for name, value in changes.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -1,7 +1,8 @@
 """Choice of the executor for user code on this node."""
 
 from dhmpi.execution.child import ChildExecutor
-from dhmpi.execution.executor import Executor, InlineExecutor, Setup
+from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.program import ProgramExecutor, is_program
 from dhmpi.support import environment
 from dhmpi.support.loader import load_run

@@ -9,7 +9,7 @@ from typing import Any
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution.process_executor import ProcessExecutor
-from dhmpi.execution.runner import Outcome, Task, read_answer
+from dhmpi.execution.runner import Outcome, Task, read_answer, read_reports
 from dhmpi.execution.supervisor import Ending, interpreter
 from dhmpi.support.json_text import dumps, loads
 
@@ -29,7 +29,9 @@ class AnswerFile:
 
     def __init__(self, order: object) -> None:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as this
-        self._size = self._file.write(dumps(order).encode())
+        self._position = self._file.write(dumps(order).encode())
+        self._answers: dict[str, Any] = {}
+        self._reports: list[Any] = []
         self._file.seek(0)
 
     @property
@@ -42,15 +44,26 @@ class AnswerFile:
 
         What is none, since user code has written into the file, goes by the name `garbage`.
         """
-        size = os.fstat(self.descriptor).st_size - self._size
-        *lines, _ = os.pread(self.descriptor, max(0, size), self._size).split(b"\n")  # the last one is empty, or torn
-        answers: dict[str, Any] = {}
+        self._read()
+        return self._answers
+
+    def reports(self) -> list[Any]:
+        """Return what the interpreter has reported since the last call."""
+        self._read()
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _read(self) -> None:
+        size = os.fstat(self.descriptor).st_size - self._position
+        *lines, torn = os.pread(self.descriptor, max(0, size), self._position).split(b"\n")
+        self._position += max(0, size) - len(torn)
         for line in lines:
             try:
-                answers |= loads(line.decode())
-            except (ValueError, TypeError):
-                answers["garbage"] = line
-        return answers
+                answer = loads(line.decode())
+                self._reports += answer.pop("reports", [])
+                self._answers |= answer
+            except (ValueError, TypeError, AttributeError):
+                self._answers["garbage"] = line
 
     def close(self) -> None:
         """Close the file; it has no name and goes with that."""
@@ -78,13 +91,23 @@ class InterpreterExecutor(ProcessExecutor):
             "files": setup.files,
             "place": self.place,
             "path": path,
+            "feedback": setup.feedback,
             "task": task,
         }
         self._answer_file = AnswerFile(order)
-        words = interpreter("dhmpi.execution.fresh_main", 3)
+        words = interpreter("dhmpi.execution.fresh_main", 3, 4)
         part = task.part if task is not None else None
         variables = self._environment() | (part.variables() if part is not None else {})
-        self._start(words, None, variables, [self._answer_file.descriptor])
+        self._start(words, None, variables, [self._answer_file.descriptor, self._board.descriptor])
+
+    def _look(self, task: Task) -> None:
+        """Pass on what has been reported."""
+        rows = self._answer_file.reports()
+        reports = read_reports(rows, task.id)
+        if reports is None:
+            self._answer_file.answers()["garbage"] = rows
+        elif reports:
+            self._on_reports(reports)
 
     def _deadline(self) -> float:
         answers = self._answer_file.answers()

@@ -4,12 +4,15 @@ import io
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from time import monotonic
-from typing import Any
+from typing import Any, BinaryIO
 
 from dhmpi.errors import LoadError
+from dhmpi.evaluation import Report
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
+from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.runner import RunFunction, Runner, read_task
 from dhmpi.support.json_text import dumps, loads
 from dhmpi.support.loader import load_run
@@ -21,11 +24,32 @@ LOADING = "DHMPI_LOADING"
 MARGIN = 8
 
 
-def main(mailbox: int) -> None:
+class FileChannel(Channel):
+    """Channel of user code in this process: reports go into the mailbox, notices are on a board.
+
+    Args:
+        mailbox: The file.
+        board: The board.
+    """
+
+    def __init__(self, mailbox: BinaryIO, board: NoticeBoard) -> None:
+        self._mailbox, self._board = mailbox, board
+
+    def send(self, reports: Sequence[Report]) -> None:
+        """Send reports of the running evaluation."""
+        self._mailbox.write(dumps({"reports": reports}).encode() + b"\n")
+
+    def notice(self, id: int) -> Notice:
+        """Return the latest notice to an evaluation."""
+        return self._board.notice(id)
+
+
+def main(mailbox: int, board: int) -> None:
     """Load the run function, evaluate the task if there is one, and leave the answers in the mailbox.
 
     Args:
         mailbox: Descriptor of a file that holds the order; see `dhmpi.execution.fresh_interpreter`.
+        board: Descriptor of the board where notices are put up.
     """
     with open(out_of_the_way(mailbox), "r+b", buffering=0) as file:
 
@@ -33,8 +57,11 @@ def main(mailbox: int) -> None:
             file.write(dumps(content).encode() + b"\n")
 
         order = loads(file.read().decode())
+        channel = FileChannel(file, NoticeBoard(out_of_the_way(board)))
+        place, feedback = Place(*order["place"]), Feedback(*order["feedback"])
         try:
-            runner = Runner(prepare(order), order["timeout"], order["files"], Place(*order["place"]))
+            run = prepare(order)
+            runner = Runner(run, order["timeout"], order["files"], place, None, Link(channel, feedback))
         except LoadError as error:
             answer(error=str(error), details=error.details)
             return

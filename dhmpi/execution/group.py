@@ -6,14 +6,17 @@ stopped. Those that cannot be stopped cost the whole group.
 """
 
 import math
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.execution.executor import Executor, GroupLostError, readable
+from dhmpi.execution.ballot import LEADER, Ballot
+from dhmpi.execution.context import ANSWER_WAIT, Notice
+from dhmpi.execution.executor import Executor, GroupLostError, OnReports, readable
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.mpi.comm import Backoff
 from dhmpi.support.place import GroupPart
@@ -24,7 +27,6 @@ FOLLOW_TIME = 0.1
 # How long members that have been stopped may be silent until they are freed from what may hold them, and until the
 # group is given up; the end of a child takes up to `LONG_GRACE` and `PATIENCE` [s].
 FREE_TIME, AGREE_TIME = 1.0, 10.0
-LEADER = 0
 
 
 class News(NamedTuple):
@@ -34,11 +36,13 @@ class News(NamedTuple):
         member: Its number in the group.
         outcomes: Of its tasks.
         is_ready: Whether it can evaluate; None: as before.
+        has_joined: Whether what it does reports, too.
     """
 
     member: int
     outcomes: Sequence[Outcome] = ()
     is_ready: bool | None = None
+    has_joined: bool = False
 
 
 class Members(ABC):
@@ -55,6 +59,9 @@ class Members(ABC):
     @abstractmethod
     def cancel(self, member: int) -> None:
         """Let a member stop; its outcomes still come."""
+
+    def tell(self, notice: Notice) -> None:  # noqa: B027  # some end by themselves, without harm
+        """Let those that report know what the leader has decided."""
 
     @abstractmethod
     def news(self) -> list[News]:
@@ -74,51 +81,6 @@ class Members(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let them end."""
-
-
-class Ballot:
-    """Ballot on one evaluation: the members' answers.
-
-    Args:
-        task: The task.
-        size: Number of members.
-    """
-
-    def __init__(self, task: Task, size: int) -> None:
-        self.task, self._size = task, size
-        self.answers: dict[int, Outcome] = {}
-
-    @property
-    def missing(self) -> list[int]:
-        """The members that have not answered."""
-        return [member for member in range(self._size) if member not in self.answers]
-
-    @property
-    def failures(self) -> dict[int, Outcome]:
-        """The members whose evaluation has failed by itself, in the order of their answers."""
-        return {
-            member: outcome
-            for member, outcome in self.answers.items()
-            if outcome.state not in (State.DONE, State.CANCELLED)
-        }
-
-    @property
-    def is_unanimous(self) -> bool:
-        """Whether it is DONE on all of them."""
-        return all(outcome.state is State.DONE for outcome in self.answers.values())
-
-    def outcome(self) -> Outcome:
-        """Return what comes of the answers: the leader's own outcome, or the failures."""
-        if not self.failures:
-            cancelled = [each for each in self.answers.values() if each.state is State.CANCELLED]
-            own = self.answers[LEADER]
-            # By the time that each took: in a batch of short ones a member may begin each of them a little later.
-            longest = max(each.ended - each.started for each in self.answers.values())
-            return cancelled[0] if cancelled else own._replace(ended=own.started + longest)
-        first = next(iter(self.failures.values()))
-        errors = [f"on rank {member} of {self._size}: {each.error}" for member, each in self.failures.items()]
-        extra = self.answers[LEADER].extra if LEADER in self.answers else {}
-        return first._replace(objective=None, error="\n".join(reversed(errors)), extra=extra)
 
 
 class GroupExecutor(Executor):
@@ -152,8 +114,10 @@ class GroupExecutor(Executor):
         self._over_since, self._is_freed = math.inf, False
         self._stopped: set[int] = set()
         self._trouble: Exception | None = None  # met while user code was running
+        self._joined: set[int] = set()  # members that report in this evaluation
+        self._has_waited = False  # for members to do so
         self._backoff = Backoff()
-        own.watch = self._is_over_elsewhere
+        own.watch, own.decide_with = self._is_over_elsewhere, self._decide
 
     @property
     def ready(self) -> bool:  # type: ignore[override]  # others set it; here it follows from what runs
@@ -164,6 +128,11 @@ class GroupExecutor(Executor):
     def busy(self) -> bool:
         """Whether there are tasks without an outcome."""
         return bool(self._tasks or self._ballots)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._own.has_answers
 
     def open(self) -> None:
         """Start what must run before MPI starts."""
@@ -217,6 +186,14 @@ class GroupExecutor(Executor):
         """Stop user code that runs in this process."""
         self._own.interrupt()
 
+    def hear(self, on_reports: OnReports, listen: Callable[[], None] | None = None) -> None:
+        """Say who takes the leader's reports; see `Executor`."""
+        self._own.hear(on_reports, listen)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the leader a notice; when it ends, the others do."""
+        self._own.tell(notice)
+
     def close(self) -> None:
         """Let all of them end."""
         self._members.close()
@@ -227,10 +204,12 @@ class GroupExecutor(Executor):
         if self._ballots or not self._tasks or not self.ready or self._is_stopping:
             return
         # A communicator must not be used for two evaluations at once.
-        num = 1 if self._own.wants_comm else len(self._tasks)
+        num = 1 if self._own.wants_comm or self.has_answers else len(self._tasks)
         tasks = [self._tasks.popleft() for _ in range(num)]
         addresses = [self._addresses() for _ in tasks]
         self._last_news = time.monotonic()
+        self._joined.clear()
+        self._has_waited = False
         self._ballots = {task.id: Ballot(task, len(self._parts)) for task in tasks}
         for member, part in reversed(list(enumerate(self._parts))):  # the leader's own may run at once
             same = part._replace(addresses=[], round=self._round)
@@ -250,9 +229,12 @@ class GroupExecutor(Executor):
         return [f"{part.addresses[0]}:{next(self._ports)}" for part in self._parts]
 
     def _listen(self) -> None:
-        for member, outcomes, is_ready in self._members.news():
+        for member, outcomes, is_ready, has_joined in self._members.news():
             if is_ready is not None:
                 (self._ready_members.add if is_ready else self._ready_members.discard)(member)
+            if has_joined:
+                self._joined.add(member)
+                self._free_followers()
             self._count(member, outcomes)
 
     def _count(self, member: int, outcomes: Sequence[Outcome]) -> None:
@@ -264,6 +246,29 @@ class GroupExecutor(Executor):
             if outcome.id in self._ballots:
                 self._ballots[outcome.id].answers[member] = outcome
                 self._has_failures |= outcome.state is not State.DONE
+        if outcomes and member == LEADER:
+            self._free_followers()
+
+    def _free_followers(self) -> None:
+        """Let members that wait for the leader's next report know that there will be none, if it has ended."""
+        for id, ballot in self._ballots.items():
+            if self._joined and LEADER in ballot.answers:
+                has_stopped = ballot.answers[LEADER].state is not State.DONE
+                self._members.tell(Notice(id, sys.maxsize, has_stopped))
+
+    def _decide(self, notice: Notice) -> bool:
+        """Let members know whether the leader wants to end, which all do or none; called by its user code.
+
+        Without members that report it goes on: they may wait for it in their communicator, where nobody reaches them.
+        """
+        num_others, end = len(self._parts) - 1, time.monotonic() + ANSWER_WAIT
+        if notice.must_stop and not self._has_waited:
+            while len(self._joined) < num_others and self._trouble is None and time.monotonic() < end:
+                self._overhear()
+            self._has_waited = True
+        all_end = notice.must_stop and len(self._joined) == num_others
+        self._members.tell(notice._replace(must_stop=all_end))
+        return all_end
 
     def _is_over_elsewhere(self, id: int) -> bool:
         """Whether the leader's own user code is to be stopped, which is just running.
@@ -271,11 +276,15 @@ class GroupExecutor(Executor):
         Args:
             id: Of the evaluation that it does.
         """
+        self._overhear()
+        return self._trouble is not None or not self._ballots[id].is_unanimous
+
+    def _overhear(self) -> None:
+        """Listen while user code runs, which must not meet the end of a member."""
         try:
             self._listen()
-        except (LoadError, GroupLostError) as error:  # user code must not meet it
+        except (LoadError, GroupLostError) as error:
             self._trouble = error
-        return self._trouble is not None or not self._ballots[id].is_unanimous
 
     def _press(self) -> None:
         """Stop those that go on with an evaluation that is over; give the group up if they cannot be stopped.

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from dhmpi.evaluation import State
-from dhmpi.execution.executor import Executor, Setup
+from dhmpi.execution.context import Notice
+from dhmpi.execution.executor import STOP_GRACE, Executor, Setup
+from dhmpi.execution.notice_board import NoticeBoard
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.execution.supervisor import Ending, Supervisor
@@ -16,6 +18,8 @@ from dhmpi.support.place import Place
 
 # How often to look at a process although there is no news of it [s].
 LOOK_INTERVAL = 0.5
+# And where it waits for answers to what it reports.
+ANSWER_INTERVAL = 0.05
 
 
 class Begin(NamedTuple):
@@ -78,6 +82,13 @@ class ProcessExecutor(Executor):
         self._verdict: ExitVerdict | None = None
         self._is_stopping = False
         self._begin_of_task = Begin.now()
+        self._stop_by = math.inf
+        self._board = NoticeBoard()
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether user code waits for notices."""
+        return self._setup.feedback.has_answers
 
     def settle(self, place: Place, *others: Place) -> None:
         """Take a place; see `Executor`."""
@@ -123,6 +134,16 @@ class ProcessExecutor(Executor):
         """Return when the running process must be stopped [s, monotonic clock]."""
         return math.inf if self._setup.timeout is None else self._begin_of_task.reading + self._setup.timeout
 
+    def _look(self, task: Task) -> None:
+        """Pass on what the running process has reported."""
+
+    def tell(self, notice: Notice) -> None:
+        """Give the running evaluation a notice; see `Executor`."""
+        if self._tasks and self._tasks[0].id == notice.id:
+            self._board.put(notice)
+            if notice.must_stop and self._has_begun:
+                self._stop_by = min(self._stop_by, time.monotonic() + STOP_GRACE)
+
     def _has_outcome(self) -> bool:
         """Whether the outcome is known although the process may still be running."""
         return False
@@ -137,8 +158,9 @@ class ProcessExecutor(Executor):
         """Until the process must be stopped, or just looked at."""
         if not self._supervisor.is_active or self._is_stopping:
             return 0.0
-        due = self._deadline() if self._has_begun and self._supervisor.is_running else math.inf
-        return max(0.0, min(LOOK_INTERVAL, due - time.monotonic()))
+        due = min(self._deadline(), self._stop_by) if self._has_begun and self._supervisor.is_running else math.inf
+        interval = ANSWER_INTERVAL if self._setup.feedback.has_answers else LOOK_INTERVAL
+        return max(0.0, min(interval, due - time.monotonic()))
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Start the first task's process, if none is running; the others follow it."""
@@ -158,6 +180,8 @@ class ProcessExecutor(Executor):
             time.sleep(timeout)
         outcomes: list[Outcome] = []
         began = None
+        if self._has_begun and self._tasks:
+            self._look(self._tasks[0])
         if self._has_begun and not self._supervisor.is_active:
             outcomes = self._end()
         elif self._is_stopping and self.ready and self._has_begun:
@@ -165,6 +189,8 @@ class ProcessExecutor(Executor):
             began = None if outcomes else self._begin_of_task.time
         elif self._has_begun and self._deadline() <= time.monotonic():
             self._stop_late()
+        elif self._has_begun and self._stop_by <= time.monotonic():
+            self._stop_early()
         if self._is_stopping:
             self._is_stopping = False
             outcomes += self._cancelled(began)
@@ -182,6 +208,7 @@ class ProcessExecutor(Executor):
             self._clean()
         self._supervisor.close()
         self._output.close()
+        self._board.close()
 
     def _begin(self) -> None:
         """Start the next task's process, if nothing of the one before is left."""
@@ -203,6 +230,12 @@ class ProcessExecutor(Executor):
             self._verdict = ExitVerdict(State.TIMEOUT, error, time.monotonic())
         self._supervisor.stop()
 
+    def _stop_early(self) -> None:
+        """Stop a process that goes on although it was told to stop."""
+        if self._verdict is None and self._supervisor.is_running and not self._has_outcome():
+            self._verdict = ExitVerdict(State.STOPPED, "", time.monotonic())
+        self._supervisor.stop()
+
     def _cancel_first(self) -> list[Outcome]:
         """Stop the running process; return the outcome of its task if there is one already."""
         is_over = self._verdict is not None or self._has_outcome() or not self._supervisor.is_running
@@ -220,5 +253,5 @@ class ProcessExecutor(Executor):
         outcome = verdict.outcome(task, self._begin_of_task) if verdict else self._judge(task, ending)
         outcome = self._output.explain(outcome)
         self._clean()
-        self._has_begun, self._verdict = False, None
+        self._has_begun, self._verdict, self._stop_by = False, None, math.inf
         return [outcome]

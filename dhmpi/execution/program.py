@@ -2,25 +2,29 @@
 
 import contextlib
 import errno
+import math
 import os
 import re
 import shlex
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self, TypeGuard
 
 from dhmpi.errors import LoadError, did_you_mean
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
+from dhmpi.execution.context import Context, Notice
 from dhmpi.execution.process_executor import ProcessExecutor
-from dhmpi.execution.runner import Context, Outcome, Task, read_result
+from dhmpi.execution.runner import Outcome, Task, read_result
 from dhmpi.execution.supervisor import Ending, signal_hint
 from dhmpi.support.json_text import dumps, plain
 from dhmpi.support.targets import EXEC, TEMPLATE
 
 MARK = re.compile(rb"DH-OUTPUT:", re.IGNORECASE)
+REPORT_MARK = re.compile(rb"DH-REPORT:\s*(\S+)\s+(\S+)", re.IGNORECASE)
 # In words {name}, and doubled braces for braces. In template files {{name}}: scripts are full of single braces.
 IN_WORDS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 IN_TEMPLATES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -133,6 +137,15 @@ def _near(path: Path) -> str:
     return did_you_mean(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
 
 
+def _report(id: int, match: re.Match[bytes]) -> Report | None:
+    """Return the report in a line, if what stands there are numbers."""
+    try:
+        step, value = float(match[1]), float(match[2])
+    except ValueError:
+        return None
+    return Report(id, step, value, time.time()) if math.isfinite(step) else None
+
+
 def _fill(pattern: re.Pattern[str], text: str, values: Mapping[str, str]) -> str:
     def replace(match: re.Match[str]) -> str:
         name = match[1]
@@ -159,7 +172,8 @@ class ProgramExecutor(ProcessExecutor):
     It gets values in place of placeholders, never through a shell; the point as JSON on standard input; and the
     variables DHMPI_ID, DHMPI_SEED, DHMPI_DIRECTORY, a directory of its own, and as all user code DHMPI_WORKER,
     DHMPI_LOCAL_RANK and DHMPI_GPUS. The objective is the last word of the last line of its output that contains
-    `DH-OUTPUT:`.
+    `DH-OUTPUT:`. Lines such as `DH-REPORT: 3 0.25` say what it has reached after 3 steps; when it is to stop, SIGTERM
+    ends it.
     """
 
     def load(self) -> None:
@@ -173,10 +187,16 @@ class ProgramExecutor(ProcessExecutor):
         self.ready = True
 
     def _launch(self, task: Task) -> None:
-        self._directory = Context(task, None, self._files).directory
+        context = Context(task, None, self._files)
+        resumed, self._directory = context.resumed, context.directory
+        self._position = 0
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
+        if self._setup.feedback.max_steps is not None:
+            variables["DHMPI_MAX_STEPS"] = f"{self._setup.feedback.max_steps:g}"
+        if resumed is not None:
+            variables["DHMPI_RESUMED"] = "" if resumed.step is None else f"{resumed.step:g}"
         of_child = self._environment() | {name: str(value) for name, value in variables.items()}
         if task.part is not None:
             of_child |= task.part.variables()
@@ -184,6 +204,24 @@ class ProgramExecutor(ProcessExecutor):
             stdin.write(dumps(task.point).encode())
             stdin.seek(0)
             self._start(words, stdin.fileno(), of_child)
+
+    def _look(self, task: Task) -> None:
+        """Pass on the reports among what has been printed since the last time."""
+        with self._output.printed() as printed:
+            printed.seek(self._position)
+            reports = []
+            for line in printed:
+                if not line.endswith(b"\n") and self._supervisor.is_active:
+                    break  # the rest of it is still to come
+                self._position += len(line)
+                reports += [report for match in REPORT_MARK.finditer(line) if (report := _report(task.id, match))]
+        if reports:
+            self._on_reports(reports)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the running program a notice: there is no other way to stop it than a signal, and that at once."""
+        if notice.must_stop and self._has_begun and self._tasks and self._tasks[0].id == notice.id:
+            self._stop_by = time.monotonic()
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         has_failed = ending.problem or ending.status

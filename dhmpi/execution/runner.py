@@ -5,15 +5,15 @@ What is needed after user code has run is bound to names of this module, since u
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from os import _exit, environ, getpid, sched_getaffinity
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import _exit, environ, getpid
 from time import perf_counter, time
 from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from dhmpi.errors import LoadError
-from dhmpi.evaluation import Point, State
+from dhmpi.evaluation import Point, Report, State
+from dhmpi.execution.context import CURRENT, NO_LINK, NOWHERE, Context, Link, StopEvaluation
 from dhmpi.support.json_text import dumps_noting, loads
 from dhmpi.support.place import GroupPart, Place
 
@@ -23,10 +23,13 @@ Packed = tuple[Any, ...] | list[Any]
 MAX_EXTRA = 1_000_000
 # How much of a list of types is shown [characters].
 MAX_KINDS = 200
+# The error of an evaluation that was ended by `StopEvaluation`, where nobody has told it to stop.
+STOPPED = "the run function must not raise StopEvaluation before it was told to end"
 # How long an error may be [characters]; some exceptions quote all of the data.
 MAX_ERROR = 20_000
 STATES = {state.value: state for state in State}
-NOWHERE = Place()
+# The states that a process may answer with.
+ANSWERED = frozenset((State.DONE, State.FAILED, State.STOPPED, State.PAUSED))
 NO_COMM = (
     "a run function with the argument comm must run on ranks, with --evaluator mpi and --isolation inline or with "
     "--evaluator launch, got another; give these, or use the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT "
@@ -35,18 +38,30 @@ NO_COMM = (
 
 
 class Task(NamedTuple):
-    """Task of a worker: the evaluation's id, its point, a seed of its own and, of a group's rank, its part."""
+    """Task of a worker: an evaluation.
+
+    Attributes:
+        id: Its number.
+        point: Its point.
+        seed: A seed of its own.
+        part: Of a group's rank, its part.
+        is_again: Whether it has begun before, and has not ended for good.
+        step: The last step that it reported then, if it did.
+    """
 
     id: int
     point: Point
     seed: int
     part: GroupPart | None = None
+    is_again: bool = False
+    step: float | None = None
 
 
 class Outcome(NamedTuple):
     """Outcome of a task, with times by the worker's clock [s since 1970-01-01 UTC].
 
-    The warning is for the person who runs the campaign, and not kept.
+    The warning is for the person who runs the campaign, and not kept. The reports are those that could not be sent
+    before.
     """
 
     id: int
@@ -57,6 +72,7 @@ class Outcome(NamedTuple):
     error: str = ""
     extra: Mapping[str, Any] = {}
     warning: str = ""
+    reports: Sequence[Report] = ()
 
 
 def pack_tasks(tasks: Iterable[Task]) -> list[Packed]:
@@ -71,8 +87,8 @@ def unpack_tasks(packed: Iterable[Packed]) -> list[Task]:
 
 def read_task(packed: Packed) -> Task:
     """Return a task that has travelled."""
-    id, point, seed, part = packed
-    return Task(id, point, seed, None if part is None else GroupPart(*part))
+    id, point, seed, part, *more = packed
+    return Task(id, point, seed, None if part is None else GroupPart(*part), *more)
 
 
 def pack_outcomes(outcomes: Iterable[Outcome]) -> list[Packed]:
@@ -82,7 +98,13 @@ def pack_outcomes(outcomes: Iterable[Outcome]) -> list[Packed]:
 
 def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
     """Return outcomes that have travelled."""
-    return [Outcome(id, STATES[state], *rest) for id, state, *rest in packed]
+    return [_unpacked(*each) for each in packed]
+
+
+def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
+    if rest[-1]:
+        rest = (*rest[:-1], tuple(Report(*row) for row in rest[-1]))
+    return Outcome(id, STATES[state], *rest)
 
 
 class Interrupted(BaseException):
@@ -97,49 +119,6 @@ class Interrupted(BaseException):
         self.state = state
 
 
-class Context:
-    """Context of an evaluation, for a run function whose signature names `context`.
-
-    Attributes:
-        id: Number of the evaluation in its campaign.
-        seed: A seed of its own, the same whenever the campaign is repeated.
-        deadline: When it will be killed [s since 1970-01-01 UTC], or None.
-        worker: Number of the worker that it runs on, from 0.
-        rank: The worker's rank, as in the results file; in a pool the same as its number.
-        local_rank: Number of that rank on its node.
-        size: Number of ranks; in a pool of workers.
-        group_rank: Number of that rank among those of this evaluation; 0 leads, and what it returns counts.
-        group_size: Number of ranks of this evaluation.
-        gpus: GPUs that it may use, as CUDA_VISIBLE_DEVICES or the like names them; libraries count them from 0.
-    """
-
-    def __init__(self, task: Task, deadline: float | None, files: str, place: Place = NOWHERE) -> None:
-        self.id = task.id
-        self.seed = task.seed
-        self.deadline = deadline
-        self.group_rank, self.group_size = (0, 1) if task.part is None else (task.part.rank, task.part.size)
-        self.worker, self.rank, self.local_rank, self.size = place.worker, place.rank, place.local_rank, place.size
-        self.gpus = tuple(place.gpus)
-        self.reports: list[list[float]] = []
-        self._files = files
-
-    @property
-    def cores(self) -> tuple[int, ...]:
-        """The cores that it may run on, which it may share; OMP_NUM_THREADS is how many threads it may have."""
-        return tuple(sorted(sched_getaffinity(0)))
-
-    @property
-    def directory(self) -> Path:
-        """A directory for this evaluation's files, made when first asked for."""
-        path = Path(self._files) / f"evaluation-{self.id:06d}"
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def report(self, step: float, value: float) -> None:
-        """Keep an intermediate value, such as a validation loss per epoch, in the results file."""
-        self.reports.append([float(step), float(value)])
-
-
 class Runner:
     """Calls one run function.
 
@@ -149,6 +128,7 @@ class Runner:
         files: Directory under which evaluations have directories of their own.
         place: Where this is.
         connect: Returns a communicator of the ranks that evaluate together, if there can be one; they all call it.
+        link: Where reports go, and what comes back.
 
     Raises:
         LoadError: The run function names `comm`, without a default, and there can be none.
@@ -161,6 +141,7 @@ class Runner:
         files: str,
         place: Place = NOWHERE,
         connect: Callable[[int], Any] | None = None,
+        link: Link = NO_LINK,
     ) -> None:
         self._run = run
         parameters = _parameters(run)
@@ -175,6 +156,16 @@ class Runner:
         self._timeout = timeout
         self._files = files
         self._place = place
+        self._link = link
+        self._task, self._deadline = Task(-1, {}, 0), math.inf
+        self._context: Context | None = None
+
+    def context(self) -> Context:
+        """Return the context of the evaluation that is running."""
+        if self._context is None:
+            deadline = None if self._timeout is None else self._deadline
+            self._context = Context(self._task, deadline, self._files, self._place, *self._link)
+        return self._context
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate one point; every exception of the run function becomes an outcome.
@@ -186,9 +177,8 @@ class Runner:
             environ.update(part.variables())  # which takes longer than a short evaluation, and is no part of it
         pid, started, clock = getpid(), time(), perf_counter()
         reading = Reading(None)
-        deadline = None if self._timeout is None else started + self._timeout
-        context = Context(task, deadline, self._files, self._place) if self._wants_context else None
-        more: dict[str, Any] = {} if context is None else {"context": context}
+        self._task, self._deadline, self._context = task, started + (self._timeout or 0.0), None
+        more: dict[str, Any] = {"context": self.context()} if self._wants_context else {}
         status, self._interruption = 0, None
         try:
             if self._connect is not None and self.wants_comm and (self._needs_comm or part is not None):
@@ -201,23 +191,25 @@ class Runner:
             status = _exit_status(exception)
             if self._interruption is not None:  # also if a library has made another exception of it
                 state = self._interruption.state
+            elif isinstance(exception, StopEvaluation):
+                state, reading = State.FAILED, Reading(None, STOPPED)
             else:
                 state, reading = State.FAILED, Reading(None, user_traceback(exception))
         if getpid() != pid:
             flush_streams()
             _exit(status)
         ended = started + perf_counter() - clock
-        objective, error, extra, warning = reading
-        if context is not None and context.reports:
-            extra = {"reports": context.reports} | extra
-        return Outcome(task.id, state, objective, started, ended, error, extra, warning)
+        outcome = Outcome(task.id, state, reading.objective, started, ended, *reading[1:])
+        return outcome if self._context is None else _with_verdict(outcome, self._context)
 
     def _call_user_code(self, point: Point, more: Mapping[str, Any]) -> object:
         try:
+            CURRENT.set(self.context)
             self._in_user_code = True
             return self._run(point, **more)
         finally:
             self._in_user_code = False
+            CURRENT.set(None)
 
     def interrupt(self, state: State) -> None:
         """Raise Interrupted if this is called, by a signal handler, while user code runs."""
@@ -225,6 +217,20 @@ class Runner:
             self._in_user_code = False  # once is enough: the next signal must not hit the handling of this one
             self._interruption = Interrupted(state)
             raise self._interruption
+
+
+def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
+    """Return the outcome of an evaluation that has reported something, or has been told to end."""
+    context.flush()
+    outcome = outcome._replace(reports=tuple(context.kept))
+    is_stopped = outcome.error == STOPPED
+    verdict = context.verdict or (State.PAUSED if is_stopped and context.knows_of_end else None)
+    if verdict is None or outcome.state not in (State.DONE, State.FAILED):
+        return outcome
+    warning = outcome.warning
+    if outcome.state is State.FAILED and not is_stopped:
+        warning = f"an evaluation that was told to end raised another exception: {outcome.error.splitlines()[-1]}"
+    return outcome._replace(state=verdict, objective=None, error="", warning=warning)
 
 
 def _parameters(run: RunFunction) -> dict[str, bool]:
@@ -251,10 +257,10 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         id: Of the evaluation.
     """
     try:
-        answered, state, objective, started, ended, error, extra, warning, printed = message
+        answered, state, objective, started, ended, error, extra, warning, reports, printed = message
     except (TypeError, ValueError):
         return None
-    if answered != id or state not in (State.DONE, State.FAILED):
+    if answered != id or not isinstance(state, str) or state not in ANSWERED:
         return None
     if not (type(objective) is float and math.isfinite(objective) if state == State.DONE else objective is None):
         return None
@@ -262,7 +268,19 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         return None
     if not type(error) is type(warning) is str:
         return None
-    return Outcome(id, STATES[state], objective, started, ended, error, extra, warning)
+    found = read_reports(reports, id)
+    return (
+        None if found is None else Outcome(id, STATES[state], objective, started, ended, error, extra, warning, found)
+    )
+
+
+def read_reports(rows: Any, id: int) -> tuple[Report, ...] | None:
+    """Return the reports of an evaluation as its process has sent them; None if these are none, or another one's."""
+    if type(rows) is not list or not all(type(row) is list and len(row) == 4 for row in rows):
+        return None
+    if not all(row[0] == id and all(type(number) is float for number in row[1:]) for row in rows):
+        return None
+    return tuple(Report(*row) for row in rows)
 
 
 class Reading(NamedTuple):

@@ -13,13 +13,14 @@ from typing import Any
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
+from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import Setup
 from dhmpi.execution.process_executor import ExitVerdict, ProcessExecutor
 from dhmpi.execution.program import ProgramExecutor
-from dhmpi.execution.runner import Outcome, Task, read_answer
+from dhmpi.execution.runner import Outcome, Task, read_answer, read_reports
 from dhmpi.execution.step_control import StepControl
 from dhmpi.execution.step_lines import BINDING_GPUS, LINES, LostStep, Step, gpu_words, loss
-from dhmpi.execution.step_main import FAILURE, ORDER, OUTCOME
+from dhmpi.execution.step_main import FAILURE, NOTICE, ORDER, OUTCOME, REPORTS
 from dhmpi.execution.supervisor import Ending, interpreter, signal_hint
 from dhmpi.support import environment
 from dhmpi.support.gpus import GpuView
@@ -222,11 +223,37 @@ class PythonStepExecutor(StepExecutor):
             "files": self._files,
             "place": self.place,
             "path": [os.path.abspath(entry) for entry in sys.path if entry],
+            "feedback": setup.feedback,
             "task": task,
             "ranks_per_node": self._launching.step.ranks_per_node,
         }
         (self._directory / ORDER).write_text(dumps(order))
+        self._position = 0
         self._start(interpreter("dhmpi.execution.step_main", str(self._directory)), None, self._environment())
+
+    def _look(self, task: Task) -> None:
+        """Pass on what rank 0 has reported since the last time."""
+        assert self._directory is not None
+        try:
+            with open(self._directory / REPORTS, "rb") as file:
+                file.seek(self._position)
+                *lines, _ = file.read().split(b"\n")  # the last one is empty, or torn
+        except OSError:  # nothing has been reported yet
+            return
+        self._position += sum(len(line) + 1 for line in lines)
+        for line in lines:
+            reports = read_reports(loads(line.decode()), task.id)
+            if reports is not None:
+                self._on_reports(reports)
+
+    def tell(self, notice: Notice) -> None:
+        """Give the running step a notice; see `Executor`."""
+        super().tell(notice)
+        if self._directory is not None and self._has_begun and self._tasks and self._tasks[0].id == notice.id:
+            new = self._directory / f"{NOTICE}.new"
+            with contextlib.suppress(OSError):  # it has just ended
+                new.write_text(dumps(notice))
+                new.rename(self._directory / NOTICE)
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         assert self._directory is not None
@@ -237,7 +264,7 @@ class PythonStepExecutor(StepExecutor):
         if answer is not None:
             self._launching.has_loaded = True
         outcome = None if answer is None else read_answer(answer.get("outcome"), task.id)
-        if outcome is not None and ending.status == 0:
+        if outcome is not None and (ending.status == 0 or outcome.state is not State.DONE):
             return outcome
         if ending.status or ending.problem:
             error = ending.problem or f"the step ended with exit status {ending.status}{signal_hint(ending.status)}"

@@ -6,14 +6,16 @@ rank, since launchers wait for all that could still print.
 """
 
 import contextlib
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dhmpi.errors import LoadError
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.fresh_main import prepare
 from dhmpi.execution.runner import Runner, Task, read_task
 from dhmpi.execution.supervisor_main import FIRST_INTERVAL, PR_SET_CHILD_SUBREAPER, Sweep, libc
@@ -26,6 +28,36 @@ from dhmpi.support.place import GroupPart, Place
 GRACE, LONG_GRACE = 0.5, 3.0
 # The order, and what ranks answer.
 ORDER, OUTCOME, FAILURE = "order.json", "outcome.json", "failure-{}.json"
+# What rank 0 reports, a line of JSON each time, and the latest notice to it.
+REPORTS, NOTICE = "reports.jsonl", "notice.json"
+# How often that is looked for [s]; the file system has others to serve.
+NOTICE_INTERVAL = 0.05
+
+
+class StepChannel(Channel):
+    """Channel of user code in a step: reports and notices are files.
+
+    Args:
+        directory: Where they are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._latest, self._looked_at = Notice(-1), -math.inf
+
+    def send(self, reports: Sequence[Report]) -> None:
+        """Send reports of the evaluation."""
+        with open(self._directory / REPORTS, "ab", buffering=0) as file:
+            file.write(dumps(reports).encode() + b"\n")
+
+    def notice(self, id: int) -> Notice:
+        """Return the latest notice to an evaluation."""
+        now = time.monotonic()
+        if now - self._looked_at >= NOTICE_INTERVAL:
+            self._looked_at = now
+            with contextlib.suppress(OSError):  # there is none yet
+                self._latest = Notice(*loads((self._directory / NOTICE).read_text()))
+        return self._latest if self._latest.id == id else Notice(id)
 
 
 def main(directory: str) -> None:
@@ -44,13 +76,18 @@ def main(directory: str) -> None:
     place = Place(*order["place"])._replace(local_rank=part.local_rank, gpus=view.devices if view else ())
     try:
         # There is one evaluation here, and one round of it.
-        runner = Runner(prepare(order), order["timeout"], order["files"], place, lambda _: comm.world())
+        run, channel, feedback = prepare(order), StepChannel(here), Feedback(*order["feedback"])
+        runner = Runner(run, order["timeout"], order["files"], place, lambda _: comm.world(), Link(channel, feedback))
         if runner.wants_comm and part.size > 1:
             _check(comm.world().size, part.size)
     except LoadError as error:
         _leave(here, FAILURE.format(part.rank), rank=part.rank, error=str(error), details=error.details)
         comm.abort(1)
     outcome = runner(task)
+    if outcome.state in (State.STOPPED, State.PAUSED):
+        _leave(here, OUTCOME, outcome=(*outcome, 0))  # rank 0, which alone is told; the others wait for it
+        _sweep()
+        comm.abort(1)
     if outcome.state is not State.DONE:
         _leave(here, FAILURE.format(part.rank), rank=part.rank, outcome=(*outcome, 0))
         _sweep()

@@ -97,6 +97,11 @@ class Roles(NamedTuple):
             )
         return cls(size, _groups(range(has_server, has_server + num), rest), True, has_server)
 
+    @property
+    def name_of_workers(self) -> str:
+        """Name of one that evaluates: rank, or worker of a pool, where MPI has not started."""
+        return "rank" if self.nodes else "worker"
+
     def placed(self, nodes: tuple[ComputeNode, ...]) -> "Roles":
         """Return the same with where the ranks are.
 

@@ -11,7 +11,7 @@ from dhmpi.results.store import ResultsStore
 
 if TYPE_CHECKING:
     from dhmpi.analysis.export import export_csv, export_json
-    from dhmpi.analysis.frame import load, load_policy
+    from dhmpi.analysis.frame import load, load_policy, load_reports
     from dhmpi.analysis.summary import ModelUse, Summary, model_use, summarise
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "is_written",
     "load",
     "load_policy",
+    "load_reports",
     "model_use",
     "read",
     "redo",
@@ -40,6 +41,7 @@ _ANALYSIS = {
     "export_json": "export",
     "load": "frame",
     "load_policy": "frame",
+    "load_reports": "frame",
     "model_use": "summary",
     "summarise": "summary",
 }

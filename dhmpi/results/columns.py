@@ -17,7 +17,7 @@ _CODES: Mapping[State, int] = {state: code for code, state in enumerate(STATES)}
 # What a row of a table holds, and its type.
 NUMBERS = {
     **dict.fromkeys(("id", "order", "known", "fitted", "detail"), np.int64),
-    **dict.fromkeys(("objective", "submitted", "started", "ended"), np.float64),
+    **dict.fromkeys(("objective", "submitted", "started", "ended", "step"), np.float64),
     "rank": np.int32,
     "state": np.uint8,
 }
@@ -111,7 +111,7 @@ class Columns:
 
     @cached_property
     def objective(self) -> Array:
-        """Objectives, float64, the smallest being the best; NaN unless DONE."""
+        """Objectives, float64, the smallest being the best; NaN unless DONE or STOPPED."""
         return self._source.numbers("objective")
 
     @cached_property
@@ -138,6 +138,11 @@ class Columns:
     def order(self) -> Array:
         """Numbers of results that there were when each one came, int64; -1 if it is none."""
         return self._source.numbers("order")
+
+    @cached_property
+    def step(self) -> Array:
+        """Last steps that they reported, float64; NaN where there is none."""
+        return self._source.numbers("step")
 
     @cached_property
     def known(self) -> Array:
@@ -241,6 +246,7 @@ class Columns:
                     self.memory.get(row, ""),
                 ),
                 order=numbers["order"][place],
+                step=_number(numbers["step"][place]),
             )
             for place, row in enumerate(chosen.tolist())
         ]

@@ -14,8 +14,9 @@ from itertools import starmap
 from typing import Protocol
 
 from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Report
 from dhmpi.results.files import journal_path
-from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalTail
+from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, JournalTail
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.owner import Owner
 from dhmpi.results.places import traces
@@ -38,6 +39,9 @@ class Listener(Protocol):
 
     def finished(self, rows: Iterable[FinishedRow]) -> None:
         """Take ends of evaluations; of a record that was written twice, once more."""
+
+    def reported(self, reports: Iterable[Report]) -> None:
+        """Take reports of running evaluations; of a record that was written twice, once more."""
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Take updates of a policy; of a record that was written twice, once more."""
@@ -172,7 +176,9 @@ class Follower:
             self._tail = tail
         else:
             _close(tail)
-        self._listener.begin(Results(content.metadata, content.columns, content.doubt, content.policy, self.path))
+        self._listener.begin(
+            Results(content.metadata, content.columns, content.doubt, content.policy, self.path, content.reports)
+        )
 
     def _drain(self, until: float) -> bool:
         """Read what is in the journal now, or until a reading of the monotonic clock; return whether that was all.
@@ -195,6 +201,8 @@ class Follower:
                 self._listener.submitted(starmap(SubmittedRow, what))
             elif kind == FINISHED:
                 self._listener.finished(starmap(FinishedRow, what))
+            elif kind == REPORTED:
+                self._listener.reported(starmap(Report, what))
             elif kind == LEARNED:
                 self._listener.learned(PolicyRow(*row) for row in what)
             elif kind == METADATA:

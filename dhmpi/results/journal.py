@@ -24,13 +24,14 @@ from dhmpi.results.owner import Owner
 from dhmpi.support.json_text import dumps
 
 MAGIC = b"\x89DHJ\r\n\x1a\n"  # as PNG's: damage by text conversion shows
-VERSION, OLDEST = 3, 2
+VERSION, OLDEST = 4, 2
 MAX_LENGTH = 1 << 30
 _HEAD = struct.Struct("<II")
 _MARK = b"\xc1REC"  # no MessagePack object begins with 0xC1
 
-# The kinds of events; with them go rows of `table` or of `policy_log`, or changed fields of the metadata as JSON text.
-SUBMITTED, FINISHED, LEARNED, METADATA = "s", "f", "l", "m"
+# The kinds of events; with them go rows of `table`, reports, rows of `policy_log`, or changed fields of the metadata as
+# JSON text.
+SUBMITTED, FINISHED, REPORTED, LEARNED, METADATA = "s", "f", "r", "l", "m"
 Event = Sequence[Any]
 
 

@@ -6,6 +6,9 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+# Tokens of this process's own writers: a process sees no other by its process id that is its own.
+_WRITERS: set[str] = set()
+
 
 class Owner(NamedTuple):
     """The process that writes a campaign.
@@ -31,11 +34,26 @@ class Owner(NamedTuple):
 
     @property
     def is_alive(self) -> bool | None:
-        """Whether it is running and not this process; None if that cannot be told from here."""
+        """Whether it is writing; None if that cannot be told from here."""
         here = Owner.current()
         if not self.place or self.started < 0 or (self.host, self.place) != (here.host, here.place):
             return None
-        return self.pid != here.pid and self.started == _started(self.pid)
+        if self.pid == here.pid:  # the same process, or an earlier one of this id
+            return self.token in _WRITERS
+        return self.started == _started(self.pid)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a writer of this process."""
+        return self.pid == os.getpid() and self.token in _WRITERS
+
+    def begin(self) -> None:
+        """Let this process, too, know that it writes."""
+        _WRITERS.add(self.token)
+
+    def end(self) -> None:
+        """Take note that it writes no more."""
+        _WRITERS.discard(self.token)
 
 
 def _started(pid: int) -> int:

@@ -1,10 +1,11 @@
-"""Ownership of a results file: exactly one process writes it, whichever start at the same moment, on any host.
+"""Ownership of a results file: exactly one campaign writes it, whichever start at the same moment, on any host.
 
 The journal names its writer by a token that is never used again. Each writer can have one successor: the process that
 makes the claim, a symbolic link that is called after the writer's token and holds the successor's name. A file system
 makes such a link, with what it holds, for one process only, also over a network; no lock is needed. So the journal and
 the claims are a chain whose last member is the writer; once the journal names it, the claims that led to it are
 removed. A process that is late and makes one of these again sees that the journal has gone on, and takes it back.
+Campaigns of one process, as of its threads or callbacks, have tokens of their own and exclude each other likewise.
 """
 
 import errno
@@ -13,6 +14,7 @@ import logging
 import os
 import re
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +90,7 @@ def require_free(path: Path) -> None:
     """Check that no process is known to be writing a results file.
 
     Raises:
-        ResultsError: Another process on this host is.
+        ResultsError: A process on this host is, maybe this one.
     """
     traces = look(path)
     if traces.is_alive:
@@ -106,6 +108,7 @@ class Ownership:
         self.owner = owner
         self._path, self._chain = path, chain
         self._file: os.stat_result | None = None
+        weakref.finalize(self, owner.end)  # however it is given up
 
     @classmethod
     def take(cls, path: Path, pause: Pause = time.sleep) -> "Ownership":
@@ -121,7 +124,17 @@ class Ownership:
             ResultsError: The file has a writer, or its directory cannot be written.
             StorageError: The file system takes no more.
         """
-        owner, watched, until = Owner.current(), None, 0.0
+        owner = Owner.current()
+        owner.begin()  # before others can see its claim
+        try:
+            return cls._taken(path, owner, pause)
+        except BaseException:
+            owner.end()
+            raise
+
+    @classmethod
+    def _taken(cls, path: Path, owner: Owner, pause: Pause) -> "Ownership":
+        watched, until = None, 0.0
         while True:
             traces = look(path)
             is_alive = traces.is_alive
@@ -165,9 +178,10 @@ class Ownership:
         self._chain = ()
 
     def release(self) -> None:
-        """Give the right back before anything has been written."""
+        """Give the right back, when all has been written or before anything has been."""
         if self._chain and not self._is_succeeded:
             self._chain[-1].unlink(missing_ok=True)
+        self.owner.end()
 
     def check(self) -> bool:
         """Check that this is still the writer, and return whether its journal is still there.
@@ -243,4 +257,6 @@ def warn_of_waiting(path: Path, owner: Owner | None, seconds: float) -> None:
 
 
 def _named(owner: Owner | None) -> str:
-    return "another process" if owner is None else f"process {owner.pid} on {owner.host}"
+    if owner is None:
+        return "another process"
+    return "this process" if owner.is_here else f"process {owner.pid} on {owner.host}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from dhmpi.errors import ResultsError, option_name
 from dhmpi.results.files import journal_path, open_new, temporary
 from dhmpi.results.ownership import unwritable
+from dhmpi.results.reader import require_regular
 
 
 def traces(path: Path) -> list[tuple[int, ...]]:
@@ -24,6 +25,7 @@ def require_place(path: Path) -> None:
     """Check that a results file may be there."""
     if path.is_dir():
         raise ResultsError(f"results file must not be a directory, got {path}; name a file in it")
+    require_regular(path)
     if not path.parent.is_dir():
         raise ResultsError(f"directory of the results file must exist, got {path.parent}; create it first")
 

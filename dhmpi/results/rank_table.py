@@ -59,6 +59,16 @@ def rows(run: Mapping[str, Any]) -> list[Row]:
     return [row for _, row in sorted(found)]
 
 
+def name_of_workers(run: Mapping[str, Any]) -> str:
+    """Return what one that evaluates is called: a rank, or the worker of a pool, where there was no MPI.
+
+    Args:
+        run: As the metadata of results have it.
+    """
+    roles = run.get("roles")
+    return "worker" if isinstance(roles, Mapping) and not roles.get("nodes") else "rank"
+
+
 def lines(table: Sequence[Row], most: int | None = None) -> list[str]:
     """Return the table for people, with a line of titles.
 

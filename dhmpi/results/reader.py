@@ -3,16 +3,16 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import Evaluation, Report, turned
 from dhmpi.results.files import journal_path
-from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, Journal, read_journal
+from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import PolicyRow
@@ -20,6 +20,7 @@ from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
 
 if TYPE_CHECKING:
     from dhmpi.results.columns import Columns
+    from dhmpi.results.report_log import ReportLog, Reports
     from dhmpi.results.snapshot_reader import Content
 
 PathLike = str | os.PathLike[str]
@@ -37,6 +38,7 @@ class Results:
         dropped: Sentences about what a torn or damaged journal lost, or a checksum that is gone; empty if nothing.
         policy: What agents have learned; empty for a search without any.
         path: The results file, if they were read from one.
+        report_source: Returns what `reports` is; None if there is nothing.
     """
 
     metadata: Metadata
@@ -44,6 +46,7 @@ class Results:
     dropped: str = ""
     policy: PolicyLog = field(default_factory=PolicyLog)
     path: Path | None = field(default=None, compare=False)
+    report_source: "Callable[[], Reports] | None" = field(default=None, compare=False)
 
     @classmethod
     def of(cls, metadata: Metadata, evaluations: Sequence[Evaluation], **more: Any) -> "Results":
@@ -70,6 +73,13 @@ class Results:
         return self.columns.evaluations()
 
     @cached_property
+    def reports(self) -> "Reports":
+        """Reports of evaluations while they ran, in the order in which they came."""
+        from dhmpi.results.report_log import NO_REPORTS  # numpy is slow to import
+
+        return NO_REPORTS if self.report_source is None else self.report_source()
+
+    @cached_property
     def best(self) -> Evaluation | None:
         """The evaluation with the smallest objective; None before one is DONE."""
         row = self.columns.best()
@@ -92,6 +102,7 @@ class Recovered(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
+    reports: "ReportLog"
     dropped: str
 
 
@@ -112,7 +123,7 @@ def read(path: PathLike) -> Results:
             table = columns.table(columns.rows_of(_ids(found.events)))
         metadata = _replayed(found, table)
         columns = columns.changed(table)
-    return Results(metadata, columns, dropped, found.content.policy, Path(path).absolute())
+    return Results(metadata, columns, dropped, found.content.policy, Path(path).absolute(), found.reports)
 
 
 def is_results_file(path: PathLike) -> bool:
@@ -127,7 +138,13 @@ def is_results_file(path: PathLike) -> bool:
 
 
 def resolve(path: PathLike) -> Path:
-    """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere."""
+    """Return the file itself: a link would be replaced instead of what it points to, and the journal lie elsewhere.
+
+    Raises:
+        ResultsError: The path is empty, which would stand for the working directory.
+    """
+    if not os.fspath(path):
+        raise ResultsError("a results file must have a name, got none; name one")
     return Path(os.path.realpath(path))
 
 
@@ -155,7 +172,10 @@ def recover(path: Path) -> Recovered:
     found = _find(path)
     content, table = found.content, found.content.columns.table()
     metadata = _replayed(found, table)
-    return Recovered(metadata, table, content.campaign, content.generation, content.policy, found.dropped)
+    with explained(found.path):
+        reports = found.report_log()
+    campaign, generation = content.campaign, content.generation
+    return Recovered(metadata, table, campaign, generation, content.policy, reports, found.dropped)
 
 
 class _Found(NamedTuple):
@@ -165,6 +185,21 @@ class _Found(NamedTuple):
     content: "Content"
     events: list[Event]
     dropped: str
+
+    def report_log(self) -> "ReportLog":
+        """Return all reports."""
+        from dhmpi.results.report_log import ReportLog  # numpy is slow to import
+
+        log = ReportLog(self.content.reports())
+        log.append(Report(*row) for kind, rows in self.events if kind == REPORTED for row in rows)
+        return log
+
+    def reports(self) -> "Reports":
+        """Return all reports by column."""
+        if not any(kind == REPORTED for kind, _ in self.events):
+            return self.content.reports()
+        with explained(self.path):
+            return self.report_log().columns()
 
 
 def read_snapshot(path: Path) -> "Content":
@@ -224,7 +259,7 @@ def explained(path: Path) -> Iterator[None]:
 
 def _ids(events: list[Event]) -> set[int]:
     """Return the evaluations that events are about."""
-    return {row[0] for kind, rows in events if kind in (SUBMITTED, FINISHED) for row in rows}
+    return {row[0] for kind, rows in events if kind in (SUBMITTED, FINISHED, REPORTED) for row in rows}
 
 
 def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, policy: PolicyLog) -> Metadata:
@@ -236,6 +271,8 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
             table.submit(each for each in read_submitted(what, table.names) if not table.has_ended(each.id))
         elif kind == FINISHED:
             table.finish(read_finished(what))
+        elif kind == REPORTED:
+            table.note_steps(Report(*row) for row in what)
         elif kind == LEARNED:
             policy.append(PolicyRow(*row) for row in what)
         elif kind == METADATA:
@@ -244,14 +281,28 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ResultsError(f"{path} must be a file, got a device or a pipe; check the name")
+    require_regular(path)
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            begin = file.read(len(_SIGNATURE))
+            return begin + file.read() if begin == _SIGNATURE else begin
     except FileNotFoundError as error:
         raise ResultsError(f"{path} does not exist; check the name") from error
+    except MemoryError as error:
+        raise ResultsError(f"{path} must fit in memory, got {path.stat().st_size} bytes") from error
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+
+
+def require_regular(path: Path) -> None:
+    """Check that a results file, if it is there, is a file as others are: a pipe has no end, and is not replaced.
+
+    Raises:
+        ResultsError: It is something else.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a directory" if path.is_dir() else "a device or a pipe"
+        raise ResultsError(f"{path} must be a file, got {kind}; check the name")
 
 
 def _dropped(name: Path, journal: Journal) -> str:

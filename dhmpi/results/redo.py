@@ -63,7 +63,9 @@ def redo(
         return list(found)
 
     def change(state: Recovered) -> Recovered:
-        state.table.take_back(choose(state.table))
+        numbers = choose(state.table)
+        state.table.take_back(numbers)
+        state.reports.forget(numbers)
         redone = state.metadata.redone + len(found)
         metadata = replace(state.metadata, complete=False, redone=redone)
         if metadata.runs:  # why the last one ended is no longer the truth

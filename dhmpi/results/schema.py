@@ -8,12 +8,13 @@ from dhmpi.errors import ResultsError
 from dhmpi.support.json_text import clean, plain
 
 FORMAT = "dhmpi.results"
-VERSION = 3  # since 2 with a checksum at the end, since 3 with texts of one length
+VERSION = 4  # since 2 with a checksum at the end, since 3 with texts of one length, since 4 with reports
 GROUP = "evaluations"
 POINT = "point"
 ORIGIN = "origin"
 POLICY = "policy"
 STATE = "state"
+REPORTS = "reports"
 
 _TIME = "s since 1970-01-01 UTC"
 _MEANINGS = {
@@ -45,18 +46,24 @@ class Column:
 
 COLUMNS = (
     Column("id", "int64", "", "number of the evaluation in its campaign, from 0; ascending"),
-    Column("objective", "float64", "", "what the run function returned, or minus that; NaN when there is none"),
-    Column("state", "state", "", "PENDING, RUNNING, DONE, FAILED, TIMEOUT, LOST or CANCELLED"),
+    Column(
+        "objective",
+        "float64",
+        "",
+        "what the run function returned, or reported at last if it was stopped, or minus that; NaN when there is none",
+    ),
+    Column("state", "state", "", "PENDING, RUNNING, DONE, STOPPED, PAUSED, FAILED, TIMEOUT, LOST or CANCELLED"),
     Column("submitted", "float64", _TIME, "when the search rank sent it off"),
     Column("started", "float64", _TIME, "when its worker began; NaN before that"),
     Column("ended", "float64", _TIME, "when its worker ended it; NaN before that"),
-    Column("rank", "int32", "", "rank of the worker; -1 before it has one"),
+    Column("rank", "int32", "", "MPI rank of the worker, or its number in a pool; -1 before it has one"),
     Column("host", "name", "", "name of the worker's host"),
     Column("error", "string", "", "why it failed; empty otherwise"),
     Column("extra", "json", "", "what the run function returned besides the objective; empty when there is nothing"),
     Column(
         "order", "int64", "", "how many results the campaign had when this one came; -1 if it is none", optional=True
     ),
+    Column("step", "float64", "", "the last step that it reported; NaN if it reported none", optional=True),
 )
 # The datasets of `/evaluations/origin`: how points were chosen. In files of schema 1 they are missing, as is `order`.
 ORIGIN_COLUMNS = (
@@ -146,6 +153,13 @@ STATE_COLUMNS = (
     Column("first_moment", "float32", "", "Adam's mean of gradients"),
     Column("second_moment", "float32", "", "Adam's mean of their squares"),
 )
+# The datasets of `/reports`, one row per report of `context.report`, in the order in which they came.
+REPORT_COLUMNS = (
+    Column("evaluation", "int64", "", "number of the evaluation"),
+    Column("step", "float64", "", "how far it was, such as a number of epochs; of one evaluation, it grows"),
+    Column("value", "float64", "", "what it would have returned then, or minus that, as `objective`"),
+    Column("time", "float64", _TIME, "when"),
+)
 
 
 @dataclass(frozen=True)
@@ -221,6 +235,7 @@ def markdown_table() -> str:
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
     rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
+    rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
     rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]

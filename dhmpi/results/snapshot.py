@@ -14,6 +14,7 @@ import numpy as np
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
+from dhmpi.results.report_log import NO_REPORTS, Reports
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
@@ -24,6 +25,8 @@ from dhmpi.results.schema import (
     POINT,
     POLICY,
     POLICY_COLUMNS,
+    REPORT_COLUMNS,
+    REPORTS,
     STATE,
     STATE_COLUMNS,
     VERSION,
@@ -51,6 +54,7 @@ class Snapshot(NamedTuple):
         campaign: Its identifier.
         generation: Number of the snapshot.
         policy: What its agents have learned.
+        reports: What its evaluations have reported.
     """
 
     metadata: Metadata
@@ -58,6 +62,7 @@ class Snapshot(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
+    reports: Reports = NO_REPORTS
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -74,6 +79,10 @@ def dump(snapshot: Snapshot) -> bytes:
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
         for place, dimension in enumerate(snapshot.metadata.dimensions):
             _write_dimension(points, dimension, [values[place] for values in table.points], order)
+        if len(snapshot.reports.step):
+            reports = file.create_group(REPORTS)
+            for column, values in zip(REPORT_COLUMNS, snapshot.reports, strict=True):
+                _write(reports, column, column.name, values)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()

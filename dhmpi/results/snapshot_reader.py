@@ -4,19 +4,20 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import State
+from dhmpi.evaluation import MEASURED_STATES
 from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.checksum import is_intact
 from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
+from dhmpi.results.report_log import NO_REPORTS, Reports
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
@@ -26,6 +27,8 @@ from dhmpi.results.schema import (
     ORIGIN_COLUMNS,
     POINT,
     POLICY,
+    REPORT_COLUMNS,
+    REPORTS,
     STATE,
     STATE_COLUMNS,
     VERSION,
@@ -36,6 +39,8 @@ from dhmpi.results.table import STATES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LARGEST_NUMBER = 8  # bytes
+# No column takes so many times as much memory as its file has bytes, however well somebody has compressed the file.
+MOST_EXPANDED = 64
 FIRST_SEALED = 2  # the first version of the layout with a checksum
 
 
@@ -48,6 +53,7 @@ class Content(NamedTuple):
         campaign: Its identifier.
         generation: Number of the snapshot.
         policy: What its agents have learned.
+        reports: Returns what its evaluations have reported, which is read when it is wanted.
         doubt: A sentence about why damage might go unnoticed; empty if it cannot.
     """
 
@@ -56,6 +62,7 @@ class Content(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
+    reports: Callable[[], Reports]
     doubt: str = ""
 
 
@@ -76,10 +83,11 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
         raise ResultsError(f"{name} is damaged, since its checksum does not fit; restore it from a copy")
     with _explained(name):
         file = h5py.File(io.BytesIO(data), "r")
-        found = _read(file, name, len(data))
+        found = _read(file, name)
         if intact:
             return found
         _check_all(found.columns)  # no checksum vouches for what is read later
+        found.reports()
         if file.attrs["schema"] < FIRST_SEALED:
             return found
         return found._replace(doubt=f"{name} has lost its checksum: another program has changed it, or damage")
@@ -90,13 +98,13 @@ def _explained(name: str | os.PathLike[str]) -> Iterator[None]:
     """Make one sentence of whatever h5py makes of damaged bytes."""
     try:
         yield
-    except ResultsError:
+    except (ResultsError, MemoryError):
         raise
     except Exception as error:
         raise ResultsError(f"{name} is truncated or damaged ({error}); restore it from a copy") from error
 
 
-def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
+def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     kind = file.attrs.get("format")
     if not isinstance(kind, str) or kind != FORMAT:
         raise ResultsError(f"{name} must be a results file of dhmpi, got another HDF5 file")
@@ -114,11 +122,14 @@ def _read(file: Any, name: str | os.PathLike[str], size: int) -> Content:
     metadata = Metadata(**found)
     policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
     group = _member(file, GROUP)
-    if _member(group, "id").size > size:
-        raise ValueError("it must not have more rows than bytes")
     columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
     _check(columns)
-    return Content(metadata, columns, campaign, generation, policy)
+
+    def reports() -> Reports:
+        with _explained(name):
+            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS))
+
+    return Content(metadata, columns, campaign, generation, policy, reports)
 
 
 def _is_missing(group: Any, name: str) -> bool:
@@ -135,7 +146,18 @@ def _member(group: Any, name: str) -> Any:
     found = group[name]
     if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
         raise ValueError(f"{name} must be in the file, got data in others")
+    if isinstance(found, h5py.Dataset):
+        _require_possible(found)
     return found
+
+
+def _require_possible(dataset: Any) -> None:
+    """Check that a dataset is not larger than its file can be; what it claims would be allocated."""
+    size = dataset.file.id.get_filesize()
+    if dataset.size is None or dataset.size > size:
+        raise ValueError(f"{dataset.name} must not have more rows than the file has bytes, got {dataset.size}")
+    if dataset.size * dataset.dtype.itemsize > MOST_EXPANDED * size:
+        raise ValueError(f"{dataset.name} must fit in a file of {size} bytes, got rows of {dataset.dtype.itemsize}")
 
 
 class _FileColumns:
@@ -166,7 +188,9 @@ class _FileColumns:
                 return self._states()
             place = self._place(name)
             if place is None:
-                return self._order_of_ends() if name == "order" else np.zeros(self._num, NUMBERS[name])
+                if name == "order":
+                    return self._order_of_ends()
+                return np.full(self._num, np.nan if name == "step" else 0, NUMBERS[name])
             return _numbers(name, self._rows(place[()]), NUMBERS[name])
 
     def texts(self, name: str, rows: Array | None) -> Texts:
@@ -266,8 +290,8 @@ def _check(columns: Columns) -> None:
     for times in (columns.submitted, columns.started, columns.ended):
         if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
             raise ValueError("its times must be seconds since 1970")
-    if not np.isfinite(columns.objective[columns.is_in(State.DONE)]).all():
-        raise ValueError("what is DONE must have a finite objective")
+    if not np.isfinite(columns.objective[columns.is_in(*MEASURED_STATES)]).all():
+        raise ValueError("what is DONE or STOPPED must have a finite objective")
 
 
 def _check_all(columns: Columns) -> None:
@@ -281,6 +305,17 @@ def _check_all(columns: Columns) -> None:
         raise ValueError("its columns must have one length")
     if not all(isinstance(json.loads(text), dict) for text in texts):
         raise ValueError("extras and memories must be JSON objects")
+
+
+def _read_reports(group: Any) -> Reports:
+    datasets = [_member(group, column.name) for column in REPORT_COLUMNS]
+    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1:
+        raise ValueError("the columns of its reports must have one length")
+    dtypes = [column.dtype for column in REPORT_COLUMNS]
+    found = Reports(*(_numbers(each.name, each[()], dtype) for each, dtype in zip(datasets, dtypes, strict=True)))
+    if not np.isfinite(found.step).all():
+        raise ValueError("steps of reports must be finite")
+    return found
 
 
 def _read_policy(group: Any) -> PolicyLog:

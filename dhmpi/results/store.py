@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dhmpi.errors import ResultsError, StorageError, option_name
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.results.files import journal_path, replace_file, sync_directory
-from dhmpi.results.journal import FINISHED, LEARNED, METADATA, SUBMITTED, Event, JournalWriter
+from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, JournalWriter
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free
 from dhmpi.results.places import require_absent, require_place, require_present, require_writable, traces
@@ -41,6 +41,7 @@ class ResultsStore:
         path: The results file.
         metadata: The campaign as a whole.
         policy: What agents have learned.
+        reports: What evaluations have reported.
         dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
     """
 
@@ -48,6 +49,7 @@ class ResultsStore:
         self.path = path
         self._ownership = ownership
         self.metadata, self.policy, self.dropped = state.metadata, state.policy, state.dropped
+        self.reports = state.reports
         self._table, self._campaign, self._generation = state.table, state.campaign, state.generation
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
@@ -97,6 +99,8 @@ class ResultsStore:
             ResultsError: The file exists, does not, is being written by another process, or cannot be written.
             StorageError: The file system takes no more.
         """
+        from dhmpi.results.report_log import ReportLog  # numpy is slow to import
+
         path = resolve(path)
         cls.check(path, overwrite)
         names = [dimension.name for dimension in metadata.dimensions]
@@ -105,7 +109,9 @@ class ResultsStore:
             require_absent(path, overwrite)
             # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
             return cls(
-                path, Recovered(metadata, EvaluationTable(names), uuid.uuid4().hex, 0, PolicyLog(), ""), ownership
+                path,
+                Recovered(metadata, EvaluationTable(names), uuid.uuid4().hex, 0, PolicyLog(), ReportLog(), ""),
+                ownership,
             )
         except BaseException:
             ownership.release()
@@ -160,7 +166,12 @@ class ResultsStore:
         from dhmpi.results.columns import Columns  # numpy is slow to import
 
         # A copy: whoever gets them, a callback perhaps, may do to them what he likes.
-        return Results(copy.deepcopy(self.metadata), Columns.of(self._table), policy=self.policy)
+        return Results(
+            copy.deepcopy(self.metadata),
+            Columns.of(self._table),
+            policy=self.policy,
+            report_source=self.reports.columns,
+        )
 
     @property
     def counts(self) -> dict[State, int]:
@@ -224,6 +235,14 @@ class ResultsStore:
         if rows := self._table.finish(evaluations):
             self._evaluations = None
             self._events.append((FINISHED, rows))
+
+    def reported(self, reports: Sequence[Report]) -> None:
+        """Note what evaluations report while they run."""
+        if reports:
+            self.reports.append(reports)
+            self._table.note_steps(reports)
+            self._evaluations = None
+            self._events.append((REPORTED, [tuple(each) for each in reports]))
 
     def learned(self, rows: Sequence[PolicyRow]) -> None:
         """Note updates of a policy."""
@@ -321,6 +340,14 @@ class ResultsStore:
             self._journal = None
             journal_path(self.path).unlink(missing_ok=True)
             sync_directory(self.path.parent)
+        self._ownership.release()
+
+    def abandon(self) -> None:
+        """Write no more, and leave file and journal as they are; after `close` it does nothing."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        self._ownership.release()
 
     def _append(self, journal: JournalWriter) -> None:
         journal.append(self._events)
@@ -334,7 +361,9 @@ class ResultsStore:
     def _write_snapshot(self) -> None:
         from dhmpi.results import snapshot  # h5py is slow to import
 
-        state = snapshot.Snapshot(self.metadata, self._table, self._campaign, self._generation + 1, self.policy)
+        state = snapshot.Snapshot(
+            self.metadata, self._table, self._campaign, self._generation + 1, self.policy, self.reports.columns()
+        )
         replace_file(self.path, snapshot.dump(state), self._ownership.owner.token, self._require_sole_writer)
         self._generation += 1
         self._events.clear()

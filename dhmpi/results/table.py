@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, Origin, Point, State
+from dhmpi.evaluation import Evaluation, Origin, Point, Report, State
 from dhmpi.support.json_text import clean, dumps, loads
 
 STATES = tuple(State)
@@ -44,6 +44,7 @@ class FinishedRow(NamedTuple):
     host: str
     error: str
     extra: str
+    step: float | None = None
 
 
 class EvaluationTable:
@@ -72,6 +73,7 @@ class EvaluationTable:
         self.extra: dict[int, str] = {}
         self.order = array("q")
         self.num_ordered = 0
+        self.step = array("d")
         self.model: list[str] = []
         self.known = array("q")
         self.fitted = array("q")
@@ -120,6 +122,7 @@ class EvaluationTable:
             self.rank.append(rank)
             self.host.append(hosts[host])
             self.order.append(-1)
+            self.step.append(_NAN)
             self.model.append(origin.model)
             self.known.append(origin.known)
             self.fitted.append(origin.fitted)
@@ -161,7 +164,8 @@ class EvaluationTable:
         for each in evaluations:
             number, state, objective, started, ended = each.id, each.state, each.objective, each.started, each.ended
             rank, host, error, extra = each.rank, each.host, each.error, dumps(each.extra) if each.extra else ""
-            written.append((number, state, objective, started, ended, rank, host, error, extra))
+            step = each.step
+            written.append((number, state, objective, started, ended, rank, host, error, extra, step))
             row, code = rows[number], _CODES[state]
             if code in _FINAL and self.order[row] < 0:
                 self.order[row] = self.num_ordered
@@ -172,6 +176,8 @@ class EvaluationTable:
             self.objective[row] = _NAN if objective is None else objective
             self.started[row] = _NAN if started is None else started
             self.ended[row] = _NAN if ended is None else ended
+            if step is not None:
+                self.step[row] = step
             self.rank[row] = rank
             if host not in hosts:
                 hosts[host] = clean(host)
@@ -187,8 +193,14 @@ class EvaluationTable:
         for number in numbers:
             row = self.rows[number]
             self.finish([Evaluation(number, {}, state=State.PENDING)])
-            self.submitted[row] = _NAN
+            self.submitted[row] = self.step[row] = _NAN
             self.order[row] = -1
+
+    def note_steps(self, reports: Iterable[Report]) -> None:
+        """Take note of how far evaluations are; of those that are not there, nothing."""
+        for report in reports:
+            if (row := self.rows.get(report.id)) is not None:
+                self.step[row] = report.step
 
     def has_ended(self, number: int) -> bool:
         """Return whether an evaluation has ended for good."""
@@ -207,9 +219,9 @@ class EvaluationTable:
         """Return all evaluations in order of id."""
         rows = self.rows_by_id()
         states, error, extra, memory = list(map(STATES.__getitem__, self.state)), self.error, self.extra, self.memory
-        objective, submitted, started, ended = (
+        objective, submitted, started, ended, step = (
             [None if value != value else value for value in column]  # NaN
-            for column in (self.objective, self.submitted, self.started, self.ended)
+            for column in (self.objective, self.submitted, self.started, self.ended, self.step)
         )
         return [
             Evaluation(
@@ -226,6 +238,7 @@ class EvaluationTable:
                 json_object(extra[row]) if row in extra else {},
                 Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row], memory.get(row, "")),
                 self.order[row],
+                step[row],
             )
             for row in rows
         ]
@@ -273,8 +286,8 @@ def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evalua
 
 
 def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
-    """Yield evaluations that `finish` has written, without their points."""
-    for id, state, objective, started, ended, rank, host, error, text in rows:
+    """Yield evaluations that `finish` has written, without their points; in older journals, rows have no step."""
+    for id, state, objective, started, ended, rank, host, error, text, *step in rows:
         yield Evaluation(
             id=id,
             point={},
@@ -286,4 +299,5 @@ def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
             host=host,
             error=error,
             extra=loads(text) if text else {},
+            step=step[0] if step else None,
         )

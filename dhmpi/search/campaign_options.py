@@ -1,11 +1,15 @@
 """Options that every search has."""
 
+import math
 import os
 from dataclasses import dataclass, fields
 
 from dhmpi.control.failures import HOPELESS_LIMIT, LIMIT
 from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
+from dhmpi.execution.context import Feedback
+from dhmpi.search.stopping.settings import NAMES as STOPPERS
+from dhmpi.search.stopping.settings import StopperSettings
 from dhmpi.support.options import Setting, choice, choice_with_settings, flag, integer, number, option, text
 from dhmpi.support.resources import MethodSettings, Resources, SlotOptions
 
@@ -15,18 +19,22 @@ LOG_LEVEL_VARIABLE = "DHMPI_LOG_LEVEL"
 DEFAULT_MAX_EVALS = 100
 DEFAULT_SEED = 12345
 # What help lists the options of a search under, in this order.
-PROBLEM, BUDGET, EVALUATION, RESULTS, SEARCH = "problem", "budget", "evaluation", "results", "search"
+PROBLEM, BUDGET, STOPPING, EVALUATION, RESULTS, SEARCH = (
+    *("problem", "budget", "early stopping"),
+    *("evaluation", "results", "search"),
+)
 
 
 @dataclass(frozen=True)
-class CampaignOptions(SlotOptions, MethodSettings):
+class CampaignOptions(SlotOptions, MethodSettings, StopperSettings):
     """Options of every campaign."""
 
     # --- budget
     max_evals: int | None = option(
         None,
         integer(1),
-        f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes or --end-time is given)",
+        f"evaluations to run (default: {DEFAULT_MAX_EVALS}, or no limit where --max-minutes, --end-time or "
+        "--max-steps-total is given)",
         group=BUDGET,
     )
     max_minutes: float | None = option(
@@ -52,6 +60,38 @@ class CampaignOptions(SlotOptions, MethodSettings):
         "failures after which a campaign is given up in which nothing is DONE yet; 0: never (default: "
         f"{HOPELESS_LIMIT} that no point causes, such as a missing module or file, or {LIMIT} of any kind)",
         group=BUDGET,
+    )
+    target: float | None = option(
+        None,
+        number(-math.inf),
+        "the campaign ends when an objective is at most this, or a reward at least (default: no target)",
+        group=BUDGET,
+    )
+    patience: int | None = option(
+        None,
+        integer(1),
+        "the campaign ends when so many evaluations in a row were not better than the best (default: no limit)",
+        group=BUDGET,
+    )
+    # --- early stopping
+    stopper: str = option(
+        "none",
+        choice_with_settings(STOPPERS),
+        "what stops evaluations early, by what they report: none; auto learns from the campaign how well early values "
+        "foretell the last; asha; median",
+        group=STOPPING,
+    )
+    max_steps: float | None = option(
+        None,
+        number(0, exclusive=True),
+        "last step of a full training, for the stopper and run functions (default: what was seen)",
+        group=STOPPING,
+    )
+    max_steps_total: float | None = option(
+        None,
+        number(0, exclusive=True),
+        "steps of all evaluations together, at which the campaign is complete (default: no limit)",
+        group=STOPPING,
     )
     # --- evaluation
     num_workers: int | None = option(
@@ -111,7 +151,8 @@ class CampaignOptions(SlotOptions, MethodSettings):
     @property
     def eval_limit(self) -> int | None:
         """Number of evaluations after which the campaign is complete; None without a limit."""
-        if self.max_evals is None and self.max_minutes is None and self.end_time is None:
+        limits = (self.max_evals, self.max_minutes, self.end_time, self.max_steps_total)
+        if all(limit is None for limit in limits):
             return DEFAULT_MAX_EVALS
         return self.max_evals
 
@@ -124,6 +165,11 @@ class CampaignOptions(SlotOptions, MethodSettings):
     def slot(self) -> SlotOptions:
         """Ranks and GPUs of an evaluation."""
         return SlotOptions(self.ranks_per_eval, self.gpus_per_eval, self.gpus_per_node)
+
+    @property
+    def feedback(self) -> Feedback:
+        """Feedback that evaluations get while they run."""
+        return Feedback(self.stopper != "none" or self.max_steps_total is not None, self.max_steps)
 
     @property
     def files(self) -> str:

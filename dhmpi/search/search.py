@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
-from dhmpi.evaluation import METHODS, START, Evaluation, Origin, Point, Proposal, State
+from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
@@ -301,6 +301,10 @@ class Search(ABC):
     def _add_pending(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
         """Take note of a point that has become pending; the default does not."""
 
+    def describe_model(self) -> str:
+        """Return which model points come from by now, for people; nothing without one, which is the default."""
+        return ""
+
     def statistics(self) -> dict[str, float | str]:
         """Return what the search has measured of itself, by name; the default measures nothing."""
         return {}
@@ -329,7 +333,7 @@ def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
             raise EvaluationError(f"state must be known, got {reprlib.repr(evaluation.state)}; {remedy}")
         return _checked_result(evaluation._replace(state=State(evaluation.state)))
     state, value = evaluation.state, evaluation.objective
-    if state is not State.DONE:
+    if state not in MEASURED_STATES:
         if value is not None:
             remedy = f"leave it out, or say {State.DONE}"
             raise EvaluationError(

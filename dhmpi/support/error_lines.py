@@ -7,8 +7,9 @@ from dhmpi.evaluation import LAST_OUTPUT
 # Characters of an error's line that people want to see.
 LONGEST = 200
 
-# Of an exception or a group of them, but not of one within a group, whose lines begin with a bar.
-_TRACEBACK = re.compile(r"(\+ Exception Group |(?<!\| )(?<!Group ))Traceback \(most recent call last\):\n")
+_TRACEBACK = "Traceback (most recent call last):\n"
+_GROUP = "+ Exception Group "
+_UNINDENTED = re.compile(r"\n(?! ).*\S")
 _BAR = re.compile(r"^ *\| ?", re.MULTILINE)
 _STATUS = re.compile(r"exit status \d+$")
 # Addresses, identifiers, numbers; but short integers may be statuses, signals or the like.
@@ -17,6 +18,7 @@ _VALUE = re.compile(
     r"|\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|\d{4,}",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _NO_FILE = "No such file or directory"
 # 126 and 127 are what a shell says of a program that it cannot execute, or does not find.
 _HOPELESS = re.compile(
@@ -44,16 +46,27 @@ def _exception(text: str) -> str:
 
     If it only announces what follows, as Keras does (`ValueError: in user code:`), the last line is added.
     """
-    found = [*_TRACEBACK.finditer(text)]
-    rest = text[found[-1].end() :] if found else ""
-    if found and found[-1][1]:
-        rest = _BAR.sub("", rest)
-    lines = [line.rstrip() for line in rest.splitlines() if line.strip()]
-    first = next((number for number, line in enumerate(lines) if not line.startswith(" ")), None)
-    if first is None:
+    rest = f"\n{_behind_traceback(text)}"
+    found = _UNINDENTED.search(rest)
+    if found is None:
         return ""
-    line = lines[first]
-    return f"{line} {lines[-1].strip()}" if line.endswith(":") and lines[first + 1 :] else line
+    lines = [line.rstrip() for line in rest[found.start() :].splitlines() if line.strip()]
+    return f"{lines[0]} {lines[-1].strip()}" if lines[0].endswith(":") and lines[1:] else lines[0]
+
+
+def _behind_traceback(text: str) -> str:
+    """Return what follows the title of the last traceback; nothing without one.
+
+    It is that of an exception or a group of them, but not of one within a group, whose lines begin with a bar.
+    """
+    place = len(text)
+    while (place := text.rfind(_TRACEBACK, 0, place)) >= 0:
+        before, rest = text[max(0, place - len(_GROUP)) : place], text[place + len(_TRACEBACK) :]
+        if before == _GROUP:
+            return _BAR.sub("", rest)
+        if not before.endswith(("| ", "Group ")):
+            return rest
+    return ""
 
 
 def _last(text: str) -> str:
@@ -62,7 +75,7 @@ def _last(text: str) -> str:
 
 def error_kind(line: str) -> str:
     """Return the kind of an error's line: lines that differ only in the values of points have the same."""
-    return _VALUE.sub("#", line)
+    return _VALUE.sub("#", line) if _DIGIT.search(line) else line
 
 
 def is_hopeless(error: str) -> bool:

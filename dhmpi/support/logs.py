@@ -5,6 +5,7 @@ import datetime
 import json
 import logging
 import os
+from collections.abc import Iterator
 
 from dhmpi.support.printing import escape, tell
 
@@ -83,6 +84,12 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+def _formatter(rank: int, as_json: bool) -> logging.Formatter:
+    if as_json:
+        return _JsonFormatter(rank)
+    return logging.Formatter(f"%(asctime)s rank {rank} %(levelname)s %(name)s: %(message)s")
+
+
 def configure(level: str, rank: int, as_json: bool = False, directory: str | None = None) -> None:
     """Show the package's log records.
 
@@ -95,12 +102,45 @@ def configure(level: str, rank: int, as_json: bool = False, directory: str | Non
     handlers: list[logging.Handler] = [_Handler()]
     if directory is not None:
         handlers.append(_FileHandler(directory, rank))
-    text = logging.Formatter(f"%(asctime)s rank {rank} %(levelname)s %(name)s: %(message)s")
     for handler in handlers:
-        handler.setFormatter(_JsonFormatter(rank) if as_json else text)
+        handler.setFormatter(_formatter(rank, as_json))
     logger = logging.getLogger("dhmpi")
     logger.handlers[:] = handlers
     logger.setLevel(level.upper())
+
+
+@contextlib.contextmanager
+def of_campaign(level: str | None, rank: int, as_json: bool, directory: str | None) -> Iterator[None]:
+    """Let a campaign log as the command line would, as far as nothing has been configured.
+
+    A program that has handlers of its own keeps them, and the level of its logger; what they let through is in the file
+    of the rank, too.
+
+    Args:
+        level: debug, info, warning or error; None: warning, or that of the logger.
+        rank: This process's rank.
+        as_json: Whether each line is an object, for programs.
+        directory: Where ranks keep what they have to say; None for nowhere.
+    """
+    logger = logging.getLogger("dhmpi")
+    if any(isinstance(each, _Handler | _FileHandler) for each in logger.handlers):
+        yield  # the command line, or a campaign around this one
+        return
+    before = logger.level
+    added: list[logging.Handler] = [] if logger.hasHandlers() else [_Handler()]
+    if directory is not None:
+        added.append(_FileHandler(directory, rank))
+    for each in added:
+        each.setFormatter(_formatter(rank, as_json))
+        logger.addHandler(each)
+    if level is not None:
+        logger.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        for each in added:
+            logger.removeHandler(each)
+        logger.setLevel(before)
 
 
 def keep() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TextIO
 
-from dhmpi.errors import OutputError
+from dhmpi.errors import OutputError, UnreadError
 
 # All that can move the cursor, set a title, fill the clipboard, or turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -51,7 +51,8 @@ class Printer:
         """Write text, without control characters and as the encoding allows.
 
         Raises:
-            OutputError: It cannot be written.
+            UnreadError: It is a pipe that nobody reads any more.
+            OutputError: It cannot be written for another reason.
         """
         stream = sys.stdout
         if stream is None or sys.__stdout__ is None:  # what it leads to then is a stand-in
@@ -75,6 +76,9 @@ class Printer:
 def _explained() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError as error:
+        _discard(sys.stdout)
+        raise UnreadError("standard output must be read to its end, got a pipe that was closed") from error
     except OSError as error:
         _discard(sys.stdout)
         raise OutputError(f"standard output cannot be written: {error.strerror}") from error
@@ -86,6 +90,11 @@ def tell(text: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{escape(text)}\n")
             sys.stderr.flush()
+
+
+def tell_written(path: str) -> None:
+    """Print on standard error that a file has been written."""
+    tell(f"wrote {escape(path, keep='')}")
 
 
 def flush() -> None:

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from dhmpi.errors import OptionError, OutputError, option_name
+from dhmpi.errors import OptionError, OutputError, UnreadError, option_name
 from dhmpi.support.printing import escape
 
 # The first bytes of an HDF5 file, which results files are.
@@ -44,7 +45,8 @@ def whole_file(path: str, option: str) -> Iterator[Path]:
         option: Name of the option that says so.
 
     Raises:
-        OptionError: It is a results file, or in no directory that exists.
+        OptionError: It is a results file, or in no directory that exists, or a pipe that nobody reads.
+        UnreadError: It is a pipe that nobody reads any more.
         OutputError: It cannot be written.
     """
     is_direct = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
@@ -55,14 +57,35 @@ def whole_file(path: str, option: str) -> Iterator[Path]:
     # A name that is not longer than a file's may be.
     written = target if is_direct else target.with_name(f".{secrets.token_hex(4)}{target.suffix[:10]}")
     try:
-        yield written
+        with _reader_of(path, option):
+            yield written
         if not is_direct:
             os.replace(written, target)
+    except BrokenPipeError as error:
+        raise UnreadError(f"{path} must be read to its end, got a pipe that was closed") from error
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         if not is_direct:
             written.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _reader_of(path: str, option: str) -> Iterator[None]:
+    """Check that a named pipe has a reader, which is not to see its end before the block has ended."""
+    fd = -1
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # else it would wait for a reader, maybe for ever
+        except OSError as error:
+            raise OptionError(
+                f"{option_name(option)} must be a file, or a pipe that is being read, got {path!r} ({error.strerror})"
+            ) from error
+    try:
+        yield
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def require_no_results(path: str, option: str) -> None:

@@ -188,6 +188,14 @@ def test_lanes_are_ranks_or_groups_with_their_gpus():
     assert shares(shown, 1, 5).tolist() == pytest.approx(np.array([[0.5, 0.5, 0.25, 0.5, 0.5]]))
 
 
+def test_lanes_of_a_pool_are_workers():
+    roles = {"has_agents": False, "has_server": False, "groups": [{"leader": 0, "workers": ""}], "nodes": []}
+    found = campaign([evaluation(0, 0, 4, rank=1)], [run(0.0, 10.0, roles=roles)])
+    assert lanes(found).names == ["worker 0", "worker 1"]
+    teams = campaign([evaluation(0, 0, 4, rank=2)], [run(0.0, 10.0, roles=roles | {"teams": ["0-1", "2-3"]})])
+    assert lanes(teams).names == ["processes 0-1", "processes 2-3"]
+
+
 def test_lanes_without_roles_are_those_that_evaluated():
     found = campaign([evaluation(0, 0, 4, rank=3), evaluation(1, 5, 10, rank=7, host="b")])
     assert lanes(found).names == ["rank 3", "rank 7, b"]

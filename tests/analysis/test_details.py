@@ -20,6 +20,7 @@ EVALUATIONS = [
     failed(5, "", State.LOST),
     failed(6, f"{FRAMES}ValueError: x must not be negative, got -1e-05\n--- last output ---\nepoch 3"),
     failed(9, ""),
+    Evaluation(10, {}, 1.0, State.STOPPED),  # which is no failure
 ]
 
 

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 
-from dhmpi.analysis.importance import fenced, importances, surface, tree_shares
+from dhmpi.analysis.gaussian_process import Axis, fitted
+from dhmpi.analysis.importance import data, fenced, importances, surface
+from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
+from dhmpi.search.hps.ambs import AMBS
+from dhmpi.search.hps.random import RandomSearch
 
 SPACE = {
     "a": (0.0, 1.0),
@@ -43,23 +47,29 @@ def test_shares_of_a_sum_are_those_of_its_variance():
 
 @pytest.mark.parametrize("method", ["fanova", "ped-anova"])
 def test_the_dimension_that_matters_comes_first(method):
-    found = campaign(lambda point: {"x": 3.0, None: 0.0, "<script>": 1.0}[point["c"]] + 0.1 * point["a"])
+    found = campaign(
+        lambda point: {"x": 3.0, None: 0.0, "<script>": 1.0}[point["c"]] + 0.1 * point["a"] + 0.01 * point["n"]
+    )
     names = [each.name for each in importances(found, method)]
     assert names[0] == "c"
     assert importances(found, method) == importances(found, method)
 
 
-def test_shares_of_a_tree_by_hand():
-    class Tree:  # a < 0.5: 0; else b < 0.25: 0, else 4
-        node_count = 5
-        children_left = np.array([1, -1, 3, -1, -1])
-        children_right = np.array([2, -1, 4, -1, -1])
-        feature = np.array([0, -2, 1, -2, -2])
-        threshold = np.array([0.5, -2, 0.25, -2, -2])
-        value = np.array([0.0, 0.0, 0.0, 0.0, 4.0]).reshape(5, 1, 1)
-
-    # Mean 1.5, variance 0.375 * 16 - 2.25 = 3.75. Along a: 0 and 3, so 2.25; along b: 0 and 2, so 0.25 * 0.75 * 4.
-    assert tree_shares(Tree, 2).tolist() == pytest.approx([2.25 / 3.75, 0.75 / 3.75])
+def test_averages_of_a_process_are_those_of_what_it_predicts():
+    space = {"a": (0.0, 1.0), "c": ["x", None, "<script>"], "n": (1, 9)}
+    found = campaign(lambda point: np.sin(6 * point["a"]) * (point["c"] is None) + 0.1 * point["n"], 60, SPACE)
+    dimensions, objective = data(found, 60)
+    axes = [Axis.of(each) for each in dimensions if each.name in space]
+    process = fitted(axes, objective)
+    kernels = [
+        axis.kernel(axis.distance(axis.places) / width) for axis, width in zip(axes, process.lengthscales, strict=True)
+    ]
+    grid = process.mean + np.einsum("ai,ni,ci,i->anc", *kernels, process.weights)  # at every combination of places
+    total = grid.var() + process.noise * process.variance
+    by_hand = [grid.mean(axis=others).var() / total for others in ((1, 2), (0, 2), (0, 1))]
+    assert process.shares() == pytest.approx(by_hand)
+    surface = process.surface(0, 2, axes[0].places, axes[2].places)
+    assert surface == pytest.approx(grid.mean(axis=1).T)
 
 
 @pytest.mark.parametrize("method", ["fanova", "ped-anova"])
@@ -80,7 +90,59 @@ def test_too_few_evaluations():
 def test_the_surface_is_in_the_units_of_the_objective():
     found = surface(campaign(lambda point: 10 + 4 * (point["n"] > 5), 300), "n", "c")
     assert found.value.shape == (3, len(found.x))
-    assert (found.x[0], found.x[-1]) == (0.5, 9.5)
+    assert (found.x[0], found.x[-1]) == (1.0, 9.0)
     assert found.value[:, 0] == pytest.approx(10.0, abs=0.2)
     assert found.value[:, -1] == pytest.approx(14.0, abs=0.2)
     assert surface(campaign(lambda point: 3.0), "a", "b").value == pytest.approx(3.0)
+
+
+# Functions with known Sobol indices of the first order.
+def _parabolas(point):
+    return 4 * (point["a"] - 0.3) ** 2 + 2 * (point["b"] - 0.3) ** 2 + 1.5 * (point["c"] == "x")
+
+
+def _product(point):
+    return 2 * abs(point["a"] - 0.7) + 4 * (point["b"] - 0.5) * (point["n"] - 0.5)
+
+
+# Variances: 16 and 4 times 13/900 (E (x - 0.3)^4 = 0.0341, squared mean 0.0152), and 2.25 * 2/9.
+_PARABOLA = (0.7**5 + 0.3**5) / 5 - ((0.7**3 + 0.3**3) / 3) ** 2
+_SUM = 20 * _PARABOLA + 2.25 * 2 / 9
+_WEDGE = 4 * ((0.7**3 + 0.3**3) / 3 - ((0.7**2 + 0.3**2) / 2) ** 2)
+CONTINUOUS = {"a": (0.0, 1.0), "b": (0.0, 1.0), "n": (0.0, 1.0), "c": ["x", "y", "z"]}
+SOBOL = {
+    "parabolas": (_parabolas, {"a": 16 * _PARABOLA / _SUM, "b": 4 * _PARABOLA / _SUM, "c": 0.5 / _SUM, "n": 0.0}),
+    "product": (_product, {"a": _WEDGE / (_WEDGE + 1 / 9), "b": 0.0, "n": 0.0, "c": 0.0}),
+}
+
+
+def _asked(search, function, num):
+    evaluations = []
+    for number in range(num):
+        [point] = search.ask(1)
+        evaluations.append(Evaluation(number, dict(point), float(function(point)), State.DONE))
+        search.tell(evaluations[-1:])
+    return Results.of(Metadata("s", "p", CONTINUOUS), evaluations)
+
+
+@pytest.mark.parametrize("name", SOBOL)
+def test_a_search_that_settles_finds_the_importances_of_the_whole_space(name):
+    """Most points of `ambs` are near its optimum, and those of random search everywhere."""
+    function, known = SOBOL[name]
+    problem = HpProblem()
+    for dimension, spec in CONTINUOUS.items():
+        problem.add_dim(dimension, spec)
+    for search in (RandomSearch(problem, function, seed=1), AMBS(problem, function, seed=1)):
+        found = {each.name: each for each in importances(_asked(search, function, 100))}
+        for dimension, share in known.items():
+            assert found[dimension].share == pytest.approx(share, abs=0.2), (type(search), found)
+            assert found[dimension].spread >= 0.0
+
+
+def test_few_evaluations_have_a_larger_spread():
+    few, many = (importances(campaign(_noisy, num)) for num in (20, 400))
+    assert few[0].spread > 2 * many[0].spread > 0
+
+
+def _noisy(point):
+    return point["a"] + 0.3 * np.sin(1e6 * point["b"])

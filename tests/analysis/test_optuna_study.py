@@ -91,3 +91,24 @@ def test_nothing_is_left_of_a_study_that_cannot_be_written(found, url, ended):
     with pytest.raises(OutputError, match="cannot be written: The value 1000000"):
         write_study(Results.of(found.metadata, [ended(0)._replace(point=beyond)]), url, "s")
     assert optuna.get_all_study_names(url) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://user:s3cret@host/db", "mysql://user:***@host/db and none; run: pip install mysqlclient; or pip "),
+        ("oracle://user:s3cret@host/db", "oracle://user:***@host/db and none; run: pip install "),
+        ("mysql://user:s3:cret@s3cret@host/db", "mysql://user:***@host/db and none"),
+        ("mysql:/user:s3cret@host/db", "'***@host/db': "),
+        ("postgresql://user:s3cret@host:port/db", "'postgresql://user:***@host:port/db': "),
+        ("nothing://user:s3cret@host/s3cret", "'nothing://user:***@host/s3cret': "),
+        ("redis://:s3cret@localhost:1", "'redis://:***@localhost:1': "),
+        ("sqlite:////nowhere/s.db?user=me&password=s3cret", "'sqlite:////nowhere/s.db?user=me&password=***': "),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_a_sentence_without_its_password(found, url, said):
+    with pytest.raises(OptionError) as error:
+        write_study(found, url, "s")
+    assert said in str(error.value)
+    assert "s3cret" not in str(error.value).replace("host/s3cret", "")
+    assert "\n" not in str(error.value)

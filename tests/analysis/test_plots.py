@@ -167,3 +167,60 @@ def test_curve_of_characters():
 def test_pictures_need_no_search():
     code = "import sys, dhmpi.analysis.plots.sheet; print([n for n in sys.modules if n.startswith('dhmpi.search')])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_what_is_counted_has_whole_numbers():
+    view = View(campaign([evaluation(k, k, k + 1) for k in range(2)]))
+    for draw in (plots.incumbent, plots.distinct, plots.rewards):
+        axes = draw(Figure().add_subplot(), view)
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+    assert all(tick == round(tick) for tick in plots.utilisation(Figure().add_subplot(), view).get_yticks())
+
+
+def test_runs_are_marked_in_time():
+    def marked(ended):
+        view = View(campaign([evaluation(0, 0, 1), evaluation(1, 6, 7)], [run(0.0, ended), run(5.0, 8.0)]))
+        return [line.get_xdata()[0] for line in plots.incumbent(Figure().add_subplot(), view, "seconds").lines][1:]
+
+    assert marked(3.0) == [3.0]
+
+
+def test_equal_lines_are_drawn_around_each_other():
+    views = [View(campaign([evaluation(0, 0, 1)], search=name)) for name in ("a", "b", "c")]
+    for panel in kinds.panels(views, ["targets", "incumbent", "time"]):
+        widths = [line.get_linewidth() for line in panel(Figure().add_subplot()).lines]
+        assert len(widths) == 3
+        assert widths == sorted(widths, reverse=True)
+        assert len(set(widths)) == 3
+
+
+def test_dark_is_good_everywhere():
+    def shade(drawn, value):
+        return sum(drawn.to_rgba(value)[:3])
+
+    for maximises in (False, True):
+        evaluations = [
+            Evaluation(k, {"x": k / 30, "y": 1 + k % 2}, float(k % 7), State.DONE, k, k, k + 1, order=k)
+            for k in range(30)
+        ]
+        found = campaign(evaluations, space=TWO, maximises=maximises)
+        figure = Figure()
+        axes = plots.contours(figure.add_subplot(), View(found), ("x", "y"))
+        [drawn] = [each for each in axes.collections if each.get_array() is not None]
+        low, high = drawn.get_clim()
+        assert (shade(drawn, low) < shade(drawn, high)) != maximises
+        assert figure.axes[1].get_ylabel() == f"{'reward' if maximises else 'objective'}, dark is good"
+        [lines] = plots.parallel(Figure().add_subplot(), View(found)).collections
+        assert shade(lines, lines.get_array()[-1]) < shade(lines, lines.get_array()[0])  # the best is drawn last
+
+
+TWO = {"x": (0.0, 1.0), "y": [1, 2]}
+
+
+def test_random_search_has_no_model_and_titles_fit():
+    view = View(campaign([evaluation(0, 0, 1)], search="hps-random"))
+    axes = plots.models(Figure().add_subplot(), view)
+    assert axes.texts[0].get_text() == "all points: drawn at random, without a model"
+    axes = plots.importance(Figure().add_subplot(), View(hostile()), "ped-anova")
+    assert axes.get_title("left").startswith("PED-ANOVA: ")
+    assert max(map(len, axes.get_title("left").splitlines())) <= 60

@@ -38,7 +38,7 @@ def test_at_most_a_tenth_counts_as_far_out(settled):
 
 @pytest.mark.parametrize("method", ["fanova", "ped-anova"])
 def test_what_was_found_out_early_is_not_forgotten(settled, method):
-    found = importances(settled, method)
-    assert [each.name for each in found][-1] == "nothing"
-    # The best differ from all others in dropout, too, and there are few others.
-    assert next(each.share for each in found if each.name == "layers") > 0.15
+    found = {each.name: each.share for each in importances(settled, method)}
+    assert list(found)[-1] == "nothing"
+    if method == "fanova":  # over the whole space, layers have a variance of 2.8, and dropout one of 0.07
+        assert found["layers"] > 0.9

@@ -173,7 +173,9 @@ def test_show_says_how_agents_have_learned():
         fields |= {"agent": 1, "update": number, "episodes": episodes, "entropy": entropy}
         policy.append([PolicyRow(**fields)])
     results = Results.of(replace(METADATA, statistics=statistics), [], policy=policy)
-    shown = "2 agents, 3 updates; 250 episodes, 50 of them known already; entropy 2.5 at first, 1.25 at last"
+    shown = (
+        "2 agents, 3 updates; 250 architectures chosen, 50 of them known already; entropy 2.5 at first, 1.25 at last"
+    )
     assert rows(results)["agents"] == shown
     more = {"gradients": 12, "gradient_staleness_mean": 1.75, "lost_agents": 1}
     results = Results.of(replace(METADATA, statistics=statistics | more), [], policy=policy)
@@ -277,6 +279,25 @@ def test_lost_time_is_told():
     sentence = "41 worker-seconds without work, 12 in evaluations that were cancelled"
     assert f"\nlost at the end: {sentence}\n" in text(terminal.report, results, "my.h5")
     assert f"\nlost time   {sentence}\n" in text(terminal.show, results)
+
+
+def test_figures_say_of_which_runs_they_are():
+    ended = run(1_003_600.0, 1_003_660.0, "end")
+    results = Results.of(replace(KILLED.metadata, runs=[KILLED.metadata.runs[0], ended], statistics=LOST), DONE[:1])
+    shown = text(terminal.show, results)
+    assert "\nutilisation 12.5 % of all 2 runs\n" in shown
+    assert "\nlost time   latest run: 41 worker-seconds" in shown
+    reported = text(terminal.report, results, "my.h5")
+    assert "end: 1 evaluation in 0:02:00 of 2 runs, workers 12 % busy\n" in reported
+    assert "\nlost at the end of this run: 41 worker-seconds" in reported
+
+
+def test_workers_of_a_pool_are_no_ranks():
+    running = [evaluation(3, State.RUNNING)._replace(ended=None)]
+    assert " on rank 1 (nid0)\n" in text(terminal.show, Results.of(replace(METADATA, runs=[run(1e6, None)]), running))
+    pool = replace(METADATA, runs=[run(1e6, None) | {"roles": {"size": 1, "nodes": []}}])
+    shown = text(terminal.show, Results.of(pool, running))
+    assert " on worker 1 (nid0)\n" in shown
 
 
 def test_less_than_a_second_is_nothing():

@@ -12,6 +12,7 @@ from fcntl import ioctl
 
 import pytest
 
+from dhmpi.analysis.summary import summarise
 from dhmpi.analysis.top.live_figures import Condition, live_figures, progress_of
 from dhmpi.analysis.top.live_page import BLOCKS, Choice, PageSize, campaign_page, fit, help_page, sparkline
 from dhmpi.analysis.top.tally import Tally
@@ -74,9 +75,45 @@ def test_the_page_says_how_a_campaign_goes():
     assert "objective    -9 (evaluation 19) " in text
     assert "gp-brief proposed the latest point; 18 of 75 points without a model" in text
     assert "running, by age: 30" in text
-    assert "         46       2       0.23  node0" in text
+    assert "         46       2    0:00:14  node0" in text
     assert "  3 x FAILED, last 45: ValueError: no \\u001b[31mred" in text
     assert "  3 x FAILED, last 44: OSError: bad value 44.5" in text
+
+
+def test_utilisation_is_that_of_all_runs_and_so_is_that_of_show():
+    earlier = {"started": BEGUN - 200, "ended": BEGUN - 100, "num_workers": 4, "hosts": [], "layout": "", "why": "end"}
+    found = campaign(40, 0, 0)
+    runs = [earlier, {**found.metadata.runs[0], "num_workers": 1, "ended": BEGUN + 50}]
+    found = campaign(40, 0, 0, runs=runs, complete=True)
+    found.columns.ended[:8] -= 150  # eight ended in the first run, after 2 s each
+    found.columns.submitted[:8] -= 151
+    found.columns.started[:8] -= 151
+    tally = tally_of(Results.of(found.metadata, found.columns.evaluations()))
+    text = "\n".join(
+        page(Results.of(found.metadata, found.columns.evaluations()), PageSize(90), CHOICE, Condition.COMPLETE)
+    )
+    share = summarise(Results.of(found.metadata, found.columns.evaluations())).utilisation
+    assert share == pytest.approx((8 * 2 + 32) / (400 + 50))
+    assert f"utilisation  {100 * share:.1f} % [" in text
+    assert "] of all 2 runs; latest run 64.0 %" in text
+    assert "run 2, 1 worker, 2 hosts, for 0:00:50" in text
+    assert "hosts in the latest run, the least busy first: 2" in text
+    # The same if the second run begins while the first is watched.
+    tally = Tally()
+    first = replace(found.metadata, runs=[{**earlier, "ended": None}], complete=False)
+    tally.begin(Results.of(first, found.columns.evaluations(range(8))))
+    tally.changed(replace(first, runs=[earlier]))
+    tally.changed(found.metadata)
+    assert (tally.busy_before, tally.available_before) == pytest.approx((16.0, 400.0))
+
+
+def test_workers_of_a_pool_are_no_ranks():
+    run = campaign().metadata.runs[0]
+    pool = campaign(runs=[{**run, "roles": {"size": 1, "nodes": []}}])
+    assert "id    rank " in "\n".join(page(campaign(), PageSize(80)))
+    text = "\n".join(page(pool, PageSize(80), Choice("rank")))
+    assert "running, by worker: 30" in text
+    assert "rank" not in text
 
 
 def test_at_80_by_24_there_is_some_of_everything():

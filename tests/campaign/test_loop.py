@@ -14,7 +14,8 @@ from dhmpi.control.signals import StopRequest
 from dhmpi.evaluation import State, Worker
 from dhmpi.evaluator import Evaluator
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.search import Search
@@ -287,7 +288,7 @@ def test_what_was_running_is_submitted_again(tmp_path):
     with pytest.raises(Killed):
         made.run()
     store.commit()
-    store._journal.close()  # as the end of the process does, which this test survives
+    store.abandon()  # as the end of the process does, which this test survives
     made, store = resume(tmp_path, RandomSearch(problem()), FakeEvaluator())
     assert [each.state for each in store.evaluations[-3:]] == [State.RUNNING] * 3
     again = [each.point for each in store.evaluations[-3:]]

@@ -60,8 +60,9 @@ def test_all_is_well():
     assert "by its name, problem_" in seen["pickling"][0].text
     assert seen["evaluations"][0].text.startswith("4 of 4 are DONE")
     assert "smaller is better" in seen["objectives"][0].text
-    assert "keeps reports, size" in seen["outputs"][0].text
-    assert "print 100 bytes each" in seen["outputs"][1].text
+    assert "keeps size" in seen["outputs"][0].text
+    assert "report values, up to step 1;" in seen["outputs"][1].text
+    assert "print 100 bytes each" in seen["outputs"][2].text
     assert seen["repetition"][0] == (Mark.OK, "repetition", "the first point has the same objective again", "")
     assert "B at most" in seen["memory"][0].text  # of a fork of the tests, which may be GB
     assert "fit into 60 min with 1 worker;" in seen["walltime"][0].text

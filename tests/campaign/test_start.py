@@ -16,7 +16,8 @@ from dhmpi.errors import CampaignError, DataError, LoadError, OptionError, Resul
 from dhmpi.evaluation import State
 from dhmpi.evaluator import HandDrivenEvaluator
 from dhmpi.evaluator.pool import SerialEvaluator
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.results import ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.hps.ambs import AMBS

@@ -67,6 +67,46 @@ def test_several_agents_share_no_executor(monkeypatch):
         search(executor, isolation=None).main()
 
 
+def report(config, context):
+    worth = float(sum(config["arch_seq"]))
+    for step in range(1, 10):
+        context.report(step, worth * step / 9)
+    return worth
+
+
+@pytest.mark.parametrize("isolation", ["inline", None])
+def test_evaluations_are_stopped_where_the_coordinator_is_in_the_same_process(isolation):
+    method = None if isolation else "threadPool"
+    found = search(method, isolation=isolation, target=LARGE, run=report, stopper="asha", max_steps=9).main()
+    states = {each.state for each in found.evaluations}
+    assert states == {State.DONE, State.STOPPED}
+    for each in found.evaluations:
+        curve = found.reports.of(each.id)
+        assert curve.value[-1] == each.objective
+        assert curve.step[-1] == each.step
+        assert (each.step == 9) == (each.state is State.DONE)
+    if isolation:  # it waits for the answer, and takes no step in vain
+        assert {each.step for each in found.evaluations} <= {1.0, 3.0, 9.0}
+    assert found.best.state is State.DONE
+
+
+def test_a_stopper_goes_on_with_what_it_knows_from_the_file():
+    options = {"target": LARGE, "run": report, "stopper": "asha", "max_steps": 9}
+    first = search(max_evals=10, **options).main()
+    again = search(max_evals=20, resume=True, **options).main()
+    assert again.evaluations[:10] == first.evaluations
+    # The first ones that begin again would all be DONE if there were nothing to compare them with.
+    assert State.STOPPED in {each.state for each in again.evaluations[10:12]}
+    assert again.metadata.statistics["steps"] > first.metadata.statistics["steps"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("stopper", "asha"), ("max_steps_total", 100.0)])
+def test_what_cannot_be_told_to_stop_is_refused(option, value):
+    with ThreadPoolExecutor(3) as executor, pytest.raises(OptionError, match=f"{option} must be left out with futures"):
+        search(executor, isolation=None, **{option: value}).main()
+    assert not Path("results.h5").exists()
+
+
 def test_it_is_continued_with_the_policy_of_the_file():
     first = search().main()
     again = search(max_evals=40, resume=True).main()

@@ -26,7 +26,8 @@ def evaluation(number, started, ended, objective=1.0, state=State.DONE, rank=1, 
 def campaign(evaluations, runs=None, maximises=False, space=None, **metadata):
     runs = [run(0.0, 10.0)] if runs is None else runs
     space = {"x": (0.0, 1.0)} if space is None else space
-    return Results.of(Metadata("s", "p", space, runs=runs, maximises=maximises, **metadata), evaluations)
+    search = metadata.pop("search", "s")
+    return Results.of(Metadata(search, "p", space, runs=runs, maximises=maximises, **metadata), evaluations)
 
 
 def write(results, path):

@@ -10,7 +10,7 @@ from dhmpi.agents.exchange import ParameterServer
 from dhmpi.agents.protocol import Start, is_for_agent
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.progress import Progress
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
 from dhmpi.mpi.memory import Mailboxes
 from dhmpi.mpi.roles import Roles
 from dhmpi.results import Metadata, ResultsStore
@@ -28,15 +28,22 @@ def reward(values):
 
 
 class Evaluator:
-    """Ends evaluations in order, one at each look, but for those that are held back."""
+    """Ends evaluations in order, one at each look, but for those that are held back.
+
+    With `num_steps` each reports its reward so many times, once at each look, or until it is told to stop.
+    """
 
     seed, maximises = 0, False
+    num_steps = 0
 
     def __init__(self, num_workers=1, evaluate=reward):
         self.num_workers, self.evaluate = num_workers, evaluate
         self.running = deque()
         self.held = set()  # ids
         self.num_begun = 0
+        self.begun = []  # as they were submitted
+        self.notices = {}  # the latest to each evaluation
+        self.steps = {}  # of those that are running
 
     @property
     def num_idle(self):
@@ -49,18 +56,35 @@ class Evaluator:
         assert self.num_idle > 0
         assert config["arch_seq"] == list(evaluation.point.values())
         self.num_begun += 1
+        self.begun.append(evaluation)
+        self.steps[evaluation.id] = 0
         self.running.append(evaluation)
 
     def gather(self, timeout):
         for evaluation in self.running:
             if evaluation.id not in self.held:
-                self.running.remove(evaluation)
                 value = self.evaluate(tuple(evaluation.point.values()))
+                if self.steps[evaluation.id] < self.num_steps and not isinstance(value, State):
+                    return self.report(evaluation, value)
+                self.running.remove(evaluation)
                 if isinstance(value, State):
                     return [evaluation._replace(state=value, error="as told", rank=0, started=1.0, ended=2.0)]
                 done = evaluation._replace(objective=-value, state=State.DONE, rank=0, started=1.0, ended=2.0)
                 return [done._replace(extra={"own": 1})]
         return []
+
+    def report(self, evaluation, value):
+        id, notice = evaluation.id, self.notices.get(evaluation.id)
+        if notice is not None and notice.must_stop:
+            self.running.remove(evaluation)
+            stopped = evaluation._replace(objective=-value, state=State.STOPPED, rank=0, started=1.0, ended=2.0)
+            return [stopped._replace(step=float(self.steps[id]))]
+        self.steps[id] += 1
+        self.on_reports([Report(id, float(self.steps[id]), -value, 1.0)])
+        return []
+
+    def tell(self, notice):
+        self.notices[notice.id] = notice
 
     def cancel(self, timeout):
         running, self.running = self.running, deque()
@@ -86,7 +110,9 @@ class Crew:
         earlier=None,
         patience=200,
         agent_timeout=None,
+        limits=None,
         drain_seconds=0.0,
+        num_steps=0,
         **options,
     ):
         self.now, self.signal = 0.0, ""
@@ -114,6 +140,7 @@ class Crew:
         self.evaluators, self.agents = {}, {}
         for rank in self.roles.agents:
             evaluator = self.evaluators[rank] = Evaluator(num_workers, evaluate)
+            evaluator.num_steps = num_steps
             kind = AsyncAgent if has_server else SyncAgent
             self.agents[rank] = kind(self.search, evaluator, self.roles, self.mailboxes[rank], lambda: self.now)
 
@@ -121,7 +148,8 @@ class Crew:
             now = state if self.server is None else self.server.state()
             return Start(now, Scale(), stale, self.store.policy.num_updates(rank), len(before))
 
-        self.budget = Budget(Limits(None, 1000.0, drain_seconds), before, lambda: self.signal, lambda: self.now)
+        limits = (limits or Limits())._replace(deadline=1000.0, drain_seconds=drain_seconds)
+        self.budget = Budget(limits, before, lambda: self.signal, lambda: self.now)
         self.coordinator = Coordinator(
             Team(self.roles, self.mailboxes[0], num_agents * num_workers, agent_timeout),
             self.store,

@@ -114,7 +114,11 @@ class EvaluatorContract:
 
     def test_other_results_are_kept(self, evaluator):
         assert evaluate(evaluator, do="infinity").extra == {"note": "kept"}
-        assert evaluate(evaluator, do="report").extra == {"reports": [[0, 1], [1, 0.5], [2, 1 / 3]]}
+        reports = []
+        evaluator.on_reports = reports.extend
+        evaluation = evaluate(evaluator, do="report")
+        assert (evaluation.extra, evaluation.step) == ({}, 2)
+        assert [(each.step, each.value) for each in reports] == [(0, 1), (1, 0.5), (2, 1 / 3)]
 
     def test_what_is_kept_as_text_is_told_once(self, evaluator, caplog):
         found = drive(evaluator, [{"do": "complex", "id": id} for id in range(3)])

@@ -129,7 +129,9 @@ def test_a_callback_that_raises_costs_nothing_and_is_logged_once(caplog):
         ("callback Broken.on_begin has raised an exception; the campaign goes on", OSError),
         ("callback Broken.on_result has raised an exception; the campaign goes on", SystemExit),
         ("callback Broken.on_end has raised an exception; the campaign goes on", KeyError),
-        ("callback Broken.on_result has raised an exception 4 times", None),
+        ("callback Broken.on_begin has raised 1 exception", None),
+        ("callback Broken.on_result has raised 4 exceptions", None),
+        ("callback Broken.on_end has raised 1 exception", None),
     ]
     assert all(each.levelno == logging.WARNING for each in caplog.records)
 

@@ -46,6 +46,13 @@ def test_what_still_runs_may_succeed():
     assert not failures.are_all
 
 
+def test_what_was_told_to_stop_is_no_failure():
+    failures = noted(Failures(), "", LIMIT, State.STOPPED)
+    assert not failures.are_all
+    assert not failures.are_many
+    assert not Failures(None, [ended(State.STOPPED)]).are_all
+
+
 @pytest.mark.parametrize(
     ("took", "seconds", "is_outlived"), [(0, 0.9, False), (0, 1.5, True), (10, 19, False), (10, 30, True)]
 )

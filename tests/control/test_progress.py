@@ -42,7 +42,8 @@ def test_a_line_says_how_it_goes(clock, capsys):
     clock.now += 5
     shown.update(counts(3, 1, TIMEOUT=1, CANCELLED=7, LOST=7, RUNNING=7), 2, best(1 / 3), 2 * (clock.now - BEGUN))
     shown.close()
-    assert lines(capsys) == ["3 done, 2 failed, 2 running | best 0.333333 | 1/s | 50 % busy | 0:00:20 left"]
+    expected = "3 done, 1 failed, 1 timed out, 2 running | best 0.333333 | 1/s | 50 % busy | 0:00:20 left"
+    assert lines(capsys) == [expected]
 
 
 def test_nothing_has_happened_yet(clock, capsys):

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from dhmpi.control import walltime
-from dhmpi.control.walltime import Drain, End, LostTime, allocation_end, earliest, end_time, seconds
+from dhmpi.control.walltime import Drain, End, LostTime, Pauses, allocation_end, earliest, end_time, seconds
 from dhmpi.errors import OptionError
 
 
@@ -270,3 +270,41 @@ def test_lost_time():
         clock.now += passed
         lost.update(num_idle)
     assert lost.idle == 2 * 10 + 3 * 1
+
+
+def test_evaluations_are_told_as_early_as_saving_takes():
+    clock = Clock()
+    pauses = Pauses(11_000.0, clock=clock)
+    assert pauses.margin == walltime.PAUSE
+    pauses.note_step(100.0)
+    assert pauses.margin == 150.0  # user code looks once in a step
+    clock.now = 10_849.0
+    assert not pauses.is_due()
+    clock.now = 10_850.0
+    assert pauses.is_due()
+    assert pauses.may_begin()  # nobody has been paused: short evaluations may fill the rest of the time
+    pauses.note(2.0)
+    assert not pauses.may_begin()
+
+
+def test_evaluations_are_told_once_and_for_all():
+    clock = Clock()
+    pauses = Pauses(11_000.0, clock=clock)
+    clock.now = 10_940.0
+    assert pauses.is_due()
+    pauses.note(2.0)
+    assert pauses.margin == 3.0
+    assert pauses.is_due()
+
+
+@pytest.mark.parametrize(("longest", "margin"), [(None, 50.0), (2.0, 3.0), (40.0, 50.0)])
+def test_what_earlier_runs_have_learned_counts_within_limits(longest, margin):
+    pauses = Pauses(2000.0, longest, Clock())
+    assert pauses.margin == margin
+    assert pauses.longest == longest
+
+
+def test_without_an_end_nobody_is_told():
+    pauses = Pauses(None)
+    assert not pauses.is_due()
+    assert pauses.may_begin()

@@ -130,6 +130,9 @@ class BusyExecutor:
     def __init__(self, comm):
         self.comm, self.polls = comm, 0
 
+    def hear(self, on_reports, listen):
+        pass
+
     def load(self):
         pass
 

@@ -5,7 +5,8 @@ import sys
 def test_a_worker_rank_that_breaks_down_says_why_though_its_output_is_the_evaluations(tmp_path):
     code = f"""
 from dhmpi.evaluator import mpi_ranks as ranks
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 
 class Broken:

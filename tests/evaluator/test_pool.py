@@ -21,7 +21,8 @@ from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator import create
 from dhmpi.evaluator.pool import SerialEvaluator, process_pool, subprocess_pool
 from dhmpi.execution.child import ChildExecutor
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.runner import Task
 from dhmpi.support.loader import load_run
 from dhmpi.support.resources import SlotOptions
@@ -60,7 +61,8 @@ class TestInline(EvaluatorContract):
     def test_a_worker_ranks_failure_has_the_last_output(self, tmp_path):
         code = """
 import sys
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.runner import Task
 
 def run(point):

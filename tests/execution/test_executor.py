@@ -11,9 +11,10 @@ import pytest
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
-from dhmpi.execution import executor as executor_module
+from dhmpi.execution import inline_executor as executor_module
 from dhmpi.execution import runner as runner_module
-from dhmpi.execution.executor import InlineExecutor, Setup, readable
+from dhmpi.execution.executor import Setup, readable
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.runner import Task
 from dhmpi.support.loader import load_run
 
@@ -205,7 +206,8 @@ class TestInline:
     def test_a_worker_ranks_output_goes_to_a_file_per_evaluation(self, files):
         code = """if True:
             import os, sys
-            from dhmpi.execution.executor import InlineExecutor, Setup
+            from dhmpi.execution.executor import Setup
+            from dhmpi.execution.inline_executor import InlineExecutor
             from dhmpi.execution.runner import Task
 
             def run(point):
@@ -236,7 +238,8 @@ class TestInline:
         files.touch()
         code = """if True:
             import sys
-            from dhmpi.execution.executor import InlineExecutor, Setup
+            from dhmpi.execution.executor import Setup
+            from dhmpi.execution.inline_executor import InlineExecutor
             from dhmpi.execution.runner import Task
 
             def run(point):

@@ -3,17 +3,20 @@
 import itertools
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution import group
+from dhmpi.execution.ballot import Ballot
 from dhmpi.execution.child import ChildExecutor
-from dhmpi.execution.executor import Executor, GroupLostError, InlineExecutor, Setup
+from dhmpi.execution.context import ANSWER_WAIT, NO_FEEDBACK, Feedback, Notice
+from dhmpi.execution.executor import Executor, GroupLostError, Setup
 from dhmpi.execution.group import GroupExecutor, Members, News
 from dhmpi.execution.group_parts import free_ports, parts_of
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.local_group import LocalGroup, LocalMembers
 from dhmpi.execution.program import ProgramExecutor
 from dhmpi.execution.runner import Outcome, Task
@@ -168,7 +171,7 @@ class Silent(Members):
     """A member that answers what the test says."""
 
     def __init__(self, *news):
-        self.queue, self.calls = deque(news), []
+        self.queue, self.calls, self.notices = deque(news), [], []
 
     def load(self):
         self.queue.appendleft(News(1, is_ready=True))
@@ -178,6 +181,9 @@ class Silent(Members):
 
     def cancel(self, member):
         self.calls.append("cancel")
+
+    def tell(self, notice):
+        self.notices.append(notice)
 
     def news(self):
         found = self.queue.popleft() if self.queue else None
@@ -200,8 +206,8 @@ def inline():
     """Return what makes a group whose leader runs user code in this process."""
     with ExitStack() as made:
 
-        def of(run, members, timeout=None, connect=None):
-            own = InlineExecutor(Setup(run, timeout), lambda run: run)
+        def of(run, members, timeout=None, connect=None, feedback=NO_FEEDBACK):
+            own = InlineExecutor(Setup(run, timeout, feedback=feedback), lambda run: run)
             own.connect = connect
             executor = GroupExecutor(own, members, parts_of(["nid0", "nid1"]), timeout=timeout)
             made.callback(executor.close)
@@ -368,3 +374,130 @@ def test_local_members_tell_when_they_are_ready():
     assert members.news() == []
     fake.ready = False  # it is replaced
     assert members.news() == []
+
+
+# --- an end that is agreed on
+
+
+ANSWERS = Feedback(has_answers=True)
+
+
+def stopping(executor, step=2):
+    """Let what the leader does stop at a step."""
+
+    def take(reports):
+        for id, reached, _, _ in reports:
+            executor.tell(Notice(id, int(reached), must_stop=reached >= step))
+
+    executor.hear(take)
+
+
+def reporting(point, context):
+    for step in range(1, 6):
+        context.report(step, float(step))
+    return 7.0
+
+
+def test_the_leader_ends_at_the_report_at_which_the_others_do(inline):
+    members = Silent(News(1, has_joined=True), News(1, [Outcome(0, State.STOPPED, None, 0.0, 1.0)]))
+    executor = inline(reporting, members, feedback=ANSWERS)
+    stopping(executor)
+    executor.submit([Task(0, {}, 0)])
+    [outcome] = executor.poll(5.0)
+    assert (outcome.state, outcome.error) == (State.STOPPED, "")
+    assert members.notices[:2] == [Notice(0, 1), Notice(0, 2, must_stop=True)]
+    assert "cancel" not in members.calls
+
+
+def test_the_leader_goes_on_where_others_could_wait_for_it_for_ever(inline):
+    members, begun = Silent(), time.monotonic()
+
+    def run(point, context):
+        found = reporting(point, context)
+        members.queue.append(done(0))
+        return found
+
+    executor = inline(run, members, feedback=ANSWERS)
+    stopping(executor)
+    executor.submit([Task(0, {}, 0)])
+    [outcome] = executor.poll(5.0)
+    assert (outcome.state, outcome.objective) == (State.DONE, 7.0)
+    assert not any(notice.must_stop for notice in members.notices)
+    assert time.monotonic() < begun + 3 * ANSWER_WAIT  # it waits for them only once
+
+
+def test_who_follows_is_freed_when_the_leader_reports_no_more(inline):
+    members = Silent()
+    executor = inline(lambda point: 1.0, members, feedback=ANSWERS)
+    executor.submit([Task(0, {}, 0)])
+    assert not executor.poll(0.1)
+    members.queue += [News(1, has_joined=True), done(0)]
+    [outcome] = executor.poll(5.0)
+    assert outcome.state is State.DONE
+    [notice] = members.notices
+    assert notice.num_answered > 10**9
+    assert not notice.must_stop
+
+
+def test_evaluations_that_are_answered_go_one_by_one(inline):
+    members = Silent(done(0), done(1))
+    executor, found = inline(lambda point: 1.0, members, feedback=ANSWERS), []
+    executor.submit([Task(id, {}, 0) for id in range(2)])
+    while executor.busy:
+        found += executor.poll(1.0)
+    assert [call for call in members.calls if call != "settle"] == [("submit", [0]), ("submit", [1])]
+
+
+@pytest.mark.parametrize("answers", [("leader", "member"), ("member", "leader")])
+@pytest.mark.parametrize("state", [State.STOPPED, State.PAUSED])
+def test_an_end_that_makes_the_others_fail_is_no_failure(answers, state):
+    ballot = Ballot(Task(0, {}, 0), 2)
+    for who in answers:
+        told = Outcome(0, state, None, 0.0, 1.0)
+        ballot.answers[int(who == "member")] = (
+            told if who == "leader" else Outcome(0, State.FAILED, None, 0.0, 1.0, "the other one has gone")
+        )
+    assert (ballot.outcome().state, ballot.outcome().error) == (state, "")
+
+
+SOCKETS = """
+import os, socket, time
+def run(point, context):
+    rank, port, end = context.group_rank, int(os.environ["MASTER_PORT"]), time.monotonic() + 20
+    if rank == 0:
+        with socket.create_server(("localhost", port)) as server:
+            other = server.accept()[0]
+    while rank and time.monotonic() < end:
+        try:
+            other = socket.create_connection(("localhost", port))
+            break
+        except OSError:
+            time.sleep(0.01)
+    with other:
+        for step in range(1, 6):
+            other.sendall(b"x")
+            if not other.recv(1):
+                raise ConnectionError("the other one has gone")
+            context.report(step, 1.0)
+    return {"objective": 7.0, "pid": os.getpid()}
+"""
+
+
+def test_processes_that_lose_their_leader_when_it_is_stopped_evaluate_again(tmp_path):
+    (tmp_path / "user.py").write_text(SOCKETS)
+    setup = Setup(f"{tmp_path}/user.py:run", None, str(tmp_path / "files"), feedback=ANSWERS)
+    executor = LocalGroup([ChildExecutor(setup) for _ in range(2)])
+    stops = [2, 9]
+    executor.hear(
+        lambda reports: [
+            executor.tell(Notice(each.id, int(each.step), must_stop=each.step >= stops[each.id])) for each in reports
+        ]
+    )
+    with closing(executor):
+        executor.load()
+        found = []
+        for id in range(2):
+            executor.submit([Task(id, {}, 0)])
+            while executor.busy or not executor.ready:
+                found += executor.poll(1.0)
+    assert [(each.state, each.error) for each in found] == [(State.STOPPED, ""), (State.DONE, "")]

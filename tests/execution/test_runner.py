@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Report, State
 from dhmpi.execution.runner import (
     Interrupted,
     Outcome,
@@ -198,9 +198,9 @@ def test_reports_are_pairs_of_floats():
         context.report(np.int64(2), 1)
         return {"objective": 1.0, "note": "kept"}
 
-    reports = run(train).extra["reports"]
-    assert reports == [[1.0, 0.5], [2.0, 1.0]]
-    assert {type(value) for report in reports for value in report} == {float}
+    reports = run(train).reports
+    assert [(each.step, each.value) for each in reports] == [(1.0, 0.5), (2.0, 1.0)]
+    assert {type(value) for report in reports for value in report[1:]} == {float}
     assert run(train).extra["note"] == "kept"
 
 
@@ -343,12 +343,15 @@ def test_streams_that_user_code_has_broken_are_not_missed(stream, monkeypatch):
     flush_streams()
 
 
-ANSWER = [4, "DONE", 0.5, 1.0, 2.0, "", {}, "", 0]
+ANSWER = [4, "DONE", 0.5, 1.0, 2.0, "", {}, "", [], 0]
 
 
 def test_an_answer_is_an_outcome():
     assert read_answer(ANSWER, 4) == Outcome(4, State.DONE, 0.5, 1.0, 2.0)
-    assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, "warned", 0], 4).error == "why"
+    assert read_answer([4, "FAILED", None, 1.0, 2.0, "why", {"a": 1}, "warned", [], 0], 4).error == "why"
+    assert read_answer([4, "STOPPED", None, 1.0, 2.0, "", {}, "", [], 0], 4).state is State.STOPPED
+    reported = read_answer([*ANSWER[:8], [[4, 1.0, 0.5, 1.5]], 0], 4)
+    assert reported.reports == (Report(4, 1.0, 0.5, 1.5),)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +364,11 @@ def test_an_answer_is_an_outcome():
         *([*ANSWER[:3], value, *ANSWER[4:]] for value in (None, "1")),
         *(
             [*ANSWER[:5], *values]
-            for values in ((None, {}, "", 0), ("", [], "", 0), ("", {}, None, 0), ("", {}, "", None))
+            for values in ((None, {}, "", [], 0), ("", [], "", [], 0), ("", {}, None, [], 0), ("", {}, "", [], None))
+        ),
+        *(
+            [*ANSWER[:8], reports, 0]
+            for reports in (None, "ab", [1], [[4, 1.0, 0.5]], [[5, 1.0, 0.5, 1.5]], [[4, 1, 0.5, 1.5]])
         ),
     ],
 )

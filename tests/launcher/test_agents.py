@@ -247,3 +247,32 @@ def test_bad_input_gets_one_sentence(launch, tmp_path, case):
         assert part in sentence
     assert (tmp_path / "there.h5").read_text() == "somebody's"
     assert not (tmp_path / "results.h5").exists()
+
+
+CURVE = """\
+import time
+
+def run(config, context):
+    worth = float(sum(config["arch_seq"]))
+    for step in range(1, 10):
+        time.sleep(0.01)
+        context.report(step, worth * step / 9)
+    return worth
+"""
+
+
+def test_agents_that_evaluate_themselves_hear_from_rank_0_while_they_do(launch, tmp_path):
+    """Rank 0 evaluates, too, and answers the others meanwhile."""
+    (tmp_path / "curve.py").write_text(CURVE)
+    words = ["--isolation", "inline", "--stopper", "asha", "--max-steps", "9", "--max-evals", "30", "--seed", "1"]
+    job = launch("ppo-sync", *TABLE[:2], "--run", "curve.py", *words, ranks=3)
+    assert job.wait(60) == 0, job.stderr
+    found = results.read(tmp_path / "results.h5")
+    assert {each.rank for each in found.evaluations} == {0, 1, 2}
+    for each in found.evaluations:
+        curve = found.reports.of(each.id)
+        assert (curve.step[-1], curve.value[-1]) == (each.step, each.objective)
+    stopped = [each for each in found.evaluations if each.state == "STOPPED"]
+    assert len(stopped) >= 10
+    # All but what a busy machine lets wait for longer than an answer may take.
+    assert sum(each.step in (1.0, 3.0) for each in stopped) >= len(stopped) - 2

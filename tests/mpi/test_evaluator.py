@@ -14,7 +14,8 @@ from dhmpi.evaluator.mpi import BatchSize, MPIEvaluator
 from dhmpi.evaluator.mpi_protocol import WorkerEnd
 from dhmpi.evaluator.mpi_ranks import join
 from dhmpi.execution.child import ChildExecutor
-from dhmpi.execution.executor import InlineExecutor, Setup
+from dhmpi.execution.executor import Setup
+from dhmpi.execution.inline_executor import InlineExecutor
 from dhmpi.execution.runner import Outcome
 from dhmpi.support.loader import load_run
 from dhmpi.support.resources import SlotOptions

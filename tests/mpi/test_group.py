@@ -8,6 +8,7 @@ from contracts.evaluator import collect
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.mpi_ranks import join
+from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
 from dhmpi.execution.executor import Setup
 from dhmpi.support.resources import SlotOptions
 
@@ -36,16 +37,23 @@ def inline(point, comm, context):
     if point["do"] == "free":
         comm.Free()
     return found
+def steps(point, comm, context):
+    for step in range(1, 6):
+        comm.allreduce(1)
+        if point["who"] == "all" or comm.rank == 0:
+            context.report(step, float(step))
+    return 1.0
 """
 
 
-def joined(job, comm, files, isolation):
+def joined(job, comm, files, isolation, name=None, feedback=NO_FEEDBACK):
     """Return an evaluator of groups of two on rank 0, and None on the others when they have served."""
     if comm.rank == 0:
         (files / "user.py").write_text(RUN)
     comm.barrier()
     job.begin_campaign()
-    setup = Setup(f"{files}/user.py:{isolation}", None, str(files / "out"), slot=SlotOptions(ranks_per_eval=2))
+    slot = SlotOptions(ranks_per_eval=2)
+    setup = Setup(f"{files}/user.py:{name or isolation}", None, str(files / "out"), slot=slot, feedback=feedback)
     return join(setup, isolation)
 
 
@@ -92,6 +100,32 @@ def test_two_ranks_evaluate_together(job, comm, files, isolation):
         elif each.state is State.DONE:
             assert each.objective == 2.0
             assert each.extra == {"others": ["left behind"] * 2, "seen": [0, leader, worker]}
+
+
+def test_ranks_in_one_communicator_are_stopped_at_the_same_report_or_not_at_all(job, comm, files):
+    evaluator = joined(job, comm, files, "inline", "steps", Feedback(has_answers=True))
+    if evaluator is None:
+        return
+
+    def take(reports):
+        for each in reports:
+            evaluator.tell(Notice(each.id, int(each.step), must_stop=each.step >= 2))
+
+    evaluator.on_reports = take
+    evaluator.start()
+    found = []
+    try:
+        for id, who in enumerate(["all", "leader", "all", "all"]):
+            while not evaluator.num_idle:
+                found += evaluator.gather(1.0)
+            evaluator.submit(Evaluation(id, {"who": who}))
+        found += collect(evaluator, 4 - len(found))
+    finally:
+        evaluator.shutdown()
+    assert evaluator.stuck == []
+    ends = {each.id: (each.state, each.objective, each.step) for each in found}
+    stopped = (State.STOPPED, 2.0, 2.0)
+    assert ends == {0: stopped, 1: (State.DONE, 1.0, 5.0), 2: stopped, 3: stopped}
 
 
 def test_what_cannot_be_had_ends_the_evaluator_alone(job, comm, files):

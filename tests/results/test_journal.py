@@ -125,7 +125,7 @@ def test_another_version_is_refused(tmp_path, version):
     payload = json.dumps({"version": version}).encode()
     path = tmp_path / "j"
     path.write_bytes(MAGIC + struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
-    with pytest.raises(ResultsError, match=f"must have version 2 to 3, got {version}"):
+    with pytest.raises(ResultsError, match=f"must have version 2 to 4, got {version}"):
         read_journal(path)
 
 

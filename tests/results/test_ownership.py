@@ -1,7 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from dhmpi.errors import ResultsError, StorageError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, ResultsStore, is_written, liveness, ownership, read
-from dhmpi.results.files import open_new, put_in_place
+from dhmpi.results.files import journal_path, open_new, put_in_place
 from dhmpi.results.owner import Owner
 from dhmpi.results.ownership import Ownership, Traces, claim_path, require_free
 from dhmpi.results.redo import redo
@@ -196,6 +198,7 @@ def test_a_predecessor_in_the_middle_of_writing_puts_nothing_in_place(path, monk
         """Let a successor come in before the file, or before the journal, is put in place."""
         if not seconds and moment == f"before the {'journal' if where != path else 'file'}":
             seconds.append(None)
+            first._ownership.owner.end()  # taken for dead
             seconds[0] = ResultsStore.resume(path, METADATA)
         put_in_place(where, token)
 
@@ -229,6 +232,7 @@ def test_the_trial_file_of_a_newcomer_may_be_swept_away(path, monkeypatch):
 def test_claims_of_the_past_have_no_effect(path):
     first = ResultsStore.create(path, METADATA)
     traces = Traces.of(path)
+    first._ownership.owner.end()  # taken for dead
     second = ResultsStore.resume(path, METADATA)
     # Somebody slow, who has seen what was before.
     assert Ownership._claimed(path, Owner.current(), traces) is None
@@ -272,13 +276,73 @@ def test_a_claim_that_says_nothing_is_a_sentence(path):
 
 def test_an_owner_without_a_place_cannot_be_asked():
     here = Owner.current()
-    assert here.is_alive is False  # it is this process
+    assert here.is_alive is False  # this process does not write
     parent = here._replace(pid=os.getppid(), started=here.started + 1)  # it cannot have begun after its child
     assert parent.is_alive is False  # another one had that number
     assert Owner(here.host, os.getppid(), here.started).is_alive is None
     assert here._replace(host="elsewhere").is_alive is None
     assert here._replace(place="another boot").is_alive is None
     assert here._replace(started=-1).is_alive is None
+
+
+def test_a_process_writes_a_file_once_at_a_time(path):
+    store = ResultsStore.create(path, METADATA)
+    store.submitted([Evaluation(0, {"x": 3})])
+    store.commit()
+    refused = f"{path} must have one writer, and this process is writing it"
+    again = (
+        lambda: ResultsStore.create(path, METADATA, overwrite=True),
+        lambda: ResultsStore.resume(path, METADATA),
+        lambda: ResultsStore.check(path, overwrite=True),
+        lambda: redo(path),
+    )
+    for each in again:
+        with pytest.raises(ResultsError, match=re.escape(refused)):
+            each()
+    assert len(read(path).evaluations) == 1
+    assert is_written(path) is True
+    store.close("end")
+    assert is_written(path) is False
+    ResultsStore.create(path, METADATA, overwrite=True).close("end")
+
+
+def test_of_two_threads_one_writes(path):
+    barrier, found = threading.Barrier(8), []
+
+    def begin():
+        barrier.wait(20)
+        try:
+            found.append(ResultsStore.create(path, METADATA, overwrite=True))
+        except ResultsError as error:
+            found.append(str(error))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20)
+    [store] = [each for each in found if isinstance(each, ResultsStore)]
+    assert [each for each in found if each is not store and "must have one writer" not in each] == []
+    store.close("end")
+    assert os.listdir(path.parent) == ["results.h5"]
+
+
+@pytest.mark.parametrize("how", ["abandoned", "forgotten"])
+def test_a_writer_that_is_given_up_leaves_the_file_to_others(path, how):
+    store = ResultsStore.create(path, METADATA)
+    store.submitted([Evaluation(0, {"x": 3})])
+    store.commit()
+    if how == "abandoned":
+        store.abandon()
+        store.close("end")  # does nothing
+        assert journal_path(path).exists()
+    else:
+        del store
+        until = time.monotonic() + 20
+        while is_written(path) and time.monotonic() < until:
+            time.sleep(0.01)  # its heartbeat may just have it in hand
+    ResultsStore.resume(path, METADATA).close("end")
+    assert len(read(path).evaluations) == 1
 
 
 @pytest.mark.parametrize("host", ["", "elsewhere"])

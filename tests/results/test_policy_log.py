@@ -71,6 +71,7 @@ def test_a_campaign_that_is_resumed_goes_on_with_both(store, path):
     store.snapshot()
     store.learned([row(1, 1)])
     store.commit()
+    store.abandon()
     again = ResultsStore.resume(path, store.metadata)
     assert again.policy.num_updates(1) == 2
     assert again.policy.version == 4

@@ -109,6 +109,7 @@ def test_a_missing_file_is_refused(path):
 
 
 def test_what_a_killed_campaign_has_left_in_its_journal_counts(store, path):
+    store.abandon()
     assert journal_path(path).exists()
     assert list(redo(path)) == [1, 2, 4]
     assert not journal_path(path).exists()

@@ -8,6 +8,7 @@ from dhmpi.results.schema import (
     COLUMNS,
     ORIGIN_COLUMNS,
     POLICY_COLUMNS,
+    REPORT_COLUMNS,
     STATE_COLUMNS,
     dimension,
     markdown_table,
@@ -63,6 +64,7 @@ def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
+    num += len(REPORT_COLUMNS)
     assert len(lines) == 2 + num + 1
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"

@@ -72,7 +72,7 @@ def test_rows_of_a_journal_say_how_evaluations_ended(evaluation):
     table = EvaluationTable(NAMES)
     table.submit([running(1)])
     rows = json.loads(json.dumps(table.finish([evaluation])))
-    assert [len(row) for row in rows] == [9]
+    assert [len(row) for row in rows] == [10]
     assert told(*read_finished(rows)) == told(evaluation)
 
 

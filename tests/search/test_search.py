@@ -2,7 +2,7 @@ import pytest
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import LoadError, OptionError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import MEASURED_STATES, Evaluation, State
 from dhmpi.search import Search
 from dhmpi.search.campaign_options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
 from dhmpi.search.hps.random import RandomSearch
@@ -51,7 +51,7 @@ def scripted(*values, problem=problem, **options):
 
 
 def evaluation(id, value, state=State.DONE, objective=1.0):
-    return Evaluation(id, points(value)[0], objective if state is State.DONE else None, state)
+    return Evaluation(id, points(value)[0], objective if state in MEASURED_STATES else None, state)
 
 
 class TestAsking:
@@ -120,7 +120,8 @@ class TestTelling:
     def test_only_what_has_ended_for_good_is_learnt(self):
         search = scripted(1, 2)
         search.tell([evaluation(id, id, state) for id, state in enumerate(State)])
-        finals = [id for id, state in enumerate(State) if state in (State.DONE, State.FAILED, State.TIMEOUT)]
+        ends = (State.DONE, State.STOPPED, State.FAILED, State.TIMEOUT)
+        finals = [id for id, state in enumerate(State) if state in ends]
         assert search.learnt == [finals]
         assert search.num_pending == len(State) - len(finals)
 

@@ -28,13 +28,16 @@ def run(point):
 
 
 @pytest.fixture(autouse=True)
-def clean_imports(monkeypatch):
-    """Restore the path and forget the modules that a test imports."""
+def clean_imports(monkeypatch, tmp_path):
+    """Restore the path and forget the modules of a test; those that are installed stay: some load only once."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+        if getattr(module, "__spec__", None) is None or any(place.startswith(str(tmp_path)) for place in places):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def learned(axes: Axes, view: View, column: str = "entropy") -> Axes:
         linewidth=1.8,
         label=f"mean of {window} updates" if window > 1 else None,
     )
-    return style.finish(axes, title, "episodes", label)
+    return style.finish(axes, title, "architectures learned from", label)
 
 
 def distinct(axes: Axes, view: View) -> Axes:
@@ -61,7 +61,7 @@ def distinct(axes: Axes, view: View) -> Axes:
     if not len(found.rows):
         return style.nothing(axes, "different points", "no evaluation has ended")
     place = style.sample(np.arange(len(found.rows)), 500)
-    axes.plot(place + 1, place + 1, color=style.LIGHT, linewidth=1.2, label="evaluations")
+    axes.plot(place + 1, place + 1, color=style.LIGHT, linewidth=5.0, label="evaluations")
     axes.plot(place + 1, found.distinct[place], color=style.BLUE, linewidth=1.8, label="different points")
     if found.hits[-1]:
         axes.plot(place + 1, found.hits[place], color=style.ORANGE, linewidth=1.8, label="answered from the cache")
@@ -69,7 +69,7 @@ def distinct(axes: Axes, view: View) -> Axes:
     hits = learning.columns["hits"].sum()
     title = "different points"
     if len(learning.episodes):
-        title += f"; {hits:.0f} of {learning.episodes[-1]:.0f} episodes chose known ones"
+        title += f"; {hits:.0f} of {learning.episodes[-1]:.0f} architectures learned from were known already"
     elif found.size is not None:
         title += f": {_percent(found.distinct[-1] / found.size)} of the space"
     style.finish(axes, title, "evaluations", "points")

@@ -30,6 +30,8 @@ def incumbent(axes: Axes, view: View, axis: Axis = "evaluations") -> Axes:
     found = style.drawable(values[shown])
     axes.scatter(places[shown] / scale, found, s=6, color=style.GREY, alpha=0.6, linewidths=0, rasterized=True)
     axes.step(curve.x / scale, style.drawable(curve.y), where="post", color=style.BLUE, linewidth=1.8)
+    if axis == "seconds":
+        style.runs(axes, view.timeline.bounds, scale)
     if (bounds := style.limits(found)) is not None:
         best = style.drawable(curve.y[-1:])[0]
         axes.set_ylim(min(bounds[0], best), max(bounds[1], best))
@@ -42,13 +44,14 @@ def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> 
     longest = max([each.x[-1] for group in comparison.groups for each in group.seconds], default=0.0)
     scale, label = (1.0, "evaluations") if axis == "evaluations" else style.time_scale(longest)
     drawn = []
-    for group, colour in zip(comparison.groups, _colours(comparison.groups), strict=True):
+    num = len(comparison.groups)
+    for place, (group, colour) in enumerate(zip(comparison.groups, _colours(comparison.groups), strict=True)):
         band = group.by_evaluations if axis == "evaluations" else group.by_seconds
         if not len(band.x):
             continue
         x, median = band.x / scale, style.drawable(band.median)
         name = f"{style.text(group.name)} ({band.num})" if band.num > 1 else style.text(group.name)
-        axes.step(x, median, where="post", color=colour, linewidth=1.8, label=name)
+        axes.step(x, median, where="post", color=colour, linewidth=style.nested_width(place, num), label=name)
         if band.num > 1:
             lower, upper = style.drawable(band.lower), style.drawable(band.upper)
             axes.fill_between(x, lower, upper, step="post", color=colour, alpha=0.2, linewidth=0)
@@ -92,14 +95,16 @@ def targets(axes: Axes, comparison: Comparison) -> Axes:
     """Draw which share of the campaigns of each search had reached the target after so many evaluations."""
     if comparison.target is None:
         return style.nothing(axes, "target reached", "a search has no campaign with a value, so there is no target")
-    for group, colour in zip(comparison.groups, _colours(comparison.groups), strict=True):
+    num = len(comparison.groups)
+    for place, (group, colour) in enumerate(zip(comparison.groups, _colours(comparison.groups), strict=True)):
         longest = max([each.x[-1] for each in group.evaluations], default=0.0)
         reached = np.sort(group.evaluations_to_target[np.isfinite(group.evaluations_to_target)])
         curve = Curve(
             np.concatenate([[0.0], reached, [longest]]),
             np.concatenate([np.arange(len(reached) + 1.0), [len(reached)]]) / max(group.num_campaigns, 1),
         )
-        axes.step(curve.x, 100 * curve.y, where="post", color=colour, linewidth=1.8, label=style.text(group.name))
+        width = style.nested_width(place, num)
+        axes.step(curve.x, 100 * curve.y, where="post", color=colour, linewidth=width, label=style.text(group.name))
     axes.set_ylim(-3, 103)
     title = f"campaigns that have reached {comparison.target:.4g}"
     return style.finish(axes, title, "evaluations", "campaigns [%]")
@@ -135,11 +140,12 @@ def failures(axes: Axes, view: View) -> Axes:
         num = len(kinds) - MOST_CAUSES + 1
         kinds = [*kinds[: MOST_CAUSES - 1], (f"{len(others)} x of {num} more kinds", others)]
     colours = style.RED, style.ORANGE, style.PURPLE, style.DARK, style.GREY
-    for (name, seconds), colour in zip(kinds, colours, strict=False):
+    for number, ((name, seconds), colour) in enumerate(zip(kinds, colours, strict=False)):
         places = np.unique(np.linspace(0, max(len(seconds) - 1, 0), 500).astype(int))[: len(seconds)]
         x = np.concatenate([[0.0], seconds[places], [view.timeline.duration]]) / scale
         y = np.concatenate([[0], places + 1, [len(seconds)]])
-        axes.step(x, y, where="post", color=colour, linewidth=1.6, label=style.text(name, 56))
+        width = style.nested_width(number, len(kinds))
+        axes.step(x, y, where="post", color=colour, linewidth=width, label=style.text(name, 56))
     most = max(len(seconds) for _, seconds in kinds)
     axes.set_ylim(0, max(1.0, most * (1.1 + 0.1 * len(kinds))))  # room for the legend
     style.runs(axes, view.timeline.bounds, scale)

@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.importance import Method, Surface, fence, fenced, importances, surface
+from dhmpi.analysis.importance import MEANINGS, Method, Surface, fence, fenced, importances, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.unit_scales import Encoded, encoded
@@ -21,20 +21,19 @@ MOST_BARS, MOST_AXES, MOST_LINES, MOST_CHOICES = 15, 9, 300, 15
 
 def importance(axes: Axes, view: View, method: Method = "fanova") -> Axes:
     """Draw how important the dimensions are, by fANOVA or PED-ANOVA."""
-    title = "importance of dimensions"
+    title = MEANINGS[method]
     try:
         found = (view.importances if method == "fanova" else importances(view.results, method))[:MOST_BARS]
     except ResultsError as error:
         return style.nothing(axes, title, str(error))
-    shares = 100 * np.array([each.share for each in found])
-    axes.barh(range(len(found)), shares, color=style.BLUE)
+    shares, spreads = 100 * np.array([(each.share, each.spread) for each in found]).T
+    axes.barh(range(len(found)), shares, color=style.SKY)
+    lower = np.minimum(shares, spreads)
+    axes.errorbar(shares, range(len(found)), xerr=[lower, spreads], fmt="none", ecolor=style.DARK, capsize=3)
     axes.set_yticks(range(len(found)), [style.text(each.name) for each in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlim(0, max(5.0, min(100.0, 1.1 * float(shares.max(initial=0.0)))))
-    label = "variance explained by itself (fANOVA) [%]"
-    if method != "fanova":
-        label = "share of what sets the best tenth apart (PED-ANOVA) [%]"
-    return style.finish(axes, title, label, "")
+    axes.set_xlim(0, max(5.0, min(105.0, 1.1 * float((shares + spreads).max(initial=0.0)))))
+    return style.finish(axes, title, "share, and its standard error [%]", "")
 
 
 def ranked(view: View) -> list[str]:
@@ -61,9 +60,11 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     x = dimension.numbers[:-1]
     if dimension.choices:
         x = _categories(axes, dimension, found, x)
-    axes.scatter(x, found, c=rows, cmap="viridis_r", s=9, alpha=0.7, linewidths=0, rasterized=True)
+    ids = columns.id[rows]
+    drawn = axes.scatter(x, found, c=ids, cmap=style.ORDER, s=11, alpha=0.8, linewidths=0, rasterized=True)
     top = style.drawable(curves.values(view.results)[[best]])
     axes.scatter(dimension.numbers[-1:], top, marker="*", s=110, color=style.RED, edgecolor="white", zorder=3)
+    style.colour_bar(axes, drawn, "number of the evaluation")
     _scale(axes, dimension, "x")
     if (bounds := style.limits(found)) is not None:
         axes.set_ylim(min(bounds[0], top[0]), max(bounds[1], top[0]))
@@ -136,7 +137,7 @@ def pairs(view: View) -> list[tuple[str, str]]:
 
 
 def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
-    """Draw what a random forest predicts over two dimensions, averaged over the others, and the evaluations."""
+    """Draw what a model predicts over two dimensions, averaged over the others, and the evaluations; dark is good."""
     names = [style.text(name, 20) for name in pair]
     title = f"predicted {view.measure}"
     try:
@@ -144,7 +145,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
     except ResultsError as error:
         return style.nothing(axes, title, str(error))
     value = -found.value if view.results.metadata.maximises else found.value
-    colours = "viridis" if view.results.metadata.maximises else "viridis_r"
+    colours = f"{style.QUALITY}_r" if view.results.metadata.maximises else style.QUALITY
     drawn = _surface(axes, found, style.drawable(value), colours)
     chosen = style.sample(np.arange(len(found.first.numbers)), 300)
     first, second = _drawable(found.first), _drawable(found.second)
@@ -156,8 +157,7 @@ def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
         axes.scatter(one.numbers, other.numbers, marker="*", s=120, color=style.RED, edgecolor="white", zorder=3)
     _scale(axes, first, "x")
     _scale(axes, second, "y")
-    bar = axes.figure.colorbar(drawn, ax=axes)
-    bar.ax.tick_params(labelsize=style.SMALL)
+    style.colour_bar(axes, drawn, f"{view.measure}, dark is good")
     return style.finish(axes, title, _label(found.first, names[0]), _label(found.second, names[1]))
 
 
@@ -166,7 +166,8 @@ def _surface(axes: Axes, found: Surface, value: Array, colours: str) -> Any:
         places if _is_drawable(each) else np.linspace(0.0, 1.0, len(places))
         for each, places in ((found.first, found.x), (found.second, found.y))
     )
-    if found.first.choices or found.second.choices or float(np.ptp(value)) == 0.0:
+    is_stepped = any(each.choices or each.is_whole for each in (found.first, found.second))
+    if is_stepped or float(np.ptp(value)) == 0.0:
         return axes.pcolormesh(x, y, value, shading="nearest", cmap=colours, rasterized=True)
     return axes.contourf(x, y, value, levels=12, cmap=colours)
 
@@ -189,9 +190,10 @@ def parallel(axes: Axes, view: View) -> Axes:
     lines = np.stack([*(each.unit for each in shown), height], axis=1)
     places = list(range(lines.shape[1]))
     segments = [np.column_stack([places, line]) for line in lines]
-    rank = np.linspace(0.0, 1.0, len(rows))
-    collection = LineCollection(segments, cmap="cividis_r", array=rank, linewidths=0.8, alpha=0.55, rasterized=True)
+    rank = np.linspace(1.0, 0.0, len(rows))
+    collection = LineCollection(segments, cmap=style.QUALITY, array=rank, linewidths=0.8, alpha=0.55, rasterized=True)
     axes.add_collection(collection)
+    style.colour_bar(axes, collection, f"rank of the {view.measure}, dark is good", ("best", "worst"))
     axes.plot(places, lines[-1], color=style.RED, linewidth=2, label="best")
     for place in places:
         axes.axvline(place, color=style.DARK, linewidth=0.6)
@@ -199,7 +201,9 @@ def parallel(axes: Axes, view: View) -> Axes:
     worst, best = (-low, -high) if view.results.metadata.maximises else (low, high)
     ends = [*edges, (f"{min(worst, best):.3g}", f"{max(worst, best):.3g}")]
     names = [*(style.text(each.name, 14) for each in shown), view.measure]
-    axes.set_xticks(places, [f"{bottom}\n{name}" for name, (bottom, _) in zip(names, ends, strict=True)])
+    rows_of_names = ["\n" * (1 + place % 2 * (len(places) > 6)) for place in places]
+    below = [f"{bottom}{row}{name}" for name, row, (bottom, _) in zip(names, rows_of_names, ends, strict=True)]
+    axes.set_xticks(places, below)
     for place, (_, top) in zip(places, ends, strict=True):
         axes.text(place, 1.02, top, ha="center", va="bottom", fontsize=7)
     axes.set_yticks([])

@@ -1,9 +1,13 @@
 """Style of pictures: colours, texts and scales. Nothing here is global: others' pictures stay as they are."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
 from dhmpi.evaluation import State
 from dhmpi.results.columns import Array
@@ -31,6 +35,16 @@ STATE_COLOURS: Mapping[State, str] = {
     State.PENDING: LIGHT,
 }
 SMALL = 8
+# Colours from the best to the worst, and from the first to the last: dark is what counts.
+QUALITY = "viridis"
+ORDER = LinearSegmentedColormap.from_list("order", ["#B9D5EC", "#0072B2", "#08264B"])
+# Axes of what is counted, in whole numbers.
+COUNTED = {
+    *("evaluation", "evaluations", "evaluations that have ended", "points", "results", "failures"),
+    *("workers", "architectures learned from", "number of the evaluation"),
+}
+# Characters of a line of a title.
+TITLE_WIDTH = 60
 # Characters of a name, and points of a scatter plot, at most.
 LONGEST = 28
 MOST_POINTS = 2000
@@ -46,9 +60,12 @@ def text(value: object, longest: int = LONGEST) -> str:
 
 def finish(axes: Axes, title: str, x: str, y: str) -> Axes:
     """Give axes their title and labels, and return them."""
-    axes.set_title(title, fontsize=10, loc="left")
+    _entitle(axes, title)
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
+    for axis, label in ((axes.xaxis, x), (axes.yaxis, y)):
+        if label in COUNTED:
+            axis.set_major_locator(_whole_numbers())
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
@@ -56,9 +73,36 @@ def finish(axes: Axes, title: str, x: str, y: str) -> Axes:
     return axes
 
 
+def _entitle(axes: Axes, title: str) -> None:
+    axes.set_title(textwrap.fill(title, TITLE_WIDTH), fontsize=10, loc="left")
+
+
+def _whole_numbers() -> MaxNLocator:
+    return MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+
+
+def nested_width(place: int, num: int) -> float:
+    """Return the width of one of several lines: of equal lines, the first ones are seen around the later ones."""
+    return 1.6 + 1.5 * min(num - 1 - place, 4)
+
+
+def colour_bar(axes: Axes, drawn: Any, label: str, ends: Sequence[str] = ()) -> None:
+    """Draw beside axes what the colours mean; `ends` are texts for the lower and the upper end, in place of numbers."""
+    bar = axes.figure.colorbar(drawn, ax=axes)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1.0)
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL - 1)
+    if ends:
+        bar.set_ticks([drawn.norm.vmin, drawn.norm.vmax], labels=list(ends))
+    elif label in COUNTED:
+        bar.locator = _whole_numbers()
+        bar.update_ticks()
+
+
 def nothing(axes: Axes, title: str, why: str) -> Axes:
     """Say in axes why there is nothing to draw, and return them."""
-    axes.set_title(title, fontsize=10, loc="left")
+    _entitle(axes, title)
     axes.set_axis_off()
     axes.text(0.5, 0.5, text(why, 200), ha="center", va="center", fontsize=9, wrap=True, transform=axes.transAxes)
     return axes

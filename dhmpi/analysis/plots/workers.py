@@ -41,8 +41,10 @@ def gantt(axes: Axes, view: View) -> Axes:
     who = f"{len(found.names)} workers" if len(found.names) > 1 else "the worker"
     style.finish(axes, f"what {who} did", label, "")
     patches = [Patch(color=style.STATE_COLOURS[state], label=state.value) for state in present]
-    corner, num = (1, 1), len(patches)
-    axes.legend(handles=patches, fontsize=7, frameon=False, ncols=num, loc="lower right", bbox_to_anchor=corner)
+    below = (0.5, -0.16)
+    axes.legend(
+        handles=patches, fontsize=7, frameon=False, ncols=len(patches), loc="upper center", bbox_to_anchor=below
+    )
     return axes
 
 
@@ -116,8 +118,11 @@ def idle(axes: Axes, view: View) -> Axes:
 def models(axes: Axes, view: View) -> Axes:
     """Draw what proposed the points: shares of start, design, random and modes of the model."""
     found = curves.origins(view.results, view.timeline)
-    if not len(found.codes) or found.names in ([], [""]):
-        return style.nothing(axes, "what proposed the points", "the search does not say what proposed its points")
+    title, unnamed = "what proposed the points", _unnamed(view)
+    if not len(found.codes):
+        return style.nothing(axes, title, "there is no evaluation")
+    if found.names in ([], [""]):
+        return style.nothing(axes, title, f"all points: {unnamed}")
     edges = _edges(len(found.codes))
     interval = np.searchsorted(edges, np.arange(len(found.codes)), side="right") - 1
     counts = np.zeros((len(found.names), len(edges) - 1))
@@ -126,17 +131,24 @@ def models(axes: Axes, view: View) -> Axes:
     for place, name in enumerate(found.names):
         share = 100 * counts[place] / counts.sum(axis=0)
         colour = style.PALETTE[place % len(style.PALETTE)]
-        label = style.text(name or "not said")
+        label = style.text(name) if name else unnamed
         axes.bar(edges[:-1], share, np.diff(edges), bottom=bottom, align="edge", color=colour, label=label)
         bottom += share
     axes.set_ylim(0, 100)
-    title = "what proposed the points"
-    if "ask_median" in found.latency:
-        title += f"; asking took {1000 * found.latency['ask_median']:.3g} ms"
-        title += f", 99 %: {1000 * found.latency['ask_p99']:.3g} ms" if "ask_p99" in found.latency else ""
     style.finish(axes, title, "evaluation", "points [%]")
+    if "ask_median" in found.latency:
+        asked = f"asking took {1000 * found.latency['ask_median']:.3g} ms"
+        asked += f", 99 %: {1000 * found.latency['ask_p99']:.3g} ms" if "ask_p99" in found.latency else ""
+        axes.set_xlabel(f"evaluation; {asked}", fontsize=9)
     axes.legend(fontsize=style.SMALL, loc="lower right")
     return axes
+
+
+def _unnamed(view: View) -> str:
+    """Return what proposed those points that name no origin."""
+    if view.results.metadata.search in ("hps-random", "nas-random"):
+        return "drawn at random, without a model"
+    return "chosen by agents" if len(view.results.policy) else "of an origin that is not in the file"
 
 
 def ages(axes: Axes, view: View) -> Axes:

@@ -1,9 +1,10 @@
 """Causes of failures: how many evaluations each has ended, which, and what these have printed."""
 
 import os
+import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ from dhmpi.support.terminal_text import as_shown
 READ_BACK, LONGEST_TAIL, MOST_TEXT = 20_000, 4000, 400_000
 # Logs of evaluations with the same cause, and causes that are told apart.
 LOGS_OF_CAUSE, MOST_CAUSES = 3, 50
+# Evaluations of a cause whose logs are looked for: those that are not there cost a look each.
+MOST_LOOKED_FOR = 30
+# Logs of the ranks that were one worker, of an evaluation.
+MOST_MEMBERS = 4
+_BLAMED = re.compile(r"^on rank (\d+) of \d+: ", re.MULTILINE)
 # Characters of an error, and of a list of evaluations.
 LONGEST_ERROR, LONGEST_IDS = 6000, 300
 
@@ -32,11 +38,13 @@ class LogTail:
         id: The evaluation.
         text: Its text, without control characters.
         is_whole: Whether nothing was printed before that.
+        member: The rank of a group that has printed it; None without a group.
     """
 
     id: int
     text: str
     is_whole: bool
+    member: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,8 @@ def causes_of(results: Results, timeline: Timeline) -> Causes:
         ids = columns.id[group.rows].tolist()
         error = _shortened(as_shown(columns.error.get(int(group.rows[0]), "")), LONGEST_ERROR)
         line = escape(group.line or "no error", keep="")
-        found.append(Cause(group.state, line, len(ids), _in_short(ids), error, reader.tails(ids)))
+        logs = reader.tails(ids, [columns.error.get(row, "") for row in group.rows[:MOST_LOOKED_FOR].tolist()])
+        found.append(Cause(group.state, line, len(ids), _in_short(ids), error, logs))
     return Causes(found, len(groups) - len(found), of_row, [group.seconds for group in groups[:MOST_CAUSES]])
 
 
@@ -108,28 +117,45 @@ class _LogReader:
         self._path = path
         self._left = MOST_TEXT
 
-    def tails(self, ids: Sequence[int]) -> list[LogTail]:
-        """Return the ends of the logs of some evaluations, as far as there are any, and room for them."""
+    def tails(self, ids: Sequence[int], errors: Sequence[str]) -> list[LogTail]:
+        """Return the ends of the logs of some evaluations, as far as there are any, and room for them.
+
+        Args:
+            ids: The evaluations.
+            errors: What the first ones of them say.
+        """
         found: list[LogTail] = []
-        # Those that are not there cost a look each.
-        for id in ids[: 10 * LOGS_OF_CAUSE]:
-            if len(found) == LOGS_OF_CAUSE or self._left <= 0:
+        num = 0
+        for id, error in zip(ids, errors, strict=False):
+            if num == LOGS_OF_CAUSE:
                 break
-            tail = self._tail(id)
-            if tail is not None:
-                self._left -= len(tail.text)
-                found.append(tail)
+            tails = self._tails(id, error)
+            found += tails
+            num += bool(tails)
         return found
 
-    def _tail(self, id: int) -> LogTail | None:
+    def _tails(self, id: int, error: str) -> list[LogTail]:
+        """Return the ends of the logs of an evaluation: of a group, of the ranks first that its error names."""
+        members = dict.fromkeys([*map(int, _BLAMED.findall(error)), *range(MOST_MEMBERS)])
+        found: list[LogTail] = []
+        for member in members:
+            if len(found) < MOST_MEMBERS and self._left > 0 and (tail := self._tail(id, member)) is not None:
+                self._left -= len(tail.text)
+                found.append(tail)
+        is_group = any(tail.member for tail in found)
+        return found if is_group else [replace(tail, member=None) for tail in found]
+
+    def _tail(self, id: int, member: int) -> LogTail | None:
         if self._path is None:
             return None
-        read = _end_of(Path(f"{self._path}.files") / f"evaluation-{id:06d}.log")
+        name = f"evaluation-{id:06d}{f'-rank{member}' if member else ''}.log"
+        read = _end_of(Path(f"{self._path}.files") / name)
         if read is None:
             return None
         data, is_whole = read
         text = escape(as_shown(data.decode(errors="replace")))
-        return LogTail(id, text[-LONGEST_TAIL:], is_whole and len(text) <= LONGEST_TAIL) if text.strip() else None
+        is_whole = is_whole and len(text) <= LONGEST_TAIL
+        return LogTail(id, text[-LONGEST_TAIL:], is_whole, member) if text.strip() else None
 
 
 def _end_of(path: Path) -> tuple[bytes, bool] | None:

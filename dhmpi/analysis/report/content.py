@@ -16,6 +16,7 @@ from dhmpi.analysis.report.reproduction import Reproduction, reproduction
 from dhmpi.analysis.report.sample import Sample, choose
 from dhmpi.analysis.report.versus import Versus, versus
 from dhmpi.analysis.timeline import Timeline
+from dhmpi.analysis.worker_names import word_of_workers
 from dhmpi.results import Results
 from dhmpi.support.printing import escape
 
@@ -152,6 +153,7 @@ def _data(results: Results, name: str, timeline: Timeline, sample: Sample, cause
     return {
         "name": name,
         "word": overview.word_of(metadata),
+        "workerWord": word_of_workers(metadata),
         "maximises": metadata.maximises,
         "lasted": timeline.duration,
         "numEnded": len(curves.in_order(results, timeline)),

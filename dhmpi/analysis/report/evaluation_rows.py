@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def evaluation_rows(results: Results, timeline: Timeline, sample: Sample, causes
         "drawn": sample.is_drawn.astype(int).tolist(),
         "extra": extras,
         "error": {
-            place: texts.short(as_shown(columns.error[row])) for place, row in enumerate(chosen) if row in columns.error
+            place: texts.short(columns.error[row], as_shown) for place, row in enumerate(chosen) if row in columns.error
         },
         "columns": _extra_columns(columns.extra, chosen),
     }
@@ -158,8 +158,11 @@ class _Texts:
     def __init__(self) -> None:
         self._left = MOST_TEXT
 
-    def short(self, text: str) -> str:
+    def short(self, text: str, shown_as: Callable[[str], str] = str) -> str:
         most = max(0, min(LONGEST_TEXT, self._left))
+        if not most and text:
+            return " ..."
+        text = shown_as(text)
         shown = escape(text) if len(text) <= most else f"{escape(text[:most])} ..."
         self._left -= len(shown)
         return shown

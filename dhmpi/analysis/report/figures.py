@@ -9,7 +9,7 @@ import numpy as np
 from dhmpi.analysis import curves
 from dhmpi.analysis.idle import MEANINGS, IdleTime, idle_time
 from dhmpi.analysis.importance import MEANINGS as IMPORTANCE_MEANINGS
-from dhmpi.analysis.importance import MOST_EVALUATIONS, Method, importances
+from dhmpi.analysis.importance import MOST_EVALUATIONS, NAMES, Method, importances
 from dhmpi.analysis.lanes import Lanes, lanes
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import numbers
@@ -90,11 +90,12 @@ def convergence(results: Results, timeline: Timeline, found: Improvements, shown
     if len(found.rows):
         steps = spread(np.arange(len(found.rows)), NUM_STEPS)
         word = word_of(results.metadata)
-        caption = (
-            f"The best {word} went from {number_text(found.values[0])} to {number_text(found.values[-1])} in "
-            f"{counted(len(found.rows) - 1, 'improvement')}, the last after {found.number[-1]:,} evaluations and "
-            f"{duration_text(found.seconds[-1])}."
-        )
+        went = _went(number_text(found.values[0]), number_text(found.values[-1]))
+        last = f"{counted(int(found.number[-1]), 'evaluation')} and {duration_text(found.seconds[-1])}"
+        if len(found.rows) == 1:
+            caption = f"The best {word} {went}, after {last}."
+        else:
+            caption = f"The best {word} {went} in {counted(len(found.rows) - 1, 'improvement')}, the last after {last}."
         data = {
             "count": found.number[steps].tolist(),
             "seconds": numbers(found.seconds[steps]),
@@ -104,6 +105,11 @@ def convergence(results: Results, timeline: Timeline, found: Improvements, shown
         yield Figure("convergence", "convergence", f"Best {word} so far", caption, data={"incumbent": data})
     states = ", ".join(f"{number:,} {state}" for state, number in sorted(results.columns.counts().items()))
     yield Figure("states", "convergence", "All evaluations over time", f"Each has the colour of its state: {states}.")
+
+
+def _went(first: str, last: str) -> str:
+    """Return how a figure went on, by how it is written."""
+    return f"stayed at {last}" if first == last else f"went from {first} to {last}"
 
 
 def dimensions(results: Results) -> Iterator[Figure]:
@@ -132,10 +138,14 @@ def _importance(results: Results) -> Iterator[Figure]:
         return
     place = {name: number for number, name in enumerate(results.columns.names)}
     named = [(escape(each.name, keep=""), each) for each in found]
-    data = [{"name": name, "dimension": place[each.name], "value": each.share} for name, each in named]
-    first = ", ".join(f"{name} {100 * each.share:.0f} %" for name, each in named[:3])
-    caption = f"The {IMPORTANCE_MEANINGS[method]}. The most important ones: {first}."
-    yield Figure("importance", "dimensions", "Importance of the dimensions", caption, data={"importance": data})
+    data = [
+        {"name": name, "dimension": place[each.name], "value": each.share, "spread": each.spread}
+        for name, each in named
+    ]
+    first = ", ".join(f"{name} {each.text}" for name, each in named[:3])
+    caption = f"{IMPORTANCE_MEANINGS[method]}. The most important ones, with standard errors: {first}."
+    title = f"Importance of the dimensions, by {NAMES[method]}"
+    yield Figure("importance", "dimensions", title, caption, data={"importance": data})
 
 
 def workers(results: Results, timeline: Timeline, shown: Array) -> Iterator[Figure]:
@@ -255,10 +265,15 @@ def policy(results: Results, timeline: Timeline) -> Iterator[Figure]:
     data["seconds"] = numbers(_means(learned.seconds, parts))
     agents = len(np.unique(learned.columns["agent"]))
     mean = f"; a point is the mean of about {num / len(parts):.3g} updates" if len(parts) < num else ""
-    caption = f"{counted(num, 'update')} of {counted(agents, 'agent')}{mean}."
+    learned_from, chosen = int(learned.episodes[-1]), results.metadata.statistics.get("episodes")
+    of_all = f" of the {chosen:,} that were chosen" if isinstance(chosen, int) and chosen > learned_from else ""
+    caption = (
+        f"{counted(num, 'update')} of {counted(agents, 'agent')}, from {counted(learned_from, 'architecture')}"
+        f"{of_all}{mean}."
+    )
     yield Figure("rewards", "policy", "Rewards of the batches", f"Quantiles in {caption}", "", {"policy": data})
     entropy = learned.columns["entropy"][np.isfinite(learned.columns["entropy"])]
-    went = f" The entropy went from {entropy[0]:.3g} to {entropy[-1]:.3g} nat." if len(entropy) else ""
+    went = f" The entropy {_went(f'{entropy[0]:.3g}', f'{entropy[-1]:.3g}')} nat." if len(entropy) else ""
     yield Figure("policy", "policy", "Entropy, KL and clip fraction", f"{caption}{went}", "tall")
 
 

@@ -12,6 +12,9 @@ from dhmpi.evaluation import State, turned
 from dhmpi.results import Metadata, Results
 from dhmpi.support.json_text import dumps
 
+# Statistics whose names say too little.
+STATISTICS = {"busy_share": "share of the time that rank 0 was computing"}
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -126,7 +129,10 @@ def environment(results: Results) -> Iterator[tuple[str, str]]:
     if metadata.redone:
         yield "redone", f"{counted(metadata.redone, 'result')} taken back, to be evaluated again"
     for name, value in metadata.statistics.items():
-        yield name.replace("_", " "), number_text(value) if isinstance(value, float) else _shortened(str(value))
+        yield (
+            STATISTICS.get(name, name.replace("_", " ")),
+            number_text(value) if isinstance(value, float) else _shortened(str(value)),
+        )
 
 
 def options(metadata: Metadata) -> list[tuple[str, str]]:

@@ -165,7 +165,8 @@ def _cause(cause: Cause) -> Markup:
 
 
 def _title(log: LogTail) -> str:
-    return f"{'What' if log.is_whole else 'The last that'} evaluation {log.id} has printed"
+    who = f"evaluation {log.id}" if log.member is None else f"rank {log.member} of evaluation {log.id}"
+    return f"{'What' if log.is_whole else 'The last that'} {who} has printed"
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> Markup:

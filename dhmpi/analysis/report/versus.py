@@ -94,12 +94,16 @@ def _sentences(found: Comparison, num: int, word: str) -> Iterator[str]:
 def _campaigns(
     campaigns: Sequence[Results], timelines: Sequence[Timeline], names: Sequence[str], found: Comparison | None
 ) -> TextTable:
-    titles = ["campaign", "search", "evaluations", "best", "duration", "workers busy", "failures"]
+    words = [word_of(results.metadata) for results in campaigns]
+    is_one_word = len(set(words)) == 1
+    best_of = f"best {words[0]}" if is_one_word else "best"
+    titles = ["campaign", "search", "evaluations", best_of, "duration", "workers busy", "failures"]
     rows = []
-    for results, timeline, name in zip(campaigns, timelines, names, strict=True):
+    for results, timeline, name, word in zip(campaigns, timelines, names, words, strict=True):
         best, busy = results.best, curves.utilisation(results, timeline, 1).mean
         value = None if best is None else turned(best.objective, results.metadata.maximises)
-        row = [name, results.metadata.search, f"{len(results.columns):,}", number_text(value)]
+        found_best = number_text(value) if is_one_word or value is None else f"{word} {number_text(value)}"
+        row = [name, results.metadata.search, f"{len(results.columns):,}", found_best]
         row += [duration_text(timeline.duration), "unknown" if busy is None else f"{100 * busy:.1f} %"]
         row.append(f"{int(results.columns.is_in(*FAILURES).sum()):,}")
         if found is not None:
@@ -138,7 +142,8 @@ def _search(group: SearchGroup) -> list[str]:
 
 
 def _quantiles(values: Array, *shares: float) -> str:
-    return " to ".join(number_text(float(np.quantile(values, share))) for share in shares) if len(values) else "none"
+    texts = [number_text(float(np.quantile(values, share))) for share in shares] if len(values) else ["none"]
+    return " to ".join(dict.fromkeys(texts))
 
 
 def _median(values: Array, text: Any) -> str:

@@ -62,7 +62,8 @@ class LiveFigures(NamedTuple):
         rate: Evaluations that end per second.
         left: When it ends, the earliest first.
         utilisation: Busy worker-seconds / available worker-seconds, 0 to 1; None if nothing was available.
-        nodes: The same for each host, the least busy first.
+        utilisation_of_all: The same of all runs.
+        nodes: The same of the latest run for each host, the least busy first.
     """
 
     progress: Condition
@@ -71,6 +72,7 @@ class LiveFigures(NamedTuple):
     rate: float
     left: Sequence[TimeLeft]
     utilisation: float | None
+    utilisation_of_all: float | None
     nodes: Sequence[NodeUse]
 
 
@@ -100,7 +102,7 @@ def live_figures(tally: Tally, progress: Condition, now: float) -> LiveFigures:
     assert tally.metadata is not None
     run: Mapping[str, Any] = tally.metadata.runs[-1] if tally.metadata.runs else {}
     if not run:
-        return LiveFigures(progress, now, 0.0, 0.0, (), None, ())
+        return LiveFigures(progress, now, 0.0, 0.0, (), None, None, ())
     if progress in (Condition.ENDED, Condition.COMPLETE):
         now = tally.latest if run["ended"] is None else float(run["ended"])
     elif progress is Condition.KILLED:
@@ -115,9 +117,16 @@ def live_figures(tally: Tally, progress: Condition, now: float) -> LiveFigures:
             if each.in_run and math.isfinite(each.begun):
                 busy[each.host] += max(0.0, now - max(each.begun, started))  # type: ignore[assignment]  # of floats
     available = float(run["num_workers"]) * seconds
-    utilisation = min(1.0, math.fsum(busy.values()) / available) if available > 0 else None
+    busy_seconds = math.fsum(busy.values())
+    utilisation = _share(busy_seconds, available)
+    of_all = _share(tally.busy_before + busy_seconds, tally.available_before + available)
     left = _left(tally, run, rate, now) if is_going_on else ()
-    return LiveFigures(progress, now, seconds, rate, left, utilisation, _nodes(tally, run, busy, seconds))
+    nodes = _nodes(tally, run, busy, seconds)
+    return LiveFigures(progress, now, seconds, rate, left, utilisation, of_all, nodes)
+
+
+def _share(busy: float, available: float) -> float | None:
+    return min(1.0, busy / available) if available > 0 else None
 
 
 def _rate(tally: Tally, started: float, now: float) -> float:

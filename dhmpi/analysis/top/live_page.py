@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from dhmpi.analysis.top.live_figures import Condition, LiveFigures, model_points
 from dhmpi.analysis.top.tally import Running, Tally
 from dhmpi.evaluation import State, turned
+from dhmpi.results import rank_table
 from dhmpi.support.printing import escape
+from dhmpi.support.wording import counted
 
 BLOCKS, ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 SORTS: Mapping[str, Callable[[Running], Any]] = {
@@ -25,7 +27,7 @@ MOST_ROWS = 10
 # No terminal has more rows.
 TALLEST = 1000
 HELP = """\
-s      running evaluations by age, host or rank
+s      running evaluations by age, host or worker
 /      filter: only lines that hold a text; Enter keeps it, Esc ends it
 p      pause: the page stays as it is, until p again
 i      why workers are idle: where their time went, by reason
@@ -36,8 +38,8 @@ q      quit; so does Ctrl-C
 objective    the best one so far (reward); the curve is that of all evaluations, from the first to the latest
 rate         of the last minute, or of the last ten evaluations if these took longer; of an ended run, its mean
 left         at this rate until --max-evals; until the time ends, as the scheduler, --max-minutes and --end-time say
-utilisation  of the latest run: busy worker-seconds / available worker-seconds, with what is running until now
-hosts        the same for each, the least busy first
+utilisation  busy worker-seconds / available worker-seconds of all runs, with what is running until now
+hosts        the same of the latest run for each, the least busy first
 errors       the latest kind first; dhmpi show --errors FILE has all that they say"""
 
 
@@ -106,7 +108,7 @@ def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice,
         size: That of the page.
     """
     head = [part for line in _head(path, tally, figures, size) for part in wrapped(line, size)]
-    sections = [_running(tally, figures, choice), _nodes(figures, choice), _errors(tally, choice)]
+    sections = [_running(tally, figures, choice), _nodes(tally, figures, choice), _errors(tally, choice)]
     sections = [section for section in sections if len(section) > 1]
     free = None if size.rows is None else size.rows - len(head)
     lines = list(head)
@@ -150,7 +152,11 @@ def _head(path: str, tally: Tally, figures: LiveFigures, size: PageSize) -> Iter
     yield Line(f"{path}  {_moment(figures.now)}  {figures.progress}{why}", "title" if good else "bad")
     nodes, number = len(figures.nodes), len(metadata.runs)
     where = f", {nodes} hosts" if nodes > 1 else ""
-    ran = f"; run {number}, {run['num_workers']} workers{where}, for {duration(figures.seconds)}" if run else ""
+    ran = (
+        f"; run {number}, {counted(run['num_workers'], 'worker')}{where}, for {duration(figures.seconds)}"
+        if run
+        else ""
+    )
     yield Line(f"{metadata.search} on {metadata.problem}{ran}")
     most = metadata.options.get("max_evals")
     of = f" of {most}" if isinstance(most, int) else ""
@@ -159,8 +165,11 @@ def _head(path: str, tally: Tally, figures: LiveFigures, size: PageSize) -> Iter
     left = ", ".join(f"{duration(each.seconds)} to {each.end}" for each in figures.left)
     rate = f"{_short(figures.rate)}/s, {_short(60 * figures.rate)}/min"
     yield Line(f"{'rate':13}{rate}" + (f"; left: {left}" if left else ""))
-    if figures.utilisation is not None:
-        yield Line(f"{'utilisation':13}{_percent(figures.utilisation)} {_bar(figures.utilisation, size)}")
+    if figures.utilisation_of_all is not None:
+        share, latest = figures.utilisation_of_all, figures.utilisation
+        of_all = f" of all {number} runs" if number > 1 else ""
+        of_latest = f"; latest run {_percent(latest)}" if number > 1 and latest is not None else ""
+        yield Line(f"{'utilisation':13}{_percent(share)} {_bar(share, size)}{of_all}{of_latest}")
     yield from _best(tally, size)
     if search := _search(tally):
         yield Line(f"{'search':13}{search}")
@@ -217,14 +226,14 @@ def _search(tally: Tally) -> str:
         parts.append(f"{points.num_without} of {points.number} points without a model")
     policy, statistics = tally.policy.columns, tally.metadata.statistics
     if num := len(tally.policy):
-        parts.append(f"{num} {'update' if num == 1 else 'updates'}")
+        parts.append(counted(num, "update"))
         learned = [place for place in (0, num - 1) if policy["episodes"][place]]
         if learned:
             entropies = " to ".join(f"{policy['entropy'][place]:.3g}" for place in learned)
             parts.append(f"entropy {entropies}, mean reward {policy['reward_mean'][learned[-1]]:.4g}")
     agents = statistics.get("agents")
     if isinstance(agents, int):
-        parts.insert(0, f"{agents} agents")
+        parts.insert(0, counted(agents, "agent"))
     return "; ".join(parts)
 
 
@@ -236,27 +245,40 @@ def _running(tally: Tally, figures: LiveFigures, choice: Choice) -> list[Line]:
         number = len(found)
     rows = [_running_row(each, figures) for each in nsmallest(TALLEST, found, key=SORTS[choice.sort])]
     was = " when it was killed" if figures.progress is Condition.KILLED else ""
-    titles = Line(f"  {'id':>9}  {'rank':>6}  {'minutes':>9}  host", "dim")
-    return [Line(f"running{was}, by {choice.sort}: {number}", "title"), titles, *rows] if rows else []
+    worker = _worker(tally)
+    titles = Line(f"  {'id':>9}  {worker:>6}  {'time':>9}  host", "dim")
+    sort = worker if choice.sort == "rank" else choice.sort
+    return [Line(f"running{was}, by {sort}: {number}", "title"), titles, *rows] if rows else []
+
+
+def _worker(tally: Tally) -> str:
+    """Return what workers are called."""
+    runs = tally.metadata.runs if tally.metadata is not None else []
+    return rank_table.name_of_workers(runs[-1]) if runs else "rank"
 
 
 def _running_row(each: Running, figures: LiveFigures) -> Line:
     rank = str(each.rank) if each.rank >= 0 else "-"
-    return Line(f"  {each.id:>9}  {rank:>6}  {_minutes(each, figures):>9}  {each.host}")
+    return Line(f"  {each.id:>9}  {rank:>6}  {_age(each, figures):>9}  {each.host}")
 
 
-def _minutes(each: Running, figures: LiveFigures) -> str:
-    return f"{max(0.0, figures.now - each.begun) / 60:.2f}" if math.isfinite(each.begun) else "-"
+def _age(each: Running, figures: LiveFigures) -> str:
+    if not math.isfinite(each.begun):
+        return "-"
+    seconds = max(0.0, figures.now - each.begun)
+    return duration(seconds) if seconds > 10 else f"{seconds:.1f} s"
 
 
-def _nodes(figures: LiveFigures, choice: Choice) -> list[Line]:
+def _nodes(tally: Tally, figures: LiveFigures, choice: Choice) -> list[Line]:
     rows = [
         Line(f"  {_percent(node.utilisation):>8}  {node.num_workers:>7}  {node.num_running:>7}  {node.host}")
         for node in figures.nodes
     ]
     rows = _filtered(rows, choice)
     titles = Line(f"  {'busy':>8}  {'workers':>7}  {'running':>7}  host", "dim")
-    return [Line(f"hosts, the least busy first: {len(rows)}", "title"), titles, *rows] if rows else []
+    has_earlier = tally.metadata is not None and len(tally.metadata.runs) > 1
+    where = "hosts in the latest run" if has_earlier else "hosts"
+    return [Line(f"{where}, the least busy first: {len(rows)}", "title"), titles, *rows] if rows else []
 
 
 def _errors(tally: Tally, choice: Choice) -> list[Line]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dhmpi.evaluation import State
+from dhmpi.analysis.summary import run_windows
+from dhmpi.evaluation import Report, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
 from dhmpi.results.policy_log import PolicyLog
@@ -94,7 +95,10 @@ class Tally:
         num_in_run: Those of them that were submitted in the latest run.
         busy: Busy worker-seconds of the latest run, by host, of evaluations that have ended.
         workers: Ranks that evaluated in the latest run, by host.
+        latest_reports: The latest report of each evaluation that is running.
         latest: The last moment that an evaluation of the latest run mentions [s since 1970-01-01 UTC].
+        busy_before: Busy worker-seconds of the runs before the latest one.
+        available_before: Available worker-seconds of these.
     """
 
     def __init__(self) -> None:
@@ -110,11 +114,13 @@ class Tally:
         self.model = ""
         self.policy = PolicyLog()
         self.num_ended = 0
+        self.latest_reports: dict[int, Report] = {}
         self._states: dict[int, State] = {}
         self._place = 0
         self._ended: deque[float] = deque(maxlen=RATE_NUMBER)
         self._by_second: Counter[int] = Counter()
         self._second = -math.inf
+        self.busy_before = self.available_before = 0.0
         self._begin_run(math.inf)
 
     def _begin_run(self, started: float) -> None:
@@ -135,6 +141,7 @@ class Tally:
         final = columns.is_in(State.DONE, State.FAILED, State.TIMEOUT)
         self.num_ended, self._place = int(final.sum()), int(columns.order.max(initial=-1)) + 1
         self._count_busy(columns, final)
+        self._count_before(columns)
         self._count_models(columns)
         by_order = np.flatnonzero(final)
         by_order = by_order[np.argsort(columns.order[by_order], kind="stable")]
@@ -180,6 +187,17 @@ class Tally:
             elif is_in_run:
                 self._left[number] = _Busy(host, spent)
 
+    def _count_before(self, columns: Columns) -> None:
+        """Count what the runs before the latest one have done."""
+        assert self.metadata is not None
+        if len(self.metadata.runs) > 1:
+            runs = self.metadata.runs[:-1]
+            windows = run_windows(self.metadata.runs, columns)[:-1]
+            self.available_before = math.fsum(
+                run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True)
+            )
+            self.busy_before = max(0.0, float(columns.duration.sum()) - math.fsum(self.busy.values()))
+
     def _count_models(self, columns: Columns) -> None:
         numbers = np.bincount(columns.model.codes, minlength=len(columns.model.names)).tolist()
         self.models.update(dict(zip(columns.model.names, numbers, strict=True)))
@@ -197,8 +215,13 @@ class Tally:
 
     def changed(self, metadata: Metadata) -> None:
         """Take other metadata; perhaps a new run has begun."""
-        self.metadata = metadata
+        before, self.metadata = self.metadata, metadata
         if (started := _started(metadata)) != self._started:
+            if before is not None and before.runs:
+                run = before.runs[-1]
+                end = self.latest if run["ended"] is None else run["ended"]
+                self.available_before += run["num_workers"] * max(0.0, end - run["started"])
+                self.busy_before += math.fsum(self.busy.values())
             self._begin_run(started)
             self.running = {number: each._replace(in_run=False) for number, each in self.running.items()}
 
@@ -240,10 +263,15 @@ class Tally:
             counts[state] += 1
             states[number] = state
             running = all_running.pop(number, None)
+            self.latest_reports.pop(number, None)
             if running is not None and running.in_run:
                 self._spend(row, running, state)
             if state.is_final:
                 self._end(row, state)
+
+    def reported(self, reports: Iterable[Report]) -> None:
+        """Take note of the latest reports of what is running."""
+        self.latest_reports |= {report.id: report for report in reports}
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Count updates of a policy."""

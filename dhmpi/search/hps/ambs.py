@@ -23,6 +23,7 @@ from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
 from dhmpi.search.search import Search, as_told
 from dhmpi.support.options import choice, number, option
+from dhmpi.support.wording import counted
 
 if TYPE_CHECKING:
     from dhmpi.search.hps.surrogate.proposer import Proposer
@@ -85,6 +86,12 @@ class AMBS(Search):
         """
         self._background = Background(executor, clock)
         self._begin(self.seed)
+
+    def describe_model(self) -> str:
+        """Return which model points come from by now; see `Search`."""
+        if self._proposer is None or not self._proposer.refits.fitted:
+            return ""
+        return f"model {self._proposer.mode}, fitted to {counted(self._proposer.refits.fitted, 'result')}"
 
     def statistics(self) -> dict[str, float | str]:
         """Return how long asking for a point took, and what the model is.

@@ -32,6 +32,22 @@ class Claim(NamedTuple):
     version: int = 0
     log_probability: float = 0.0
 
+    def description(self, version: int) -> dict[str, float]:
+        """Return what is known of the choice, for the extras of the evaluation.
+
+        Args:
+            version: How many steps the policy has taken by now.
+        """
+        if not self.values or self.number < 0:
+            return {"agent": self.agent}
+        return {
+            "agent": self.agent,
+            "update": self.update,
+            "version": self.version,
+            "staleness": version - self.version,
+            "log_probability": self.log_probability,
+        }
+
 
 class ClaimVerdict(IntEnum):
     """Verdict on a claim."""
@@ -53,6 +69,8 @@ class Answer(NamedTuple):
         id: With RUN and REDO, the number of the evaluation.
         objective: With KNOWN, that of the evaluation; None if it failed.
         values: With REDO, the decisions.
+        is_again: With RUN and REDO, whether the evaluation has begun before.
+        step: The last step that it reported then, if it did.
     """
 
     agent: int
@@ -61,6 +79,8 @@ class Answer(NamedTuple):
     id: int = -1
     objective: float | None = None
     values: tuple[int, ...] = ()
+    is_again: bool = False
+    step: float | None = None
 
 
 class _Running:
@@ -186,7 +206,7 @@ class Ledger:
         id, key, values = self._left.popleft()
         # It is no episode of this agent, and what is known of the one that is forgotten does not belong to it.
         self._begin(id, claim._replace(number=-1, key=key, values=values))
-        return Answer(claim.agent, claim.number, ClaimVerdict.REDO, id, values=values)
+        return Answer(claim.agent, claim.number, ClaimVerdict.REDO, id, values=values, is_again=True)
 
     def _begin(self, id: int, claim: Claim) -> None:
         self._running[claim.key] = _Running(id, claim)
@@ -238,7 +258,7 @@ class Ledger:
                 heir, *others = running.waiting
                 self._begin(running.id, heir)
                 self._running[key].waiting = others
-                answers.append(Answer(heir.agent, heir.number, ClaimVerdict.RUN, running.id))
+                answers.append(Answer(heir.agent, heir.number, ClaimVerdict.RUN, running.id, is_again=True))
             else:
                 self._left.append((running.id, key, running.claim.values))
         return lost, answers

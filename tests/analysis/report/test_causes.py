@@ -85,3 +85,23 @@ def test_a_long_error_keeps_both_ends(tmp_path):
     assert cause.error.startswith("begin")
     assert cause.error.endswith("ValueError: end")
     assert len(cause.error) < causes.LONGEST_ERROR + 100
+
+
+def test_logs_of_all_ranks_of_a_group_and_first_of_that_which_the_error_names(tmp_path):
+    for id in range(2):
+        write_log(tmp_path, id, b"leader")
+        for member in range(1, 8):
+            write_log(tmp_path, id, b"").with_name(f"evaluation-{id:06d}-rank{member}.log").write_bytes(b"m%d" % member)
+    write_log(tmp_path, 0, b"leader")
+    write_log(tmp_path, 1, b"leader")
+    logs = found(failures(tmp_path, ["on rank 6 of 8: E: a", "on rank 6 of 8: E: a"])).causes[0].logs
+    assert [(log.id, log.member) for log in logs] == [(id, member) for id in (0, 1) for member in (6, 0, 1, 2)]
+    assert [log.text for log in logs[:2]] == ["m6", "leader"]
+
+
+def test_every_failure_may_be_of_a_cause_of_its_own(tmp_path):
+    errors = [f"Traceback (most recent call last):\n  File\nE{chr(0x4E00 + number)}: a" for number in range(3000)]
+    groups = found(failures(tmp_path, [*errors, errors[7]]))
+    assert groups.num == 3000
+    assert (groups.causes[0].count, groups.causes[0].ids) == (2, "7,3000")
+    assert sum(cause.count for cause in groups.causes) + groups.num_more == 3001

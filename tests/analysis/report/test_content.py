@@ -106,7 +106,8 @@ def test_idle_and_busy_time_are_all_of_it(found):
 def test_importances_say_how_they_were_measured(num, method):
     found = campaign(of([done(id, (id % 10) ** 2.0, x=id % 10 / 10) for id in range(num)]))
     (figure,) = (each for each in found.figures if each.name == "importance")
-    assert f"({method}). The most important ones: x 100 %." in figure.caption
+    assert figure.caption.startswith(f"{method}: how much ")
+    assert figure.caption.endswith("The most important ones, with standard errors: x 100 ± 0 %.")
     assert found.data["figures"]["importance"][0]["dimension"] == 0
 
 
@@ -179,3 +180,10 @@ def test_campaigns_of_the_same_file_name_are_told_apart(tmp_path):
     campaigns = [replace(of([done(0, 1.0)]), path=path) for path in paths]
     names = [each.name for each in content_of(campaigns).campaigns]
     assert names == [f"{number}. {path}" for number, path in enumerate(paths, 1)]
+
+
+def test_what_did_not_change_stayed_and_statistics_say_whose_they_are():
+    found = campaign(of([done(0, 2.0), done(1, 3.0)], statistics={"busy_share": 0.25}))
+    (figure,) = (each for each in found.figures if each.name == "convergence")
+    assert figure.caption == "The best objective stayed at 2, after 1 evaluation and 500 ms."
+    assert ("share of the time that rank 0 was computing", "0.25") in found.environment

@@ -4,6 +4,8 @@ import pytest
 from contracts.hostile_campaign import ATTACK, hostile
 
 from dhmpi.analysis.report.content import content_of
+from dhmpi.analysis.report.versus import versus
+from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
 
@@ -86,3 +88,12 @@ def test_campaigns_without_any_result_are_compared(tmp_path):
 def test_many_campaigns_share_the_room(tmp_path):
     found = content_of([hostile(tmp_path / f"{number}.h5") for number in range(4)])
     assert sum(len(each.data["rows"]["id"]) for each in found.campaigns) == 400
+
+
+def test_values_of_different_problems_say_what_they_are(tmp_path):
+    one = campaign("ambs", [1.0], tmp_path / "a.h5")
+    other = campaign("ppo", [-2.0], tmp_path / "b.h5", problem="Q", maximises=True)
+    (table,) = versus([one, other], list(map(Timeline, (one, other))), ["a", "b"]).tables
+    assert [row[table.titles.index("best")] for row in table.rows] == ["objective 1", "reward 2"]
+    same = versus([one, one], list(map(Timeline, (one, one))), ["a", "b"]).tables[0]
+    assert "best objective" in same.titles

@@ -160,7 +160,7 @@ def test_the_first_that_waits_takes_over():
     id = run(ledger, 1, 0, 5)
     for agent, number in ((2, 4), (1, 1), (3, 6)):
         ledger.claim(claim(agent, number, 5))
-    assert ledger.lose(1) == ([id], [Answer(2, 4, ClaimVerdict.RUN, id)])
+    assert ledger.lose(1) == ([id], [Answer(2, 4, ClaimVerdict.RUN, id, is_again=True)])
     assert ledger.claim_of(id, 2) == claim(2, 4, 5)
     assert ledger.claim_of(id, 1) is None
     assert ledger.conclude(id, 1.0) == [Answer(3, 6, ClaimVerdict.KNOWN, objective=1.0)]  # and nothing for the lost one
@@ -172,7 +172,7 @@ def test_those_who_take_over_may_be_lost_too():
     ledger.claim(claim(2, 0, 5))
     ledger.claim(claim(3, 0, 5))
     ledger.lose(1)
-    assert ledger.lose(2) == ([id], [Answer(3, 0, ClaimVerdict.RUN, id)])
+    assert ledger.lose(2) == ([id], [Answer(3, 0, ClaimVerdict.RUN, id, is_again=True)])
     assert ledger.lose(3) == ([id], [])
     assert ledger.redo(4).id == id
 
@@ -183,8 +183,8 @@ def test_what_nobody_waits_for_is_done_again_by_whoever_claims_next():
     assert ledger.lose(1) == (ids[:2], [])
     assert ledger.num_running == 1
     assert not ledger.is_complete
-    assert ledger.claim(claim(2, 1, 9)) == Answer(2, 1, ClaimVerdict.REDO, ids[0], values=(5,))
-    assert ledger.claim(claim(3, 0, 7)) == Answer(3, 0, ClaimVerdict.REDO, ids[1], values=(6,))
+    assert ledger.claim(claim(2, 1, 9)) == Answer(2, 1, ClaimVerdict.REDO, ids[0], values=(5,), is_again=True)
+    assert ledger.claim(claim(3, 0, 7)) == Answer(3, 0, ClaimVerdict.REDO, ids[1], values=(6,), is_again=True)
     assert ledger.claim(claim(3, 1, 9)).verdict is ClaimVerdict.OVER
     assert ledger.num_episodes == 3  # those that are forgotten do not count
     assert ledger.num_shared == 0
@@ -208,7 +208,8 @@ def test_others_may_wait_for_what_is_done_again():
     ledger = Ledger(None, None, None)
     id = run(ledger, 1, 0, 5)
     ledger.lose(1)
-    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, ClaimVerdict.REDO, id, values=(5,))  # the same, even
+    # The same one, even:
+    assert ledger.claim(claim(2, 0, 5)) == Answer(2, 0, ClaimVerdict.REDO, id, values=(5,), is_again=True)
     assert ledger.claim(claim(2, 1, 5)) == Answer(2, 1, ClaimVerdict.WAIT)
     assert ledger.conclude(id, 1.0) == [Answer(2, 1, ClaimVerdict.KNOWN, objective=1.0)]
 
@@ -219,11 +220,11 @@ def test_agents_without_wishes_do_again_what_is_left():
     ids = [run(ledger, 1, 0, 5), run(ledger, 1, 1, 6)]
     ledger.lose(1)
     for id, key in zip(ids, (5, 6), strict=True):
-        assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, id, values=(key,))
+        assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, id, values=(key,), is_again=True)
         assert ledger.claim_of(id, 2).values == (key,)
     assert ledger.redo(2) is None
     assert ledger.lose(2) == (ids, [])  # and it may be lost in turn
-    assert ledger.redo(3) == Answer(3, -1, ClaimVerdict.REDO, ids[0], values=(5,))
+    assert ledger.redo(3) == Answer(3, -1, ClaimVerdict.REDO, ids[0], values=(5,), is_again=True)
 
 
 def test_to_lose_one_that_only_waits_leaves_the_others_alone():
@@ -251,8 +252,8 @@ def test_a_campaign_is_continued():
     assert (ledger.num_final, ledger.num_running, ledger.num_episodes) == (3, 0, 9)
     assert ledger.progress == pytest.approx(0.5)
     assert not ledger.is_complete
-    assert ledger.claim(claim(1, 0, 5)) == Answer(1, 0, ClaimVerdict.REDO, 2, values=(7,))
-    assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, 4, values=(9,))
+    assert ledger.claim(claim(1, 0, 5)) == Answer(1, 0, ClaimVerdict.REDO, 2, values=(7,), is_again=True)
+    assert ledger.redo(2) == Answer(2, -1, ClaimVerdict.REDO, 4, values=(9,), is_again=True)
     assert ledger.claim(claim(1, 1, 5)) == Answer(1, 1, ClaimVerdict.KNOWN, objective=1.0)
     assert ledger.claim(claim(1, 2, 6)) == Answer(1, 2, ClaimVerdict.KNOWN, objective=None)
     assert ledger.claim(claim(1, 3, 8)) == Answer(1, 3, ClaimVerdict.KNOWN, objective=None)
@@ -281,7 +282,7 @@ def test_what_is_to_be_run_again_is_run_even_when_the_budget_is_spent():
     ledger.restore([(evaluation(0, 5, State.CANCELLED), 5), (evaluation(1, 6, State.FAILED), 6)], num_episodes=2)
     assert ledger.why() == "2 evaluations are complete"
     assert not ledger.is_complete
-    assert ledger.claim(claim(1, 0, 9)) == Answer(1, 0, ClaimVerdict.REDO, 0, values=(5,))
+    assert ledger.claim(claim(1, 0, 9)) == Answer(1, 0, ClaimVerdict.REDO, 0, values=(5,), is_again=True)
     assert ledger.claim(claim(1, 1, 9)).verdict is ClaimVerdict.OVER
     ledger.conclude(0, 1.0)
     assert ledger.is_complete

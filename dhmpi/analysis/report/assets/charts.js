@@ -162,13 +162,14 @@ const CHARTS = {
       }));
       const label = (value) => (Number.isInteger(value) ? drawnText(dimension.labels[value] ?? '', 16) : '');
       const choices = { type: 'value', min: -0.5, max: dimension.labels.length - 0.5, scale: false, interval: Math.max(1, Math.ceil(dimension.labels.length / 14)), axisLabel: { formatter: label, showMinLabel: false, showMaxLabel: false }, splitLine: { show: false } };
+      const isWhole = places.every((place) => Number.isInteger(Number(dimension.values[place])));
       const isLog = dimension.is_log && places.every((place) => Number(dimension.values[place]) > 0);
       return basis(colours, {
         legend: { show: false },
         grid: { left: 70, right: 16, top: 16, bottom: 84 },
-        xAxis: axis(drawnText(dimension.name, 40), colours, isChoice ? { ...choices, ...labelsAtChoices(dimension) } : { type: isLog ? 'log' : 'value', axisLabel: { formatter: shortNumber } }),
+        xAxis: axis(drawnText(dimension.name, 40), colours, isChoice ? { ...choices, ...labelsAtChoices(dimension) } : { type: isLog ? 'log' : 'value', minInterval: isWhole ? 1 : 0, axisLabel: { formatter: shortNumber } }),
         yAxis: campaignValueAxis(campaign, settings.y, colours),
-        visualMap: { dimension: 2, min: 1, max: Math.max(2, campaign.numEnded), inRange: { color: colours.ramp }, orient: 'horizontal', left: 'center', bottom: 0, text: ['last', 'first'], textStyle: { color: colours.muted }, itemHeight: 90, itemWidth: 10, calculable: false },
+        visualMap: { dimension: 2, min: 1, max: Math.max(2, campaign.numEnded), inRange: { color: colours.ramp }, orient: 'horizontal', left: 'center', bottom: 0, text: ['evaluated last', 'first'], textStyle: { color: colours.muted }, itemHeight: 90, itemWidth: 10, calculable: false },
         tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
         series: [{ name: 'each', type: 'scatter', symbolSize: 6, itemStyle: { opacity: 0.75 }, data }],
       });
@@ -181,13 +182,16 @@ const CHARTS = {
       const reversed = campaign.figures.importance.slice(0, 25).reverse();
       return basis(colours, {
         legend: { show: false }, grid: { left: 8, right: 24, top: 8, bottom: 40, containLabel: true },
-        xAxis: axis('share of what differs', colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
+        xAxis: axis('share, and its standard error', colours, { type: 'value', min: 0, scale: false, axisLabel: { formatter: shortNumber } }),
         yAxis: axis('', colours, { type: 'category', data: reversed.map((each) => drawnText(each.name, 24)), axisLabel: { hideOverlap: false, interval: 'auto' } }),
-        tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(`${reversed[params.dataIndex].name}: ${formatNumber(reversed[params.dataIndex].value)}`) },
-        series: [{ type: 'bar', barMaxWidth: 24, data: reversed.map((each) => each.value), itemStyle: { color: colours.accent } }],
+        tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(`${reversed[params.dataIndex].name}: ${shareText(reversed[params.dataIndex])}`) },
+        series: [
+          { type: 'bar', barMaxWidth: 24, data: reversed.map((each) => each.value), itemStyle: { color: colours.accent, opacity: 0.6 } },
+          { type: 'custom', renderItem: drawnWhisker(colours), encode: { x: [1, 2], y: 0 }, data: reversed.map((each, number) => [number, Math.max(0, each.value - each.spread), each.value + each.spread]), z: 3 },
+        ],
       });
     },
-    table: (campaign) => [['dimension', 'importance'], campaign.figures.importance.map((each) => [each.name, formatNumber(each.value)])],
+    table: (campaign) => [['dimension', 'importance'], campaign.figures.importance.map((each) => [each.name, shareText(each)])],
   },
 
   parallel: {
@@ -226,7 +230,7 @@ const CHARTS = {
       const { utilisation } = campaign.figures;
       const step = (name, values, more) => ({ name, type: 'line', step: 'end', showSymbol: false, data: [...utilisation.seconds, campaign.lasted].map((seconds, number) => [seconds, values[Math.min(number, values.length - 1)]]), ...more });
       return basis(colours, {
-        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: valueAxis('workers', colours, { min: 0, scale: false }),
+        xAxis: timeAxis(colours, untilEnd(campaign)), yAxis: valueAxis('workers', colours, { min: 0, scale: false, minInterval: 1 }),
         tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => lines(`after ${formatDuration(found[0].value[0])}`, ...found.map((each) => `${each.seriesName}: ${formatNumber(each.value[1])}`)) },
         series: [
           step('busy', utilisation.busy, { areaStyle: { opacity: 0.35 }, lineStyle: { width: 1 }, itemStyle: { color: colours.accent } }),
@@ -344,7 +348,7 @@ const CHARTS = {
         return curve.low ? [median, { ...edge, data: points(curve.low) }, { ...edge, data: points(curve.high) }] : [median];
       });
       return basis(colours, {
-        xAxis: settings.x === 'count' ? axis('evaluations that have ended', colours, { type: 'value', min: 0 }) : timeAxis(colours),
+        xAxis: settings.x === 'count' ? axis('evaluations that have ended', colours, { type: 'value', min: 0, minInterval: 1 }) : timeAxis(colours),
         yAxis: valueAxis(`best ${report.comparison.word} so far`, colours, centralRange(curves.flatMap((curve) => curve.median.filter((value) => value !== null).map(clamped)), report.comparison.maximises)),
         tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => {
           const seen = found.filter((each, number) => found.findIndex((other) => other.seriesName === each.seriesName) === number);
@@ -368,6 +372,18 @@ function labelsAtChoices(dimension) {
   return { axisTick: { customValues: values }, axisLabel: { customValues: values, formatter: (value) => drawnText(dimension.labels[value] ?? '', 16) } };
 }
 
+const shareText = (each) => `${(100 * each.value).toFixed(0)} ± ${(100 * each.spread).toFixed(0)} %`;
+
+/* A line between two values of a bar, with short strokes at its ends. */
+function drawnWhisker(colours) {
+  return (params, api) => {
+    const [left, right] = [1, 2].map((number) => api.coord([api.value(number), api.value(0)]));
+    const stroke = (x1, y1, x2, y2) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: colours.text, lineWidth: 1.5 } });
+    const end = ([x, y]) => stroke(x, y - 5, x, y + 5);
+    return { type: 'group', silent: true, children: [stroke(...left, ...right), end(left), end(right)] };
+  };
+}
+
 /* Dimensions that fit beside each other: the most important ones. */
 function parallelDimensions(campaign) {
   const most = window.innerWidth < 640 ? 4 : 16;
@@ -379,7 +395,7 @@ function parallelDimensions(campaign) {
 function parallelAxis(dimension, number, colours) {
   const positive = dimension.values.every((value) => Number(value) > 0);
   const label = dimension.labels.length ? (value) => drawnText(dimension.labels[value] ?? '', 10) : shortNumber;
-  const kind = dimension.labels.length ? { type: 'value', min: 0, max: Math.max(1, dimension.labels.length - 1), minInterval: 1 } : { type: dimension.is_log && positive ? 'log' : 'value', scale: true };
+  const kind = dimension.labels.length ? { type: 'value', min: 0, max: Math.max(1, dimension.labels.length - 1), minInterval: 1 } : { type: dimension.is_log && positive ? 'log' : 'value', scale: true, minInterval: dimension.values.every((value) => Number.isInteger(Number(value))) ? 1 : 0 };
   const name = drawnText(dimension.name, 12);
   return { dim: number, name: number % 2 ? `${name}\n` : name, ...kind, axisLabel: { formatter: label, color: colours.muted, hideOverlap: true }, axisLine: { lineStyle: { color: colours.muted } } };
 }

@@ -43,7 +43,7 @@ function showDetails(campaign, place) {
       ['state', campaign.states[rows.state[place]]],
       [campaign.word, rows.value[place] === null ? '–' : String(rows.value[place])],
       ...timesOf(campaign, place),
-      ['worker', rows.rank[place] < 0 ? '–' : `rank ${rows.rank[place]}${campaign.hosts[rows.host[place]] ? ` on ${campaign.hosts[rows.host[place]]}` : ''}`],
+      ['worker', rows.rank[place] < 0 ? '–' : `${campaign.workerWord} ${rows.rank[place]}${campaign.hosts[rows.host[place]] ? ` on ${campaign.hosts[rows.host[place]]}` : ''}`],
       ['proposed by', campaign.models[rows.model[place]] || '–'],
     ]),
     element('h3', {}, 'Point'),
@@ -52,7 +52,8 @@ function showDetails(campaign, place) {
   if (rows.extra[place]) parts.push(element('h3', {}, 'Its other results'), extraPart(rows.extra[place]));
   if (errorOf(campaign, place)) parts.push(element('h3', {}, 'Error'), element('pre', { tabindex: 0 }, errorOf(campaign, place)));
   for (const log of logsOf(campaign, id)) {
-    parts.push(element('h3', {}, log.is_whole ? 'What it printed' : 'The last that it printed'), element('pre', { tabindex: 0 }, log.text));
+    const who = log.member === null ? 'it' : `rank ${log.member} of it`;
+    parts.push(element('h3', {}, `${log.is_whole ? 'What' : 'The last that'} ${who} printed`), element('pre', { tabindex: 0 }, log.text));
   }
   body.replaceChildren(...parts);
   if (!dialog.open) dialog.showModal();

@@ -22,7 +22,7 @@ function tableColumns(campaign) {
     }),
     own('duration', rows.duration, (place) => formatDuration(rows.duration[place])),
     own('after', rows.seconds, (place) => formatDuration(rows.seconds[place])),
-    own('rank', rows.rank, (place) => (rows.rank[place] < 0 ? '–' : String(rows.rank[place]))),
+    own(campaign.workerWord, rows.rank, (place) => (rows.rank[place] < 0 ? '–' : String(rows.rank[place]))),
     { name: 'host', value: host, text: host, isNumber: false },
     { name: 'error', value: error, text: (place) => shortened(error(place), 120), isNumber: false },
   ];

@@ -16,6 +16,10 @@ def _of_adam(key: str) -> Setting:
     return Setting("optimizer", key, ("adam",))
 
 
+def _of_policy(key: str) -> Setting:
+    return Setting("policy", key, POLICY_NAMES)
+
+
 @dataclass(frozen=True)
 class PPOOptions:
     """Options of PPO agents; the defaults are those of DeepHyper 0.0.5 where it had any."""
@@ -36,17 +40,24 @@ class PPOOptions:
         "reward_for_final_timestep", choice(RULES), f"which decisions get the reward: {', '.join(RULES)}"
     )
     policy: str = option("lstm", choice_with_settings(POLICIES), f"kind of policy: {', '.join(POLICIES)}")
-    units: int = option(32, integer(1), "size of its hidden layers", setting=Setting("policy", "units", POLICY_NAMES))
+    units: int = option(32, integer(1), "size of its hidden layers", setting=_of_policy("units"))
     learning_rate: float = option(1e-3, number(0, exclusive=True), "step size of Adam")
     schedule: str = option(
         "linear",
         choice_with_settings(SCHEDULES),
         "how step size and clip range go down with the budget: linear, to 0 at its end, or constant",
     )
-    clip: float = option(0.2, number(0, exclusive=True), "clip range of probability ratios")
-    epochs: int = option(4, integer(1), "steps for each batch")
-    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards")
-    gae_lambda: float = option(0.95, number(0, maximum=1), "decay of generalised advantage estimates")
+    clip: float = option(
+        0.2,
+        number(0, exclusive=True),
+        "clip range of probability ratios",
+        setting=_of_adam("clip"),
+    )
+    epochs: int = option(4, integer(1), "steps for each batch", setting=_of_adam("epochs"))
+    gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_policy("gamma"))
+    gae_lambda: float = option(
+        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_policy("gae_lambda")
+    )
     entropy_coefficient: float = option(0.01, number(0), "weight of the policy's entropy")
     entropy_floor: float = option(
         0.5,
@@ -56,7 +67,10 @@ class PPOOptions:
     )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
     target_kl: float | None = option(
-        None, number(0, exclusive=True), "a batch's steps end when the policy has moved so far (default: no limit)"
+        None,
+        number(0, exclusive=True),
+        "a batch's steps end when the policy has moved so far (default: no limit)",
+        setting=_of_adam("target_kl"),
     )
     optimizer: str = option(
         "adam", choice_with_settings(OPTIMIZERS), f"what makes steps of gradients: {', '.join(OPTIMIZERS)}"

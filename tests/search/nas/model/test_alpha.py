@@ -13,6 +13,7 @@ import pytest
 
 from dhmpi.errors import ProblemError, TrainingError
 from dhmpi.evaluation import State
+from dhmpi.execution.context import Channel, Feedback, Link, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.search.nas.model.backend import keras
 from dhmpi.search.nas.model.preprocessing import minmaxstdscaler
@@ -110,6 +111,39 @@ def test_the_reward_can_be_of_other_epochs(epochs, choose):
     assert result["objective"] == pytest.approx(choose(rewards), rel=1e-4)
 
 
+@pytest.mark.parametrize("epochs", ["best", "last", 3])
+def test_what_is_reported_is_the_reward_if_training_ended_there(epochs):
+    config = regression(hyperparameters=HYPERPARAMETERS | {"reward": "-log_mse", "reward_epochs": epochs})
+    outcome = Runner(alpha.run, None, "files")(Task(0, config, 1))
+    rewards = [-np.log(mse) for mse in outcome.extra["history"]["val_mse"]]
+    choose = {"best": max, "last": lambda r: r[-1], 3: lambda r: np.mean(r[-3:])}[epochs]
+    chosen = [choose(rewards[:end]) for end in (1, 2)]
+    assert [each.value for each in outcome.reports[:2]] == pytest.approx(chosen, rel=1e-4)
+    assert outcome.reports[-1].value == outcome.objective
+
+
+def test_a_training_that_is_told_to_stop_ends_at_once_and_leaves_the_next_one_alone():
+    class Strict(Channel):
+        """Tells the first evaluation to stop at its second report."""
+
+        def __init__(self):
+            self.reports = []
+
+        def send(self, reports):
+            self.reports += reports
+
+        def notice(self, id):
+            return Notice(id, len(self.reports), must_stop=id == 0 and len(self.reports) == 2)
+
+    channel = Strict()
+    runner = Runner(alpha.run, None, "files", link=Link(channel, Feedback(has_answers=True)))
+    first, second = (runner(Task(id, regression(), 1)) for id in (0, 1))
+    assert (first.state, first.objective, first.error) == (State.STOPPED, None, "")
+    assert [each.step for each in channel.reports if each.id == 0] == [1, 2]
+    alone = Runner(alpha.run, None, "files")(Task(1, regression(), 1))
+    assert (second.state, second.objective) == (State.DONE, alone.objective)
+
+
 def test_models_of_several_inputs_are_trained():
     space = "dhmpi.search.nas.model.baseline.combo_mlp:create_structure"
     config = regression(
@@ -167,8 +201,8 @@ def test_a_worker_runs_it_with_its_context(tmp_path):
     outcome = Runner(alpha.run, timeout=100, files=str(tmp_path))(Task(0, regression(), seed=5))
     assert outcome.state is State.DONE, outcome.error
     assert outcome.objective == alpha.run(regression(seed=5))["objective"]
-    assert [step for step, _ in outcome.extra["reports"]] == [1, 2, 3, 4]
-    assert outcome.extra["reports"][-1][1] == outcome.objective
+    assert [each.step for each in outcome.reports] == [1, 2, 3, 4]
+    assert outcome.reports[-1].value == outcome.objective
     assert outcome.extra["history"]["epoch"] == [1, 2, 3, 4]
 
 

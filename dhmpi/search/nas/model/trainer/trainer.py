@@ -136,7 +136,7 @@ class Trainer(ABC):
         """Train until all epochs are done, the reward gets no better, or time is up.
 
         Args:
-            report: Called after each epoch with its number, from 1, and its reward.
+            report: Called after each epoch with its number, from 1, and the reward if training ended there.
             deadline: When the training must be over [s since 1970-01-01 UTC], or None.
 
         Raises:
@@ -148,7 +148,7 @@ class Trainer(ABC):
         for record in self._epochs(math.inf if deadline is None else deadline - RESERVE):
             records.append(record)
             rewards.append(self._reward.of(record[f"val_{self._reward.metric}"]))
-            report(len(rewards), rewards[-1])
+            report(len(rewards), over_epochs(rewards, self._settings.reward_epochs))
             patience = self._settings.patience
             if patience is not None and max(rewards[-patience:]) <= max(rewards[:-patience], default=-math.inf):
                 stopped = "patience"

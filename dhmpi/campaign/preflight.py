@@ -1,0 +1,61 @@
+"""Preflight checks of a campaign, and the removal of what an earlier one has left."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from dhmpi.errors import OptionError, option_name
+from dhmpi.results import ResultsStore
+from dhmpi.search.campaign_options import CampaignOptions
+from dhmpi.support import environment
+
+
+def check_file(options: CampaignOptions) -> None:
+    """Check whether the results can be written, without touching what exists."""
+    if options.resume and options.overwrite:
+        raise OptionError(f"{option_name('resume')} and {option_name('overwrite')} exclude each other; give one")
+    ResultsStore.check(options.output, options.overwrite, options.resume)
+
+
+def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> None:
+    """Check whether evaluations can be told to stop, if the options want that.
+
+    Args:
+        options: What every search has.
+        evaluator: Name of what evaluates.
+        can_tell: Whether it can tell evaluations to stop.
+
+    Raises:
+        OptionError: They cannot.
+    """
+    if options.feedback.has_answers and not can_tell:
+        name, value = "stopper", options.stopper
+        if value == "none":
+            name, value = "max_steps_total", f"{options.max_steps_total:g}"
+        raise OptionError(
+            f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, got {value}"
+        )
+
+
+def end_of_earlier(output: str) -> float:
+    """Return until when a file was written if a campaign did that which this one overwrites [s since 1970-01-01 UTC].
+
+    Ranks of this one may have logged something already.
+    """
+    try:
+        return os.stat(output).st_mtime
+    except OSError:  # it has been removed; ranks begin at about the same time
+        return time.time() - environment.process_age() - 60
+
+
+def remove_files(directory: str, end: float) -> None:
+    """Remove what evaluations and, until a time, ranks have left; rank 0 itself has not begun its log yet."""
+    for path in Path(directory).glob("rank-*.log"):
+        if path.name == "rank-0000.log" or path.stat().st_mtime <= end:
+            path.unlink()
+    for path in Path(directory).glob("evaluation-*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,185 @@
+"""Evaluations that save their state and go on: at the end of the time, after a kill or the loss of a worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dhmpi import results
+from dhmpi.cli import main
+from dhmpi.control.walltime import Pauses
+from dhmpi.evaluation import State
+
+TRAINING = """
+import json, os, time
+
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (0, 9), 5)
+NUM_STEPS = int(os.environ.get("NUM_STEPS", "20"))
+
+
+def run(point, context):
+    file, step = context.directory / "state.json", 0
+    if context.resumed:
+        assert context.resumed.directory == context.directory
+        if file.exists():
+            step = json.loads(file.read_text())["step"]
+        with open(context.directory / "beginnings", "a") as log:
+            log.write(f"{context.resumed.step} {step}\\n")
+    while step < NUM_STEPS:
+        time.sleep(0.03)
+        step += 1
+        with open(context.directory / "steps", "a") as log:
+            log.write(f"{step}\\n")
+        if "EVERY" in os.environ or context.should_checkpoint:
+            new = file.with_suffix(".new")
+            new.write_text(json.dumps({"step": step}))
+            new.rename(file)
+        context.report(step, point["x"] + 1 / step)
+    return float(point["x"])
+"""
+NUM_STEPS = 20
+WORDS = ["hps-random", "--problem", "training.py", "--max-evals", "2", "--quiet"]
+PLACES = {
+    "inline": ["--isolation", "inline"],
+    "process": [],
+    "threadPool": ["--evaluator", "threadPool", "--num-workers", "2"],
+    "subprocess": ["--evaluator", "subprocess", "--num-workers", "2"],
+}
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "training.py").write_text(TRAINING)
+
+
+@pytest.fixture
+def until_step(monkeypatch):
+    """Run a campaign for which the time is about to end when its first evaluation has taken so many steps."""
+
+    def search(number, *words):
+        with monkeypatch.context() as patch:
+            patch.setattr(Pauses, "is_due", lambda pauses: (steps(0) or [0])[-1] >= number)
+            return main([*WORDS, "--max-minutes", "2", *words])
+
+    return search
+
+
+def evaluations():
+    return results.read("results.h5").evaluations
+
+
+def lines(name, id=0):
+    path = Path(f"results.h5.files/evaluation-{id:06d}/{name}")
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def steps(id):
+    return list(map(int, lines("steps", id)))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_paused_goes_on_without_a_step_twice(place, until_step):
+    assert until_step(5, *PLACES[place]) == 0
+    found = results.read("results.h5")
+    assert found.evaluations
+    assert {each.state for each in found.evaluations} == {State.PAUSED}  # and nothing has begun since then
+    assert 0 < found.metadata.statistics["pause_seconds"] < 60
+    assert found.metadata.runs[-1]["why"] == "the time is over, and what can go on later has been paused"
+    assert not found.metadata.complete
+    for each in found.evaluations:
+        assert each.objective is None
+        assert each.step == steps(each.id)[-1] < NUM_STEPS
+    assert main([*WORDS, *PLACES[place], "--resume"]) == 0
+    assert [each.state for each in evaluations()] == [State.DONE] * 2
+    for each in evaluations():
+        assert steps(each.id) == list(range(1, NUM_STEPS + 1))
+    for each in found.evaluations:
+        assert lines("beginnings", each.id) == [f"{each.step} {each.step:g}"]
+
+
+def test_what_does_not_look_goes_on(tmp_path, until_step):
+    (tmp_path / "training.py").write_text(TRAINING.replace("context.should_checkpoint", "False"))
+    assert until_step(5) == 0
+    assert [each.state for each in evaluations()] == [State.DONE] * 2
+    assert "pause_seconds" not in results.read("results.h5").metadata.statistics
+
+
+NO_REPORT = """
+import dhmpi
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (0, 9), 5)
+
+
+def run(point, context):
+    if context.resumed:
+        return 1.0
+    (context.directory / "steps").write_text("1\\n")
+    while not context.should_checkpoint:
+        pass
+    raise dhmpi.StopEvaluation
+"""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_reports_nothing_may_be_paused_too(tmp_path, place, until_step):
+    (tmp_path / "training.py").write_text(NO_REPORT)
+    assert until_step(1, *PLACES[place]) == 0
+    num = len(evaluations())
+    assert [(each.state, each.step) for each in evaluations()] == [(State.PAUSED, None)] * num
+    assert main([*WORDS, *PLACES[place], "--max-evals", str(num), "--resume"]) == 0
+    assert [each.state for each in evaluations()] == [State.DONE] * num
+
+
+@pytest.mark.parametrize(("isolation", "kills"), [("inline", [8]), ("process", [8, 16])])
+def test_a_kill_costs_the_last_step_alone(isolation, kills):
+    env = os.environ | {"EVERY": "1", "NUM_STEPS": "24"}
+    words = [sys.executable, "-m", "dhmpi", *WORDS, "--max-evals", "1", "--isolation", isolation]
+    for kill_at in (*kills, None):
+        process = subprocess.Popen(
+            [*words, *(["--resume"] if Path("results.h5").exists() else [])],
+            env=env,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if kill_at is not None:
+            end = time.monotonic() + 60
+            while (steps(0) or [0])[-1] < kill_at and time.monotonic() < end:
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+        time.sleep(0.2)  # the child is told by its supervisor
+    [evaluation] = evaluations()
+    assert evaluation.state is State.DONE
+    assert evaluation.step == 24
+    taken = steps(0)
+    assert set(taken) == set(range(1, 25))
+    assert len(taken) <= 24 + len(kills)
+    for line in lines("beginnings"):
+        reported, saved = line.split()
+        assert int(saved) - float(reported) <= 2, "reports are in the journal at once"
+
+
+LOST = TRAINING.replace("import json, os, time", "import json, os, signal, time").replace(
+    "        context.report(",
+    "        if step == 5:\n            os.kill(os.getpid(), signal.SIGTERM)\n        context.report(",
+)
+
+
+def test_what_is_lost_goes_on_in_the_same_run(tmp_path, monkeypatch):
+    (tmp_path / "training.py").write_text(LOST)
+    monkeypatch.setenv("EVERY", "1")
+    monkeypatch.setenv("NUM_STEPS", "8")
+    assert main([*WORDS, "--max-evals", "1"]) == 0
+    assert steps(0) == list(range(1, 9))
+    assert lines("beginnings") == ["4.0 5"]
