@@ -1,13 +1,14 @@
 """Early stopping: what stoppers keep and what they save, dhmpi's and those of other packages, in virtual time.
 
-    python benchmarks/stopping.py --results stopping.jsonl --minutes 10 [--parts search,bloomers] [--contenders auto,asha]
+    python benchmarks/stopping.py --results stopping.jsonl --minutes 10 [--parts search,bloomers] [--contenders auto]
     python benchmarks/stopping.py --results stopping.jsonl --table
 
-Three parts: `lcdb`, decisions alone on real curves (`--lcdb FILE`: database-accuracy.csv of the sources of lcdb 0.1.0 on
-PyPI; without it, this part is left out); `search`, random search with 32 workers among 300 configurations; `bloomers`,
-twenty configurations of which the best starts slowest. Each run appends a line to the results, and none is repeated
-whose line is there, so this may be stopped and started again at will. Packages other than Optuna are in environments of
-their own; see `SERVERS` in benchmarks/stopping_peers.py.
+Three parts: `lcdb`, decisions alone on real curves (`--lcdb FILE`: database-accuracy.csv of the sources of lcdb 0.1.0,
+a package of Python; without it, this part is left out); `search`, random search with 32 workers among 300
+configurations; `bloomers`, twenty configurations of which the best starts slowest. Each run appends a line to the
+results, and none is repeated whose line is there, so this may be stopped and started again at will. Packages other than
+Optuna are in environments of their own; see `SERVERS` in benchmarks/stopping_peers.py. `deephyper-LC` takes seconds for
+a report, and is no contender unless it is named.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stopping_peers import OWN, PEERS, maker
+from stopping_peers import OWN, PEERS, SLOW, maker
 from stopping_tasks import BLOOMERS, FAMILIES, NUM_EPOCHS, Curve, Family, RandomOrder, bloomers, lcdb
 from virtual_time import Asked
 
@@ -174,11 +175,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("stopping.jsonl"), help="file of lines")
     parser.add_argument("--lcdb", type=Path, help="database-accuracy.csv of lcdb 0.1.0")
     parser.add_argument("--parts", default="lcdb,search,bloomers", help="by default %(default)s")
-    parser.add_argument(
-        "--contenders",
-        default=",".join((*OWN, *PEERS)),
-        help="full, or NAME:setting=value, too; by default %(default)s",
-    )
+    contenders = ",".join((*OWN, *(peer for peer in PEERS if peer not in SLOW)))
+    parser.add_argument("--contenders", default=contenders, help="also full, auto:risk=1; by default %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds; four times as many of bloomers")
     parser.add_argument("--minutes", type=float, default=10.0, help="for how long runs are begun")
     parser.add_argument("--table", action="store_true", help="print the tables alone")

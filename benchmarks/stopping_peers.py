@@ -136,6 +136,7 @@ PEERS: dict[str, Callable[[float], Stopper]] = {
     "deephyper-LC": lambda max_steps: Remote("deephyper", "LCModelStopper", max_steps),
 }
 OWN = ("auto", "asha", "median")
+SLOW = ("deephyper-LC",)
 
 
 def maker(contender: str) -> Callable[[float], Stopper]:

@@ -55,7 +55,7 @@ def lcdb(path: Path) -> dict[str, Arms]:
     validation data, averaged over the splits. The best is missed by nothing within two standard errors of its average.
 
     Args:
-        path: `database-accuracy.csv` of the sources of lcdb 0.1.0 on PyPI.
+        path: `database-accuracy.csv` of the sources of lcdb 0.1.0.
     """
     import pandas as pd
 
