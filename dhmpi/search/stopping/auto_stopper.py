@@ -20,8 +20,8 @@ EXPERIENCED = 20
 # At this share of a full training `risk` is meant; before, less is asked for, since chances will be known better, and
 # after it more.
 SETTLED = 1 / 3
-# No chance must be more than so many times that of a new evaluation.
-HIGHEST = 3.0
+# No chance must be more than so many times that of a new evaluation: few have ended, and what they tell is coarse.
+HIGHEST = 1.0
 # A campaign is thought to have begun with so many full trainings, for the cost of a new evaluation.
 FULL = 4
 
