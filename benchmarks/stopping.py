@@ -110,10 +110,16 @@ def simulate(search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper
         if is_done:
             done.append(curve)
         stopper.end(id, value if is_done else None)
-        objective, state = (value, State.DONE) if is_done else (None, State.FAILED)
-        search.tell([Evaluation(id, point, objective, state)])
+        search.tell([outcome(id, point, value, None if is_last else curve.steps[index])])
         fill(now)
     return Spent(done, cost)
+
+
+def outcome(id: int, point: Point, value: float, stopped: float | None) -> Evaluation:
+    """Return an evaluation that has ended with a value, and the step at which it was stopped, if it was."""
+    if not math.isfinite(value):
+        return Evaluation(id, point, state=State.FAILED)
+    return Evaluation(id, point, value, State.DONE if stopped is None else State.STOPPED, step=stopped)
 
 
 def measure(run: Run, file: Path | None) -> Line:

@@ -85,7 +85,7 @@ def lcdb(path: Path) -> dict[str, Arms]:
 
 
 class Family:
-    """What a search searches, whose every point has a learning curve.
+    """Space of a search, whose every point has a learning curve.
 
     Args:
         name: One of `FAMILIES`.
