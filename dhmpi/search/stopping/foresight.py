@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 NORMAL = NormalDist()
 # Weight of the belief that values tell nothing, against that of one evaluation.
-DOUBT = 1.0
+DOUBT = 1.5
+# Degrees of freedom that this belief is worth beside its weight.
+BELIEF = 2.0
+# Width of a neighbourhood, in standard deviations of the values, for one evaluation; it shrinks as there are more.
+WIDTH = 0.8
+# Chances are computed at so many values, and interpolated.
+NUM_NODES = 16
 
 
 class Final(NamedTuple):
@@ -18,37 +24,65 @@ class Final(NamedTuple):
     objective: float
 
 
-class Foresight:
-    """A regression of objectives on values at a rung, of ranks alone: scales and outliers do not matter.
+class NormalScores(NamedTuple):
+    """Normal scores of both; they depend on ranks alone."""
 
-    Ranks become normal scores (Blom), so that a straight line and normal residuals fit.
+    value: float
+    objective: float
+
+
+class Foresight:
+    """A local regression of objectives on values at a rung, of ranks alone: scales and outliers do not matter.
+
+    Ranks become normal scores (Blom). What an evaluation will be is told by those that had about the same value: by a
+    line through them, and by how much they differ. So curves that cross are seen, wherever they do. Where there are
+    few of them, it is thought to be like any other.
 
     Args:
-        finals: At least three of them.
+        finals: What is learned from.
+
+    Attributes:
+        num_finals: How many these are.
     """
 
     def __init__(self, finals: Sequence[Final]) -> None:
+        self.num_finals = len(finals)
         self._values = sorted(final.value for final in finals)
         objectives = sorted(final.objective for final in finals)
-        self._num = len(finals)
-        pairs = [(self._score(_rank(self._values, v)), self._score(_rank(objectives, f))) for v, f in finals]
-        self._spread = sum(x * x for x, _ in pairs)
-        self._slope = sum(x * y for x, y in pairs) / (self._spread + DOUBT)
-        squares = sum((y - self._slope * x) ** 2 for x, y in pairs)
-        self._freedom = self._num - 2 + DOUBT
-        self._variance = (squares + DOUBT) / self._freedom
+        self._scores = [
+            NormalScores(self._score(_rank(self._values, value)), self._score(_rank(objectives, objective)))
+            for value, objective in finals
+        ]
         self._best = self._score(1.0)
+        self._width = WIDTH * self.num_finals**-0.2
+        self._lowest, highest = self._score(0.5), self._score(self.num_finals + 0.5)
+        self._spacing = (highest - self._lowest) / (NUM_NODES - 1)
+        self._chances = [self._chance(self._lowest + node * self._spacing) for node in range(NUM_NODES)]
 
     def chance(self, value: float) -> float:
         """Return the probability that an evaluation becomes the best, relative to a new one's, by its value there."""
-        score = self._score(_place(self._values, value))
-        variance = self._variance * (1 + 1 / self._num + score * score / (self._spread + DOUBT))
-        deviation = (self._best - self._slope * score) / math.sqrt(variance)
-        return NORMAL.cdf(_normal(deviation, self._freedom)) * (self._num + 1)
+        position = (self._score(_place(self._values, value)) - self._lowest) / self._spacing
+        node = min(max(int(position), 0), NUM_NODES - 2)
+        left, right = self._chances[node : node + 2]
+        return left + (right - left) * (position - node)
+
+    def _chance(self, score: float) -> float:
+        """Return that of a normal score."""
+        weights = [math.exp(-(((score - each.value) / self._width) ** 2) / 2) for each in self._scores]
+        near = list(zip(weights, self._scores, strict=True))
+        total = sum(weights) + DOUBT
+        centre = sum(weight * each.value for weight, each in near) / (total - DOUBT + math.ulp(0.0))
+        mean = sum(weight * each.objective for weight, each in near) / total
+        spread = sum(weight * (each.value - centre) ** 2 for weight, each in near) + DOUBT * self._width**2
+        slope = sum(weight * (each.value - centre) * (each.objective - mean) for weight, each in near) / spread
+        squares = sum(weight * (each.objective - mean - slope * (each.value - centre)) ** 2 for weight, each in near)
+        variance = (squares + DOUBT) / total * (1 + (total - DOUBT) / total**2)
+        deviation = (self._best - mean - slope * (score - centre)) / math.sqrt(variance)
+        return NORMAL.cdf(_normal(deviation, total + BELIEF)) * (self.num_finals + 1)
 
     def _score(self, rank: float) -> float:
         """Return the normal score of a rank from 1; halves are between two of them, or outside."""
-        return NORMAL.inv_cdf((rank - 0.375) / (self._num + 0.25))
+        return NORMAL.inv_cdf((rank - 0.375) / (self.num_finals + 0.25))
 
 
 def _rank(ordered: Sequence[float], value: float) -> float:

@@ -38,5 +38,5 @@ class MedianStopper(RungStopper):
         return may_go_on
 
     def _conclude(self, id: int, course: Course, objective: float | None) -> None:
-        for height in course.values:
+        for height in course.reports:
             self._averages[height].keep(id)

@@ -2,33 +2,40 @@
 
 import math
 from abc import abstractmethod
+from typing import NamedTuple
 
 from dhmpi.search.stopping.rungs import Ladder, Rung
 from dhmpi.search.stopping.stopper import Stopper
+
+
+class Report(NamedTuple):
+    """Report of an evaluation."""
+
+    step: float
+    value: float
 
 
 class Course:
     """Progress of an evaluation that runs.
 
     Attributes:
-        values: What it had at rungs, by their number.
+        reports: What it had at rungs, by their number.
         step: Its latest step.
         value: Its latest value.
         best: Its best value, but for that of the latest step, which may still be replaced.
         total: Sum of its values, but for the latest.
         num: How many these are.
         height: Number of the highest rung that it has come to; -1 before.
-        compared: Step with which it came there.
         is_stopped: Whether it has been told to stop.
     """
 
-    __slots__ = ("best", "compared", "height", "is_stopped", "num", "step", "total", "value", "values")
+    __slots__ = ("best", "height", "is_stopped", "num", "reports", "step", "total", "value")
 
     def __init__(self) -> None:
-        self.values: dict[int, float] = {}
+        self.reports: dict[int, Report] = {}
         self.step, self.value, self.best = 0.0, math.inf, math.inf
         self.total, self.num = 0.0, 0
-        self.height, self.compared = -1, 0.0
+        self.height = -1
         self.is_stopped = False
 
     def add(self, step: float, value: float) -> None:
@@ -82,9 +89,9 @@ class RungStopper(Stopper):
             return course.is_stopped
         course.add(step, value if math.isfinite(value) else math.inf)
         height = self._ladder.height(step)
-        if height < 0 or (height == course.height and step > course.compared):
+        if height < 0 or (height == course.height and step > course.reports[height].step):
             return False
-        course.height, course.compared, course.values[height] = height, step, course.value
+        course.height, course.reports[height] = height, Report(step, course.value)
         rung = self._ladder[height]
         rung.record(id, course.value)
         may_go_on = self._may_go_on(id, course, rung)
@@ -96,7 +103,7 @@ class RungStopper(Stopper):
         course = self._running.pop(id, None)
         self._ended.add(id)
         if course is not None:
-            for height in course.values:
+            for height in course.reports:
                 self._ladder[height].keep(id)
             self._conclude(id, course, objective)
 

@@ -16,7 +16,7 @@ class StopperSettings:
         min_steps: Step before which nothing is stopped; None: the stopper's own choice.
         reduction: Of so many evaluations one goes on at a rung, and so many times as many steps are between rungs.
         min_others: Evaluations that a median is taken of, at least.
-        risk: How much less likely than a new evaluation one must be to become the best, to be stopped.
+        risk: Chance to become the best, relative to that of a new evaluation, below which one is stopped.
     """
 
     min_steps: float | None = option(
@@ -38,8 +38,9 @@ class StopperSettings:
         setting=Setting("stopper", "min_others", ("median",)),
     )
     risk: float = option(
-        0.25,
-        number(0, exclusive=True, maximum=1),
-        "an evaluation is stopped when its chance to become the best is less than so many times that of a new one",
+        0.35,
+        number(0, exclusive=True),
+        "an evaluation is stopped whose chance to become the best is less than so many times that of a new one; a "
+        "smaller number is more careful",
         setting=Setting("stopper", "risk", ("auto",)),
     )

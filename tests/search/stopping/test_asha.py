@@ -43,7 +43,7 @@ def test_rungs_are_powers_of_the_reduction():
     stopper.begin(9)
     steps = [step for step in range(1, 60) if not stopper.report(9, step, -1.0)]
     assert len(steps) == 59
-    assert sorted(stopper._running[9].values) == [0, 1, 2, 3]  # 2, 6, 18, 54
+    assert sorted(stopper._running[9].reports) == [0, 1, 2, 3]  # 2, 6, 18, 54
     assert make(None, 81)._ladder.height(1) == 0
 
 

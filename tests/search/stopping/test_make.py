@@ -1,5 +1,7 @@
+import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,11 @@ def test_settings_are_options():
 def test_needs_nothing_heavy():
     code = "import sys, dhmpi.search.stopping; print([name for name in ('numpy', 'mpi4py') if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_documentation_has_every_setting_and_its_default():
+    page = (Path(__file__).parents[3] / "docs" / "early-stopping.md").read_text()
+    for field in dataclasses.fields(StopperSettings):
+        setting = field.metadata["setting"]
+        default = "" if field.default is None else f" {field.default} |"
+        assert f"| `{setting.key.replace('_', '-')}` | {', '.join(setting.names)} |{default}" in page
