@@ -14,6 +14,7 @@ from dhmpi.control.campaign_log import CampaignLog
 from dhmpi.control.progress import Progress
 from dhmpi.errors import DhmpiError, EvaluatorError, option_name
 from dhmpi.evaluation import NO_WORKER, Evaluation, State, Worker
+from dhmpi.execution.context import Notice
 from dhmpi.mpi.comm import FIRST_RAW_TAG, Message
 from dhmpi.mpi.job import Loss
 from dhmpi.mpi.roles import Roles
@@ -161,7 +162,7 @@ class Coordinator:
         self._lose(rank, payload[0])
 
     def _take_claims(self, rank: int, claims: list[tuple[Any, ...]]) -> None:
-        if not self._budget.drain.may_begin():
+        if not self._budget.may_begin():
             self._is_drained = True  # for good, even if evaluations should get shorter: agents have been told
             self._ledger.close()
         if self._budget.is_spent:
@@ -192,7 +193,10 @@ class Coordinator:
     def _take_reports(self, rank: int, payload: tuple[list[int], list[tuple[Any, ...]]]) -> None:
         """Keep what evaluations report, and let their agent know at once whether they go on."""
         self._is_dirty = True
-        if notices := self.running.report(rank, *payload, self.callbacks):
+        self._tell(rank, self.running.report(rank, *payload, self.callbacks))
+
+    def _tell(self, rank: int, notices: list[Notice]) -> None:
+        if notices:
             self._mailbox.send(rank, AgentTag.NOTICES, [tuple(notice) for notice in notices])
 
     def _take_outcomes(self, rank: int, evaluations: list[Evaluation]) -> None:
@@ -207,9 +211,9 @@ class Coordinator:
             version = claim.version if self._server is None else self._server.version
             extra = {**evaluation.extra, **claim.description(version)}
             evaluation = self.running.finish(evaluation._replace(point=self.running.point(claim), extra=extra))
-            if not evaluation.state.is_final:
+            if evaluation.state is State.CANCELLED:
                 self._budget.lost.cancel(evaluation)
-            else:
+            elif evaluation.state.is_final:
                 for answer in self._ledger.conclude(evaluation.id, evaluation.objective):
                     self._answer(answer)
                 self._budget.note(evaluation)
@@ -303,8 +307,13 @@ class Coordinator:
         """End the campaign if it is time, and give up agents that are silent."""
         num_running = self._ledger.num_running
         self._budget.lost.update(0 if self._ledger.may_begin else self._num_workers - num_running)
+        if self._budget.pauses.is_due():
+            for rank, notices in self.running.save().items():
+                self._tell(rank, notices)
         if why := self._budget.must_end(num_running):
             self.end(why, AgentTag.ABORT)
+        elif num_running and self._is_drained and not any(self.running):  # all that is left has been paused
+            self.end(self._budget.too_late(), AgentTag.DONE)
         elif not num_running and self._finished >= self._at_work & self._started:
             if self._ledger.is_complete:
                 self.end(self._ledger.why(), AgentTag.DONE)
@@ -376,11 +385,8 @@ class Coordinator:
             "hits": ledger.num_hits,
             "shared": ledger.num_shared,
             "updates": len(self._store.policy),
-            "lost_idle_seconds": self._budget.lost.idle,
-            "lost_cancelled_seconds": self._budget.lost.cancelled,
+            **self._budget.statistics(),
         }
-        if self._budget.steps:
-            found["steps"] = self._budget.steps
         if server is not None:
             num = server.num_applied + server.num_refused
             found |= {

@@ -99,6 +99,19 @@ class RunningEvaluations:
                 callbacks.note_report(self._running[id], step, -value if self._store.metadata.maximises else value)
         return notices
 
+    def save(self) -> dict[int, list[Notice]]:
+        """Let evaluations save what they need to go on later, since the time ends; they are told once.
+
+        Returns:
+            What is to be said to them, by their agents.
+        """
+        self._steering.save(list(self._running))
+        notices: dict[int, list[Notice]] = {}
+        for notice in self._notices:
+            notices.setdefault(self._ledger.agent_of(notice.id), []).append(notice)
+        self._notices.clear()
+        return notices
+
     def _is_run_by(self, agent: int, id: int) -> bool:
         return id in self._running and self._ledger.claim_of(id, agent) is not None
 

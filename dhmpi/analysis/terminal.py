@@ -142,8 +142,8 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
 
     Args:
         results: What its file says.
-        since: Evaluations that ended from then on are progress [s since 1970-01-01 UTC]. Default: those of the latest
-            run.
+        since: Evaluations that ended or were paused from then on are progress [s since 1970-01-01 UTC]. Default: those
+            of the latest run.
         stream: Where it is printed.
 
     Returns:
@@ -156,13 +156,18 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     ended = columns.is_in(*FINAL_STATES)
     has_done, num_ended = results.best is not None, int(ended.sum())
     num_new = int((columns.ended[ended] >= since).sum())
+    num_paused = int((columns.ended[columns.is_in(State.PAUSED)] >= since).sum())
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
     none_done = "" if has_done or not num_ended else "; none is DONE"
-    print(f"{state}: {counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{none_done}", file=stream)
+    paused = f"; {num_paused} paused in it" if num_paused else ""
+    print(
+        f"{state}: {counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{paused}{none_done}",
+        file=stream,
+    )
     if complete:
         return 0
-    return EXIT_INCOMPLETE if num_new and has_done else EXIT_NO_PROGRESS
+    return EXIT_INCOMPLETE if num_paused or (num_new and has_done) else EXIT_NO_PROGRESS
 
 
 def redone(states: Mapping[int, State], stream: Stream) -> None:

@@ -319,12 +319,7 @@ class EvaluatingRank0(Rank0):
         finally:
             progress.close()
         seconds = {f"{name}_seconds": seconds for name, seconds in campaign.seconds.items()}
-        lost = {"lost_idle_seconds": budget.lost.idle, "lost_cancelled_seconds": budget.lost.cancelled}
-        if budget.steps:
-            lost["steps"] = budget.steps
-        if budget.pauses.longest is not None:
-            lost["pause_seconds"] = budget.pauses.longest
-        statistics = {**seconds, **lost, "busy_share": campaign.busy_share, **search.statistics()}
+        statistics = {**seconds, **budget.statistics(), "busy_share": campaign.busy_share, **search.statistics()}
         return CampaignEnd(why, campaign.is_complete, statistics)
 
     def _release(self) -> None:

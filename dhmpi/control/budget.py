@@ -116,6 +116,15 @@ class Budget:
         """Share of the steps that have been taken, 0 to 1; 0 without a limit."""
         return 0.0 if self.limits.steps is None else min(1.0, self.steps / self.limits.steps)
 
+    def statistics(self) -> dict[str, float]:
+        """Return what the results file keeps of it, by name."""
+        found = {"lost_idle_seconds": self.lost.idle, "lost_cancelled_seconds": self.lost.cancelled}
+        if self.steps:
+            found["steps"] = self.steps
+        if self.pauses.longest is not None:
+            found["pause_seconds"] = self.pauses.longest
+        return found
+
     def must_end(self, num_running: int) -> str:
         """Return why the campaign must end now, for people; nothing if it may go on.
 

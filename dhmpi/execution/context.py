@@ -19,6 +19,9 @@ NOWHERE = Place()
 # How many reports of one evaluation, and of all together, are sent in a second; what comes more often goes with a later
 # one. So many may go at once.
 RATE, TOTAL_RATE, BURST = 10.0, 2000.0, 10.0
+# How many go together, since the search rank has other things to do, and how many with the result where none are sent;
+# of more, one in two is left out, or one in four, and so on.
+MOST_TOGETHER, MOST_KEPT = 1000, 10_000
 # How long a report waits to hear whether the evaluation goes on [s]; then it goes on, and may hear it later.
 ANSWER_WAIT = 0.25
 LOOK_INTERVAL = 0.0005
@@ -157,6 +160,7 @@ class Context:
         self.worker, self.rank, self.local_rank, self.size = place.worker, place.rank, place.local_rank, place.size
         self.gpus = tuple(place.gpus)
         self.kept: list[Report] = []
+        self._num_held, self._stride = 0, 1  # reports since the last were sent; of so many one is kept
         self.verdict: State | None = None
         self._files, self._is_again, self._step = files, task.is_again, task.step
         self._channel, self._has_answers = channel, feedback.has_answers
@@ -220,7 +224,7 @@ class Context:
         if self.group_rank:
             self._follow_leader()
             return  # its report counts
-        self.kept.append(Report(self.id, number, float(value), time()))
+        self._keep(Report(self.id, number, float(value), time()))
         if self._channel is None:
             return
         if self._may_send():
@@ -254,10 +258,22 @@ class Context:
             self.verdict = State.STOPPED
             raise StopEvaluation
 
+    def _keep(self, report: Report) -> None:
+        """Keep a report until it can be sent; the latest is always kept, and of many those that are evenly apart."""
+        if self._num_held % self._stride and len(self.kept) > 1:
+            self.kept[-1] = report
+        else:
+            self.kept.append(report)
+        self._num_held += 1
+        if len(self.kept) > (MOST_KEPT if self._channel is None else MOST_TOGETHER):
+            del self.kept[1:-1:2]
+            self._stride *= 2
+
     def flush(self) -> None:
         """Send what has been kept."""
         if self._channel is not None and self.kept:
             kept, self.kept = self.kept, []
+            self._num_held, self._stride = 0, 1
             self._num_sent += len(kept)
             self._channel.send(kept)
 

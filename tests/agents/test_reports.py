@@ -194,6 +194,39 @@ def test_what_is_redone_knows_that_it_has_begun_before(crew, mode, tmp_path):
     assert {each.state for each in results.read(tmp_path / "results.h5").evaluations} == {State.DONE}
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_what_saves_its_state_before_the_end_of_the_time_goes_on_later(crew, mode):
+    first = crew(mode, num_agents=2, num_workers=2, max_evals=20)
+    while first.ledger.num_running < 4 or len(first.store.reports) < 4:
+        first.step()
+    first.now = 999.0
+    for _ in range(3):
+        first.step()
+    first.now = 1001.0  # at the latest
+    first.run()
+    paused = {each.id: each.step for each in first.evaluations if each.state is State.PAUSED}
+    assert len(paused) >= 2
+    assert not first.coordinator.is_complete
+    assert first.store.metadata.statistics["pause_seconds"] >= 0
+    assert first.store.metadata.statistics["lost_cancelled_seconds"] == 0
+    second = crew(mode, num_agents=2, num_workers=2, max_evals=20, earlier=True).run()
+    begun = {each.id: each.step for evaluator in second.evaluators.values() for each in evaluator.begun}
+    assert {id: begun[id] for id in paused} == paused
+    assert {each.state for each in second.evaluations} == {State.DONE}
+    assert len(second.evaluations) == 20
+
+
+def test_it_ends_when_all_that_is_left_has_been_paused(crew):
+    found = crew("async", num_agents=2, max_evals=20)
+    while len(found.store.reports) < 2:
+        found.step()
+    found.now = 999.0
+    found.run()
+    assert found.now == 999.0
+    assert found.coordinator.why == "the time is over, and what can go on later has been paused"
+    assert {each.state for each in found.evaluations} <= {State.DONE, State.PAUSED}
+
+
 # --- other members of rank 0
 
 

@@ -94,6 +94,7 @@ def test_what_is_paused_goes_on_without_a_step_twice(place, until_step):
     assert 0 < found.metadata.statistics["pause_seconds"] < 60
     assert found.metadata.runs[-1]["why"] == "the time is over, and what can go on later has been paused"
     assert not found.metadata.complete
+    assert main(["show", "results.h5", "--is-complete"]) == 3  # a chain of jobs goes on
     for each in found.evaluations:
         assert each.objective is None
         assert each.step == steps(each.id)[-1] < NUM_STEPS

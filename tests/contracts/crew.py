@@ -75,6 +75,10 @@ class Evaluator:
 
     def report(self, evaluation, value):
         id, notice = evaluation.id, self.notices.get(evaluation.id)
+        if notice is not None and notice.must_save:
+            self.running.remove(evaluation)
+            paused = evaluation._replace(state=State.PAUSED, rank=0, started=1.0, ended=2.0)
+            return [paused._replace(step=float(self.steps[id]) or None)]
         if notice is not None and notice.must_stop:
             self.running.remove(evaluation)
             stopped = evaluation._replace(objective=-value, state=State.STOPPED, rank=0, started=1.0, ended=2.0)

@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import pytest
 
 from dhmpi.evaluation import State
@@ -219,3 +220,29 @@ def test_a_board_shows_the_latest_notice_to_whom_it_is_meant_for():
     assert board.notice(4) == Notice(4)
     board.close()
     board.close()
+
+
+def test_what_is_held_back_is_thinned_evenly(monkeypatch):
+    monkeypatch.setattr(context_module, "MOST_TOGETHER", 10)
+    wire = Wire()
+    context = context_of(wire, Feedback())
+    monkeypatch.setattr(context, "_may_send", lambda: False)
+    for step in range(1, 1001):
+        context.report(step, 0.0)
+        assert len(context.kept) <= 10
+    steps = [report.step for report in context.kept]
+    assert (steps[0], steps[-1]) == (1, 1000)
+    gaps = np.diff(steps)
+    assert gaps.max() <= 3 * gaps[:-1].min()
+    context.flush()
+    context.report(1001, 0.0)
+    context.report(1002, 0.0)
+    assert [report.step for report in context.kept] == [1001, 1002]
+
+
+def test_reports_that_go_with_the_result_are_limited():
+    context = context_of(None)
+    for step in range(1, 30_001):
+        context.report(step, 0.0)
+    assert 5000 <= len(context.kept) <= 10_000
+    assert context.kept[-1].step == 30_000

@@ -216,6 +216,10 @@ class Ledger:
         """Return whether an architecture is being evaluated."""
         return key in self._running
 
+    def agent_of(self, id: int) -> int:
+        """Return which agent runs an evaluation, one of those that are running."""
+        return self._running[self._keys[id]].claim.agent
+
     def claim_of(self, id: int, agent: int) -> Claim | None:
         """Return the claim for which an agent runs an evaluation; None if it is not, or no longer, that agent's."""
         running = self._running.get(self._keys.get(id))
