@@ -11,7 +11,7 @@ import numpy as np
 
 from dhmpi.analysis.details import kinds_of_errors
 from dhmpi.analysis.timeline import Timeline
-from dhmpi.evaluation import State
+from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
@@ -59,7 +59,7 @@ class Band(NamedTuple):
 
 def values(results: Results) -> Array:
     """Return what run functions returned: objectives, or rewards if these are looked for; NaN where there is none."""
-    objective = results.columns.objective
+    objective = results.columns.done_objective
     # As `evaluation.turned` does for one.
     return -objective if results.metadata.maximises else objective
 
@@ -67,7 +67,7 @@ def values(results: Results) -> Array:
 def in_order(results: Results, timeline: Timeline | None = None) -> Array:
     """Return the rows of the evaluations that have ended for good, in the order of their ends."""
     columns = results.columns
-    final = np.flatnonzero(columns.is_in(State.DONE, State.FAILED, State.TIMEOUT))
+    final = np.flatnonzero(columns.is_in(*FINAL_STATES))
     if (columns.order[final] >= 0).all():
         return final[np.argsort(columns.order[final], kind="stable")]
     ended = (timeline or Timeline(results)).ended[final]  # older files do not say
@@ -92,7 +92,7 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
         rows, place = rows[by_time], place[by_time]
     if not len(rows):
         return Curve(np.empty(0), np.empty(0))
-    best = np.fmin.accumulate(results.columns.objective[rows])
+    best = np.fmin.accumulate(results.columns.done_objective[rows])
     changes = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
     changes = changes[np.isfinite(best[changes])]
     if not len(changes):

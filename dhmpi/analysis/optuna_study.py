@@ -28,6 +28,7 @@ from dhmpi.support.json_text import dumps
 # What is to be evaluated again waits, for Optuna as for a campaign that is resumed.
 _STATES = {
     State.DONE: TrialState.COMPLETE,
+    State.STOPPED: TrialState.PRUNED,
     State.FAILED: TrialState.FAIL,
     State.TIMEOUT: TrialState.FAIL,
     State.RUNNING: TrialState.RUNNING,
@@ -63,7 +64,9 @@ def write_study(results: Results, url: str, name: str) -> int:
         OutputError: It cannot be written; no part of the study is left.
     """
     direction = StudyDirection.MAXIMIZE if results.metadata.maximises else StudyDirection.MINIMIZE
-    trials = [_trial(each, results) for each in results.evaluations]  # which may not fit, before anything is written
+    curves = _curves(results)
+    # They may not fit, and are made before anything is written.
+    trials = [_trial(each, results, curves.get(each.id, {})) for each in results.evaluations]
     with _quiet():
         storage = _storage(url)
         try:
@@ -134,7 +137,17 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
-def _trial(evaluation: Evaluation, results: Results) -> FrozenTrial:
+def _curves(results: Results) -> dict[int, dict[int, float]]:
+    """Return what evaluations reported, by steps, which are integers for Optuna; the last one of each."""
+    curves: dict[int, dict[int, float]] = {}
+    reports = results.reports
+    values = -reports.value if results.metadata.maximises else reports.value
+    for id, step, value in zip(reports.evaluation.tolist(), reports.step.tolist(), values.tolist(), strict=True):
+        curves.setdefault(id, {})[int(step)] = value
+    return curves
+
+
+def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) -> FrozenTrial:
     metadata, state = results.metadata, _STATES.get(evaluation.state, TrialState.WAITING)
     distributions = {name: _distribution(form) for name, form in metadata.space.items()}
     params = {name: _value(evaluation.point[name], form) for name, form in metadata.space.items()}
@@ -156,12 +169,12 @@ def _trial(evaluation: Evaluation, results: Results) -> FrozenTrial:
         | own
         | {"state": evaluation.state.value},
         system_attrs={"fixed_params": params} if is_waiting else {},  # as Study.enqueue_trial has it
-        intermediate_values=_intermediate(reports),
+        intermediate_values=curve or _intermediate(reports),
     )
 
 
 def _intermediate(reports: Any) -> dict[int, float]:
-    """Return the values that an evaluation reported, by steps, which are integers for Optuna; the last one of each."""
+    """Return the values among the extras of an evaluation, where files of schema 3 have them, by steps."""
     try:
         return {int(step): float(value) for step, value in reports}
     except (TypeError, ValueError):

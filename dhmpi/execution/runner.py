@@ -102,8 +102,7 @@ def unpack_outcomes(packed: Iterable[Packed]) -> list[Outcome]:
 
 
 def _unpacked(id: int, state: str, *rest: Any) -> Outcome:
-    if rest[-1]:
-        rest = (*rest[:-1], tuple(Report(*row) for row in rest[-1]))
+    rest = (*rest[:-1], tuple(Report(*row) for row in rest[-1]))
     return Outcome(id, STATES[state], *rest)
 
 

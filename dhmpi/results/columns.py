@@ -115,6 +115,11 @@ class Columns:
         return self._source.numbers("objective")
 
     @cached_property
+    def done_objective(self) -> Array:
+        """Objectives of what is DONE, float64; NaN elsewhere, since what was STOPPED is never the best."""
+        return np.where(self.is_in(State.DONE), self.objective, np.nan)
+
+    @cached_property
     def submitted(self) -> Array:
         """Moments at which they were sent off [s since 1970-01-01 UTC]; NaN if that is not known."""
         return self._source.numbers("submitted")

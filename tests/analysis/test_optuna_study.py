@@ -28,8 +28,9 @@ def url(tmp_path):
 
 
 def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
-    done = ended(9, extra={"loss": [1], "reports": [[0, 3.0], [1, 2.0]]})._replace(point=found.evaluations[0].point)
-    assert write_study(Results.of(found.metadata, [*found.evaluations, done]), url, "s") == 8
+    done = ended(9, extra={"loss": [1], "reports": [[0, 3.0], [1, 2.0]]})
+    done = done._replace(id=11, point=found.evaluations[0].point)
+    assert write_study(Results.of(found.metadata, [*found.evaluations, done]), url, "s") == 10
     study = optuna.load_study(study_name="s", storage=url)
     assert study.direction.name == "MINIMIZE"
     assert study.user_attrs["dhmpi"]["seed"] == 42
@@ -44,7 +45,7 @@ def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
     }
     assert trial.datetime_start == datetime.datetime.fromtimestamp(1010)
     assert trial.duration == datetime.timedelta(seconds=2)
-    assert trial.user_attrs == {"id": 9, "rank": 1, "host": "nid0", "state": "DONE", "extra.loss": [1]}
+    assert trial.user_attrs == {"id": 11, "rank": 1, "host": "nid0", "state": "DONE", "extra.loss": [1]}
     assert trial.intermediate_values == {0: 3.0, 1: 2.0}
 
 
@@ -54,6 +55,8 @@ def test_states(found, url):
     states = {trial.user_attrs["state"]: trial.state.name for trial in study.trials}
     assert states == {
         "DONE": "COMPLETE",
+        "STOPPED": "PRUNED",
+        "PAUSED": "WAITING",
         "FAILED": "FAIL",
         "TIMEOUT": "FAIL",
         "RUNNING": "RUNNING",

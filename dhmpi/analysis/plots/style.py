@@ -27,6 +27,8 @@ GREY, LIGHT, DARK = "#999999", "#DDDDDD", "#333333"
 PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, DARK)
 STATE_COLOURS: Mapping[State, str] = {
     State.DONE: BLUE,
+    State.STOPPED: GREEN,
+    State.PAUSED: DARK,
     State.FAILED: RED,
     State.TIMEOUT: ORANGE,
     State.LOST: PURPLE,

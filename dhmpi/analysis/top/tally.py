@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dhmpi.analysis.summary import run_windows
-from dhmpi.evaluation import Report, State
+from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, Report, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
 from dhmpi.results.policy_log import PolicyLog
@@ -138,7 +138,7 @@ class Tally:
         states = [STATES[code] for code in columns.state.tolist()]
         self._states = dict(zip(columns.id.tolist(), states, strict=True))
         self.counts = Counter(columns.counts())
-        final = columns.is_in(State.DONE, State.FAILED, State.TIMEOUT)
+        final = columns.is_in(*FINAL_STATES)
         self.num_ended, self._place = int(final.sum()), int(columns.order.max(initial=-1)) + 1
         self._count_busy(columns, final)
         self._count_before(columns)
@@ -152,7 +152,7 @@ class Tally:
         if len(ended):
             self._second = float(ended.max())
             self._by_second.update(np.floor(ended[ended > self._second - _REMEMBERED]).astype(int).tolist())
-        failed = by_order[columns.state[by_order] != STATES.index(State.DONE)]
+        failed = by_order[~columns.is_in(*MEASURED_STATES)[by_order]]
         for row in failed.tolist():
             number, place = int(columns.id[row]), int(columns.order[row])
             self._fail(number, states[row], columns.error.get(row, ""), place)
@@ -206,12 +206,12 @@ class Tally:
 
     def _improve(self, columns: Columns, by_order: Any) -> None:
         """Find the incumbents among evaluations in the order of their ends."""
-        objective = columns.objective[by_order]
+        objective = columns.done_objective[by_order]
         best = np.fmin.accumulate(objective) if len(objective) else objective
         before = np.concatenate([[np.inf], best[:-1]]) if len(best) else best
         for place in np.flatnonzero(objective < np.where(np.isnan(before), np.inf, before)).tolist():
             row = by_order[place]
-            self.incumbents.append(Incumbent(place, float(columns.objective[row]), int(columns.id[row])))
+            self.incumbents.append(Incumbent(place, float(columns.done_objective[row]), int(columns.id[row])))
 
     def changed(self, metadata: Metadata) -> None:
         """Take other metadata; perhaps a new run has begun."""
@@ -303,9 +303,13 @@ class Tally:
     def _end(self, row: FinishedRow, state: State) -> None:
         """Count an evaluation that has ended for good."""
         objective, ended = row.objective, row.ended
-        if state is not State.DONE:
+        if state not in MEASURED_STATES:
             self._fail(row.id, state, row.error, self._place)
-        elif objective is not None and (not self.incumbents or objective < self.incumbents[-1].objective):
+        elif (
+            state is State.DONE
+            and objective is not None
+            and (not self.incumbents or objective < self.incumbents[-1].objective)
+        ):
             self.incumbents.append(Incumbent(self.num_ended, objective, row.id))
         self.num_ended += 1
         self._place += 1
