@@ -2,7 +2,7 @@
 
 import csv
 
-from dhmpi.analysis.export import extra_keys, words_of_none
+from dhmpi.analysis.export import extra_keys, has_steps, words_of_none
 from dhmpi.evaluation import State, turned
 from dhmpi.results.reader import Results
 from dhmpi.support.json_text import dumps
@@ -25,6 +25,8 @@ def export_deephyper(results: Results, stream: Stream) -> None:
     names, keys, begin = list(results.metadata.space), extra_keys(results), results.metadata.created
     own = ["m:timestamp_submit", "m:timestamp_start", "m:timestamp_end", "m:timestamp_gather", "m:rank", "m:host"]
     own.append("m:error")
+    reports = has_steps(results)
+    own += ["m:budget", "m:stopped"] if reports else []  # as in the examples of its documentation
     extras = [f"m:extra.{key}" if f"m:{key}" in own else f"m:{key}" for key in keys]
     points = [f"p:{name}" for name in names]
     writer = csv.writer(stream, lineterminator="\n")
@@ -40,4 +42,5 @@ def export_deephyper(results: Results, stream: Stream) -> None:
         found = [each.extra.get(key) for key in keys]
         texts = [dumps(value) if isinstance(value, list | dict) else value for value in found]
         status = "CANCELLED" if each.state is State.TIMEOUT else "DONE"
-        writer.writerow([*point, objective, each.id, status, *times, each.rank, each.host, each.error, *texts])
+        course = [each.step, each.state is State.STOPPED] if reports else []
+        writer.writerow([*point, objective, each.id, status, *times, each.rank, each.host, each.error, *course, *texts])

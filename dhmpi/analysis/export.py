@@ -17,7 +17,7 @@ _LAST = ("state", "submitted", "started", "ended", "rank", "host", "error")
 
 def point_columns(results: Results) -> list[str]:
     """Return the column of every dimension: its name, after `point.` if another column has that name, or could have."""
-    taken = {"id", *_values(results), *_LAST}
+    taken = {"id", *_values(results), *_last(results)}
     return [
         f"point.{name}" if name in taken or name.startswith(("point.", "extra.")) else name
         for name in results.metadata.space
@@ -29,6 +29,16 @@ def _values(results: Results) -> tuple[str, ...]:
     return ("objective", "reward") if results.metadata.maximises else ("objective",)
 
 
+def _last(results: Results) -> tuple[str, ...]:
+    """Return the columns behind those; with the last steps that were reported, if any were."""
+    return (*_LAST, "step") if has_steps(results) else _LAST
+
+
+def has_steps(results: Results) -> bool:
+    """Return whether any evaluation has reported how far it was."""
+    return any(evaluation.step is not None for evaluation in results.evaluations)
+
+
 def extra_keys(results: Results) -> list[str]:
     """Return the keys of all extras, in order of appearance."""
     return list(dict.fromkeys(key for evaluation in results.evaluations for key in evaluation.extra))
@@ -37,7 +47,7 @@ def extra_keys(results: Results) -> list[str]:
 def header(results: Results) -> list[str]:
     """Return the names of all columns."""
     extras = [f"extra.{key}" for key in extra_keys(results)]
-    return ["id", *point_columns(results), *_values(results), *_LAST, *extras]
+    return ["id", *point_columns(results), *_values(results), *_last(results), *extras]
 
 
 def rows(results: Results, evaluations: Sequence[Evaluation] | None = None) -> Iterator[list[Any]]:
@@ -48,10 +58,11 @@ def rows(results: Results, evaluations: Sequence[Evaluation] | None = None) -> I
         evaluations: Some of its evaluations, in any order. Default: all of them.
     """
     names, keys = list(results.metadata.space), extra_keys(results)
-    maximises = results.metadata.maximises
+    maximises, reports = results.metadata.maximises, has_steps(results)
     for each in results.evaluations if evaluations is None else evaluations:
         values = [each.objective, turned(each.objective, True)] if maximises else [each.objective]
         last = [each.state.value, each.submitted, each.started, each.ended, each.rank, each.host, each.error]
+        last += [each.step] if reports else []
         yield [each.id, *map(each.point.__getitem__, names), *values, *last, *map(each.extra.get, keys)]
 
 

@@ -19,7 +19,7 @@ def load(path: PathLike) -> pd.DataFrame:
     Returns:
         The columns id, one per dimension (after `point.` if another column has its name, or could have), objective,
         reward (minus that, if large values are looked for), state, submitted, started, ended [s since 1970-01-01 UTC],
-        rank, host, error, and one per key of the extras, after `extra.`.
+        rank, host, error, step if any was reported, and one per key of the extras, after `extra.`.
 
     Raises:
         ResultsError: It is missing, damaged, or no results file.

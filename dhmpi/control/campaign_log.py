@@ -61,11 +61,10 @@ class CampaignLog:
         Args:
             describe: Returns what it is; nothing if there is none.
         """
-        if self._level > logging.INFO or (now := self._clock()) < self._next_model:
+        if self._level > logging.INFO or (now := self._clock()) < self._next_model or not (text := describe()):
             return
         self._next_model = now + MODEL_INTERVAL
-        text = describe()
-        if text and text != self._model:
+        if text != self._model:
             log.info("%s", escape(text, keep=""))
             self._model = text
 

@@ -39,3 +39,11 @@ def test_failures_are_told_by_an_f(metadata, ended):
 def test_results_are_in_the_order_in_which_they_came(metadata, ended, running):
     evaluations = [ended(0, order=1), running(1), ended(2, State.CANCELLED), ended(3, order=0)]
     assert [each["job_id"] for each in written(Results.of(metadata, evaluations))] == ["3", "0"]
+
+
+def test_what_was_stopped_is_told_from_what_ran_to_its_end(metadata, ended):
+    evaluations = [ended(0)._replace(step=27.0), ended(1, State.STOPPED)._replace(objective=0.5, step=3.0)]
+    lines = written(Results.of(metadata, evaluations))
+    found = [[each[name] for name in ("objective", "job_status", "m:budget", "m:stopped")] for each in lines]
+    assert found == [["-0.0", "DONE", "27.0", "False"], ["-0.5", "DONE", "3.0", "True"]]
+    assert "m:stopped" not in written(Results.of(metadata, [ended(0)]))[0]

@@ -85,3 +85,10 @@ def test_nothing(metadata):
     stream = io.StringIO()
     export_json(Results.of(metadata, []), stream)
     assert json.loads(stream.getvalue())["evaluations"] == []
+
+
+def test_last_steps_have_a_column_if_anything_was_reported(metadata, ended):
+    stream = io.StringIO(newline="")
+    export_csv(Results.of(metadata, [ended(0), ended(1, State.STOPPED)._replace(objective=0.5, step=3.0)]), stream)
+    first, second = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert (first["step"], second["step"], second["state"], second["objective"]) == ("", "3.0", "STOPPED", "0.5")

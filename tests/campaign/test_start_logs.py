@@ -69,6 +69,7 @@ def test_info_tells_of_the_campaign_and_its_resumption(caplog):
     messages = [each.getMessage() for each in caplog.records]
     begins, *others, ends = messages
     assert begins.startswith("ambs begins on HpProblem, seed 12345, output results.h5: 1 worker, SerialEvaluator (")
+    assert any(each.startswith("model gp-thorough, fitted to ") for each in others)
     failed = [each for each in others if each.startswith("evaluation ")]
     assert failed
     assert all(" FAILED on worker 0 (" in each and ": ValueError: bad " in each for each in failed)

@@ -219,8 +219,8 @@ def test_all_options_are_completed(complete, completion, capsys):
             cli.main([name, "--help"])
         told = re.findall(r"^  (?:-\w(?: \S+)?, )?(--[a-z0-9-]+)", capsys.readouterr().out, re.MULTILINE)
         assert set(complete(f"dhmpi {name} --")) == set(told)
-    assert complete("dhmpi ambs --max-e") == ["--max-evals"]
-    assert complete("dhmpi ambs --max-s") == ["--max-steps", "--max-steps-total"]
+    of_budget = ["--max-evals", "--max-minutes", "--max-failures"]
+    assert complete("dhmpi ambs --max-") == [*of_budget, "--max-steps", "--max-steps-total"]
 
 
 def test_files_are_completed(complete):

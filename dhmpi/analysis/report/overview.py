@@ -87,7 +87,9 @@ def tiles(results: Results, duration: Duration, causes: Causes) -> Iterator[Tile
     else:
         yield Tile(f"best {word}", number_text(turned(best.objective, metadata.maximises)), f"evaluation {best.id}")
     done = counts.get(State.DONE, 0)
-    yield Tile("evaluations", f"{len(columns):,}", f"{done:,} with a result")
+    stopped = counts.get(State.STOPPED, 0)
+    also = f", {stopped:,} stopped early" if stopped else ""
+    yield Tile("evaluations", f"{len(columns):,}", f"{done:,} with a result{also}")
     runs = len(metadata.runs)
     workers = metadata.runs[-1]["num_workers"] if runs else 0
     yield Tile("duration", duration_text(duration.seconds), f"{counted(runs, 'run')}, {counted(workers, 'worker')}")

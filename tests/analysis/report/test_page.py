@@ -12,6 +12,7 @@ from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
 from dhmpi.analysis.report.markup import Markup, element, text
 from dhmpi.cli import main
+from dhmpi.evaluation import State
 from dhmpi.results import snapshot
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.snapshot import Snapshot
@@ -98,3 +99,12 @@ def test_a_page_that_cannot_be_there_is_an_input_error(output, said, file, tmp_p
     assert main(["report", "x.h5", "-o", output]) == 2
     assert said in capsys.readouterr().err
     assert file.read_bytes() == before
+
+
+def test_every_state_has_a_symbol_and_colours():
+    script = ASSETS.joinpath("theme.js").read_text()
+    tables = [script.split("STATE_SYMBOLS = {")[1].split("}")[0]]
+    tables += [part.split("}")[0] for part in script.split("states: {")[1:]]
+    assert len(tables) == 3
+    for table in tables:
+        assert set(re.findall(r"(\w+): '", table)) == {state.value for state in State}

@@ -5,15 +5,15 @@ const THEMES = { system: 'as the system', light: 'light', dark: 'dark' };
 const DARK = window.matchMedia('(prefers-color-scheme: dark)');
 
 const STATE_SYMBOLS = {
-  DONE: 'circle', FAILED: 'triangle', TIMEOUT: 'diamond', LOST: 'rect', CANCELLED: 'roundRect', RUNNING: 'emptyCircle', PENDING: 'emptyCircle',
+  DONE: 'circle', STOPPED: 'emptyTriangle', PAUSED: 'emptyDiamond', FAILED: 'triangle', TIMEOUT: 'diamond', LOST: 'rect', CANCELLED: 'roundRect', RUNNING: 'emptyCircle', PENDING: 'emptyCircle',
 };
 const LIGHT_COLOURS = {
-  states: { DONE: '#1c5fb8', FAILED: '#c2410c', TIMEOUT: '#a16207', LOST: '#7e22ce', CANCELLED: '#6b7280', RUNNING: '#15803d', PENDING: '#9ca3af' },
+  states: { DONE: '#1c5fb8', STOPPED: '#0e7490', PAUSED: '#525a66', FAILED: '#c2410c', TIMEOUT: '#a16207', LOST: '#7e22ce', CANCELLED: '#6b7280', RUNNING: '#15803d', PENDING: '#9ca3af' },
   series: ['#1c5fb8', '#c2410c', '#15803d', '#7e22ce', '#a16207', '#0e7490', '#be185d', '#525a66'],
   ramp: ['#a9c7ee', '#5b8fd6', '#1c5fb8', '#0b2f66'], // from what is far to what counts
 };
 const DARK_COLOURS = {
-  states: { DONE: '#82b4ff', FAILED: '#ff9466', TIMEOUT: '#f2c14e', LOST: '#d0a2ff', CANCELLED: '#9ca3af', RUNNING: '#6fd08c', PENDING: '#6b7280' },
+  states: { DONE: '#82b4ff', STOPPED: '#5fd0e0', PAUSED: '#a7b0bd', FAILED: '#ff9466', TIMEOUT: '#f2c14e', LOST: '#d0a2ff', CANCELLED: '#9ca3af', RUNNING: '#6fd08c', PENDING: '#6b7280' },
   series: ['#82b4ff', '#ff9466', '#6fd08c', '#d0a2ff', '#f2c14e', '#5fd0e0', '#ff8fc0', '#a7b0bd'],
   ramp: ['#27406b', '#3f6db0', '#82b4ff', '#e3eeff'],
 };
