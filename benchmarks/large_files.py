@@ -87,6 +87,7 @@ def made(num: int) -> bytes:
     table.rank = array("i", (numbers % NUM_WORKERS + 1).astype(np.int32))
     table.host = [f"node{rank // 8:04d}" for rank in table.rank]
     table.error = {int(each): f"Traceback\nValueError: at {each}" for each in np.flatnonzero(failed)}
+    table.step = array("d", np.full(num, np.nan))
     table.model = ["random"] * num
     table.known = table.fitted = table.detail = array("q", bytes(8 * num))
     table.rows = {number: number for number in range(num)}

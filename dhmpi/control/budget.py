@@ -78,8 +78,12 @@ class Budget:
         self.busy, self.num_final, self.steps = 0.0, len(earlier), 0.0
         self.best: Evaluation | None = None
         self.num_vain = 0
-        for each in sorted(earlier, key=lambda each: each.order):
-            self._compare(each)
+        if limits.patience is None:  # the order does not matter, and there may be a million
+            done = (each for each in earlier if each.state is State.DONE)
+            self.best = min(done, key=lambda each: each.objective or 0.0, default=None)
+        else:
+            for each in sorted(earlier, key=lambda each: each.order):
+                self._compare(each)
         self.drain.recall(earlier)
 
     def note(self, evaluation: Evaluation) -> None:

@@ -48,7 +48,11 @@ class Steering:
             evaluations: All of them.
             reports: What they reported, in order.
         """
-        begun: set[int] = set()
+        if self._stopper is None:  # the order does not matter, and there may be a million evaluations
+            for report in reports:
+                self._count(report)
+            return
+        stopper, begun = self._stopper, set[int]()
         left = Counter(report.id for report in reports)  # that are still to be replayed
         beginnings = deque(sorted(evaluations, key=lambda each: each.submitted or math.inf))
         ends = deque(sorted((each for each in evaluations if each.state.is_final), key=lambda each: each.order))
@@ -56,8 +60,7 @@ class Steering:
         def begin(id: int) -> None:
             if id not in begun:
                 begun.add(id)
-                if self._stopper is not None:
-                    self._stopper.begin(id)
+                stopper.begin(id)
 
         def replay_until(time: float) -> None:
             while beginnings and (beginnings[0].submitted or math.inf) <= time:
