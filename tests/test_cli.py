@@ -143,6 +143,15 @@ assert main([{search!r}, *{words!r}]) == 0
         assert imported_by(code.format(search=search, words=POLYNOME), HEAVY) == []
 
 
+def test_the_first_points_do_not_wait_for_what_only_models_need():
+    code = """
+from dhmpi.benchmark.hps.polynome2 import Problem
+from dhmpi.search.hps.ambs import AMBS
+assert len(AMBS(Problem).ask(4)) == 4
+"""
+    assert imported_by(code, ["scipy.optimize", "sklearn", "skopt"]) == []
+
+
 @pytest.mark.parametrize("words", [["--help"], ["ambs", "--help"]])
 def test_one_rank_shows_help(monkeypatch, capsys, words):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")
