@@ -66,7 +66,8 @@ def test_any_cobalt_chains(theta, until):
     """The successor gets the project, the nodes and the variables; all of the environment else is fresh."""
     script = theta.script("cobalt", "ambs", nodes=1, minutes=10, ranks_per_node=3, run="problem.py:tenth")
     settings = "SEARCH=hps-random:MAX_EVALS=80:OUTPUT=chain.h5:CHAIN=1"
-    settings += ":MODULE=deephyper:ARGUMENTS=--isolation inline --max-minutes 0.06"  # 3.6 s of 4: a busy machine must get on, too
+    # 3.6 s of 4: a busy machine must get on, too.
+    settings += ":MODULE=deephyper:ARGUMENTS=--isolation inline --max-minutes 0.06"
     job = submit(theta, script, "-A", "me", "-q", "debug-cache-quad", "--env", settings)
     jobs = []
     while job:

@@ -54,7 +54,8 @@ def test_any_pbs_chains(pbs):
     """The successor has the account, the variables and the directory, though nothing is exported."""
     script = pbs.script("pbs", "ambs", nodes=1, ranks_per_node=3, run="problem.py:tenth")
     settings = "SEARCH=hps-random,MAX_EVALS=80,OUTPUT=chain.h5,CHAIN=1"
-    settings += ",MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.06"  # 3.6 s of 4: a busy machine must get on, too
+    # 3.6 s of 4: a busy machine must get on, too.
+    settings += ",MODULE=deephyper,ARGUMENTS=--isolation inline --max-minutes 0.06"
     job = pbs.submit(script, "-A", "me", "-v", settings)
     num_jobs = 0
     while job:
