@@ -11,7 +11,9 @@ prepare_environment() {
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         echo "preparing $venv (once)" >&2
         "${PYTHON:-python3}" -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${2:+--constraint "$2"} --editable ".[$extras]"
+        # Most of what there is is never imported, and compiling all of it would take as long as the rest.
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+            ${2:+--constraint "$2"} --editable ".[$extras]"
         echo "$wanted" > "$stamp"
     fi
     PATH=$(cd "$venv" && pwd)/bin:$PATH
@@ -21,4 +23,5 @@ prepare_environment() {
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     fi
     export PATH PYTHONNOUSERSITE=1
+    unset PYTHONDONTWRITEBYTECODE # what is imported is compiled once, and not by each rank of each job again
 }

@@ -143,6 +143,21 @@ assert main([{search!r}, *{words!r}]) == 0
         assert imported_by(code.format(search=search, words=POLYNOME), HEAVY) == []
 
 
+def test_the_first_points_do_not_wait_for_what_only_models_need():
+    code = """
+from dhmpi.benchmark.hps.polynome2 import Problem
+from dhmpi.search.hps.ambs import AMBS
+assert len(AMBS(Problem).ask(4)) == 4
+"""
+    assert imported_by(code, ["scipy.optimize", "sklearn", "skopt"]) == []
+
+
+def test_without_a_terminal_nothing_is_imported_that_draws_on_one(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    words = ["hps-random", *POLYNOME, "--max-evals", "1", "--isolation", "inline"]
+    assert imported_by(f"from dhmpi.cli import main\nassert main({words!r}) == 0", ["numpy", "tqdm"]) == ["numpy"]
+
+
 @pytest.mark.parametrize("words", [["--help"], ["ambs", "--help"]])
 def test_one_rank_shows_help(monkeypatch, capsys, words):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")

@@ -9,8 +9,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TextIO
 
-from tqdm import tqdm
-
 from dhmpi.control.budget import Limits
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.support.printing import tell
@@ -51,6 +49,8 @@ class Progress:
         self._maximises = maximises
         self._bar, self._terminal = None, terminal
         if terminal is not None and not quiet:
+            from tqdm import tqdm  # slow to import, and most campaigns are jobs without a terminal
+
             with suppress(OSError):
                 # Its height does not matter; where it is unknown, tqdm would show nothing.
                 self._bar = tqdm(

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate
@@ -113,6 +112,8 @@ class _Polish:
 
     def __call__(self, units: Matrix, num_steps: int) -> Matrix:
         """Return the point that is reached from a point of the unit cube, both of shape (num_dimensions,)."""
+        from scipy.optimize import minimize  # slow to import, and needed only with the first model
+
         row = self._encoding.rows(units[None])[0]
 
         def bound(scaled: Matrix) -> tuple[float, Matrix]:

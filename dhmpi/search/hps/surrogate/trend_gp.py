@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotri
-from scipy.optimize import minimize
 
 from dhmpi.search.hps.surrogate.background import checkpoint
 from dhmpi.search.hps.surrogate.encoding import Indices, Matrix
@@ -155,6 +154,8 @@ def fit(
     Returns:
         The logarithms, shape (num_dimensions + 3,), and the negative log posterior.
     """
+    from scipy.optimize import minimize  # slow to import, and needed only with the first model
+
     num_dimensions = int(owners[-1]) + 1
     expected = np.array([LENGTH] * num_dimensions + [AMPLITUDE, NOISE, TREND])
     bounds = [LENGTH_BOUNDS] * num_dimensions + [AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS]
