@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from dhmpi.execution.executor import readable
-from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, START, STARTED, STOP
+from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, SAVE, START, STARTED, STOP
 from dhmpi.support import environment
 
 # Seconds between SIGTERM and SIGKILL; and for what handles SIGTERM, such as an mpirun, which has ranks to end.
@@ -265,6 +265,11 @@ class Supervisor:
         end = time.monotonic() + timeout
         while self._is_active and (left := end - time.monotonic()) > 0:
             self.wait(left)
+
+    def tell_end(self) -> None:
+        """Let what has been started know that the time ends, if it handles SIGUSR1; each process once."""
+        if self.is_running:
+            self._say(SAVE)
 
     def stop(self) -> None:
         """Have everything ended."""

@@ -141,6 +141,97 @@ def test_what_reports_nothing_may_be_paused_too(tmp_path, place, until_step):
     assert [each.state for each in evaluations()] == [State.DONE] * num
 
 
+PROGRAM = """#!/bin/sh
+BEGIN
+step=0
+if [ -n "${DHMPI_RESUMED+set}" ]; then
+    step=$(cat "$DHMPI_DIRECTORY/step")
+    echo "$DHMPI_RESUMED $step" >> "$DHMPI_DIRECTORY/beginnings"
+fi
+save() { echo "$step" > "$DHMPI_DIRECTORY/step"; }
+while [ "$step" -lt 20 ]; do
+    sleep 0.03
+    step=$((step + 1))
+    echo "$step" >> "$DHMPI_DIRECTORY/steps"
+    echo "DH-REPORT: $step $1"
+    LOOK
+done
+echo "DH-OUTPUT: $1"
+"""
+WAYS = {
+    "a trap that ends it": ("trap 'save; exit 0' USR1", ""),
+    "a trap that is looked at": ("trap 'ends=yes' USR1", '[ -z "$ends" ] || { save; exit 0; }'),
+    "a trap that ends with what the signal makes of it": ("trap 'save; exit 138' USR1", ""),
+    "a file": ("", '[ ! -e "$DHMPI_SHOULD_CHECKPOINT" ] || { save; exit 0; }'),
+}
+PROGRAM_WORDS = ["--run", "exec:./program.sh {x}"]
+PROGRAM_PLACES = {"a pool": ["--evaluator", "subprocess", "--num-workers", "2"], "this process": []}
+
+
+def write_program(begin, look):
+    path = Path("program.sh")
+    path.write_text(PROGRAM.replace("BEGIN", begin).replace("LOOK", look))
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_program_is_paused_and_goes_on(way, until_step):
+    write_program(*WAYS[way])
+    words = [*PROGRAM_WORDS, *PROGRAM_PLACES["this process" if way == "a file" else "a pool"]]
+    assert until_step(5, *words) == 0
+    paused = evaluations()
+    assert paused
+    assert {each.state for each in paused} == {State.PAUSED}
+    for each in paused:
+        assert each.step == steps(each.id)[-1] < NUM_STEPS
+    assert not list(Path("results.h5.files").glob("*.checkpoint"))
+    assert main([*WORDS, *words, "--resume"]) == 0
+    assert [each.state for each in evaluations()] == [State.DONE] * 2
+    for each in evaluations():
+        assert steps(each.id) == list(range(1, NUM_STEPS + 1))
+    for each in paused:
+        assert lines("beginnings", each.id) == [f"{each.step:g} {each.step:g}"]
+
+
+def test_a_program_that_does_not_listen_goes_on(until_step):
+    write_program("", "")
+    assert until_step(5, *PROGRAM_WORDS) == 0
+    assert [each.state for each in evaluations()] == [State.DONE] * 2
+
+
+def test_a_program_that_listens_late_is_told_then(until_step):
+    write_program("", '[ "$step" != 8 ] || { trap "save; exit 0" USR1; while true; do sleep 0.05; done; }')
+    assert until_step(2, *PROGRAM_WORDS, "--max-evals", "1") == 0
+    [evaluation] = evaluations()
+    assert (evaluation.state, evaluation.step) == (State.PAUSED, 8)
+
+
+def test_a_program_that_fails_while_it_saves_has_failed(until_step):
+    write_program("trap 'echo no room; exit 1' USR1", "")
+    assert until_step(5, *PROGRAM_WORDS, "--max-evals", "1") != 0
+    [evaluation] = evaluations()
+    assert evaluation.state is State.FAILED
+    assert evaluation.error.startswith("the program ended with exit status 1")
+    assert "no room" in evaluation.error
+
+
+ELSEWHERE = """#!/bin/sh
+[ -z "${DHMPI_RESUMED+set}" ] || { echo "DH-OUTPUT: $DHMPI_RESUMED"; exit; }
+trap 'exit 0' USR1
+echo "DH-REPORT: 3 0.5"
+while true; do sleep 0.05; done
+"""
+
+
+def test_a_program_that_saves_elsewhere_knows_where_it_was(until_step):
+    Path("program.sh").write_text(ELSEWHERE)
+    Path("program.sh").chmod(0o755)
+    assert until_step(0, *PROGRAM_WORDS, "--max-evals", "1") == 0
+    assert [(each.state, each.step) for each in evaluations()] == [(State.PAUSED, 3)]
+    assert main([*WORDS, *PROGRAM_WORDS, "--max-evals", "1", "--resume"]) == 0
+    assert [each.objective for each in evaluations()] == [3.0]
+
+
 @pytest.mark.parametrize(("isolation", "kills"), [("inline", [8]), ("process", [8, 16])])
 def test_a_kill_costs_the_last_step_alone(isolation, kills):
     env = os.environ | {"EVERY": "1", "NUM_STEPS": "24"}
