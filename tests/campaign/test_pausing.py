@@ -113,6 +113,50 @@ def test_what_does_not_look_goes_on(tmp_path, until_step):
     assert "pause_seconds" not in results.read("results.h5").metadata.statistics
 
 
+# It saves nothing, and waits at a step until it is told to.
+FORGETFUL = TRAINING.replace('"EVERY" in os.environ or context.should_checkpoint', "False").replace(
+    "        context.report(",
+    """        while step == int(os.environ["PAUSE_AT"]) and not context.should_checkpoint:
+            time.sleep(0.01)
+        context.report(""",
+)
+
+
+@pytest.fixture
+def pause_at(tmp_path, until_step, monkeypatch, capsys):
+    """Run one job of a chain, whose only evaluation is paused at a step; return what a job script is told then."""
+    (tmp_path / "training.py").write_text(FORGETFUL)
+
+    def run(step):
+        monkeypatch.setenv("PAUSE_AT", str(step))
+        Path("results.h5.files/evaluation-000000/steps").unlink(missing_ok=True)
+        until_step(step, "--max-evals", "1", *(["--resume"] if Path("results.h5").exists() else []))
+        capsys.readouterr()
+        return main(["show", "results.h5", "--is-complete"]), capsys.readouterr().out
+
+    return run
+
+
+def test_what_gets_no_further_fails_and_the_chain_ends(pause_at):
+    assert pause_at(3)[0] == 3
+    assert pause_at(3) == (
+        4,
+        "not complete: 0 evaluations, 0 of them ended in this run; 1 paused in it, 1 of them no further than at an "
+        "earlier pause\n",
+    )
+    assert [each.state for each in evaluations()] == [State.PAUSED]
+    assert pause_at(2)[0] == 4
+    [evaluation] = evaluations()
+    assert (evaluation.state, evaluation.objective, evaluation.step, evaluation.extra) == (State.FAILED, None, 2, {})
+    assert evaluation.error.startswith("what is paused must get further from one job to the next, got step 2 now and")
+    assert "2 pauses ago" in results.read("results.h5").metadata.runs[-1]["why"]
+
+
+def test_what_gets_further_now_and_then_goes_on(pause_at):
+    assert [pause_at(step)[0] for step in (2, 2, 3, 3, 4)] == [3, 4, 3, 4, 3]
+    assert [each.state for each in evaluations()] == [State.PAUSED]
+
+
 NO_REPORT = """
 import dhmpi
 from dhmpi.benchmark import HpProblem
