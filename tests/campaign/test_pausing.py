@@ -319,3 +319,37 @@ def test_what_is_lost_goes_on_in_the_same_run(tmp_path, monkeypatch):
     assert main([*WORDS, "--max-evals", "1"]) == 0
     assert steps(0) == list(range(1, 9))
     assert lines("beginnings") == ["4.0 5"]
+
+
+REDONE = """
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (0, 9), 5)
+
+
+def run(point, context):
+    left = sorted(path.name for path in context.directory.iterdir())
+    (context.directory / f"state-{len(left)}").touch()
+    if not (context.directory / ".." / "mended").exists():
+        raise ValueError("bad luck")
+    return {"objective": 1.0, "left": left, "is resumed": context.resumed is not None}
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["--evaluator", "subprocess", "--num-workers", "1"]], ids=["alone", "subprocess"])
+def test_what_is_redone_finds_its_directory_empty(tmp_path, words):
+    (tmp_path / "training.py").write_text(REDONE)
+    assert main([*WORDS, *words, "--max-evals", "1"]) == 1
+    assert main(["redo", "results.h5"]) == 0
+    files = Path("results.h5.files")
+    assert (files / "evaluation-000000" / "state-0").exists(), "it may still be looked at"
+    (files / "mended").touch()
+    (files / "evaluation-000001").mkdir()  # of an evaluation that a crash of the machine has cost
+    (files / "evaluation-000001" / "old").touch()
+    (files / "evaluation-000000.step-x").mkdir()  # of a step of a launcher that was killed
+    (files / "evaluation-000000.log").write_text("printed before\n")
+    assert main([*WORDS, *words, "--max-evals", "2", "--resume"]) == 0
+    assert [each.extra for each in evaluations()] == [{"left": [], "is resumed": False}] * 2
+    assert not (files / "evaluation-000000.step-x").exists()
+    assert (files / "evaluation-000000.log").read_text().startswith("printed before\n")
