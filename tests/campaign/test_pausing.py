@@ -337,7 +337,9 @@ def run(point, context):
 """
 
 
-@pytest.mark.parametrize("words", [[], ["--evaluator", "subprocess", "--num-workers", "1"]], ids=["alone", "subprocess"])
+@pytest.mark.parametrize(
+    "words", [[], ["--evaluator", "subprocess", "--num-workers", "1"]], ids=["alone", "subprocess"]
+)
 def test_what_is_redone_finds_its_directory_empty(tmp_path, words):
     (tmp_path / "training.py").write_text(REDONE)
     assert main([*WORDS, *words, "--max-evals", "1"]) == 1
