@@ -223,12 +223,14 @@ def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
     context.flush()
     outcome = outcome._replace(reports=tuple(context.kept))
     is_stopped = outcome.error == STOPPED
-    verdict = context.verdict or (State.PAUSED if is_stopped and context.knows_of_end else None)
+    # Whatever ends it once it knows of the end, such as a full disk, must not cost what it has saved before.
+    has_none = outcome.state is State.FAILED
+    verdict = context.verdict or (State.PAUSED if has_none and context.knows_of_end else None)
     if verdict is None or outcome.state not in (State.DONE, State.FAILED):
         return outcome
     warning = outcome.warning
-    if outcome.state is State.FAILED and not is_stopped:
-        warning = f"an evaluation that was told to end raised another exception: {outcome.error.splitlines()[-1]}"
+    if has_none and not is_stopped:
+        warning = f"an evaluation that was told to end did so with an error: {outcome.error.splitlines()[-1]}"
     return outcome._replace(state=verdict, objective=None, error="", warning=warning)
 
 

@@ -127,6 +127,7 @@ POINTS = [
     {"what": "stopped"},
     {"what": "numbers"},
 ]
+STOPPED = 8
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def evaluated(tmp_path_factory):
     setup = Setup(f"{folder}/user.py:run", None, str(folder / "files"), slot=SlotOptions(ranks_per_eval=2))
     evaluator, found = make("processPool", setup, 2), []
     evaluator.on_reports = lambda reports: [
-        evaluator.tell(Notice(each.id, must_stop=True)) for each in reports if each.step >= 3
+        evaluator.tell(Notice(each.id, must_stop=True)) for each in reports if each.id == STOPPED and each.step >= 3
     ]
     try:
         evaluator.start()
@@ -148,8 +149,8 @@ def evaluated(tmp_path_factory):
         found += collect(evaluator, len(POINTS) - len(found), limit=120)
     finally:
         evaluator.shutdown()
-    steps = [[int(line) for line in path.open()] for path in sorted(folder.glob("files/evaluation-000008/steps-*"))]
-    return sorted(found), steps
+    logs = sorted(folder.glob(f"files/evaluation-{STOPPED:06d}/steps-*"))
+    return sorted(found), [list(map(int, log.read_text().split())) for log in logs]
 
 
 @pytest.fixture
@@ -194,10 +195,10 @@ def test_they_can_be_entered_again(ended):
 
 def test_a_stop_frees_all_of_them_at_the_same_report(evaluated):
     ended, (of_leader, of_other) = evaluated
-    assert (ended[8].state, ended[8].error) == (State.STOPPED, "")
-    assert 3 <= ended[8].step == of_leader[-1] < 1999
+    assert (ended[STOPPED].state, ended[STOPPED].error) == (State.STOPPED, "")
+    assert 3 <= ended[STOPPED].step == of_leader[-1] < 1999
     assert of_other[-1] <= of_leader[-1]
-    assert ended[9].state is State.DONE, "the processes go on"
+    assert ended[STOPPED + 1].state is State.DONE, "the processes go on"
 
 
 ALONE = """
