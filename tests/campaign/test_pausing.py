@@ -196,8 +196,8 @@ ENDINGS = {
 def test_however_it_ends_when_it_knows_of_the_end_what_it_has_saved_counts(tmp_path, ending, until_step, monkeypatch):
     """Where a disk is full, all that is paused at the same moment would be FAILED."""
     monkeypatch.setenv("EVERY", "1")
-    look = f'        if not context.resumed and context.should_checkpoint:\n            {ENDINGS[ending]}\n        if "EVERY"'
-    text = TRAINING.replace('        if "EVERY"', look)
+    told = f"        if not context.resumed and context.should_checkpoint:\n            {ENDINGS[ending]}\n"
+    text = TRAINING.replace('        if "EVERY"', f'{told}        if "EVERY"')
     (tmp_path / "training.py").write_text(text)
     assert until_step(5, "--max-evals", "1") == 0
     [paused] = evaluations()
