@@ -162,7 +162,9 @@ class Context:
         self.kept: list[Report] = []
         self._num_held, self._stride = 0, 1  # reports since the last were sent; of so many one is kept
         self.verdict: State | None = None
-        self._files, self._is_again, self._step = files, task.is_again, task.step
+        self._files, self._step = files, task.step
+        # Now, since user code may ask for the directory, which makes it, before it asks whether there was one.
+        self._is_resumed = task.is_again and self._directory().is_dir()
         self._channel, self._has_answers = channel, feedback.has_answers
         self._rate = min(RATE, TOTAL_RATE / max(1, place.size))
         self._allowance, self._counted = BURST, monotonic()
@@ -187,7 +189,7 @@ class Context:
     @property
     def resumed(self) -> Resumed | None:
         """Earlier beginning of this evaluation, if it has used `directory`; None for a new one."""
-        return Resumed(self._step, self._directory()) if self._is_again and self._directory().is_dir() else None
+        return Resumed(self._step, self._directory()) if self._is_resumed else None
 
     @property
     def should_stop(self) -> bool:
