@@ -74,6 +74,9 @@ class Channel(ABC):
     def notice(self, id: int) -> Notice:
         """Return the latest notice to an evaluation; where it is shared, that of the leader to the others."""
 
+    def acknowledge(self, id: int) -> None:  # noqa: B027  # others learn of it by the outcome
+        """Let whoever runs the evaluation know that it knows of the end of the time, since it may end in a crash."""
+
     def join(self) -> None:  # noqa: B027  # not all are shared
         """Let the leader know that this rank reports, too."""
 
@@ -205,7 +208,9 @@ class Context:
         Once this was true, the next report ends the evaluation, or `StopEvaluation` if it raises that itself; it goes
         on with --resume. One that returns instead has come to its end.
         """
-        self.knows_of_end |= self._channel is not None and self._channel.notice(self.id).must_save
+        if not self.knows_of_end and self._channel is not None and self._channel.notice(self.id).must_save:
+            self.knows_of_end = True
+            self._channel.acknowledge(self.id)
         return self.knows_of_end
 
     def report(self, step: float, value: float) -> None:

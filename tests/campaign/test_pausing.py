@@ -189,20 +189,23 @@ ENDINGS = {
     "a full disk": 'raise OSError(28, "No space left on device")',
     "a return": "return",
     "an exit": "import sys; sys.exit()",
+    "a crash": "os.kill(os.getpid(), 9)",
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_however_it_ends_when_it_knows_of_the_end_what_it_has_saved_counts(tmp_path, ending, until_step, monkeypatch):
+@pytest.mark.parametrize(("ending", "place"), [*((each, "process") for each in ENDINGS), ("a crash", "subprocess")])
+def test_however_it_ends_when_it_knows_of_the_end_what_it_has_saved_counts(
+    tmp_path, ending, place, until_step, monkeypatch
+):
     """Where a disk is full, all that is paused at the same moment would be FAILED."""
     monkeypatch.setenv("EVERY", "1")
     told = f"        if not context.resumed and context.should_checkpoint:\n            {ENDINGS[ending]}\n"
     text = TRAINING.replace('        if "EVERY"', f'{told}        if "EVERY"')
     (tmp_path / "training.py").write_text(text)
-    assert until_step(5, "--max-evals", "1") == 0
+    assert until_step(5, *PLACES[place], "--max-evals", "1") == 0
     [paused] = evaluations()
     assert (paused.state, paused.objective, paused.error) == (State.PAUSED, None, "")
-    assert main([*WORDS, "--max-evals", "1", "--resume"]) == 0
+    assert main([*WORDS, *PLACES[place], "--max-evals", "1", "--resume"]) == 0
     assert [each.state for each in evaluations()] == [State.DONE]
     assert lines("beginnings") == [f"{paused.step} {paused.step:g}"]
 
