@@ -19,7 +19,7 @@ from dhmpi.errors import LoadError, did_you_mean
 from dhmpi.evaluation import Report, State
 from dhmpi.execution.context import Context, Notice
 from dhmpi.execution.process_executor import ProcessExecutor
-from dhmpi.execution.runner import Outcome, Task, read_result
+from dhmpi.execution.runner import Outcome, Task, ended_otherwise, read_result
 from dhmpi.execution.supervisor import SIGNALLED, Ending, signal_hint
 from dhmpi.support.json_text import dumps, plain
 from dhmpi.support.targets import EXEC, TEMPLATE
@@ -262,12 +262,16 @@ class ProgramExecutor(ProcessExecutor):
         else:
             objective, error = (0.0, "") if is_led else self._objective()
         state = State.FAILED if objective is None else State.DONE
-        if objective is None and self._must_save == task.id and not ending.problem and ending.status in SAVED:
-            state, error = State.PAUSED, ""
+        begin = self._begin_of_task
+        outcome = Outcome(task.id, state, objective, begin.time, begin.time_of(ending.reading), error)
+        if objective is None and self._must_save == task.id and not ending.problem:
+            if ending.status in SAVED:
+                outcome = outcome._replace(state=State.PAUSED, error="")
+            elif self._supervisor.knows_of_end:
+                outcome = ended_otherwise(outcome)
+        if outcome.state is State.PAUSED:
             self._directory = None  # which stays, so that it knows of this when it goes on
-        return Outcome(
-            task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error
-        )
+        return outcome
 
     def _objective(self) -> tuple[float | None, str]:
         """Return the objective that has been printed, or None with a sentence that says what was wrong."""

@@ -13,6 +13,7 @@ through here. A supervisor has one process at a time to look after, besides what
                                      <- STARTED pid
                                      <- FAILED  errno, reason: it could not be started
                                      <- ENDED   status; all that it has started is being ended too
+                                     <- TOLD    a process has been told that the time ends
                                      <- GONE    nothing is left
     (end of the connection)          -> end everything, and itself
 
@@ -32,7 +33,7 @@ import time
 from collections.abc import Callable
 
 START, SAVE, STOP = "start", "save", "stop"
-STARTED, FAILED, ENDED, GONE = "started", "failed", "ended", "gone"
+STARTED, FAILED, TOLD, ENDED, GONE = "started", "failed", "told", "ended", "gone"
 
 # linux/prctl.h
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -142,6 +143,7 @@ class Guard:
         for pid in _family({os.getpid()}, _processes()) - {os.getpid()} - self._told:
             if _handles(pid, signal.SIGUSR1) and _command(pid) not in LAUNCHERS:
                 self._told.add(pid)
+                self._tell(TOLD)
                 _send(os.kill, pid, signal.SIGUSR1)
 
     def _end(self, *pids: int) -> None:

@@ -275,13 +275,17 @@ def test_a_program_that_listens_late_is_told_then(until_step):
     assert (evaluation.state, evaluation.step) == (State.PAUSED, 8)
 
 
-def test_a_program_that_fails_while_it_saves_has_failed(until_step):
-    write_program("trap 'echo no room; exit 1' USR1", "")
-    assert until_step(5, *PROGRAM_WORDS, "--max-evals", "1") != 0
+@pytest.mark.parametrize(("listens", "state"), [(True, State.PAUSED), (False, State.FAILED)])
+def test_a_program_that_fails_while_it_saves_goes_on_from_what_it_saved_before(listens, state, until_step):
+    look = "save; [ $step != 8 ] || { echo no room; exit 1; }"
+    write_program("trap : USR1" if listens else "", f'[ -n "${{DHMPI_RESUMED+set}}" ] || {{ {look}; }}')
+    until_step(2, *PROGRAM_WORDS, "--max-evals", "1")
     [evaluation] = evaluations()
-    assert evaluation.state is State.FAILED
-    assert evaluation.error.startswith("the program ended with exit status 1")
-    assert "no room" in evaluation.error
+    assert evaluation.state is state
+    assert evaluation.error.startswith("the program ended with exit status 1" if state is State.FAILED else "")
+    if state is State.PAUSED:
+        assert main([*WORDS, *PROGRAM_WORDS, "--max-evals", "1", "--resume"]) == 0
+        assert steps(0) == list(range(1, NUM_STEPS + 1))
 
 
 ELSEWHERE = """#!/bin/sh
