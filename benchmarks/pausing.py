@@ -43,9 +43,34 @@ def run(point, context):
         context.report(step, point["x"] + 1 / step)
     return point["x"]
 """.replace("NUM_STEPS", str(NUM_STEPS))
+PROGRAM = """#!/bin/sh
+step=0
+[ ! -f "$DHMPI_DIRECTORY/step" ] || step=$(cat "$DHMPI_DIRECTORY/step")
+save() { echo "$step" > "$DHMPI_DIRECTORY/step.new" && mv "$DHMPI_DIRECTORY/step.new" "$DHMPI_DIRECTORY/step"; }
+trap 'ends=yes' USR1
+while [ "$step" -lt NUM_STEPS ]; do
+    sleep 0.05
+    step=$((step + 1))
+    echo "$step" >> "$DHMPI_DIRECTORY/steps"
+    [ -z "$EVERY$ends" ] || save
+    echo "DH-REPORT: $step $1"
+    [ -z "$ends" ] || exit 0
+done
+echo "DH-OUTPUT: $1"
+""".replace("NUM_STEPS", str(NUM_STEPS))
 LAUNCHES = {
     "mpirun -n 3": ["mpirun", "--oversubscribe", "-n", "3", "dhmpi", "hps-random"],
     "processPool, 2 workers": ["dhmpi", "hps-random", "--evaluator", "processPool", "--num-workers", "2"],
+    "mpirun -n 3, programs": [
+        "mpirun",
+        "--oversubscribe",
+        "-n",
+        "3",
+        "dhmpi",
+        "hps-random",
+        "--run",
+        "exec:./program.sh {x}",
+    ],
 }
 
 
@@ -75,6 +100,9 @@ def campaign(launcher: list[str], seconds: float, num: int, is_killed: bool) -> 
     """Run a campaign to its end, bit by bit."""
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "problem.py").write_text(PROBLEM)
+        program = Path(directory) / "program.sh"
+        program.write_text(PROGRAM)
+        program.chmod(0o755)
         output = Path(directory) / "results.h5"
         words = [*launcher, "--problem", "problem.py", "--max-evals", str(num), "--quiet"]
         num_runs = 0

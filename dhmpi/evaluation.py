@@ -57,6 +57,9 @@ FINAL_STATES = frozenset((State.DONE, State.STOPPED, State.FAILED, State.TIMEOUT
 # Those with an objective; that of one that was stopped is never the best.
 MEASURED_STATES = frozenset((State.DONE, State.STOPPED))
 
+# Names in the extra of one that is PAUSED no further than before: how many times in a row, and the furthest step.
+PAUSES_IN_VAIN, FURTHEST_PAUSE = "pauses_in_vain", "furthest_pause"
+
 # What proposed a point that no model did: the problem, the plan for the first ones, or chance.
 START, DESIGN, RANDOM, OFFSPRING = "start", "design", "random", "offspring"
 NO_MODELS = frozenset(("", START, DESIGN, OFFSPRING))  # where none could be; chance takes the place of one

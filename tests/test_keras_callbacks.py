@@ -9,7 +9,7 @@ import pytest
 
 import dhmpi
 from dhmpi.evaluation import State
-from dhmpi.execution.context import Link, Notice
+from dhmpi.execution.context import Channel, Link, Notice
 from dhmpi.execution.runner import Runner, Task
 from dhmpi.support.place import GroupPart
 
@@ -21,7 +21,7 @@ X = np.linspace(-1, 1, 48, dtype="float32").reshape(16, 3)
 Y = X.sum(axis=1)
 
 
-class Wire:
+class Wire(Channel):
     """A channel that keeps what is sent, and says from a step on that the evaluation is to stop, or to save."""
 
     def __init__(self, stop_at=99, save_at=99):

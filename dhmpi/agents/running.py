@@ -116,7 +116,8 @@ class RunningEvaluations:
         return id in self._running and self._ledger.claim_of(id, agent) is not None
 
     def finish(self, evaluation: Evaluation) -> Evaluation:
-        """Note an evaluation that has ended, for good or not; return it with when it was submitted."""
+        """Note an evaluation that has ended, for good or not; return it as it is noted, with when it was submitted."""
+        evaluation = self._steering.judge(evaluation)
         self._store.finished([evaluation])
         self._steering.end(evaluation)
         return evaluation._replace(submitted=self._running.pop(evaluation.id).submitted)

@@ -12,7 +12,7 @@ from typing import Any
 from dhmpi.analysis.details import print_errors, print_running
 from dhmpi.analysis.summary import Summary, model_use, summarise
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
-from dhmpi.evaluation import FINAL_STATES, Evaluation, Point, State, turned
+from dhmpi.evaluation import FINAL_STATES, PAUSES_IN_VAIN, Evaluation, Point, State, turned
 from dhmpi.results import Results, rank_table
 from dhmpi.support.printing import Stream, escape
 from dhmpi.support.wording import counted
@@ -142,8 +142,8 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
 
     Args:
         results: What its file says.
-        since: Evaluations that ended or were paused from then on are progress [s since 1970-01-01 UTC]. Default: those
-            of the latest run.
+        since: Evaluations that ended, or were paused further than before, from then on are progress [s since
+            1970-01-01 UTC]. Default: those of the latest run.
         stream: Where it is printed.
 
     Returns:
@@ -156,18 +156,21 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     ended = columns.is_in(*FINAL_STATES)
     has_done, num_ended = results.best is not None, int(ended.sum())
     num_new = int((columns.ended[ended] >= since).sum())
-    num_paused = int((columns.ended[columns.is_in(State.PAUSED)] >= since).sum())
+    is_paused = columns.is_in(State.PAUSED) & (columns.ended >= since)
+    num_paused = int(is_paused.sum())
+    num_vain = sum(PAUSES_IN_VAIN in json.loads(text) for row, text in columns.extra.items() if is_paused[row])
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
     none_done = "" if has_done or not num_ended else "; none is DONE"
     paused = f"; {num_paused} paused in it" if num_paused else ""
+    paused += f", {num_vain} of them no further than at an earlier pause" if num_vain else ""
     print(
         f"{state}: {counted(num_ended, 'evaluation')}, {num_new} of them ended in this run{paused}{none_done}",
         file=stream,
     )
     if complete:
         return 0
-    return EXIT_INCOMPLETE if num_paused or (num_new and has_done) else EXIT_NO_PROGRESS
+    return EXIT_INCOMPLETE if num_paused > num_vain or (num_new and has_done) else EXIT_NO_PROGRESS
 
 
 def redone(states: Mapping[int, State], stream: Stream) -> None:

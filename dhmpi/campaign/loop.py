@@ -91,7 +91,7 @@ class Campaign:
         if self._evaluator.num_pending:
             self._store.snapshot()  # first of all, since the sender of the signal may not wait for the rest
             with self._stop.writing():
-                ended = self._evaluator.cancel(CANCEL_WAIT)
+                ended = [self._steering.judge(each) for each in self._evaluator.cancel(CANCEL_WAIT)]
                 self._store.finished(ended)
                 self._store.commit()
             self._search.callbacks.note(ended)
@@ -192,7 +192,8 @@ class Campaign:
         is_due, num_running = self._progress.is_due(), self._evaluator.num_pending
         busy = self._budget.busy + (self._evaluator.running_seconds() if is_due else 0.0)
         with self._stop.writing():
-            evaluations = [self._retries.decide(each) for each in self._evaluator.gather(timeout)]
+            gathered = self._evaluator.gather(timeout)
+            evaluations = [self._steering.judge(self._retries.decide(each)) for each in gathered]
             with self._clock("store"):
                 self._store.finished(evaluations)
                 self._store.commit()  # before the search learns of it: whatever it builds on is safe

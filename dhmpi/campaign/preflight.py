@@ -1,14 +1,20 @@
 """Preflight checks of a campaign, and the removal of what an earlier one has left."""
 
 import os
+import re
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from dhmpi.errors import OptionError, option_name
+from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.support import environment
+
+# What evaluations have for themselves: their directories, and while they run notices and directories of steps.
+_OWN = re.compile(r"evaluation-(\d{6,})(\.checkpoint|\.step-.*)?")
 
 
 def check_file(options: CampaignOptions) -> None:
@@ -55,7 +61,34 @@ def remove_files(directory: str, end: float) -> None:
         if path.name == "rank-0000.log" or path.stat().st_mtime <= end:
             path.unlink()
     for path in Path(directory).glob("evaluation-*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        _remove(path)
+
+
+def remove_leftovers(directory: str, evaluations: Iterable[Evaluation]) -> None:
+    """Remove what must not meet an evaluation that begins anew in a campaign that goes on.
+
+    That is in the directories of those that the file does not know as begun, since they are to be redone or the machine
+    has crashed; their logs stay.
+
+    Args:
+        directory: Where they are.
+        evaluations: What the file has.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    begun = {each.id for each in evaluations if each.state is not State.PENDING}
+    if not os.path.isdir(directory):
+        return
+    with os.scandir(directory) as entries:  # of which there may be a million
+        found = [(match, entry.path) for entry in entries if (match := _OWN.fullmatch(entry.name))]
+    for match, path in found:
+        if match[2] or int(match[1]) not in begun:
+            _remove(Path(path))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

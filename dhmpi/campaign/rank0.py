@@ -14,7 +14,7 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.preflight import check_feedback, check_file, end_of_earlier, remove_files
+from dhmpi.campaign.preflight import check_feedback, check_file, end_of_earlier, remove_files, remove_leftovers
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
@@ -171,7 +171,12 @@ class Rank0(ABC):
                 time.sleep(seconds)
 
         if options.resume:
-            return ResultsStore.resume(options.output, metadata, pause)
+            store = ResultsStore.resume(options.output, metadata, pause)
+            try:
+                remove_leftovers(options.files, store.evaluations)
+            except OSError as error:
+                log.warning("files of evaluations that begin anew cannot be removed: %s", error)
+            return store
         earlier = end_of_earlier(options.output)
         store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
         try:

@@ -26,11 +26,11 @@ from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import BATCH_TIME, STOP_GRACE, Executor, Setup
-from dhmpi.execution.notice_board import NoticeBoard
+from dhmpi.execution.notice_board import NOBODY, NoticeBoard
 from dhmpi.execution.output import Output
 from dhmpi.execution.pipes import Pipes
 from dhmpi.execution.process_executor import LOOK_INTERVAL, Begin, ExitVerdict
-from dhmpi.execution.runner import Outcome, Task, read_answer, read_reports
+from dhmpi.execution.runner import Outcome, Task, ended_otherwise, read_answer, read_reports
 from dhmpi.execution.supervisor import GRACE, Supervisor, interpreter
 from dhmpi.support.json_text import loads
 from dhmpi.support.place import Place
@@ -196,6 +196,8 @@ class ChildExecutor(Executor):
         if self._supervisor.is_running:
             self._num_sent = len(self._tasks)
             self._start_clock()
+            if self._board is not None:
+                self._board.acknowledge(NOBODY)
             if not self._pipes.send(list(self._tasks)):
                 self._num_sent = 0  # it has died while it was idle, which is no task's fault
 
@@ -280,7 +282,7 @@ class ChildExecutor(Executor):
         assert self._pipes is not None
         self._pipes.close()
         verdict = self._verdict or ExitVerdict.of(self._supervisor.ending)
-        is_to_blame = self._num_sent > 0 or not self._has_loaded
+        is_to_blame, is_crash = self._num_sent > 0 or not self._has_loaded, self._verdict is None
         self._pipes = self._verdict = None
         self._has_loaded, self._num_sent = False, 0
         self._deadline = self._stop_by = math.inf
@@ -288,7 +290,10 @@ class ChildExecutor(Executor):
             raise LoadError(f"the run function could not be loaded: {verdict.error}", self._output.last())
         outcomes = []
         if is_to_blame and self._tasks:
-            outcomes = [self._output.explain(verdict.outcome(self._tasks.popleft(), self._begin_of_task))]
+            outcome = verdict.outcome(self._tasks.popleft(), self._begin_of_task)
+            if is_crash and self._board is not None and self._board.is_acknowledged(outcome.id):
+                outcome = ended_otherwise(outcome)
+            outcomes = [self._output.explain(outcome)]
         else:
             self._output.clear()
         if self._tasks or outcomes:

@@ -50,6 +50,10 @@ class ChildChannel(Channel):
         """Return the latest notice to an evaluation."""
         return self._board.notice(id)
 
+    def acknowledge(self, id: int) -> None:
+        """Note on the board that an evaluation knows of the end of the time."""
+        self._board.acknowledge(id)
+
 
 def main(commands: int, answers: int, board: int) -> None:
     """Load the run function, then evaluate the points of one list per line until the pipe closes.

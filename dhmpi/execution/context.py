@@ -74,6 +74,9 @@ class Channel(ABC):
     def notice(self, id: int) -> Notice:
         """Return the latest notice to an evaluation; where it is shared, that of the leader to the others."""
 
+    def acknowledge(self, id: int) -> None:  # noqa: B027  # others learn of it by the outcome
+        """Let whoever runs the evaluation know that it knows of the end of the time, since it may end in a crash."""
+
     def join(self) -> None:  # noqa: B027  # not all are shared
         """Let the leader know that this rank reports, too."""
 
@@ -162,7 +165,9 @@ class Context:
         self.kept: list[Report] = []
         self._num_held, self._stride = 0, 1  # reports since the last were sent; of so many one is kept
         self.verdict: State | None = None
-        self._files, self._is_again, self._step = files, task.is_again, task.step
+        self._files, self._step = files, task.step
+        # Now, since user code may ask for the directory, which makes it, before it asks whether there was one.
+        self._is_resumed = task.is_again and self._directory().is_dir()
         self._channel, self._has_answers = channel, feedback.has_answers
         self._rate = min(RATE, TOTAL_RATE / max(1, place.size))
         self._allowance, self._counted = BURST, monotonic()
@@ -187,7 +192,7 @@ class Context:
     @property
     def resumed(self) -> Resumed | None:
         """Earlier beginning of this evaluation, if it has used `directory`; None for a new one."""
-        return Resumed(self._step, self._directory()) if self._is_again and self._directory().is_dir() else None
+        return Resumed(self._step, self._directory()) if self._is_resumed else None
 
     @property
     def should_stop(self) -> bool:
@@ -203,7 +208,9 @@ class Context:
         Once this was true, the next report ends the evaluation, or `StopEvaluation` if it raises that itself; it goes
         on with --resume. One that returns instead has come to its end.
         """
-        self.knows_of_end |= self._channel is not None and self._channel.notice(self.id).must_save
+        if not self.knows_of_end and self._channel is not None and self._channel.notice(self.id).must_save:
+            self.knows_of_end = True
+            self._channel.acknowledge(self.id)
         return self.knows_of_end
 
     def report(self, step: float, value: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution.process_executor import ProcessExecutor
-from dhmpi.execution.runner import Outcome, Task, read_answer, read_reports
+from dhmpi.execution.runner import Outcome, Task, ended_otherwise, read_answer, read_reports
 from dhmpi.execution.supervisor import Ending, interpreter
 from dhmpi.support.json_text import dumps, loads
 
@@ -131,7 +131,9 @@ class InterpreterExecutor(ProcessExecutor):
         else:
             error = f"{answers['error']}\n{answers['details']}" if "error" in answers else str(ending)
         begin = self._begin_of_task
-        return Outcome(task.id, State.FAILED, None, begin.time, begin.time_of(ending.reading), error.rstrip())
+        failed = Outcome(task.id, State.FAILED, None, begin.time, begin.time_of(ending.reading), error.rstrip())
+        is_crash = not answers.keys() & {"garbage", "outcome", "error"}
+        return ended_otherwise(failed) if is_crash and self._board.is_acknowledged(task.id) else failed
 
     def _end(self) -> list[Outcome]:
         if self.ready:

@@ -43,6 +43,10 @@ class FileChannel(Channel):
         """Return the latest notice to an evaluation."""
         return self._board.notice(id)
 
+    def acknowledge(self, id: int) -> None:
+        """Note on the board that an evaluation knows of the end of the time."""
+        self._board.acknowledge(id)
+
 
 def main(mailbox: int, board: int) -> None:
     """Load the run function, evaluate the task if there is one, and leave the answers in the mailbox.

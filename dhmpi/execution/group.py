@@ -348,7 +348,7 @@ class GroupExecutor(Executor):
             del self._ballots[ballot.task.id]
             outcome = ballot.outcome()
             if outcome.state is State.CANCELLED and not self._is_stopping:
-                again.append(ballot.task)  # only because another one has failed
+                again.append(ballot.task._replace(is_again=True))  # only because another one has failed
             else:
                 outcomes.append(outcome)
         self._tasks.extendleft(reversed(again))

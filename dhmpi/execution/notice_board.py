@@ -1,5 +1,7 @@
 """Notice board: memory that a worker and its process share, where the worker says whether evaluations go on.
 
+The process says there which evaluation knows that the time ends, since it may not live to say it in another way.
+
 A pipe would do less well: what an evaluation does not read, the next one would.
 """
 
@@ -9,7 +11,8 @@ import struct
 
 from dhmpi.execution.context import Notice
 
-_NOTICE = struct.Struct("<qqqq")
+_NOTICE, _ID = struct.Struct("<qqqq"), struct.Struct("<q")
+NOBODY = -1
 
 
 class NoticeBoard:
@@ -27,9 +30,9 @@ class NoticeBoard:
     def __init__(self, descriptor: int | None = None) -> None:
         if descriptor is None:
             descriptor = os.memfd_create("notices", os.MFD_CLOEXEC)
-            os.ftruncate(descriptor, _NOTICE.size)
+            os.ftruncate(descriptor, _NOTICE.size + _ID.size)
         self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, _NOTICE.size)
+        self._memory = mmap.mmap(descriptor, _NOTICE.size + _ID.size)
 
     def put(self, notice: Notice) -> None:
         """Put up a notice in place of the one before."""
@@ -39,6 +42,14 @@ class NoticeBoard:
         """Return the latest notice to an evaluation."""
         found, num_answered, must_stop, must_save = _NOTICE.unpack_from(self._memory)
         return Notice(id, num_answered, bool(must_stop), bool(must_save)) if found == id else Notice(id)
+
+    def acknowledge(self, id: int) -> None:
+        """Note which evaluation knows that the time ends; NOBODY: none does."""
+        _ID.pack_into(self._memory, _NOTICE.size, id)
+
+    def is_acknowledged(self, id: int) -> bool:
+        """Return whether an evaluation knows that the time ends."""
+        return bool(_ID.unpack_from(self._memory, _NOTICE.size)[0] == id)
 
     def close(self) -> None:
         """Give the memory back, as far as this process is concerned; a second time does nothing."""

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from dhmpi.evaluation import State
 from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import STOP_GRACE, Executor, Setup
-from dhmpi.execution.notice_board import NoticeBoard
+from dhmpi.execution.notice_board import NOBODY, NoticeBoard
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, Task
 from dhmpi.execution.supervisor import Ending, Supervisor
@@ -217,6 +217,7 @@ class ProcessExecutor(Executor):
         self._output.clear()  # of what a cancelled one has said at last
         self._has_begun = True
         self._begin_of_task = Begin.now()
+        self._board.acknowledge(NOBODY)
         try:
             self._launch(self._tasks[0])
         except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import tempfile
 import time
 from collections import deque
@@ -18,13 +19,18 @@ from dhmpi.errors import LoadError, did_you_mean
 from dhmpi.evaluation import Report, State
 from dhmpi.execution.context import Context, Notice
 from dhmpi.execution.process_executor import ProcessExecutor
-from dhmpi.execution.runner import Outcome, Task, read_result
-from dhmpi.execution.supervisor import Ending, signal_hint
+from dhmpi.execution.runner import Outcome, Task, ended_otherwise, read_result
+from dhmpi.execution.supervisor import SIGNALLED, Ending, signal_hint
 from dhmpi.support.json_text import dumps, plain
 from dhmpi.support.targets import EXEC, TEMPLATE
 
 MARK = re.compile(rb"DH-OUTPUT:", re.IGNORECASE)
 REPORT_MARK = re.compile(rb"DH-REPORT:\s*(\S+)\s+(\S+)", re.IGNORECASE)
+# How programs end that have been told to save, besides with exit status 0: shells whose trap says `exit` end with what
+# the signal, or that with which the trap has ended another program, makes of `wait`.
+SAVED = (0, -signal.SIGUSR1, SIGNALLED + signal.SIGUSR1, SIGNALLED + signal.SIGTERM)
+# When a program that has not handled SIGUSR1 yet is looked at again, the first time [s]; then after twice that.
+REMINDER = 0.5
 # In words {name}, and doubled braces for braces. In template files {{name}}: scripts are full of single braces.
 IN_WORDS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 IN_TEMPLATES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -173,7 +179,8 @@ class ProgramExecutor(ProcessExecutor):
     variables DHMPI_ID, DHMPI_SEED, DHMPI_DIRECTORY, a directory of its own, and as all user code DHMPI_WORKER,
     DHMPI_LOCAL_RANK and DHMPI_GPUS. The objective is the last word of the last line of its output that contains
     `DH-OUTPUT:`. Lines such as `DH-REPORT: 3 0.25` say what it has reached after 3 steps; when it is to stop, SIGTERM
-    ends it.
+    ends it. When the time ends, processes that handle SIGUSR1 get it, and the file that DHMPI_SHOULD_CHECKPOINT names
+    is there; a program that then ends without an objective is PAUSED.
     """
 
     def load(self) -> None:
@@ -184,15 +191,20 @@ class ProgramExecutor(ProcessExecutor):
         self.open()
         self._files = os.path.abspath(self._setup.files)
         self._directory: Path | None = None
+        self._must_save, self._sign = -1, Path()  # the task that has been told; the file that says so, too
+        self._remind_at, self._reminder = math.inf, REMINDER
         self.ready = True
 
     def _launch(self, task: Task) -> None:
         context = Context(task, None, self._files)
         resumed, self._directory = context.resumed, context.directory
         self._position = 0
+        self._sign = Path(self._files) / f"{self._directory.name}.checkpoint"
+        self._sign.unlink(missing_ok=True)
         values = {name: str(value) for name, value in plain(task.point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
+        variables["DHMPI_SHOULD_CHECKPOINT"] = self._sign
         if self._setup.feedback.max_steps is not None:
             variables["DHMPI_MAX_STEPS"] = f"{self._setup.feedback.max_steps:g}"
         if resumed is not None:
@@ -217,11 +229,30 @@ class ProgramExecutor(ProcessExecutor):
                 reports += [report for match in REPORT_MARK.finditer(line) if (report := _report(task.id, match))]
         if reports:
             self._on_reports(reports)
+        if self._must_save == task.id:
+            self._say_that_time_ends()
 
     def tell(self, notice: Notice) -> None:
-        """Give the running program a notice: there is no other way to stop it than a signal, and that at once."""
-        if notice.must_stop and self._has_begun and self._tasks and self._tasks[0].id == notice.id:
+        """Give the running program a notice: it is stopped by a signal at once, and asked to save by another."""
+        if not (self._tasks and self._tasks[0].id == notice.id):
+            return
+        if notice.must_stop and self._has_begun:
             self._stop_by = time.monotonic()
+        elif notice.must_save and self._must_save != notice.id:
+            self._must_save = notice.id
+            self._remind_at, self._reminder = 0.0, REMINDER
+            if self._has_begun:
+                self._say_that_time_ends()
+
+    def _say_that_time_ends(self) -> None:
+        """Let the program know, and now and then those of its processes that did not listen before."""
+        if self._remind_at == 0.0:
+            with contextlib.suppress(OSError):  # the disk may be full
+                self._sign.touch()
+        if time.monotonic() >= self._remind_at:
+            self._supervisor.tell_end()
+            self._remind_at = time.monotonic() + self._reminder
+            self._reminder *= 2
 
     def _judge(self, task: Task, ending: Ending) -> Outcome:
         has_failed = ending.problem or ending.status
@@ -231,9 +262,16 @@ class ProgramExecutor(ProcessExecutor):
         else:
             objective, error = (0.0, "") if is_led else self._objective()
         state = State.FAILED if objective is None else State.DONE
-        return Outcome(
-            task.id, state, objective, self._begin_of_task.time, self._begin_of_task.time_of(ending.reading), error
-        )
+        begin = self._begin_of_task
+        outcome = Outcome(task.id, state, objective, begin.time, begin.time_of(ending.reading), error)
+        if objective is None and self._must_save == task.id and not ending.problem:
+            if ending.status in SAVED:
+                outcome = outcome._replace(state=State.PAUSED, error="")
+            elif self._supervisor.knows_of_end:
+                outcome = ended_otherwise(outcome)
+        if outcome.state is State.PAUSED:
+            self._directory = None  # which stays, so that it knows of this when it goes on
+        return outcome
 
     def _objective(self) -> tuple[float | None, str]:
         """Return the objective that has been printed, or None with a sentence that says what was wrong."""
@@ -250,6 +288,9 @@ class ProgramExecutor(ProcessExecutor):
         return objective, error
 
     def _clean(self) -> None:
+        self._must_save = -1
+        with contextlib.suppress(OSError):
+            self._sign.unlink(missing_ok=True)
         if self._directory is not None:
             with contextlib.suppress(OSError):  # there is something in it, or the user has removed it
                 self._directory.rmdir()

@@ -223,13 +223,20 @@ def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
     context.flush()
     outcome = outcome._replace(reports=tuple(context.kept))
     is_stopped = outcome.error == STOPPED
-    verdict = context.verdict or (State.PAUSED if is_stopped and context.knows_of_end else None)
+    # Whatever ends it once it knows of the end, such as a full disk, must not cost what it has saved before.
+    has_none = outcome.state is State.FAILED
+    verdict = context.verdict or (State.PAUSED if has_none and context.knows_of_end else None)
     if verdict is None or outcome.state not in (State.DONE, State.FAILED):
         return outcome
-    warning = outcome.warning
-    if outcome.state is State.FAILED and not is_stopped:
-        warning = f"an evaluation that was told to end raised another exception: {outcome.error.splitlines()[-1]}"
-    return outcome._replace(state=verdict, objective=None, error="", warning=warning)
+    if has_none and not is_stopped:
+        return ended_otherwise(outcome, verdict)
+    return outcome._replace(state=verdict, objective=None, error="")
+
+
+def ended_otherwise(outcome: Outcome, state: State = State.PAUSED) -> Outcome:
+    """Return what becomes of an evaluation that was told to end, or to save, and has failed instead."""
+    warning = f"an evaluation that was told to end did so with an error: {outcome.error.splitlines()[-1]}"
+    return outcome._replace(state=state, objective=None, error="", warning=warning)
 
 
 def _parameters(run: RunFunction) -> dict[str, bool]:

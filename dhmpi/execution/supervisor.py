@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from dhmpi.execution.executor import readable
-from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, START, STARTED, STOP
+from dhmpi.execution.supervisor_main import ENDED, FAILED, GONE, SAVE, START, STARTED, STOP, TOLD
 from dhmpi.support import environment
 
 # Seconds between SIGTERM and SIGKILL; and for what handles SIGTERM, such as an mpirun, which has ranks to end.
@@ -89,6 +89,9 @@ class Supervisor:
 
     Args:
         output: Where the standard output and error of all processes go.
+
+    Attributes:
+        knows_of_end: Whether a process has been told that the time ends.
     """
 
     def __init__(self, output: BinaryIO) -> None:
@@ -96,7 +99,7 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0  # of the process that was started last, if it was
         self._alone = b""  # how the kernel lists the supervisor's children when there is no other
-        self._is_active = False
+        self._is_active = self.knows_of_end = False
         self._ending: Ending | None = None
         self._lost_at = math.inf  # when a supervisor that was to end everything counts as lost [s, monotonic clock]
         self._seen: set[int] = set()
@@ -196,6 +199,7 @@ class Supervisor:
                 self.open()
                 socket.send_fds(self._socket, [message], given)
         self._is_active, self._ending, self._lost_at = True, None, math.inf
+        self.knows_of_end = False
         self._pid, self._alone = 0, b""
         self._seen.clear()
 
@@ -223,6 +227,8 @@ class Supervisor:
             number, reason = int(details[0]), f"[Errno {details[0]}] {details[1]}" if details[0] else details[1]
             self._ending = Ending(127, time.monotonic(), f"a process must start, got {reason}", number)
             self._expect_end()
+        elif word == TOLD:
+            self.knows_of_end = True
         elif word == ENDED:
             self._ending = self._ending or Ending(int(details[0]), time.monotonic())
             self._expect_end()
@@ -265,6 +271,11 @@ class Supervisor:
         end = time.monotonic() + timeout
         while self._is_active and (left := end - time.monotonic()) > 0:
             self.wait(left)
+
+    def tell_end(self) -> None:
+        """Let what has been started know that the time ends, if it handles SIGUSR1; each process once."""
+        if self.is_running:
+            self._say(SAVE)
 
     def stop(self) -> None:
         """Have everything ended."""

@@ -8,10 +8,12 @@ through here. A supervisor has one process at a time to look after, besides what
     worker                              supervisor
     START, with descriptors          -> start a process
     ids of processes                 -> end these, and what they have started
+    SAVE                             -> tell those that handle SIGUSR1 that the time ends, each of them once
     STOP                             -> end everything
                                      <- STARTED pid
                                      <- FAILED  errno, reason: it could not be started
                                      <- ENDED   status; all that it has started is being ended too
+                                     <- TOLD    a process has been told that the time ends
                                      <- GONE    nothing is left
     (end of the connection)          -> end everything, and itself
 
@@ -30,7 +32,8 @@ import sys
 import time
 from collections.abc import Callable
 
-START, STOP, STARTED, FAILED, ENDED, GONE = "start", "stop", "started", "failed", "ended", "gone"
+START, SAVE, STOP = "start", "save", "stop"
+STARTED, FAILED, TOLD, ENDED, GONE = "started", "failed", "told", "ended", "gone"
 
 # linux/prctl.h
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -38,6 +41,10 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 OUTLIVED = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM),
     *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+)
+# Commands that pass a signal on to ranks, and so to those that would die of it.
+LAUNCHERS = frozenset(
+    ("mpirun", "mpiexec", "mpiexec.hydra", "hydra_pmi_proxy", "prterun", "prte", "prted", "srun", "aprun")
 )
 # How often to see whether what has been asked to end has ended [s].
 FIRST_INTERVAL, LAST_INTERVAL = 0.01, 0.1
@@ -63,6 +70,7 @@ class Guard:
         self._is_active = False  # whether something has been started that is not yet known to be gone
         self._sweeps: list[Sweep] = []
         self._asked: dict[int, float] = {}  # process that has been asked to end -> when it will be killed
+        self._told: set[int] = set()  # that the time ends
         self._interval = FIRST_INTERVAL
         self._poll = select.poll()
         self._poll.register(worker, select.POLLIN)
@@ -95,6 +103,8 @@ class Guard:
         word = marshal.loads(message)
         if word == START:
             self._start(worker, [_kept(descriptor) for descriptor in descriptors])
+        elif word == SAVE:
+            self._save()
         elif word == STOP:
             self._end(os.getpid())
         else:
@@ -113,6 +123,7 @@ class Guard:
             words, environment = marshal.load(file)
         failure, failing = os.pipe()
         self._is_active = True
+        self._told.clear()
         try:
             self._pid = os.fork()
         except OSError as error:  # there may be as many processes as there can be
@@ -126,6 +137,14 @@ class Guard:
             reason = file.read()
         if reason:
             self._tell(FAILED, *marshal.loads(reason))
+
+    def _save(self) -> None:
+        """Let what was started know that the time ends, as far as it wants to: others would die of the signal."""
+        for pid in _family({os.getpid()}, _processes()) - {os.getpid()} - self._told:
+            if _handles(pid, signal.SIGUSR1) and _command(pid) not in LAUNCHERS:
+                self._told.add(pid)
+                self._tell(TOLD)
+                _send(os.kill, pid, signal.SIGUSR1)
 
     def _end(self, *pids: int) -> None:
         """Begin to end processes and all that they have started; this one's own id stands for everything."""
@@ -233,7 +252,7 @@ class Sweep:
             if now >= self._asked.get(pid, self._ends_at):
                 _send(os.kill, pid, signal.SIGKILL)
             elif pid not in self._asked:
-                grace = self._long_grace if _handles_sigterm(pid) else self._grace
+                grace = self._long_grace if _handles(pid, signal.SIGTERM) else self._grace
                 self._asked[pid] = min(now + grace, self._ends_at)
                 _send(os.kill, pid, signal.SIGTERM)
                 _send(os.kill, pid, signal.SIGCONT)
@@ -267,14 +286,23 @@ def _family(pids: set[int], processes: dict[int, tuple[int, int]]) -> set[int]:
     return found
 
 
-def _handles_sigterm(pid: int) -> bool:
-    """Whether a process has a handler for SIGTERM, neither dies of it nor ignores it."""
+def _handles(pid: int, signum: int) -> bool:
+    """Whether a process has a handler for a signal, neither dies of it nor ignores it."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             caught = next((line.split()[1] for line in file if line.startswith(b"SigCgt:")), b"0")
     except OSError:
         return False  # it has ended
-    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+    return bool(int(caught, 16) >> (signum - 1) & 1)
+
+
+def _command(pid: int) -> str:
+    """Return the name of a process's program, of which the kernel keeps 15 characters."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""  # it has ended
 
 
 def main(worker: int, grace: float, long_grace: float) -> None:

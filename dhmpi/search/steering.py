@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from dhmpi.control.budget import Budget
+from dhmpi.control.vain_pauses import VainPauses
 from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.execution.context import Notice
 from dhmpi.search import stopping
@@ -40,6 +41,7 @@ class Steering:
         self._times: dict[int, float] = {}  # of the latest report of what is running [s since 1970-01-01 UTC]
         self._told: dict[int, float] = {}  # when those were told that are to save their state [monotonic s]
         self._must_save = False
+        self._vain_pauses = VainPauses()
 
     def recall(self, evaluations: Sequence[Evaluation], reports: Sequence[Report]) -> None:
         """Take note of an earlier run, as if this had seen it: beginnings, reports and ends in the same order.
@@ -48,6 +50,7 @@ class Steering:
             evaluations: All of them.
             reports: What they reported, in order.
         """
+        self._vain_pauses.recall(evaluations)
         if self._stopper is None:  # the order does not matter, and there may be a million evaluations
             for report in reports:
                 self._count(report)
@@ -97,13 +100,19 @@ class Steering:
             for id in dict.fromkeys(report.id for report in reports):
                 self._tell(id)
 
+    def judge(self, evaluation: Evaluation) -> Evaluation:
+        """Return an evaluation that has ended; FAILED, if it was PAUSED in vain once too often."""
+        told = self._told.pop(evaluation.id, None)
+        if evaluation.state is not State.PAUSED:
+            return evaluation
+        if told is not None:
+            self._budget.pauses.note(time.monotonic() - told)
+        return self._vain_pauses.decide(evaluation)
+
     def end(self, evaluation: Evaluation) -> None:
         """Take note that an evaluation has ended, for good or not."""
         if self._stopper is not None and evaluation.state.is_final:
             self._stopper.end(evaluation.id, evaluation.objective if evaluation.state is State.DONE else None)
-        told = self._told.pop(evaluation.id, None)
-        if evaluation.state is State.PAUSED and told is not None:
-            self._budget.pauses.note(time.monotonic() - told)
         self._times.pop(evaluation.id, None)
         self._num_seen.pop(evaluation.id, None)
         self._stopped.discard(evaluation.id)

@@ -139,6 +139,12 @@ def test_what_does_not_save_goes_on_to_its_end():
     assert evaluated(epochs, Wire(save_at=4)).state is State.DONE
 
 
+def test_a_directory_that_has_been_removed_is_new_whatever_is_asked_first(tmp_path):
+    again = context_of(task=Task(7, {}, 1, is_again=True, step=5.0), files=str(tmp_path))
+    assert again.directory.is_dir()
+    assert again.resumed is None
+
+
 def test_only_what_has_left_something_is_resumed(tmp_path):
     assert context_of(files=str(tmp_path)).resumed is None
     assert context_of(task=Task(7, {}, 1, is_again=True), files=str(tmp_path)).resumed is None

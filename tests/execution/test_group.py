@@ -270,12 +270,15 @@ def test_a_member_that_does_not_stop_costs_the_group(inline, monkeypatch):
     assert members.calls == [("submit", [0]), "cancel", "free"]
 
 
-def test_what_was_cancelled_for_another_failure_is_done_again(inline):
+def test_what_was_cancelled_for_another_failure_is_done_again(inline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     members = Silent(failure(0), News(1, [Outcome(1, State.CANCELLED, None, 0.0, 1.0)]), done(1))
-    runs = []
+    runs, has_begun = [], []
 
-    def run(point):
+    def run(point, context):
         runs.append(point["x"])
+        has_begun.append(context.resumed is not None)
+        assert context.directory.exists()
         return 1.0
 
     executor, found = inline(run, members), []
@@ -284,6 +287,7 @@ def test_what_was_cancelled_for_another_failure_is_done_again(inline):
         found += executor.poll(1.0)
     assert [(each.id, each.state) for each in found] == [(0, State.FAILED), (1, State.DONE)]
     assert runs == [0, 1, 1]
+    assert has_begun == [False, False, True]
 
 
 def test_with_a_communicator_evaluations_go_one_by_one_and_have_a_new_one_after_a_failure(inline):

@@ -145,6 +145,31 @@ class TestEnd:
         assert ended(supervisor).status == -signal.SIGKILL
 
 
+# A shell that listens, one of its processes that does, one that does not, and what would pass it on.
+LISTENERS = """
+cp "$(command -v sh)" mpirun
+trap 'echo told >> shell' USR1
+sh -c 'trap "echo told >> process" USR1; echo $$ > 0; while true; do sleep 0.02; done' &
+sh -c 'echo $$ > 1; while true; do sleep 0.02; done' &
+./mpirun -c 'trap "echo told >> launcher" USR1; echo $$ > 2; while true; do sleep 0.02; done' &
+while true; do sleep 0.02; done
+"""
+
+
+def test_the_end_of_the_time_is_told_once_to_those_that_listen(supervisor, tmp_path):
+    pids = start(supervisor, tmp_path, LISTENERS, 3)
+    for _ in range(2):
+        supervisor.tell_end()
+    wait_until(lambda: (tmp_path / "shell").exists() and (tmp_path / "process").exists())
+    supervisor.wait(0.1)
+    assert (tmp_path / "shell").read_text() == (tmp_path / "process").read_text() == "told\n"
+    assert not (tmp_path / "launcher").exists()
+    assert all(map(is_there, pids))
+    supervisor.stop()
+    ended(supervisor)
+    supervisor.tell_end()
+
+
 class TestOrphans:
     def test_they_end_when_an_evaluation_has(self, supervisor, tmp_path):
         own, orphan, daemon = start(supervisor, tmp_path, FAMILY + "sleep 60", 3)

@@ -13,6 +13,7 @@ from contracts.examples import check_examples, write_example
 from dhmpi.benchmark.hps.mnistmlp import run as train_network
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.evaluator.factory import make
+from dhmpi.execution.context import Notice
 from dhmpi.execution.executor import Setup
 from dhmpi.results import read
 from dhmpi.search.nas.model.run.alpha import run as train_architecture
@@ -58,7 +59,20 @@ def again(context, comm):
     return total
 
 
+def stopped(context, comm):
+    # one that misses the other waits for it for ever
+    import horovod.tensorflow as hvd
+    with replicas(context, comm):
+        for step in range(1, 2000):
+            hvd.allreduce(np.ones(1), op=hvd.Sum, name="ones")
+            with open(context.directory / f"steps-{context.group_rank}", "a") as log:
+                log.write(f"{step}\\n")
+            context.report(step, 1 / step)
+
+
 def run(point, context, comm=None):
+    if point["what"] == "stopped":
+        return stopped(context, comm)
     if point["what"] == "network":
         return train_network(point["config"], context, comm)
     if point["what"] == "architecture":
@@ -110,16 +124,22 @@ POINTS = [
     {"what": "raises"},
     {"what": "again"},
     {"what": "numbers"},
+    {"what": "stopped"},
+    {"what": "numbers"},
 ]
+STOPPED = 8
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
+def evaluated(tmp_path_factory):
     """Evaluate all points on two groups of two processes, which import TensorFlow once; by id."""
     folder = tmp_path_factory.mktemp("horovod")
     (folder / "user.py").write_text(RUN)
     setup = Setup(f"{folder}/user.py:run", None, str(folder / "files"), slot=SlotOptions(ranks_per_eval=2))
     evaluator, found = make("processPool", setup, 2), []
+    evaluator.on_reports = lambda reports: [
+        evaluator.tell(Notice(each.id, must_stop=True)) for each in reports if each.id == STOPPED and each.step >= 3
+    ]
     try:
         evaluator.start()
         for id, point in enumerate(POINTS):
@@ -129,7 +149,13 @@ def ended(tmp_path_factory):
         found += collect(evaluator, len(POINTS) - len(found), limit=120)
     finally:
         evaluator.shutdown()
-    return sorted(found)
+    logs = sorted(folder.glob(f"files/evaluation-{STOPPED:06d}/steps-*"))
+    return sorted(found), [list(map(int, log.read_text().split())) for log in logs]
+
+
+@pytest.fixture
+def ended(evaluated):
+    return evaluated[0]
 
 
 def check_numbers(evaluation, has_comm):
@@ -149,8 +175,7 @@ def test_gradients_are_those_of_the_whole_batch_and_groups_are_independent(ended
 
 
 def test_a_member_that_dies_costs_one_evaluation(ended):
-    assert [each.id for each in ended if each.state is not State.DONE] == [1, 5]
-    assert [each.state for each in ended if each.id in (1, 5)] == [State.FAILED] * 2
+    assert [each.id for each in ended if each.state is State.FAILED] == [1, 5]
     assert "on rank 1 of 2: the process was killed by signal 9" in ended[1].error
     assert "bad luck" in ended[5].error
 
@@ -166,6 +191,14 @@ def test_two_ranks_train_as_well_as_one(ended):
 
 def test_they_can_be_entered_again(ended):
     assert (ended[6].error, ended[6].objective) == ("", 16.0)
+
+
+def test_a_stop_frees_all_of_them_at_the_same_report(evaluated):
+    ended, (of_leader, of_other) = evaluated
+    assert (ended[STOPPED].state, ended[STOPPED].error) == (State.STOPPED, "")
+    assert 3 <= ended[STOPPED].step == of_leader[-1] < 1999
+    assert of_other[-1] <= of_leader[-1]
+    assert ended[STOPPED + 1].state is State.DONE, "the processes go on"
 
 
 ALONE = """

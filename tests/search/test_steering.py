@@ -70,7 +70,7 @@ def test_it_is_learned_how_long_pauses_and_steps_take():
     made.take([Report(0, 1, 0.5, 1000.0), Report(0, 2, 0.5, 1300.0)])
     assert budget.pauses._step == 300.0
     made.save([0, 1])
-    made.end(ended(1, 0.0, 1.0, 0))
+    made.judge(ended(1, 0.0, 1.0, 0))
     assert budget.pauses.longest is None
-    made.end(ended(0, 0.0, 1.0, -1, State.PAUSED))
+    made.judge(ended(0, 0.0, 1.0, -1, State.PAUSED))
     assert 0 <= budget.pauses.longest < 60
