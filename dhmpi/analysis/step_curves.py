@@ -114,7 +114,7 @@ class StepCost(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """What was taken, as a share of a full training of all; None if that is not known."""
+        """Share of a full training of all that was taken; None if that is not known."""
         if self.saved is None:
             return None
         full = self.taken - self.repeated + self.saved
@@ -131,7 +131,7 @@ class StepCost(NamedTuple):
 
 def steps_text(number: float) -> str:
     """Return a number of steps in words."""
-    shown = f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    shown = f"{number:,.0f}" if 100 <= number < 1e15 else f"{number:.3g}"
     return f"{shown} step{'s' * (shown != '1')}"
 
 
