@@ -124,9 +124,13 @@ class StepCost(NamedTuple):
         said, share = steps_text(self.taken), self.share
         if share is None:
             return said
-        percent = f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.2g}"
         of_all = f" of all {self.num:,} evaluations" if self.num > 1 else ""
-        return f"{said}, {percent} % of full training{of_all}"
+        return f"{said}, {percent_text(share)} of full training{of_all}"
+
+
+def percent_text(share: float) -> str:
+    """Return a share in words."""
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
 
 
 def steps_text(number: float) -> str:
