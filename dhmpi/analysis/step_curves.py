@@ -114,11 +114,8 @@ class StepCost(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """Share of a full training of all that was taken; None if that is not known."""
-        if self.saved is None:
-            return None
-        full = self.taken - self.repeated + self.saved
-        return self.taken / full if full else None
+        """Share of a full training of all that was taken; None if that is not known, or nothing was saved."""
+        return self.taken / (self.taken - self.repeated + self.saved) if self.saved else None
 
     def __str__(self) -> str:
         said, share = steps_text(self.taken), self.share

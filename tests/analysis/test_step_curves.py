@@ -78,4 +78,10 @@ def test_large_and_small_numbers_are_readable():
     curves = {0: (State.DONE, [0.5]), 1: (State.STOPPED, [0.5])}
     cost = step_cost(reported(curves, max_steps=1_000_000, statistics={"steps": 2345.6}))
     assert str(cost) == "2,346 steps, 0.23 % of full training of all 2 evaluations"
-    assert str(step_cost(reported({0: (State.DONE, [0.5])}, max_steps=1))) == "1 step, 100 % of full training"
+    assert str(step_cost(reported({0: (State.STOPPED, [0.5])}, max_steps=4))) == "1 step, 25 % of full training"
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.RUNNING, State.FAILED])
+def test_where_nothing_was_stopped_there_is_no_share(state):
+    cost = step_cost(reported({0: (state, [0.5, 0.4])}, max_steps=4))
+    assert (cost.share, str(cost)) == (None, "2 steps")
