@@ -11,7 +11,7 @@ import numpy as np
 
 from dhmpi.evaluation import State
 from dhmpi.results import Results
-from dhmpi.results.columns import Array
+from dhmpi.results.columns import Array, Columns
 
 # Places of a survival curve.
 NUM_PLACES = 500
@@ -64,6 +64,24 @@ def learning_curves(results: Results) -> LearningCurveSet:
     value = -value if results.metadata.maximises else value
     edges = np.append(first, len(known))
     return LearningCurveSet(np.searchsorted(ids, numbers), edges, reports.step[known], value)
+
+
+def evenly_by_state(columns: Columns, rows: Array, most: int, least: int) -> Mapping[State, Array]:
+    """Return about so many of some rows by state, evenly chosen.
+
+    Args:
+        columns: All evaluations.
+        rows: Some of their rows.
+        most: How many together; of each state, as large a share.
+        least: How many of each state, if there are so many, even if that is more than its share.
+    """
+    chosen = {}
+    for state in columns.counts():
+        found = rows[columns.is_in(state)[rows]]
+        num = min(len(found), max(least, round(most * len(found) / len(rows)))) if len(found) else 0
+        if num:
+            chosen[state] = found[np.linspace(0, len(found) - 1, num).astype(int)]
+    return chosen
 
 
 class Survival(NamedTuple):

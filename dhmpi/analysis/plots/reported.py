@@ -1,6 +1,6 @@
 """Pictures of what evaluations reported while they ran: learning curves, and what was stopped where."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.step_curves import (
     NO_REPORTS,
     LearningCurve,
-    LearningCurveSet,
     StepCost,
+    evenly_by_state,
     learning_curves,
     step_cost,
     steps_text,
@@ -43,7 +43,9 @@ def learning(axes: Axes, view: View) -> Axes:
     if not len(found):
         return style.nothing(axes, "learning curves", NO_REPORTS)
     columns = view.results.columns
-    shown = {state: [_thinned(found.at(place)) for place in places] for state, places in _chosen(found, view)}
+    rows = evenly_by_state(columns, found.row, MOST_CURVES, FEW_CURVES)
+    places = {state: np.searchsorted(found.row, rows[state]).tolist() for state in style.STATE_COLOURS if state in rows}
+    shown = {state: [_thinned(found.at(place)) for place in some] for state, some in places.items()}
     num = sum(map(len, shown.values()))
     handles = [_draw(axes, curves, state, max(0.15, min(0.7, 25 / num))) for state, curves in shown.items()]
     drawn = [curve for curves in shown.values() for curve in curves]
@@ -60,15 +62,6 @@ def learning(axes: Axes, view: View) -> Axes:
     style.finish(axes, title, "step", view.measure)
     axes.legend(handles=handles, fontsize=style.SMALL, frameon=False)
     return axes
-
-
-def _chosen(found: LearningCurveSet, view: View) -> Iterator[tuple[State, list[int]]]:
-    """Yield the curves of each state that are drawn, evenly chosen of many: places among all."""
-    columns, share = view.results.columns, min(1.0, MOST_CURVES / len(found))
-    for state in style.STATE_COLOURS:
-        places = np.flatnonzero(columns.is_in(state)[found.row])
-        if len(places):
-            yield state, style.sample(places, max(FEW_CURVES, round(share * len(places)))).tolist()
 
 
 def _thinned(curve: LearningCurve) -> LearningCurve:
@@ -136,7 +129,7 @@ def stopped(axes: Axes, view: View) -> Axes:
     num = [np.append(found.num[state][:1], found.num[state]) for state in states]
     colours = [style.STATE_COLOURS[state] for state in states]
     axes.stackplot(x, num, colors=colours, labels=[state.value for state in states], step="pre", linewidth=0)
-    if State.STOPPED in found.num and cost is not None and cost.saved is not None:
+    if State.STOPPED in found.num and cost is not None and cost.saved:
         _draw_saved(axes, (*x, max(found.end, x[-1])), (np.sum(num, axis=0), num[-1]), cost)
     if is_logarithmic:
         _make_logarithmic(axes)
