@@ -14,6 +14,13 @@ function stepChoices(steps) {
 
 const stepAxis = (type, colours, more = {}) => axis('step', colours, { type, axisLabel: { formatter: shortNumber }, ...more });
 
+/* Where the steps of curves begin and end; a logarithmic axis would go on to the next power of ten. */
+function endsOf(curves) {
+  const steps = curves.flatMap((curve) => curve.points.map(([step]) => step));
+  const [min, max] = [Math.min(...steps), Math.max(...steps)];
+  return min < max ? { min, max } : {};
+}
+
 /* A learning curve as points, without what is no number. */
 function curvePoints([steps, values]) {
   return steps.map((step, number) => [step, clamped(values[number])]).filter(([, value]) => value !== null);
@@ -79,11 +86,11 @@ CHARTS.learning = {
       return own.length ? stateSeries(state, own, colours) : [];
     });
     return basis(colours, {
-      xAxis: stepAxis(settings.x, colours), yAxis: valueAxis(campaign.word, colours, settings.y === 'log' ? { type: 'log' } : range),
+      xAxis: stepAxis(settings.x, colours, endsOf(curves)), yAxis: valueAxis(campaign.word, colours, settings.y === 'log' ? { type: 'log' } : range),
       tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
       series: [...series, ...best.map((curve) => ({
         name: 'best', type: 'line', symbol: 'circle', symbolSize: 5, z: 5, lineStyle: { width: 3, color: colours.best }, itemStyle: { color: colours.best },
-        data: curve.points.map((value) => ({ value, place: curve.place })),
+        silent: true, data: curve.points, // its curve among the others, below, hears clicks
       }))],
     });
   },
@@ -112,6 +119,7 @@ CHARTS.survival = {
     const saved = area('saved', all, survival.saved ? stopped[0] : 0, { itemStyle: { color: colours.line }, areaStyle: { color: colours.line, opacity: 0.5 } });
     // Each layer reaches down to the axis, so that what is below is drawn later.
     return basis(colours, {
+      legend: { ...basis(colours).legend, icon: 'roundRect' },
       xAxis: stepAxis(settings.x, colours, { min: first, max: survival.end, scale: false }),
       yAxis: valueAxis('evaluations', colours, { min: 0, scale: false, minInterval: 1 }),
       tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => survivalTip(survival, found[0].value[0]) },
@@ -158,7 +166,7 @@ function drawCurve(campaign, place, body) {
   const [[type]] = stepChoices(series.flatMap((each) => each.data.map(([step]) => step)));
   curveChart.setOption(basis(scheme, {
     backgroundColor: 'transparent', grid: { left: 70, right: 16, top: 32, bottom: 44 },
-    xAxis: stepAxis(type, scheme), yAxis: valueAxis(campaign.word, scheme),
+    xAxis: stepAxis(type, scheme, endsOf(series.map((each) => ({ points: each.data })))), yAxis: valueAxis(campaign.word, scheme),
     tooltip: { ...basis(scheme).tooltip, formatter: (params) => lines(params.seriesName, `step ${formatNumber(params.value[0])}: ${formatNumber(params.value[1])}`) },
     series,
   }));
