@@ -146,7 +146,8 @@ def _remedy(results: Results, path: str) -> str:
         return "to continue: the same command with --resume"
     if results.best is None and counts.get(State.STOPPED):
         again = f"{redo} --states STOPPED, then the same command with --resume --stopper none"
-        return f"to let them come to their ends: {again}"
+        more = " and a larger --max-steps-total" if results.metadata.options.get("max_steps_total") else ""
+        return f"to let them come to their ends: {again}{more}"
     return ""
 
 

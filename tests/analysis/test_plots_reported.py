@@ -61,13 +61,26 @@ def test_of_many_evaluations_it_says_how_many_are_drawn_and_has_some_of_each_sta
     assert axes.get_title(loc="left") == f"learning curves: {sum(numbers)} of 2,000 evaluations"
 
 
-@pytest.mark.parametrize(("num", "scale"), [(10, "linear"), (30, "log")])
-def test_steps_are_logarithmic_where_the_first_ones_would_be_hidden(num, scale):
+@pytest.mark.parametrize(
+    ("num", "scales"), [(10, ("linear", "linear")), (30, ("log", "linear")), (300, ("log", "log"))]
+)
+def test_steps_are_logarithmic_where_the_first_ones_would_be_hidden(num, scales):
     values = np.linspace(1.0, 0.1, num).tolist()
-    curves = {0: (State.DONE, values), 1: (State.STOPPED, values[:-1])}
-    for draw in (plots.learning, plots.stopped):
-        axes = drawn(draw, reported({**curves, 2: (State.STOPPED, values[:1])}))
-        assert axes.get_xscale() == scale
+    curves = {0: (State.DONE, values), 1: (State.STOPPED, values[:-1]), 2: (State.STOPPED, values[:1])}
+    found = reported(curves)
+    assert tuple(drawn(draw, found).get_xscale() for draw in (plots.learning, plots.stopped)) == scales
+
+
+@pytest.mark.parametrize(
+    ("least", "maximises", "scale"), [(0.1, False, "linear"), (0.01, False, "log"), (0.01, True, "linear")]
+)
+def test_small_values_are_told_apart(least, maximises, scale):
+    curves = {number: (State.DONE, [1.0, least * (1 + number / 100)]) for number in range(50)}
+    axes = drawn(plots.learning, reported(curves, maximises))
+    assert axes.get_yscale() == scale
+    low, high = axes.get_ylim()
+    best = -least if maximises else least
+    assert low <= best <= high
 
 
 def test_a_curve_far_away_hides_no_other():

@@ -156,6 +156,9 @@ def test_a_campaign_in_which_all_were_stopped_has_not_failed():
         "dhmpi redo my.h5 --states STOPPED, then the same command with --resume --stopper none\n"
         "to look further: dhmpi show my.h5, dhmpi export --csv my.h5\n"
     )
+    found = stopped()
+    found.metadata.options["max_steps_total"] = 4.0
+    assert text(terminal.report, found, "my.h5").splitlines()[-2].endswith("none and a larger --max-steps-total")
     assert text(terminal.report, stopped(complete=False), "my.h5").splitlines()[-2] == (
         "to continue: the same command with --resume"
     )

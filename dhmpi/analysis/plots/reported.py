@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -27,8 +28,11 @@ from dhmpi.results.columns import Array
 
 # Curves that can be told apart; those of a rare state, even if that is more than its share; and points of one.
 MOST_CURVES, FEW_CURVES, MOST_STEPS = 200, 15, 200
-# Steps are logarithmic if the largest is so many times the smallest; no axis shows more than the second.
-WIDE, IMMENSE = 20.0, 1e100
+# Steps and values of curves are logarithmic if the largest is so many times the smallest. So are the steps up to which
+# evaluations went on, but only where linear ones would show nothing: there, areas are numbers of steps.
+WIDE, VERY_WIDE = 20.0, 200.0
+# No logarithmic axis shows more than this.
+IMMENSE = 1e100
 # Marks of the states in which curves end, as those of the report; that of what is DONE is left out, as most are.
 MARKS = {
     **{State.STOPPED: "^", State.PAUSED: "D", State.RUNNING: "o", State.PENDING: "o"},
@@ -55,9 +59,10 @@ def learning(axes: Axes, view: View) -> Axes:
         handles.append(_draw_best(axes, best, int(columns.id[found.row[place]])))
         drawn.append(best)
         last = [best.value[-1:]]
-    _limit(axes, np.concatenate([curve.value for curve in drawn]), last)
-    if _is_logarithmic(np.concatenate([curve.step for curve in drawn])):
-        _make_logarithmic(axes)
+    _scale_values(axes, np.concatenate([curve.value for curve in drawn]), last, view.results.metadata.maximises)
+    if _is_wide(np.concatenate([curve.step for curve in drawn]), WIDE):
+        axes.set_xscale("log")
+        _write_numbers(axes.xaxis)
     title = f"learning curves: {num:,} of {len(found):,} evaluations" if num < len(found) else "learning curves"
     style.finish(axes, title, "step", view.measure)
     axes.legend(handles=handles, fontsize=style.SMALL, frameon=False)
@@ -92,26 +97,32 @@ def _draw_best(axes: Axes, curve: LearningCurve, number: int) -> Line2D:
     return Line2D([], [], label=f"best, evaluation {number}", **form, **star)
 
 
-def _limit(axes: Axes, values: Array, best: list[Array]) -> None:
-    """Leave out what is far from all else, but not where the best curve ends."""
+def _scale_values(axes: Axes, values: Array, best: list[Array], maximises: bool) -> None:
+    """Leave out what is far from all else, but not where the best curve ends, and let small values be told apart."""
+    values = values[np.isfinite(values)]
     axes.autoscale_view()
-    if (bounds := style.limits(values)) is not None:
+    is_logarithmic = len(values) > 0 and not maximises and _is_wide(values, WIDE)
+    if is_logarithmic:
+        axes.set_yscale("log")
+        _write_numbers(axes.yaxis)
+    if (bounds := style.limits(np.log10(values) if is_logarithmic else values)) is not None:
+        if is_logarithmic:
+            bounds = 10 ** bounds[0], 10 ** bounds[1]
         ends = [float(each) for each in np.concatenate([*best, np.empty(0)]) if np.isfinite(each)]
         axes.set_ylim(min([bounds[0], *ends]), max([bounds[1], *ends]))
 
 
-def _is_logarithmic(steps: Array) -> bool:
-    """Whether linear steps would hide the first of them."""
-    first, last = float(steps.min()), float(steps.max())
-    return first > 0 and WIDE <= last / first < IMMENSE
+def _is_wide(numbers: Array, times: float) -> bool:
+    """Whether numbers are positive, and the largest is so many times the smallest."""
+    first, last = float(numbers.min()), float(numbers.max())
+    return first > 0 and times <= last / first < IMMENSE
 
 
-def _make_logarithmic(axes: Axes) -> None:
-    """Make steps logarithmic, with numbers that people read."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def _write_numbers(axis: Axis) -> None:
+    """Let a logarithmic axis have numbers that people read."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
+    axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def stopped(axes: Axes, view: View) -> Axes:
@@ -123,7 +134,7 @@ def stopped(axes: Axes, view: View) -> Axes:
     # What was stopped lies upon the others, so that what it would have taken is the empty place above it.
     states = [state for state in style.STATE_COLOURS if state in found.num]
     states.sort(key=lambda state: state is State.STOPPED)
-    is_logarithmic = _is_logarithmic(np.append(found.step, found.end))
+    is_logarithmic = _is_wide(np.append(found.step, found.end), VERY_WIDE)
     first = 0.8 * found.step[0] if is_logarithmic else min(0.0, found.step[0])
     x = style.drawable(np.append(first, found.step))
     num = [np.append(found.num[state][:1], found.num[state]) for state in states]
@@ -132,7 +143,8 @@ def stopped(axes: Axes, view: View) -> Axes:
     if State.STOPPED in found.num and cost is not None and cost.saved:
         _draw_saved(axes, (*x, max(found.end, x[-1])), (np.sum(num, axis=0), num[-1]), cost)
     if is_logarithmic:
-        _make_logarithmic(axes)
+        axes.set_xscale("log")
+        _write_numbers(axes.xaxis)
     if found.end > x[0]:
         axes.set_xlim(x[0], found.end)
     axes.set_ylim(0, 1.02 * sum(each[0] for each in num))

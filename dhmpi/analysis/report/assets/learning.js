@@ -1,15 +1,17 @@
 'use strict';
 /* Charts of what evaluations reported while they ran. */
 
-/* Steps are logarithmic at first if the largest is so many times the smallest. */
+/* Steps are logarithmic at first if the largest is so many times the smallest; those up to which evaluations went on
+   only where linear ones would show nothing: there, areas are numbers of steps. */
 const WIDE_STEPS = 20;
+const VERY_WIDE_STEPS = 200;
 const HEIGHT_OF_CURVE = 220;
 
-function stepChoices(steps) {
+function stepChoices(steps, wide = WIDE_STEPS) {
   const [first, last] = [Math.min(...steps), Math.max(...steps)];
   if (first <= 0) return [['value', 'linear']];
   const choices = [['log', 'logarithmic'], ['value', 'linear']];
-  return last / first >= WIDE_STEPS ? choices : choices.reverse();
+  return last / first >= wide ? choices : choices.reverse();
 }
 
 const stepAxis = (type, colours, more = {}) => axis('step', colours, { type, axisLabel: { formatter: shortNumber }, ...more });
@@ -102,7 +104,7 @@ CHARTS.learning = {
 };
 
 CHARTS.survival = {
-  choices: (campaign) => ({ x: ['Steps', stepChoices([...campaign.figures.survival.step, campaign.figures.survival.end])] }),
+  choices: (campaign) => ({ x: ['Steps', stepChoices([...campaign.figures.survival.step, campaign.figures.survival.end], VERY_WIDE_STEPS)] }),
   option(campaign, settings, colours) {
     const { survival } = campaign.figures;
     const first = settings.x === 'log' ? 0.8 * survival.step[0] : Math.min(0, survival.step[0]);
