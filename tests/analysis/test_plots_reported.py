@@ -11,7 +11,8 @@ from dhmpi.analysis import plots
 from dhmpi.analysis.plots import View, kinds, sheet, style
 from dhmpi.analysis.plots.reported import FEW_CURVES, MOST_CURVES
 from dhmpi.cli.main import main
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Evaluation, State
+from dhmpi.results import Metadata, Results
 
 
 def drawn(draw, results):
@@ -138,6 +139,12 @@ def test_the_sheet_has_them_where_there_are_reports():
         "learning curves",
         "evaluations still going on",
     ]
+
+
+def test_the_sheet_shows_nothing_twice():
+    found = Results.of(Metadata("s", "p", {}), [Evaluation(0, {}, 0.5, State.DONE, 0.0, 0.0, 1.0, order=0, step=2.0)])
+    panels = kinds.panels([View(found)], [])
+    assert len({(panel.func, *panel.keywords.items()) for panel in panels}) == len(panels) == 9
 
 
 def test_kinds_are_listed(capsys):

@@ -89,7 +89,8 @@ def _sheet(view: View) -> list[Panel]:
     """Return the panels that say most of a campaign: six, or nine if evaluations have reported."""
     panels = _most_telling(view)
     if np.isfinite(view.results.columns.step).any():
-        panels[3:3] = _of_one(view, ["curves", "survival", "states"])
+        third = "states" if view.results.metadata.space else "time"  # without dimensions, the states are there already
+        panels[3:3] = _of_one(view, ["curves", "survival", third])
     return panels
 
 
