@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from dhmpi.analysis import plots
 from dhmpi.analysis.plots import View, kinds, sheet, style
 from dhmpi.analysis.plots.reported import FEW_CURVES, MOST_CURVES
-from dhmpi.cli.main import main
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
 
@@ -145,10 +144,3 @@ def test_the_sheet_shows_nothing_twice():
     found = Results.of(Metadata("s", "p", {}), [Evaluation(0, {}, 0.5, State.DONE, 0.0, 0.0, 1.0, order=0, step=2.0)])
     panels = kinds.panels([View(found)], [])
     assert len({(panel.func, *panel.keywords.items()) for panel in panels}) == len(panels) == 9
-
-
-def test_kinds_are_listed(capsys):
-    assert main(["plot", "--list"]) == 0
-    listed = capsys.readouterr().out
-    assert "curves " in listed
-    assert "survival " in listed
