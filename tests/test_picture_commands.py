@@ -85,3 +85,36 @@ def test_no_picture_takes_the_place_of_results(words, name, file, tmp_path, caps
     assert main([*words, "-o", name]) == 2
     assert "must not be a results file" in capsys.readouterr().err
     assert place.read_bytes() == before
+
+
+REPORTING = """\
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (0.0, 1.0), 0.5)
+
+
+def run(point, context):
+    for step in range(1, 10):
+        context.report(step, point["x"] + 1 / step)
+    return point["x"]
+"""
+
+
+def test_what_a_campaign_has_stopped_is_seen_everywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "curves.py").write_text(REPORTING)
+    words = ["hps-random", "--problem", "curves.py", "--evaluator", "serial", "--isolation", "inline", "--seed", "1"]
+    words += ["--stopper", "asha:reduction=3,min-steps=1", "--max-steps", "9", "--max-evals", "20", "--output", "a.h5"]
+    assert main(words) == 0
+    closing = next(line for line in capsys.readouterr().out.splitlines() if " of full training of all 20 " in line)
+    assert main(["show", "a.h5"]) == 0
+    assert f"steps       {closing}\n" in capsys.readouterr().out
+    assert main(["top", "a.h5", "--once"]) == 0
+    assert f"steps        {closing}\n" in capsys.readouterr().out
+    assert main(["plot", "a.h5", "curves", "survival", "-o", "a.svg"]) == 0
+    drawn = (tmp_path / "a.svg").read_text()
+    assert all(f"<!-- {text} -->" in drawn for text in ("learning curves", "STOPPED", "step"))
+    assert main(["report", "a.h5"]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert f"Together {closing}." in page

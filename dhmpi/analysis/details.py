@@ -106,7 +106,8 @@ def print_running(columns: Columns, now: float | None, stream: Stream, worker: s
     width = len(str(max(each.id for each in running[:NUM_RUNNING])))
     for each in running[:NUM_RUNNING]:
         where = f" on {worker} {each.rank} ({escape(each.host, keep='')})" if each.rank >= 0 else ""
-        print(f"  evaluation {each.id:{width}}{_age(_begun(each), now)}{where}", file=stream)
+        step = "" if each.step is None else f", step {each.step:g}"
+        print(f"  evaluation {each.id:{width}}{_age(_begun(each), now)}{where}{step}", file=stream)
     if len(running) > NUM_RUNNING:
         print(f"  and {len(running) - NUM_RUNNING} more", file=stream)
     print(file=stream)

@@ -11,6 +11,8 @@ KINDS = {
     "targets": "of several files: how many campaigns have reached the worst search's median, and when",
     "states": "how many evaluations were done, failed, running, ... over time",
     "failures": "failures over time, by cause",
+    "curves": "learning curves: what evaluations reported at each step, by state, and the best one",
+    "survival": "how many evaluations were still going on at each step, and the steps that stopping saved",
     "gantt": "what each worker did, and when",
     "utilisation": "how many workers were busy over time, and the mean",
     "idle": "where the workers' time went: busy, or idle, and why",

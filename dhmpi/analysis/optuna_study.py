@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _STATES = {
     State.RUNNING: TrialState.RUNNING,
 }
 
+# Steps beyond are too large for the integers of some databases.
+LARGEST_STEP = 2**31
 # What brings the drivers of databases, by the module that is missing, where that has another name.
 _DRIVERS = {
     "MySQLdb": "pip install mysqlclient; or pip install pymysql, and write mysql+pymysql://",
@@ -138,13 +141,24 @@ def _quiet() -> Iterator[None]:
 
 
 def _curves(results: Results) -> dict[int, dict[int, float]]:
-    """Return what evaluations reported, by steps, which are integers for Optuna; the last one of each."""
-    curves: dict[int, dict[int, float]] = {}
+    """Return what evaluations reported, by steps, which are integers for Optuna.
+
+    Where a step is none, or larger than a database may take, all are numbered in order: of two evaluations the same
+    steps have the same numbers, and the further one the larger number.
+    """
+    found: dict[int, dict[float, float]] = {}
     reports = results.reports
     values = -reports.value if results.metadata.maximises else reports.value
     for id, step, value in zip(reports.evaluation.tolist(), reports.step.tolist(), values.tolist(), strict=True):
-        curves.setdefault(id, {})[int(step)] = value
-    return curves
+        found.setdefault(id, {})[step] = value
+    if not found:
+        found = {each.id: _intermediate(each.extra.get("reports", [])) for each in results.evaluations}
+    steps = sorted({step for curve in found.values() for step in curve})
+    if all(step.is_integer() and abs(step) < LARGEST_STEP for step in steps):
+        whole = {step: int(step) for step in steps}
+    else:
+        whole = {step: number for number, step in enumerate(steps, start=1)}
+    return {id: {whole[step]: value for step, value in curve.items()} for id, curve in found.items()}
 
 
 def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) -> FrozenTrial:
@@ -154,7 +168,6 @@ def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) ->
     extra = {key: value for key, value in evaluation.extra.items() if key != "reports"}
     own = {name: getattr(evaluation, name) for name in ("id", "rank", "host")}
     own |= {"error": evaluation.error} if evaluation.error else {}
-    reports = evaluation.extra.get("reports", [])
     has_begun, is_waiting = evaluation.started or evaluation.submitted or metadata.created, state is TrialState.WAITING
     return FrozenTrial(
         number=0,  # the study numbers them, in this order
@@ -169,15 +182,15 @@ def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) ->
         | own
         | {"state": evaluation.state.value},
         system_attrs={"fixed_params": params} if is_waiting else {},  # as Study.enqueue_trial has it
-        intermediate_values=curve or _intermediate(reports),
+        intermediate_values=curve,
     )
 
 
-def _intermediate(reports: Any) -> dict[int, float]:
+def _intermediate(reports: Any) -> dict[float, float]:
     """Return the values among the extras of an evaluation, where files of schema 3 have them, by steps."""
     try:
-        return {int(step): float(value) for step, value in reports}
-    except (TypeError, ValueError):
+        return {float(step): float(value) for step, value in reports if math.isfinite(step)}
+    except (TypeError, ValueError, OverflowError):
         return {}  # a run function has returned something else by this name; it is left to the results file
 
 

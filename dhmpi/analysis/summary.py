@@ -51,6 +51,14 @@ def summarise(results: Results, now: float | None = None) -> Summary:
     )
 
 
+def why_no_best(results: Results) -> str:
+    """Return why no evaluation is the best, for people."""
+    num_stopped = results.columns.counts().get(State.STOPPED, 0)
+    if not num_stopped:
+        return "no evaluation has succeeded"
+    return f"no evaluation came to its end, and {num_stopped} {'was' if num_stopped == 1 else 'were'} stopped early"
+
+
 @dataclass(frozen=True)
 class ModelUse:
     """From which models the points of a campaign came.

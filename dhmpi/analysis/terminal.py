@@ -10,9 +10,10 @@ from shlex import quote
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
-from dhmpi.analysis.summary import Summary, model_use, summarise
+from dhmpi.analysis.step_curves import step_cost
+from dhmpi.analysis.summary import Summary, model_use, summarise, why_no_best
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
-from dhmpi.evaluation import FINAL_STATES, PAUSES_IN_VAIN, Evaluation, Point, State, turned
+from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, PAUSES_IN_VAIN, Evaluation, Point, State, turned
 from dhmpi.results import Results, rank_table
 from dhmpi.support.printing import Stream, escape
 from dhmpi.support.wording import counted
@@ -46,6 +47,8 @@ def show(
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %{of_all}",
         "state": _state(results, is_written),
     }
+    if cost := step_cost(results):
+        rows["steps"] = str(cost)
     if where:
         rows["its file"] = where
     if surrogate := _surrogate(metadata.statistics):
@@ -79,7 +82,7 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(None if found is None else found.point), file=stream)
     elif found is None:
-        print("no evaluation has succeeded", file=stream)
+        print(why_no_best(results), file=stream)
         _print_errors(results, stream)
     else:
         _print_best(found, results.metadata.maximises, stream)
@@ -123,18 +126,29 @@ def report(results: Results, path: str, stream: Stream) -> None:
     print(f"{run['why']}: {counted(num_final, 'evaluation')} in {took}{busy}", file=stream)
     if counts := _counts(summary):
         print(f"{counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
+    if cost := step_cost(results):
+        print(cost, file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end{' of this run' if of_all else ''}: {lost}", file=stream)
     best(results, stream)
-    if results.best is None and num_final:
-        print(
-            f"to continue, when that is mended: dhmpi redo {quote(str(path))}, then the same command with --resume",
-            file=stream,
-        )
-    elif not results.metadata.complete:
-        print("to continue: the same command with --resume", file=stream)
+    if remedy := _remedy(results, path):
+        print(remedy, file=stream)
     print(f"to look further: dhmpi show {quote(str(path))}, dhmpi export --csv {quote(str(path))}", file=stream)
     stream.flush()
+
+
+def _remedy(results: Results, path: str) -> str:
+    """Return how to continue; nothing where that is not to be done."""
+    counts, redo = results.columns.counts(), f"dhmpi redo {quote(str(path))}"
+    if results.best is None and (counts.get(State.FAILED) or counts.get(State.TIMEOUT)):
+        return f"to continue, when that is mended: {redo}, then the same command with --resume"
+    if not results.metadata.complete:
+        return "to continue: the same command with --resume"
+    if results.best is None and counts.get(State.STOPPED):
+        again = f"{redo} --states STOPPED, then the same command with --resume --stopper none"
+        more = " and a larger --max-steps-total" if results.metadata.options.get("max_steps_total") else ""
+        return f"to let them come to their ends: {again}{more}"
+    return ""
 
 
 def completeness(results: Results, since: float | None, stream: Stream) -> int:
@@ -154,14 +168,14 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
         since = runs[-1]["started"] if runs else 0.0
     columns = results.columns
     ended = columns.is_in(*FINAL_STATES)
-    has_done, num_ended = results.best is not None, int(ended.sum())
+    has_result, num_ended = bool(columns.is_in(*MEASURED_STATES).any()), int(ended.sum())
     num_new = int((columns.ended[ended] >= since).sum())
     is_paused = columns.is_in(State.PAUSED) & (columns.ended >= since)
     num_paused = int(is_paused.sum())
     num_vain = sum(PAUSES_IN_VAIN in json.loads(text) for row, text in columns.extra.items() if is_paused[row])
     complete = results.metadata.complete
     state = "complete" if complete else "not complete"
-    none_done = "" if has_done or not num_ended else "; none is DONE"
+    none_done = "" if results.best is not None or not num_ended else "; none is DONE"
     paused = f"; {num_paused} paused in it" if num_paused else ""
     paused += f", {num_vain} of them no further than at an earlier pause" if num_vain else ""
     print(
@@ -170,7 +184,7 @@ def completeness(results: Results, since: float | None, stream: Stream) -> int:
     )
     if complete:
         return 0
-    return EXIT_INCOMPLETE if num_paused > num_vain or (num_new and has_done) else EXIT_NO_PROGRESS
+    return EXIT_INCOMPLETE if num_paused > num_vain or (num_new and has_result) else EXIT_NO_PROGRESS
 
 
 def redone(states: Mapping[int, State], stream: Stream) -> None:

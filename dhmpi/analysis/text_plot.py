@@ -3,6 +3,7 @@
 import numpy as np
 
 from dhmpi.analysis.curves import Curve, incumbent
+from dhmpi.analysis.summary import why_no_best
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
 from dhmpi.support.printing import Stream, escape
@@ -29,7 +30,7 @@ def print_incumbent(results: Results, stream: Stream, width: int = 80, is_unicod
     title += f"{escape(results.metadata.problem, keep='')} ({escape(path, keep='')})"
     print(title if is_unicode else title.encode("ascii", "backslashreplace").decode(), file=stream)
     if not len(curve.x):
-        print("no evaluation has succeeded", file=stream)
+        print(why_no_best(results), file=stream)
         return
     for line in lines(curve, max(width, LEAST_WIDTH), HEIGHT, is_unicode):
         print(line, file=stream)

@@ -19,6 +19,7 @@ EPILOG = """\
 examples:
   dhmpi plot results.h5
   dhmpi plot results.h5 gantt idle -o workers.svg
+  dhmpi plot results.h5 curves survival -o stopped.png
   dhmpi plot ambs-*.h5 random-*.h5 incumbent -o compared.png
   dhmpi plot --text results.h5
 """

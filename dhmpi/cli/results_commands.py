@@ -42,7 +42,7 @@ def _show(command: str, words: list[str]) -> int:
         "--is-complete",
         action="store_true",
         help="only say whether the campaign is complete; exit status: 0 if so, 3 if not, 4 if not and nothing has "
-        "ended, or been paused further than before, since the latest run began, or nothing is DONE at all",
+        "ended, or been paused further than before, since the latest run began, or all have failed",
     )
     parser.add_argument("--since", help="with --is-complete: seconds since 1970, instead of the latest run's begin")
     parser.add_argument("--errors", action="store_true", help="only what has failed: each kind of errors, and where")

@@ -1,6 +1,7 @@
 import datetime
 from dataclasses import replace
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -10,6 +11,7 @@ from dhmpi.analysis.optuna_study import write_study
 from dhmpi.errors import OptionError, OutputError
 from dhmpi.evaluation import State
 from dhmpi.results import Results
+from dhmpi.results.report_log import Reports
 
 SPACE = {"x": (0.001, 1.0, "log-uniform"), "n": (1, 9), "act": ["relu", None], "flag": [True, 1]}
 
@@ -47,6 +49,24 @@ def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
     assert trial.duration == datetime.timedelta(seconds=2)
     assert trial.user_attrs == {"id": 11, "rank": 1, "host": "nid0", "state": "DONE", "extra.loss": [1]}
     assert trial.intermediate_values == {0: 3.0, 1: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("steps", "numbers"),
+    [
+        ([[1.0, 2.0, 9.0], [1.0, 9.0]], [[1, 2, 9], [1, 9]]),
+        ([[0.5, 1.0, 1.5], [0.75, 1.0]], [[1, 3, 4], [2, 3]]),
+        ([[1.0, 2.0**31], [2.0]], [[1, 3], [2]]),
+    ],
+)
+def test_steps_are_integers_and_none_takes_the_place_of_another(steps, numbers, found, url):
+    rows = [(id, step, step / 10, 1.0) for id, part in zip((3, 4), steps, strict=True) for step in part]
+    reports = Reports(*map(np.array, zip(*rows, strict=True)))
+    write_study(replace(found, report_source=lambda: reports), url, "s")
+    trials = optuna.load_study(study_name="s", storage=url).trials
+    curves = {each.user_attrs["id"]: each.intermediate_values for each in trials if each.intermediate_values}
+    assert {id: list(curve) for id, curve in curves.items()} == dict(zip((3, 4), numbers, strict=True))
+    assert [list(curve.values()) for curve in curves.values()] == [[step / 10 for step in part] for part in steps]
 
 
 def test_states(found, url):

@@ -4,8 +4,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from contracts.reported import reported
 
 from dhmpi.analysis import terminal
+from dhmpi.errors import EXIT_INCOMPLETE
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.policy_log import PolicyLog
@@ -135,6 +137,62 @@ def test_the_report_counts_states():
     assert text(terminal.report, UNSUCCESSFUL, "my.h5").splitlines()[-2] == (
         "to continue, when that is mended: dhmpi redo my.h5, then the same command with --resume"
     )
+
+
+def stopped(*failed, complete=True):
+    evaluations = [evaluation(id, State.STOPPED, 0.5 + id, step=2.0) for id in (0, 1)] + list(failed)
+    runs = [run(1_000_000.0, 1_000_060.0, "4 steps have been taken")]
+    metadata = replace(METADATA, runs=runs, complete=complete, options={"max_steps": 20.0})
+    return Results.of(metadata, evaluations)
+
+
+def test_a_campaign_in_which_all_were_stopped_has_not_failed():
+    assert text(terminal.report, stopped(), "my.h5") == (
+        "4 steps have been taken: 2 evaluations in 0:01:00, workers 50 % busy\n"
+        "2 evaluations: 2 STOPPED\n"
+        "4 steps, 10 % of full training of all 2 evaluations\n"
+        "no evaluation came to its end, and 2 were stopped early\n"
+        "to let them come to their ends: "
+        "dhmpi redo my.h5 --states STOPPED, then the same command with --resume --stopper none\n"
+        "to look further: dhmpi show my.h5, dhmpi export --csv my.h5\n"
+    )
+    found = stopped()
+    found.metadata.options["max_steps_total"] = 4.0
+    assert text(terminal.report, found, "my.h5").splitlines()[-2].endswith("none and a larger --max-steps-total")
+    assert text(terminal.report, stopped(complete=False), "my.h5").splitlines()[-2] == (
+        "to continue: the same command with --resume"
+    )
+
+
+def test_what_failed_beside_what_was_stopped_is_to_be_mended():
+    failed = evaluation(2, State.FAILED, error="ValueError: bad")
+    assert text(terminal.report, stopped(failed), "my.h5").splitlines()[3:-1] == [
+        "no evaluation came to its end, and 2 were stopped early",
+        "the latest error:",
+        "ValueError: bad",
+        "to continue, when that is mended: dhmpi redo my.h5, then the same command with --resume",
+    ]
+
+
+def test_a_campaign_that_has_stopped_evaluations_gets_on():
+    stream = io.StringIO()
+    assert terminal.completeness(stopped(complete=False), None, stream) == EXIT_INCOMPLETE
+    assert stream.getvalue() == "not complete: 2 evaluations, 2 of them ended in this run; none is DONE\n"
+
+
+def test_steps_are_told_beside_those_of_full_training():
+    sentence = "9 steps, 64 % of full training of all 5 evaluations"
+    found = reported(max_steps=4)
+    assert rows(found)["steps"] == sentence
+    assert f"\n5 evaluations: 1 DONE, 1 FAILED, 1 RUNNING, 2 STOPPED\n{sentence}\n" in text(
+        terminal.report, found, "my.h5"
+    )
+    assert rows(reported())["steps"] == "9 steps"
+    assert "steps" not in rows(COMPLETE)
+
+
+def test_what_runs_says_how_far_it_is():
+    assert " on rank 2 (h), step 2\n" in text(terminal.show, replace(reported(), metadata=KILLED.metadata))
 
 
 def test_a_run_without_length_has_no_utilisation():

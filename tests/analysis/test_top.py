@@ -11,16 +11,19 @@ from dataclasses import replace
 from fcntl import ioctl
 
 import pytest
+from contracts.reported import reported
 
+from dhmpi.analysis.step_curves import step_cost as step_cost_of
 from dhmpi.analysis.summary import summarise
-from dhmpi.analysis.top.live_figures import Condition, live_figures, progress_of
+from dhmpi.analysis.top.live_figures import Condition, live_figures, progress_of, step_cost
 from dhmpi.analysis.top.live_page import BLOCKS, Choice, PageSize, campaign_page, fit, help_page, sparkline
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.analysis.top.watch import Controls, Watch
 from dhmpi.cli.main import main
-from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.evaluation import Evaluation, Origin, Report, State
 from dhmpi.results import Metadata, Results, ResultsStore, read
 from dhmpi.results.owner import Owner
+from dhmpi.results.table import FinishedRow
 
 BEGUN = 1_700_000_000.0
 CHOICE = Choice()
@@ -56,6 +59,12 @@ def tally_of(results):
 def page(results, size, choice=CHOICE, progress=Condition.RUNNING, now=BEGUN + 60):
     tally = tally_of(results)
     return [line.text for line in campaign_page("my.h5", tally, live_figures(tally, progress, now), choice, size)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_pages_with_reports_fit(size):
+    lines = page(reported(max_steps=4), size, now=10.0)
+    assert all(len(line) <= size.columns for line in lines)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -125,6 +134,50 @@ def test_rewards_are_shown_with_their_sign():
     text = "\n".join(page(campaign(maximises=True), PageSize(80, 39)))
     assert "reward       9 (evaluation 19)" in text
     assert "█" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "maximises", "titles", "row"),
+    [
+        (PageSize(80), False, "         id    rank       time       step        value  host", "2/4          0.3  h"),
+        (PageSize(80), True, "         id    rank       time       step        value  host", "2/4         -0.3  h"),
+        (PageSize(40), False, " id rank  time step value host", " 3    2 9.7 s  2/4   0.3 h"),
+    ],
+)
+def test_what_runs_says_what_it_has_reported(size, maximises, titles, row):
+    lines = page(reported(maximises=maximises, max_steps=4), size, now=10.0)
+    place = next(number for number, line in enumerate(lines) if line.startswith("running, by age: 1"))
+    assert lines[place + 1] == titles
+    assert lines[place + 2].endswith(row)
+    assert any(line.startswith("steps        9 steps, 64 % of full") for line in lines)
+
+
+def test_reports_are_followed_until_the_end():
+    found = reported(max_steps=4)
+    tally = tally_of(found)
+    tally.reported([Report(3, 3.0, float("nan"), 5.0), Report(99, 1.0, 0.5, 5.0)])
+    [row] = [line.text for line in _lines(tally) if line.text.startswith("          3")]
+    assert row.split()[-3:] == ["3/4", "nan", "h"]
+    assert tally.latest_reports.keys() == {3}
+    tally.finished([FinishedRow(3, "STOPPED", 0.3, 0.3, 1.0, 2, "h", "", "", 3.0)])
+    assert not tally.latest_reports
+    assert str(step_cost(tally)) == "10 steps, 62 % of full training of all 5 evaluations"
+
+
+def test_steps_are_those_of_show():
+    for found in (reported(max_steps=4), reported(), reported(max_steps=4, statistics={"steps": 30.0})):
+        assert step_cost(tally_of(found)) == step_cost_of(found)
+    assert step_cost(tally_of(campaign())) is None
+
+
+def _lines(tally):
+    return campaign_page("my.h5", tally, live_figures(tally, Condition.RUNNING, 10.0), CHOICE, PageSize(80))
+
+
+def test_what_runs_without_a_report_has_none():
+    curves = {0: (State.RUNNING, [0.5]), 1: (State.RUNNING, [])}
+    rows = [line for line in page(reported(curves), PageSize(80), now=10.0) if line.endswith("  h")]
+    assert [row.split()[-3:] for row in rows[:2]] == [["1", "0.5", "h"], ["-", "-", "h"]]
 
 
 def test_running_evaluations_count_as_busy():
@@ -278,6 +331,11 @@ def test_what_is_no_terminal_gets_it_once(store, capfd):
 def test_bad_input_is_told(words, sentence, path, capfd):
     assert main(["top", *words]) == 2
     assert sentence in capfd.readouterr().err
+
+
+def test_without_a_terminal_a_missing_file_is_all_that_is_told(path, capfd):
+    assert main(["top", "no.h5"]) == 2
+    assert capfd.readouterr().err == f"dhmpi top: error: {path.with_name('no.h5')} does not exist; check the name\n"
 
 
 def test_a_campaign_under_the_same_name_is_noticed(store, path):

@@ -3,6 +3,7 @@
 from dhmpi.analysis.plots.agents import distinct, learned, rewards
 from dhmpi.analysis.plots.convergence import failures, finals, incumbent, states, targets
 from dhmpi.analysis.plots.points import contours, importance, parallel, slices
+from dhmpi.analysis.plots.reported import learning, stopped
 from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.plots.workers import ages, gantt, idle, models, utilisation
 
@@ -18,11 +19,13 @@ __all__ = [
     "importance",
     "incumbent",
     "learned",
+    "learning",
     "models",
     "parallel",
     "rewards",
     "slices",
     "states",
+    "stopped",
     "targets",
     "utilisation",
 ]

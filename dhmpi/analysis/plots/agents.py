@@ -8,6 +8,7 @@ from dhmpi.analysis import curves
 from dhmpi.analysis.duplicates import duplicates
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.summary import why_no_best
 
 # What is drawn of a policy: column, title, unit.
 LEARNED = {
@@ -23,7 +24,7 @@ def rewards(axes: Axes, view: View) -> Axes:
     found = curves.rolling(view.results)
     title = f"{view.measure} of the latest {found.window} evaluations"
     if not found.window:
-        return style.nothing(axes, f"latest {view.measure}s", "no evaluation has succeeded")
+        return style.nothing(axes, f"latest {view.measure}s", why_no_best(view.results))
     x, lower, upper = found.x, style.drawable(found.lower), style.drawable(found.upper)
     axes.fill_between(x, lower, upper, color=style.BLUE, alpha=0.2, linewidth=0, label="10 % to 90 %")
     axes.plot(x, style.drawable(found.mean), color=style.BLUE, linewidth=1.8, label="mean")

@@ -10,6 +10,7 @@ from dhmpi.analysis.comparison import Comparison, SearchGroup
 from dhmpi.analysis.curves import Axis, Curve
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.summary import why_no_best
 from dhmpi.evaluation import State
 
 MOST_CAUSES = 5
@@ -22,7 +23,7 @@ def incumbent(axes: Axes, view: View, axis: Axis = "evaluations") -> Axes:
     if axis == "seconds":
         scale, label = style.time_scale(view.timeline.duration)
     if not len(curve.x):
-        return style.nothing(axes, title, "no evaluation has succeeded")
+        return style.nothing(axes, title, why_no_best(view.results))
     rows = curves.in_order(view.results, view.timeline)
     places = np.arange(1.0, len(rows) + 1) if axis == "evaluations" else view.timeline.ended[rows]
     values = curves.values(view.results)[rows]

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from dhmpi.analysis.comparison import compare
 from dhmpi.analysis.kind_names import SEVERAL
-from dhmpi.analysis.plots import agents, convergence, points, workers
+from dhmpi.analysis.plots import agents, convergence, points, reported, workers
 from dhmpi.analysis.plots.view import View
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
@@ -25,6 +26,8 @@ _ONE: Mapping[str, Callable[[View], list[Panel]]] = {
     "time": lambda view: [partial(convergence.incumbent, view=view, axis="seconds")],
     "states": _single(convergence.states),
     "failures": _single(convergence.failures),
+    "curves": _single(reported.learning),
+    "survival": _single(reported.stopped),
     "gantt": _single(workers.gantt),
     "utilisation": _single(workers.utilisation),
     "idle": _single(workers.idle),
@@ -83,7 +86,15 @@ def _of_one(view: View, kinds: Sequence[str]) -> list[Panel]:
 
 
 def _sheet(view: View) -> list[Panel]:
-    """Return the six panels that say most of a campaign."""
+    """Return the panels that say most of a campaign: six, or nine if evaluations have reported."""
+    panels = _most_telling(view)
+    if np.isfinite(view.results.columns.step).any():
+        third = "states" if view.results.metadata.space else "time"  # without dimensions, the states are there already
+        panels[3:3] = _of_one(view, ["curves", "survival", third])
+    return panels
+
+
+def _most_telling(view: View) -> list[Panel]:
     has_failures = view.results.columns.is_in(State.FAILED, State.TIMEOUT).any()
     last = "failures" if has_failures else "utilisation"
     if len(view.results.policy):

@@ -11,6 +11,7 @@ from dhmpi.analysis import curves
 from dhmpi.analysis.importance import MEANINGS, Method, Surface, fence, fenced, importances, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.summary import why_no_best
 from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import State
@@ -50,7 +51,7 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     done = np.flatnonzero(columns.is_in(State.DONE))
     label = style.text(name)
     if not len(done):
-        return style.nothing(axes, label, "no evaluation has succeeded")
+        return style.nothing(axes, label, why_no_best(view.results))
     rows = style.sample(done)
     best = columns.best()
     assert best is not None
@@ -178,7 +179,7 @@ def parallel(axes: Axes, view: View) -> Axes:
     done = np.flatnonzero(columns.is_in(State.DONE))
     title = "evaluations across dimensions"
     if not len(done) or not view.results.metadata.space:
-        return style.nothing(axes, title, "no evaluation has succeeded" if not len(done) else "there is no dimension")
+        return style.nothing(axes, title, why_no_best(view.results) if not len(done) else "there is no dimension")
     by_value = done[np.argsort(columns.objective[done], kind="stable")]
     rows = np.concatenate([by_value[:30], style.sample(by_value[30:], MOST_LINES - 30)])[::-1]
     dimensions = {each.name: each for each in encoded(view.results, rows)}

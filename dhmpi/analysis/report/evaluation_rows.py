@@ -68,6 +68,8 @@ def evaluation_rows(results: Results, timeline: Timeline, sample: Sample, causes
         "state": columns.state[rows].tolist(),
         "value": numbers(curves.values(results)[rows]),
         **{name: numbers(getattr(columns, name)[rows]) for name in ("submitted", "started", "ended")},
+        "step": numbers(columns.step[rows]),
+        "stopped": numbers(_stopped(results)[rows]),
         "rank": columns.rank[rows].tolist(),
         "host": columns.host.codes[rows].tolist(),
         "model": columns.model.codes[rows].tolist(),
@@ -82,6 +84,13 @@ def evaluation_rows(results: Results, timeline: Timeline, sample: Sample, causes
         },
         "columns": _extra_columns(columns.extra, chosen),
     }
+
+
+def _stopped(results: Results) -> Array:
+    """Return the values with which evaluations were stopped early, as people see them; NaN for all others."""
+    columns = results.columns
+    values = np.where(columns.is_in(State.STOPPED), columns.objective, np.nan)
+    return -values if results.metadata.maximises else values
 
 
 def _seconds(results: Results, timeline: Timeline) -> Array:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import value_text
+from dhmpi.analysis.step_curves import percent_text, step_cost, steps_text
+from dhmpi.analysis.summary import why_no_best
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import State, turned
 from dhmpi.results import Metadata, Results
@@ -55,7 +57,8 @@ def lead(results: Results, timeline: Timeline) -> str:
         return f"{what} {wanted}. There are no evaluations yet."
     best = results.best
     if best is None:
-        return f"{what} {wanted}: {took}. No evaluation has succeeded."
+        why = why_no_best(results)
+        return f"{what} {wanted}: {took}. {why[0].upper()}{why[1:]}."
     value = turned(best.objective, metadata.maximises)
     found = f"The best {word} is {number_text(value)}, of evaluation {best.id}"
     ended = float(timeline.ended[results.columns.rows_of([best.id])][0])
@@ -83,13 +86,16 @@ def tiles(results: Results, duration: Duration, causes: Causes) -> Iterator[Tile
     metadata, columns = results.metadata, results.columns
     word, best, counts = word_of(metadata), results.best, columns.counts()
     if best is None:
-        yield Tile(f"best {word}", "none", "no evaluation has succeeded")
+        yield Tile(f"best {word}", "none", why_no_best(results))
     else:
         yield Tile(f"best {word}", number_text(turned(best.objective, metadata.maximises)), f"evaluation {best.id}")
     done = counts.get(State.DONE, 0)
     stopped = counts.get(State.STOPPED, 0)
     also = f", {stopped:,} stopped early" if stopped else ""
     yield Tile("evaluations", f"{len(columns):,}", f"{done:,} with a result{also}")
+    if cost := step_cost(results):
+        share = "" if cost.share is None else f"{percent_text(cost.share)} of full training"
+        yield Tile("steps", steps_text(cost.taken).rpartition(" ")[0], share)
     runs = len(metadata.runs)
     workers = metadata.runs[-1]["num_workers"] if runs else 0
     yield Tile("duration", duration_text(duration.seconds), f"{counted(runs, 'run')}, {counted(workers, 'worker')}")

@@ -16,11 +16,12 @@ from dhmpi.analysis.report.figures import Figure
 from dhmpi.analysis.report.markup import Markup, element, joined, table
 from dhmpi.analysis.report.versus import Versus
 
-SCRIPTS = ("format.js", "theme.js", "details.js", "table.js", "charts.js", "page.js")
+SCRIPTS = ("format.js", "theme.js", "details.js", "table.js", "charts.js", "learning.js", "page.js")
 # Parts of a campaign: their names in addresses, and their titles.
 PARTS = {
     "summary": "Summary",
     "convergence": "Convergence",
+    "curves": "Learning curves",
     "dimensions": "Dimensions",
     "workers": "Workers",
     "policy": "Policy",

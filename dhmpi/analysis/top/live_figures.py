@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from dhmpi.analysis.step_curves import StepCost
 from dhmpi.analysis.top.tally import RATE_NUMBER, RATE_SECONDS, Tally
 from dhmpi.errors import OptionError
-from dhmpi.evaluation import NO_MODELS, RANDOM
+from dhmpi.evaluation import NO_MODELS, RANDOM, State
 from dhmpi.results import Metadata, rank_table
 from dhmpi.results.liveness import SILENCE
 from dhmpi.results.owner import Owner
@@ -188,6 +189,24 @@ def _workers(run: Mapping[str, Any]) -> Counter[str]:
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, OptionError):
         return Counter()
     return Counter(first.values())
+
+
+def step_cost(tally: Tally) -> StepCost | None:
+    """Return what evaluations cost in steps; None if none has reported any. As `step_curves.step_cost` counts it."""
+    assert tally.metadata is not None
+    last = tally.ended_steps + math.fsum(tally.last_steps.values())
+    taken = max(last, _number(tally.metadata.statistics.get("steps")) or 0.0)
+    if not taken:
+        return None
+    most, num = max_steps(tally), tally.counts[State.STOPPED]
+    saved = None if most is None else max(0.0, most * num - tally.stopped_steps)
+    return StepCost(taken, saved, taken - last, sum(tally.counts.values()))
+
+
+def max_steps(tally: Tally) -> float | None:
+    """Return the `--max-steps` of the latest run; None without it."""
+    assert tally.metadata is not None
+    return _number(tally.metadata.options.get("max_steps"))
 
 
 class ModelPoints(NamedTuple):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from dhmpi.analysis.top.live_figures import Condition, LiveFigures, model_points
+from dhmpi.analysis.top.live_figures import Condition, LiveFigures, max_steps, model_points, step_cost
 from dhmpi.analysis.top.tally import Running, Tally
 from dhmpi.evaluation import State, turned
 from dhmpi.results import rank_table
@@ -22,6 +22,8 @@ SORTS: Mapping[str, Callable[[Running], Any]] = {
     "rank": lambda each: (each.rank, each.id),
 }
 KEYS = "s sort  / filter  p pause  i why idle  ? help  q quit"
+# Columns of a terminal below which there is no room for wide columns of a list.
+NARROW = 66
 # Rows of a section where there is no end to the page.
 MOST_ROWS = 10
 # No terminal has more rows.
@@ -39,6 +41,8 @@ objective    the best one so far (reward); the curve is that of all evaluations,
 rate         of the last minute, or of the last ten evaluations if these took longer; of an ended run, its mean
 left         at this rate until --max-evals; until the time ends, as the scheduler, --max-minutes and --end-time say
 utilisation  busy worker-seconds / available worker-seconds of all runs, with what is running until now
+steps        what evaluations have reported; full training is --max-steps of all of them
+running      step and value are those that an evaluation has reported last
 hosts        the same of the latest run for each, the least busy first
 errors       the latest kind first; dhmpi show --errors FILE has all that they say"""
 
@@ -108,7 +112,7 @@ def campaign_page(path: str, tally: Tally, figures: LiveFigures, choice: Choice,
         size: That of the page.
     """
     head = [part for line in _head(path, tally, figures, size) for part in wrapped(line, size)]
-    sections = [_running(tally, figures, choice), _nodes(tally, figures, choice), _errors(tally, choice)]
+    sections = [_running(tally, figures, choice, size), _nodes(tally, figures, choice), _errors(tally, choice)]
     sections = [section for section in sections if len(section) > 1]
     free = None if size.rows is None else size.rows - len(head)
     lines = list(head)
@@ -165,6 +169,8 @@ def _head(path: str, tally: Tally, figures: LiveFigures, size: PageSize) -> Iter
     left = ", ".join(f"{duration(each.seconds)} to {each.end}" for each in figures.left)
     rate = f"{_short(figures.rate)}/s, {_short(60 * figures.rate)}/min"
     yield Line(f"{'rate':13}{rate}" + (f"; left: {left}" if left else ""))
+    if cost := step_cost(tally):
+        yield Line(f"{'steps':13}{cost}")
     if figures.utilisation_of_all is not None:
         share, latest = figures.utilisation_of_all, figures.utilisation
         of_all = f" of all {number} runs" if number > 1 else ""
@@ -237,18 +243,29 @@ def _search(tally: Tally) -> str:
     return "; ".join(parts)
 
 
-def _running(tally: Tally, figures: LiveFigures, choice: Choice) -> list[Line]:
+def _running(tally: Tally, figures: LiveFigures, choice: Choice, size: PageSize) -> list[Line]:
     found: Iterable[Running] = tally.running.values()
     number = len(tally.running)
     if choice.filter:
-        found = [each for each in found if _fits(_running_row(each, figures), choice)]
+        found = [each for each in found if _fits(Line("  ".join(_cells(each, tally, figures))), choice)]
         number = len(found)
-    rows = [_running_row(each, figures) for each in nsmallest(TALLEST, found, key=SORTS[choice.sort])]
+    rows = [_cells(each, tally, figures) for each in nsmallest(TALLEST, found, key=SORTS[choice.sort])]
     was = " when it was killed" if figures.progress is Condition.KILLED else ""
     worker = _worker(tally)
-    titles = Line(f"  {'id':>9}  {worker:>6}  {'time':>9}  host", "dim")
+    titles = ["id", worker, "time", *(["step", "value"] if tally.latest_reports else []), "host"]
     sort = worker if choice.sort == "rank" else choice.sort
-    return [Line(f"running{was}, by {sort}: {number}", "title"), titles, *rows] if rows else []
+    head = Line(f"running{was}, by {sort}: {number}", "title")
+    texts = _aligned([titles, *rows], size)
+    return [head, Line(texts[0], "dim"), *map(Line, texts[1:])] if rows else []
+
+
+def _aligned(rows: Sequence[Sequence[str]], size: PageSize) -> list[str]:
+    """Return rows of cells as lines; on a narrow terminal, columns are no wider than what they hold."""
+    is_narrow = size.columns < NARROW
+    least = (0,) * 5 if is_narrow else (9, 6, 9, 9, 11)
+    widths = [max(least[place], *map(len, column)) for place, column in enumerate(list(zip(*rows, strict=True))[:-1])]
+    gap = " " if is_narrow else "  "
+    return [gap + gap.join([*map(str.rjust, row[:-1], widths), row[-1]]) for row in rows]
 
 
 def _worker(tally: Tally) -> str:
@@ -257,9 +274,24 @@ def _worker(tally: Tally) -> str:
     return rank_table.name_of_workers(runs[-1]) if runs else "rank"
 
 
-def _running_row(each: Running, figures: LiveFigures) -> Line:
+def _cells(each: Running, tally: Tally, figures: LiveFigures) -> list[str]:
+    """Return what is listed of an evaluation; if any has reported, its latest step and value, too."""
     rank = str(each.rank) if each.rank >= 0 else "-"
-    return Line(f"  {each.id:>9}  {rank:>6}  {_age(each, figures):>9}  {each.host}")
+    reported = []
+    if tally.latest_reports:
+        report = tally.latest_reports.get(each.id)
+        reported = ["-", "-"] if report is None else [_step(report.step, tally), _value(report.value, tally)]
+    return [str(each.id), rank, _age(each, figures), *reported, each.host]
+
+
+def _step(step: float, tally: Tally) -> str:
+    most = max_steps(tally)
+    return f"{step:g}" if most is None else f"{step:g}/{most:g}"
+
+
+def _value(value: float, tally: Tally) -> str:
+    assert tally.metadata is not None
+    return f"{turned(value, tally.metadata.maximises):.6g}"
 
 
 def _age(each: Running, figures: LiveFigures) -> str:

@@ -96,6 +96,9 @@ class Tally:
         busy: Busy worker-seconds of the latest run, by host, of evaluations that have ended.
         workers: Ranks that evaluated in the latest run, by host.
         latest_reports: The latest report of each evaluation that is running.
+        last_steps: The last steps of evaluations that have reported and not ended for good.
+        ended_steps: Steps of those that have ended for good.
+        stopped_steps: Steps of those that were STOPPED.
         latest: The last moment that an evaluation of the latest run mentions [s since 1970-01-01 UTC].
         busy_before: Busy worker-seconds of the runs before the latest one.
         available_before: Available worker-seconds of these.
@@ -115,6 +118,8 @@ class Tally:
         self.policy = PolicyLog()
         self.num_ended = 0
         self.latest_reports: dict[int, Report] = {}
+        self.last_steps: dict[int, float] = {}
+        self.ended_steps = self.stopped_steps = 0.0
         self._states: dict[int, State] = {}
         self._place = 0
         self._ended: deque[float] = deque(maxlen=RATE_NUMBER)
@@ -143,6 +148,7 @@ class Tally:
         self._count_busy(columns, final)
         self._count_before(columns)
         self._count_models(columns)
+        self._count_steps(results, final)
         by_order = np.flatnonzero(final)
         by_order = by_order[np.argsort(columns.order[by_order], kind="stable")]
         self._improve(columns, by_order)
@@ -186,6 +192,19 @@ class Tally:
                 self.running[number] = Running(number, rank, host, moment, is_in_run)
             elif is_in_run:
                 self._left[number] = _Busy(host, spent)
+
+    def _count_steps(self, results: Results, final: Any) -> None:
+        """Count steps, and take note of the latest reports of what is running."""
+        columns = results.columns
+        has_step = np.isfinite(columns.step)
+        self.ended_steps = float(columns.step[has_step & final].sum())
+        self.stopped_steps = float(columns.step[has_step & columns.is_in(State.STOPPED)].sum())
+        rows = np.flatnonzero(has_step & ~final)
+        self.last_steps = dict(zip(columns.id[rows].tolist(), columns.step[rows].tolist(), strict=True))
+        if running := [number for number in self.last_steps if number in self.running]:
+            reports = results.reports
+            latest = [column[np.isin(reports.evaluation, running)].tolist() for column in reports]
+            self.latest_reports = {report[0]: Report(*report) for report in zip(*latest, strict=True)}
 
     def _count_before(self, columns: Columns) -> None:
         """Count what the runs before the latest one have done."""
@@ -271,7 +290,10 @@ class Tally:
 
     def reported(self, reports: Iterable[Report]) -> None:
         """Take note of the latest reports of what is running."""
-        self.latest_reports |= {report.id: report for report in reports}
+        for report in reports:
+            if report.id in self.running:
+                self.latest_reports[report.id] = report
+                self.last_steps[report.id] = report.step
 
     def learned(self, rows: Iterable[PolicyRow]) -> None:
         """Count updates of a policy."""
@@ -302,7 +324,9 @@ class Tally:
 
     def _end(self, row: FinishedRow, state: State) -> None:
         """Count an evaluation that has ended for good."""
-        objective, ended = row.objective, row.ended
+        objective, ended, step = row.objective, row.ended, self.last_steps.pop(row.id, row.step or 0.0)
+        self.ended_steps += step
+        self.stopped_steps += step if state is State.STOPPED else 0.0
         if state not in MEASURED_STATES:
             self._fail(row.id, state, row.error, self._place)
         elif (

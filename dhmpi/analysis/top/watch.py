@@ -161,13 +161,14 @@ class Watch:
         return self._idle
 
 
-def once(path: str, stream: Stream, columns: int = 100) -> None:
+def once(path: str, stream: Stream, columns: int = 100, note: str = "") -> None:
     """Print what the live view shows, as plain text.
 
     Args:
         path: The results file.
         stream: Where it is printed.
         columns: Width of its lines.
+        note: What is told before.
 
     Raises:
         ResultsError: The file is missing, damaged or no results file.
@@ -175,6 +176,8 @@ def once(path: str, stream: Stream, columns: int = 100) -> None:
     watch = Watch(path)
     try:
         watch.poll(seconds=float("inf"))
+        if note:
+            tell(note)
         for line in watch.lines(PageSize(columns, None, _is_unicode())):
             print(line.text.rstrip(), file=stream)
     finally:
@@ -192,8 +195,7 @@ def live(path: str, interval: float) -> int:
         The exit status: 0, or 128 and the signal that has ended it.
     """
     if why := live_screen.why_not():
-        tell(f"{why}; printed once, as --once does")
-        once(path, Printer())
+        once(path, Printer(), note=f"{why}; printed once, as --once does")
         return 0
     watch = Watch(path)
     try:

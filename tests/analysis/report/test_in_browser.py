@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from contracts.hostile_campaign import ATTACK, NAMES, hostile
+from contracts.reported import CURVES, reported
 
 from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
+from dhmpi.evaluation import State
 
 # `scripts/browser` brings both.
 CHROMIUM = shutil.which("chromium")
@@ -235,6 +237,50 @@ def test_several_campaigns_are_compared_and_one_of_them_is_shown(reader, tmp_pat
     if AXE:
         shown.evaluate(AXE[-1].read_text())
         assert violations(shown, "document") == []
+    shown.context.close()
+
+
+def test_a_learning_curve_shows_its_evaluation_and_is_drawn_there(reader, tmp_path):
+    path = tmp_path / "curves.html"
+    curves = {**CURVES, 5: (State.FAILED, [float("nan")]), 6: (State.TIMEOUT, [2.0, 0.5])}
+    path.write_bytes(page.render(content_of([reported(curves, max_steps=30)])))
+    shown = reader(path)
+    for name, setting in (("learning", "log"), ("survival", "value")):
+        figure = shown.locator(f"figure[data-chart={name}]")
+        figure.scroll_into_view_if_needed()
+        choice(figure, "Steps").select_option(setting)
+        figure.locator("canvas").first.wait_for()
+        figure.get_by_text("As a table").click()
+        figure.locator("table tbody tr").first.wait_for()
+    figure = shown.locator("figure[data-chart=learning]")
+    choice(figure, "Values").select_option("log")
+    figure.scroll_into_view_if_needed()
+    # In the middle of the line of evaluation 2.
+    x, y = figure.locator(".canvas").evaluate(
+        """(canvas) => {
+            const chart = echarts.getInstanceByDom(canvas);
+            const found = chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, [2 ** 0.5, 0.56 ** 0.5]);
+            const box = canvas.getBoundingClientRect();
+            return [box.x + found[0], box.y + found[1]];
+        }"""
+    )
+    shown.mouse.click(x, y)
+    dialog = shown.get_by_role("dialog")
+    said = dialog.inner_text()
+    assert said.startswith("Evaluation 2")
+    assert "2, where it was stopped with 0.7" in said
+    dialog.locator(".curve canvas").wait_for()
+    dialog.get_by_text("As a table").click()
+    assert dialog.locator("tbody tr").all_inner_texts() == ["1\t0.8", "2\t0.7"]
+    if AXE:
+        shown.evaluate(AXE[-1].read_text())
+        assert violations(shown, "dialog") == []
+    shown.keyboard.press("Escape")
+    shown.get_by_role("button", name="Evaluation 4", exact=True).click()
+    assert dialog.locator(".curve").count() == 0
+    shown.keyboard.press("Escape")
+    shown.get_by_role("button", name="Evaluation 5", exact=True).click()
+    dialog.locator(".curve canvas").wait_for()
     shown.context.close()
 
 

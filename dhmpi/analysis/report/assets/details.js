@@ -27,6 +27,13 @@ function timesOf(campaign, place) {
   ];
 }
 
+/* How far it was when it reported last, and its value if it was stopped there, which is never the best. */
+function stepsOf(campaign, place) {
+  const { step, stopped } = campaign.rows;
+  if (step[place] === null) return [];
+  return [['last step', stopped[place] === null ? formatNumber(step[place]) : `${formatNumber(step[place])}, where it was stopped with ${stopped[place]}`]];
+}
+
 function errorOf(campaign, place) {
   const cause = campaign.causes[campaign.rows.cause[place]];
   return campaign.rows.error[place] || (cause ? cause.error : '');
@@ -42,6 +49,7 @@ function showDetails(campaign, place) {
     facts([
       ['state', campaign.states[rows.state[place]]],
       [campaign.word, rows.value[place] === null ? '–' : String(rows.value[place])],
+      ...stepsOf(campaign, place),
       ...timesOf(campaign, place),
       ['worker', rows.rank[place] < 0 ? '–' : `${campaign.workerWord} ${rows.rank[place]}${campaign.hosts[rows.host[place]] ? ` on ${campaign.hosts[rows.host[place]]}` : ''}`],
       ['proposed by', campaign.models[rows.model[place]] || '–'],
@@ -49,14 +57,16 @@ function showDetails(campaign, place) {
     element('h3', {}, 'Point'),
     facts(pointOf(campaign, place).map(([name, value]) => [name, value === null ? '–' : String(value)])),
   ];
+  parts.push(curvePart(campaign, place));
   if (rows.extra[place]) parts.push(element('h3', {}, 'Its other results'), extraPart(rows.extra[place]));
   if (errorOf(campaign, place)) parts.push(element('h3', {}, 'Error'), element('pre', { tabindex: 0 }, errorOf(campaign, place)));
   for (const log of logsOf(campaign, id)) {
     const who = log.member === null ? 'it' : `rank ${log.member} of it`;
     parts.push(element('h3', {}, `${log.is_whole ? 'What' : 'The last that'} ${who} printed`), element('pre', { tabindex: 0 }, log.text));
   }
-  body.replaceChildren(...parts);
+  body.replaceChildren(...parts.filter(Boolean));
   if (!dialog.open) dialog.showModal();
+  drawCurve(campaign, place, body);
   body.scrollTop = 0;
 }
 

@@ -15,6 +15,7 @@ function tableColumns(campaign) {
     own('id', rows.id, (place) => String(rows.id[place])),
     { name: 'state', value: state, text: state, isNumber: false },
     own(campaign.word, rows.value, (place) => formatNumber(rows.value[place])),
+    ...(campaign.figures.learning ? [own('step', rows.step, (place) => formatNumber(rows.step[place]))] : []),
     ...campaign.dimensions.map((dimension) => dimensionColumn(dimension)),
     ...rows.columns.map((extra) => {
       const at = (place) => (place in extra.values ? extra.values[place] : null);
