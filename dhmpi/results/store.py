@@ -239,6 +239,7 @@ class ResultsStore:
     def reported(self, reports: Sequence[Report]) -> None:
         """Note what evaluations report while they run."""
         if reports:
+            reports = [each._replace(order=self._table.num_ordered) for each in reports]
             self.reports.append(reports)
             self._table.note_steps(reports)
             self._evaluations = None
