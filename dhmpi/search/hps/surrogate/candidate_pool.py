@@ -80,10 +80,10 @@ class PoolProposer(Proposer["Model"]):
             self._hedge.told(keys)
         if self._model:
             foretold = self._courses.foretold(objectives, self._model.outlook.forecast, before)
-            self._model.learn(keys, rows, foretold)
+            self._model.learn(keys, rows, foretold.objectives)
         if self.refits.job:
             foretold = self._courses.foretold(objectives, self._outlook.forecast, before)
-            self._since += map(Change, keys, rows, [True] * len(keys), foretold.tolist())
+            self._since += map(Change, keys, rows, [True] * len(keys), foretold.objectives.tolist())
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
@@ -160,7 +160,7 @@ class PoolProposer(Proposer["Model"]):
         pending = [Change(key, row) for key, row in self._pending.items()]
         expected = self._hedge.expected if self._hedge else []
         outlook = self._courses.outlook(num)
-        objectives = self._courses.foretold(self._archive.objectives, outlook.forecast)
+        objectives = self._courses.foretold(self._archive.objectives, outlook.forecast).objectives
         common = self._encoding, self._seed, self._options, self._background.clock
         return RefitTask(*common, num, block, self._archive.rows, objectives, pending, expected, outlook)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.surrogate.encoding import Matrix
-from dhmpi.search.hps.surrogate.forecast import Course, Forecast, finite, rung
+from dhmpi.search.hps.surrogate.forecast import Course, Forecast, Foretold, finite, rung
 
 # Forecasts are learned from so many evaluations, the latest ones.
 MOST_LEARNED = 500
@@ -30,14 +30,16 @@ class Outlook(NamedTuple):
 
     Attributes:
         forecast: Foretells objectives.
-        running: The objectives foretold of evaluations that were running, by their keys.
+        keys: Keys of the evaluations that were running and had reported something, by their place in `running`.
+        running: What is foretold of them.
     """
 
     forecast: Forecast
-    running: Mapping[Hashable, float]
+    keys: Mapping[Hashable, int]
+    running: Foretold
 
 
-NO_OUTLOOK = Outlook(Forecast(()), {})
+NO_OUTLOOK = Outlook(Forecast(()), {}, Foretold(np.zeros(0), np.zeros(0)))
 
 
 class CourseHistory:
@@ -50,10 +52,7 @@ class CourseHistory:
         self._ended: dict[int, tuple[Hashable, list[Reported], float | None]] = {}
         # Of all results: the highest rung and the value there of those that were stopped.
         self._tops, self._values = array("q"), array("d")
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to learn from."""
-        return bool(self._running or self._ended)
+        self._num_stopped = 0
 
     def report(self, key: Hashable, step: float, value: float, known: int) -> None:
         """Take note of what an evaluation reported when so many results were known; what says nothing is left out."""
@@ -72,6 +71,7 @@ class CourseHistory:
         is_stopped = evaluation.state is State.STOPPED and bool(reported)
         self._tops.append(reported[-1].height if is_stopped else NO_RUNG)
         self._values.append(reported[-1].value if is_stopped else 0.0)
+        self._num_stopped += is_stopped
         if reported and evaluation.objective is not None:
             self._ended[self._num] = key, reported, evaluation.objective if evaluation.state is State.DONE else None
         self._num += 1
@@ -88,10 +88,10 @@ class CourseHistory:
         latest = [next(reversed(course.values.items())) for course in running.values()]
         heights = np.array([height for height, _ in latest], np.int64)
         ends = forecast.ends(heights, np.array([value for _, value in latest]))
-        return Outlook(forecast, dict(zip(running, ends.tolist(), strict=True)))
+        return Outlook(forecast, {key: place for place, key in enumerate(running)}, ends)
 
-    def foretold(self, objectives: Matrix, forecast: Forecast, start: int = 0) -> Matrix:
-        """Return the objectives of results, with those foretold of what was stopped; of shape (num,) as they are.
+    def foretold(self, objectives: Matrix, forecast: Forecast, start: int = 0) -> Foretold:
+        """Return the objectives of results, with those foretold of what was stopped.
 
         Args:
             objectives: The objectives, shape (num,).
@@ -99,12 +99,16 @@ class CourseHistory:
             start: Number of the first of them.
         """
         end = start + len(objectives)
+        found = Foretold(objectives, np.zeros(len(objectives)))
+        if not self._num_stopped:  # there may be a million results
+            return found
         tops = np.array(self._tops[start:end], np.int64)
         stopped = np.flatnonzero(tops != NO_RUNG)
         if len(stopped):
-            objectives = objectives.copy()
-            objectives[stopped] = forecast.ends(tops[stopped], np.array(self._values[start:end])[stopped])
-        return objectives
+            found = Foretold(objectives.copy(), found.spreads)
+            ends = forecast.ends(tops[stopped], np.array(self._values[start:end])[stopped])
+            found.objectives[stopped], found.spreads[stopped] = ends
+        return found
 
     def _running_at(self, num: int) -> Iterator[tuple[Hashable, Course]]:
         """Yield the keys and courses of what was running when so many results were known."""

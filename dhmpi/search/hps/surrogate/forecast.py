@@ -39,30 +39,53 @@ class Line(NamedTuple):
         slope: By how much more an evaluation changes whose value is larger by one.
         lowest: Smallest of their changes.
         highest: Largest of their changes.
+        spread: Standard deviation of what becomes of them, around the line.
     """
 
-    mean: float = 0.0
-    change: float = 0.0
-    slope: float = 0.0
-    lowest: float = 0.0
-    highest: float = 0.0
+    mean: float
+    change: float
+    slope: float
+    lowest: float
+    highest: float
+    spread: float
 
     @classmethod
-    def through(cls, values: Matrix, ends: Matrix) -> "Line":
-        """Return the line through what evaluations had, and what became or will become of them, shape (num,) each."""
+    def through(cls, values: Matrix, ends: Matrix, spreads: Matrix) -> "Line":
+        """Return the line through evaluations.
+
+        Args:
+            values: What they had, shape (num,).
+            ends: What became of them, or will probably, shape (num,).
+            spreads: Standard deviations of these, shape (num,).
+        """
         changes = ends - values
         if len(changes) >= ENOUGH:
             changes = np.clip(changes, *np.quantile(changes, (TAIL, 1 - TAIL)))
         mean, change = float(values.mean()), float(changes.mean())
         spread = float(((values - mean) ** 2).mean()) * (len(values) + DOUBT)
         slope = float(((values - mean) * (changes - change)).sum()) / spread if spread > 0 else 0.0
-        return cls(mean, change, slope, float(changes.min()), float(changes.max()))
+        residuals = changes - change - slope * (values - mean)
+        variance = (float((residuals**2).sum()) + DOUBT * float(changes.var())) / max(len(values) - 1, 1)
+        spread_of_ends = math.sqrt(variance + float((spreads**2).mean()))
+        return cls(mean, change, slope, float(changes.min()), float(changes.max()), spread_of_ends)
 
     def __call__(self, values: Matrix) -> Matrix:
         """Return what will become of evaluations with values, shape (num,)."""
         changes = np.clip(self.change + self.slope * (values - self.mean), self.lowest, self.highest)
         foretold: Matrix = values + changes
         return foretold
+
+
+class Foretold(NamedTuple):
+    """Objectives of evaluations, of which some are foretold.
+
+    Attributes:
+        objectives: The objectives, shape (num,).
+        spreads: By how much they may be wrong, as standard deviations, shape (num,); 0 for those that are known.
+    """
+
+    objectives: Matrix
+    spreads: Matrix
 
 
 class Forecast:
@@ -78,7 +101,7 @@ class Forecast:
 
     def __init__(self, courses: Sequence[Course]) -> None:
         self._lines: dict[int, Line] = {}
-        ends = {index: each.objective for index, each in enumerate(courses) if each.objective is not None}
+        ends = {index: (each.objective, 0.0) for index, each in enumerate(courses) if each.objective is not None}
         at: dict[int, list[int]] = {}
         for index, course in enumerate(courses):
             for height in course.values:
@@ -87,23 +110,23 @@ class Forecast:
             farther = [index for index in at[height] if index in ends]
             if farther:
                 values = np.array([courses[index].values[height] for index in farther])
-                self._lines[height] = Line.through(values, np.array([ends[index] for index in farther]))
+                self._lines[height] = Line.through(values, *np.array([ends[index] for index in farther]).T)
             others = [index for index in at[height] if index not in ends]
             values = np.array([courses[index].values[height] for index in others])
             found = self.ends(np.full(len(others), height), values)
-            ends |= zip(others, found.tolist(), strict=True)
+            ends |= zip(others, zip(*(column.tolist() for column in found), strict=True), strict=True)
 
-    def ends(self, heights: Indices, values: Matrix) -> Matrix:
+    def ends(self, heights: Indices, values: Matrix) -> Foretold:
         """Return the objectives that evaluations will probably have.
 
         Args:
             heights: Numbers of the highest rungs that they came to, shape (num,).
             values: What they reported there, shape (num,).
         """
-        found = values.copy()
+        found = Foretold(values.copy(), np.zeros(len(values)))
         for height in set(heights.tolist()) & self._lines.keys():
-            at = heights == height
-            found[at] = self._lines[height](values[at])
+            at, line = heights == height, self._lines[height]
+            found.objectives[at], found.spreads[at] = line(values[at]), line.spread
         return found
 
 

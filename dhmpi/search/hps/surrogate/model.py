@@ -54,8 +54,8 @@ class Model:
         self._best = float(standard.min())
         self._num_known = len(objectives)
         self._pending_places: dict[Hashable, Places] = {}
-        values = np.array(list(self.outlook.running.values()))
-        self._foretold = dict(zip(self.outlook.running, self._scale.standard(values).tolist(), strict=True))
+        foretold = self._scale.standard(self.outlook.running.objectives)
+        self._foretold = {key: float(foretold[place]) for key, place in self.outlook.keys.items()}
         self._expected_places: dict[bytes, Places] = {}  # by the bytes of their rows
         self._posterior: Posterior | None = None  # that of the candidates, if it is up to date
         self.seconds = 0.0

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
+from dhmpi.search.hps.surrogate.archive import Known
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
@@ -61,8 +62,7 @@ class RegionalTask(NamedTuple):
         encoding: The encoding of the rows.
         near: The trust region.
         tabu: Regions that are left out.
-        rows: Rows of the evaluations, shape (num, num_columns).
-        objectives: Their objectives, shape (num,), NaN for failures.
+        known: The evaluations.
         outlook: What had been reported when there were so many.
         clock: Returns seconds.
     """
@@ -70,8 +70,7 @@ class RegionalTask(NamedTuple):
     encoding: Encoding
     near: Box
     tabu: TabuRegions
-    rows: Matrix
-    objectives: Matrix
+    known: Known
     outlook: Outlook
     clock: Callable[[], float]
 
@@ -168,10 +167,9 @@ class RegionalProposer(Proposer[Surrogates]):
         # A file of another version, or one that was changed, may name a number at which none was due.
         near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
         outlook = self._courses.outlook(num)
-        objectives = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
-        return RegionalTask(
-            self._encoding, near, tabu, self._archive.rows[:num], objectives, outlook, self._background.clock
-        )
+        foretold = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
+        known = Known(self._archive.rows[:num], *foretold)
+        return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock)
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
         while self._queue:
@@ -223,24 +221,30 @@ class RegionalProposer(Proposer[Surrogates]):
         """Return the acquisition optimiser over the trust region, or over the whole space."""
         surrogate, box = (surrogates.far, whole_box(self._encoding)) if is_far else (surrogates.near, self._near())
         budget = self._load.mode.budget
-        rows = self._archive.rows
-        objectives = self._courses.foretold(self._archive.objectives, surrogates.outlook.forecast)
-        running = surrogates.outlook.running
-        foretold = {key: running[key] for key in self._pending if key in running}
-        others = (row for key, row in reversed(self._pending.items()) if key not in foretold)
+        outlook, rows = surrogates.outlook, self._archive.rows
+        known = Known(rows, *self._courses.foretold(self._archive.objectives, outlook.forecast))
+        parents = self._best(surrogate, known.objectives) if is_far else box.center[None]
+        others = (row for key, row in reversed(self._pending.items()) if key not in outlook.keys)
         latest = list(islice(others, MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        if foretold:
-            more = np.array([self._pending[key] for key in foretold])
-            known = np.concatenate([rows, more]), np.concatenate([objectives, list(foretold.values())])
-        else:
-            known = rows, objectives
-        process = surrogate.process(*known, pending, budget)
-        parents = self._best(surrogate, objectives) if is_far else box.center[None]
+        process = surrogate.process(self._with_running(known, outlook), pending, budget)
         units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
         optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
-        feasible = None if surrogates.feasibility is None else surrogates.feasibility.updated(rows, objectives)
+        feasible = surrogates.feasibility
+        feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
+
+    def _with_running(self, known: Known, outlook: Outlook) -> Known:
+        """Return what is known with what is foretold of pending evaluations that had reported something."""
+        places = {outlook.keys[key]: row for key, row in self._pending.items() if key in outlook.keys}
+        if not places:
+            return known
+        at, running = list(places), outlook.running
+        return Known(
+            np.concatenate([known.rows, list(places.values())]),
+            np.concatenate([known.objectives, running.objectives[at]]),
+            np.concatenate([known.spreads, running.spreads[at]]),
+        )
 
     def _best(self, surrogate: BoxSurrogate, objectives: Matrix) -> Matrix:
         """Return the best evaluations that a surrogate knows, in the unit cube."""
@@ -274,7 +278,8 @@ def _permitted(
 
 
 def _refit(task: RegionalTask) -> Surrogates:
-    encoding, near, tabu, rows, objectives, outlook, clock = task
+    encoding, near, tabu, known, outlook, clock = task
+    rows, objectives, _ = known
     begun = clock()
     allowed = np.flatnonzero(tabu.allows(rows))
     if not np.isnan(objectives[allowed]).all():
@@ -283,8 +288,8 @@ def _refit(task: RegionalTask) -> Surrogates:
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
     return Surrogates(
-        fit_surrogate(encoding, near, nearest, rows, objectives, tabu),
-        fit_surrogate(encoding, whole_box(encoding), landmarks, rows, objectives, tabu),
+        fit_surrogate(encoding, near, nearest, known, tabu),
+        fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
         feasibility(encoding, rows, objectives),
         outlook,
         len(rows),

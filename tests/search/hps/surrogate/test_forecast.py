@@ -16,7 +16,7 @@ def course(curve, until=STEPS[-1]):
 
 def end(forecast, partial):
     height, value = next(reversed(partial.values.items()))
-    return forecast.ends(np.array([height]), np.array([value])).item()
+    return forecast.ends(np.array([height]), np.array([value])).objectives.item()
 
 
 def falling(quality, speed=5.0):
