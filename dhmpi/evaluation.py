@@ -106,14 +106,12 @@ class Report(NamedTuple):
         step: How far it was, such as a number of epochs.
         value: What it would have returned then; an objective as soon as the search rank has it.
         time: When [s since 1970-01-01 UTC].
-        order: How many results the campaign had when it came; -1 if it was not counted.
     """
 
     id: int
     step: float
     value: float
     time: float
-    order: int = -1
 
 
 class Evaluation(NamedTuple):

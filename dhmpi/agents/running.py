@@ -95,9 +95,8 @@ class RunningEvaluations:
         notices = self._notices.copy()
         self._notices.clear()
         if callbacks:
-            for report in reports:
-                value = -report.value if self._store.metadata.maximises else report.value
-                callbacks.note_report(self._running[report.id], report.step, value)
+            for id, step, value, _ in reports:
+                callbacks.note_report(self._running[id], step, -value if self._store.metadata.maximises else value)
         return notices
 
     def save(self) -> dict[int, list[Notice]]:

@@ -1,7 +1,7 @@
 """Log of what evaluations have reported while they ran: their learning curves."""
 
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +38,11 @@ class Reports(NamedTuple):
 
     def records(self) -> list[Report]:
         """Return all of them as records."""
-        return list(map(Report, *(column.tolist() for column in self)))
+        return list(map(Report, *(column.tolist() for column in self[:-1])))
+
+    def ordered(self) -> Iterator[tuple[Report, int]]:
+        """Yield all of them as records, each with how many results there were when it came."""
+        return zip(self.records(), self.order.tolist(), strict=True)
 
 
 NO_REPORTS = Reports(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
@@ -86,9 +90,9 @@ class ReportLog:
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         }
 
-    def append(self, reports: Iterable[Report]) -> None:
-        """Enter reports."""
-        for number, step, value, time, order in reports:
+    def append(self, reports: Iterable[Report], order: int) -> None:
+        """Enter reports, which came when there were so many results; -1 if that is unknown."""
+        for number, step, value, time in reports:
             place = self._places.get(number)
             if place is not None and step < self._step[place.row]:
                 self.forget([number], step)

@@ -280,21 +280,26 @@ class Search(ABC):
         """
         self._report(self._known_point(point)[0], step, value, self._num_known)
 
-    def remember(self, evaluations: Iterable[Evaluation], reports: Iterable[Report]) -> None:
-        """Take note of what evaluations of a file have reported; to be called before any of them is told."""
-        if self.learns and (reports := list(reports)):
-            reporting = {report.id for report in reports}
-            keys = {each.id: self._recognised(each)[0] for each in evaluations if each.id in reporting}
-            for id, step, value, _, order in reports:
-                self._report(keys[id], step, value, sys.maxsize if order < 0 else order)
+    def remember(self, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]]) -> None:
+        """Take note of what evaluations of a file have reported; to be called before any of them is told.
 
-    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[Report] = ()) -> None:
+        Args:
+            evaluations: All of them.
+            reports: Their reports, and how many results there were when each came; -1 if that is unknown.
+        """
+        if self.learns and (pairs := list(reports)):
+            reporting = {report.id for report, _ in pairs}
+            keys = {each.id: self._recognised(each)[0] for each in evaluations if each.id in reporting}
+            for report, order in pairs:
+                self._report(keys[report.id], report.step, report.value, sys.maxsize if order < 0 else order)
+
+    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]] = ()) -> None:
         """Go on with a campaign as if it had never stopped; to be called before anything is asked.
 
         Args:
             seed: The campaign's seed.
             evaluations: All of its evaluations so far.
-            reports: All that they have reported.
+            reports: All that they have reported; see `remember`.
         """
         self._begin(seed)
         evaluations = as_told(list(evaluations))

@@ -119,7 +119,7 @@ class AMBS(Search):
         if self._proposer is not None:
             self._proposer.refits.num_workers = num_workers
 
-    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[Report] = ()) -> None:
+    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]] = ()) -> None:
         """Go on with a campaign, with the model that it would have had; see `Search`."""
         evaluations = as_told(list(evaluations))
         super().resume(seed, evaluations, reports)

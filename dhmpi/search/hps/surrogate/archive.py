@@ -57,7 +57,7 @@ class Archive:
         self._num = end
 
 
-class Known(NamedTuple):
+class KnownEvaluations(NamedTuple):
     """Evaluations as a model knows them.
 
     Attributes:

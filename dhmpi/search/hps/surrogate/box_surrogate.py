@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.search.hps.surrogate.archive import Known
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box, Frame
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
@@ -54,7 +54,7 @@ class BoxSurrogate(NamedTuple):
     parameters: Parameters
     tabu: TabuRegions
 
-    def process(self, known: Known, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
+    def process(self, known: KnownEvaluations, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
         """Return the process with everything that is known now.
 
         Args:
@@ -76,7 +76,9 @@ class BoxSurrogate(NamedTuple):
         return process.with_pending(self.frame.rows(pending)) if len(pending) else process
 
 
-def fit_surrogate(encoding: Encoding, box: Box, indices: Indices, known: Known, tabu: TabuRegions) -> BoxSurrogate:
+def fit_surrogate(
+    encoding: Encoding, box: Box, indices: Indices, known: KnownEvaluations, tabu: TabuRegions
+) -> BoxSurrogate:
     """Fit a surrogate to some evaluations, on the scale on which they are most probable.
 
     Args:

@@ -1,4 +1,4 @@
-"""History of what evaluations have reported, as it was known when any number of results was known."""
+"""History of courses: what evaluations had reported when any number of results was known."""
 
 from array import array
 from collections.abc import Hashable, Iterator, Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.surrogate.encoding import Matrix
-from dhmpi.search.hps.surrogate.forecast import Course, Forecast, Foretold, finite, rung
+from dhmpi.search.hps.surrogate.forecast import Forecast, Foretold, RungValues, finite, rung
 
 # Forecasts are learned from so many evaluations, the latest ones.
 MOST_LEARNED = 500
@@ -18,7 +18,7 @@ NO_RUNG = np.iinfo(np.int64).min
 
 
 class Reported(NamedTuple):
-    """What an evaluation reported last at a rung, and how many results were known then."""
+    """Last report of an evaluation at a rung, and how many results were known then."""
 
     height: int
     value: float
@@ -81,7 +81,9 @@ class CourseHistory:
 
     def outlook(self, num: int) -> Outlook:
         """Return what could be foretold when so many results were known, by what had been reported until the last."""
-        ended = [Course(dict(map(_entry, reported)), end) for at, (_, reported, end) in self._ended.items() if at < num]
+        ended = [
+            RungValues(dict(map(_entry, reported)), end) for at, (_, reported, end) in self._ended.items() if at < num
+        ]
         # In whatever order they came: sums must not depend on it.
         running = dict(sorted(self._running_at(num), key=lambda each: list(each[1].values.items())))
         forecast = Forecast([*ended[-MOST_LEARNED:], *running.values()])
@@ -110,13 +112,13 @@ class CourseHistory:
             found.objectives[stopped], found.spreads[stopped] = ends
         return found
 
-    def _running_at(self, num: int) -> Iterator[tuple[Hashable, Course]]:
+    def _running_at(self, num: int) -> Iterator[tuple[Hashable, RungValues]]:
         """Yield the keys and courses of what was running when so many results were known."""
         later = ((key, reported) for at, (key, reported, _) in self._ended.items() if at >= num)
         for key, reported in chain(later, self._running.items()):
             known = dict(_entry(each) for each in reported if each.known < num)
             if known:
-                yield key, Course(known)
+                yield key, RungValues(known)
 
 
 def _entry(reported: Reported) -> tuple[int, float]:

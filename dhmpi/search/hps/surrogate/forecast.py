@@ -18,8 +18,8 @@ TAIL, ENOUGH = 0.05, 8
 LARGEST = 1e150
 
 
-class Course(NamedTuple):
-    """Course of an evaluation.
+class RungValues(NamedTuple):
+    """Values of an evaluation at rungs.
 
     Attributes:
         values: What it reported last at each rung that it came to, by the number of the rung.
@@ -30,7 +30,7 @@ class Course(NamedTuple):
     objective: float | None = None
 
 
-class Line(NamedTuple):
+class ChangeLine(NamedTuple):
     """Regression line at a rung: by how much an evaluation will change until the end, from its value there.
 
     Attributes:
@@ -50,7 +50,7 @@ class Line(NamedTuple):
     spread: float
 
     @classmethod
-    def through(cls, values: Matrix, ends: Matrix, spreads: Matrix) -> "Line":
+    def through(cls, values: Matrix, ends: Matrix, spreads: Matrix) -> "ChangeLine":
         """Return the line through evaluations.
 
         Args:
@@ -99,8 +99,8 @@ class Forecast:
         courses: What is learned from; values and objectives are finite.
     """
 
-    def __init__(self, courses: Sequence[Course]) -> None:
-        self._lines: dict[int, Line] = {}
+    def __init__(self, courses: Sequence[RungValues]) -> None:
+        self._lines: dict[int, ChangeLine] = {}
         ends = {index: (each.objective, 0.0) for index, each in enumerate(courses) if each.objective is not None}
         at: dict[int, list[int]] = {}
         for index, course in enumerate(courses):
@@ -110,7 +110,7 @@ class Forecast:
             farther = [index for index in at[height] if index in ends]
             if farther:
                 values = np.array([courses[index].values[height] for index in farther])
-                self._lines[height] = Line.through(values, *np.array([ends[index] for index in farther]).T)
+                self._lines[height] = ChangeLine.through(values, *np.array([ends[index] for index in farther]).T)
             others = [index for index in at[height] if index not in ends]
             values = np.array([courses[index].values[height] for index in others])
             found = self.ends(np.full(len(others), height), values)

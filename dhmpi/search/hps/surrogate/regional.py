@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
-from dhmpi.search.hps.surrogate.archive import Known
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
@@ -70,7 +70,7 @@ class RegionalTask(NamedTuple):
     encoding: Encoding
     near: Box
     tabu: TabuRegions
-    known: Known
+    known: KnownEvaluations
     outlook: Outlook
     clock: Callable[[], float]
 
@@ -168,7 +168,7 @@ class RegionalProposer(Proposer[Surrogates]):
         near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
         outlook = self._courses.outlook(num)
         foretold = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
-        known = Known(self._archive.rows[:num], *foretold)
+        known = KnownEvaluations(self._archive.rows[:num], *foretold)
         return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock)
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
@@ -222,7 +222,7 @@ class RegionalProposer(Proposer[Surrogates]):
         surrogate, box = (surrogates.far, whole_box(self._encoding)) if is_far else (surrogates.near, self._near())
         budget = self._load.mode.budget
         outlook, rows = surrogates.outlook, self._archive.rows
-        known = Known(rows, *self._courses.foretold(self._archive.objectives, outlook.forecast))
+        known = KnownEvaluations(rows, *self._courses.foretold(self._archive.objectives, outlook.forecast))
         parents = self._best(surrogate, known.objectives) if is_far else box.center[None]
         others = (row for key, row in reversed(self._pending.items()) if key not in outlook.keys)
         latest = list(islice(others, MOST_PENDING))[::-1]
@@ -234,13 +234,13 @@ class RegionalProposer(Proposer[Surrogates]):
         feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
 
-    def _with_running(self, known: Known, outlook: Outlook) -> Known:
+    def _with_running(self, known: KnownEvaluations, outlook: Outlook) -> KnownEvaluations:
         """Return what is known with what is foretold of pending evaluations that had reported something."""
         places = {outlook.keys[key]: row for key, row in self._pending.items() if key in outlook.keys}
         if not places:
             return known
         at, running = list(places), outlook.running
-        return Known(
+        return KnownEvaluations(
             np.concatenate([known.rows, list(places.values())]),
             np.concatenate([known.objectives, running.objectives[at]]),
             np.concatenate([known.spreads, running.spreads[at]]),

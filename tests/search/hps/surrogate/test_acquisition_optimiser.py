@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dhmpi.search.hps.surrogate.acquisition_optimiser import AcquisitionOptimiser, candidates
-from dhmpi.search.hps.surrogate.archive import Known
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
@@ -17,7 +17,7 @@ BUDGET = AcquisitionBudget(num_points=40, num_pending=8, num_candidates=200, num
 
 
 def known(rows, objectives):
-    return Known(rows, objectives, np.zeros(len(rows)))
+    return KnownEvaluations(rows, objectives, np.zeros(len(rows)))
 
 
 def always():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.archive import Known
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
@@ -17,7 +17,7 @@ BUDGET = AcquisitionBudget(num_points=40, num_pending=8, num_candidates=200, num
 
 
 def known(rows, objectives):
-    return Known(rows, objectives, np.zeros(len(rows)))
+    return KnownEvaluations(rows, objectives, np.zeros(len(rows)))
 
 
 def bowl(units):
@@ -36,7 +36,7 @@ def test_only_the_nearest_pending_points_are_known(surrogate):
     frame, few = surrogate.frame, replace(BUDGET, num_pending=1)
     doubts = [
         surrogate.process(known(rows, bowl(rows)), others, few).predict(frame.rows(pending)).std
-        for known in (np.empty((0, 3)), pending, pending[:1])
+        for others in (np.empty((0, 3)), pending, pending[:1])
     ]
     assert doubts[1][0] < doubts[0][0]
     assert doubts[1] == pytest.approx(doubts[2])

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.forecast import RATIO, Course, Forecast, finite, rung
+from dhmpi.search.hps.surrogate.forecast import RATIO, Forecast, RungValues, finite, rung
 
 STEPS = range(1, 28)
 
@@ -11,7 +11,7 @@ STEPS = range(1, 28)
 def course(curve, until=STEPS[-1]):
     """Return the course of an evaluation, which is DONE if it comes to the last step."""
     values = {rung(step): curve(step) for step in STEPS if step <= until}
-    return Course(values, curve(until) if until == STEPS[-1] else None)
+    return RungValues(values, curve(until) if until == STEPS[-1] else None)
 
 
 def end(forecast, partial):
