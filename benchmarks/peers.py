@@ -83,7 +83,7 @@ class Optuna(Peer):
         sampler = getattr(optuna.samplers, self._sampler)(seed=self.seed, **self._options)
         self._study = optuna.create_study(direction="minimize", sampler=sampler)
         self._distributions = {
-            name: _optuna_dimension(optuna.distributions, dim)
+            name: optuna_dimension(optuna.distributions, dim)
             for name, dim in zip(self.space.names, self.space.dimensions, strict=True)
         }
 
@@ -95,7 +95,8 @@ class Optuna(Peer):
         self._study.tell(handle, value)
 
 
-def _optuna_dimension(kinds: Any, dim: Any) -> Any:
+def optuna_dimension(kinds: Any, dim: Any) -> Any:
+    """Return the distribution of a dimension, of a module of them."""
     if isinstance(dim, Categorical):
         return kinds.CategoricalDistribution(dim.choices)
     kind = kinds.IntDistribution if isinstance(dim, Integer) else kinds.FloatDistribution

@@ -3,9 +3,11 @@
     python benchmarks/stopping.py --results stopping.jsonl --minutes 10 [--parts search,bloomers] [--contenders auto]
     python benchmarks/stopping.py --results stopping.jsonl --table
 
-Three parts: `lcdb`, decisions alone on real curves (`--lcdb FILE`: database-accuracy.csv of the sources of lcdb 0.1.0,
+Four parts: `lcdb`, decisions alone on real curves (`--lcdb FILE`: database-accuracy.csv of the sources of lcdb 0.1.0,
 a package of Python; without it, this part is left out); `search`, random search with 32 workers among 300
-configurations; `bloomers`, twenty configurations of which the best starts slowest. Each run appends a line to the
+configurations; `models`, searches with models and 32 workers, which are given a quarter of the steps of 300 full
+trainings, and those that stop nothing all of them; `bloomers`, twenty configurations of which the best starts slowest.
+Each run appends a line to the
 results, and none is repeated whose line is there, so this may be stopped and started again at will. Packages other than
 Optuna are in environments of their own; see `SERVERS` in benchmarks/stopping_peers.py. `deephyper-LC` takes seconds for
 a report, and is no contender unless it is named.
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stopping_peers import OWN, PEERS, SLOW, maker
+from stopping_searches import FULL, SEARCHES
 from stopping_tasks import BLOOMERS, FAMILIES, NUM_EPOCHS, Curve, Family, RandomOrder, bloomers, lcdb
 from virtual_time import Asked
 
@@ -32,6 +35,9 @@ from dhmpi.search.stopping import Stopper
 
 NUM_POINTS, NUM_WORKERS = 300, 32
 FEW_WORKERS = (1, 4)
+# What searches that stop are given of the steps of those that do not.
+QUARTER = 0.25
+CONTENDERS = (*OWN, *(peer for peer in PEERS if peer not in SLOW))
 Line = dict[str, Any]
 
 
@@ -51,10 +57,14 @@ class Spent(NamedTuple):
     Attributes:
         done: Configurations that went to their end.
         cost: Of all, in the units of their curves.
+        num: How many were begun.
+        track: The configuration that is chosen after so many steps, as numbers of steps and true final values.
     """
 
     done: list[Curve]
     cost: float
+    num: int = 0
+    track: Sequence[tuple[int, float]] = ()
 
 
 class Listed:
@@ -76,7 +86,9 @@ class Listed:
         """Learn nothing."""
 
 
-def simulate(search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper, workers: int) -> Spent:
+def simulate(
+    search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper, workers: int, most_steps: float = math.inf
+) -> Spent:
     """Run a campaign of workers that never wait, and of a search and a stopper that take no time.
 
     Args:
@@ -84,9 +96,12 @@ def simulate(search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper
         curve_of: Returns the learning curve of a point.
         stopper: Decides at each report.
         workers: Number of workers.
+        most_steps: Steps of all curves after which it ends.
     """
+    track: list[tuple[int, float]] = []
     queue: list[tuple[float, int, Curve, int, Point]] = []  # time, id, curve, number of the report, point
-    done, cost, num = [], 0.0, 0
+    done: list[Curve] = []
+    cost, num, steps = 0.0, 0, 0
 
     def fill(now: float) -> None:
         nonlocal num
@@ -97,9 +112,10 @@ def simulate(search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper
             num += 1
 
     fill(0.0)
-    while queue:
+    while queue and steps < most_steps:
         now, id, curve, index, point = heapq.heappop(queue)
         cost += curve.costs[index]
+        steps += 1
         value = curve.values[index]
         must_stop = stopper.report(id, curve.steps[index], value)
         is_last = index == len(curve.steps) - 1
@@ -108,11 +124,13 @@ def simulate(search: Asked, curve_of: Callable[[Point], Curve], stopper: Stopper
             continue
         is_done = is_last and math.isfinite(value)
         if is_done:
+            if value < min((each.values[-1] for each in done), default=math.inf):
+                track.append((steps, curve.final))
             done.append(curve)
         stopper.end(id, value if is_done else None)
         search.tell([outcome(id, point, value, None if is_last else curve.steps[index])])
         fill(now)
-    return Spent(done, cost)
+    return Spent(done, cost, num, track)
 
 
 def outcome(id: int, point: Point, value: float, stopped: float | None) -> Evaluation:
@@ -124,6 +142,8 @@ def outcome(id: int, point: Point, value: float, stopped: float | None) -> Evalu
 
 def measure(run: Run, file: Path | None) -> Line:
     """Return the line of a run."""
+    if run.part == "models":
+        return measure_search(run)
     make = maker(run.contender)
     if run.part == "search":
         full, spent = (
@@ -151,6 +171,15 @@ def measure(run: Run, file: Path | None) -> Line:
     }
 
 
+def measure_search(run: Run) -> Line:
+    """Return the line of a run of a search with a model."""
+    family = Family(run.task, NUM_POINTS, run.seed)
+    most_steps = NUM_POINTS * NUM_EPOCHS * (1 if run.contender in FULL else QUARTER)
+    search = SEARCHES[run.contender](family, run.seed)
+    spent = simulate(search, family.curve, search, run.workers, most_steps)
+    return {**run._asdict(), "steps": most_steps, "num": spent.num, "done": len(spent.done), "track": spent.track}
+
+
 def chosen(spent: Spent) -> float:
     """Return the true final value of the configuration whose last observed value is best."""
     return min(((curve.values[-1], curve.final) for curve in spent.done), default=(math.inf, math.inf))[1]
@@ -158,12 +187,13 @@ def chosen(spent: Spent) -> float:
 
 def runs(options: argparse.Namespace) -> Iterator[Run]:
     """Yield all runs, seed by seed: a table of few seeds is there early."""
-    contenders = options.contenders.split(",")
     sets = sorted(lcdb(options.lcdb)) if options.lcdb else []
     for seed in range(options.seeds):
         for part in options.parts.split(","):
-            tasks: Sequence[str] = {"lcdb": sets, "search": FAMILIES, "bloomers": BLOOMERS}[part]
-            workers = (NUM_WORKERS,) if part == "search" else FEW_WORKERS
+            named = options.contenders or ",".join(SEARCHES if part == "models" else CONTENDERS)
+            contenders = named.split(",")
+            tasks: Sequence[str] = {"lcdb": sets, "search": FAMILIES, "models": FAMILIES, "bloomers": BLOOMERS}[part]
+            workers = FEW_WORKERS if part in ("lcdb", "bloomers") else (NUM_WORKERS,)
             seeds = range(4 * seed, 4 * seed + 4) if part == "bloomers" else (seed,)  # they are quick, and 1 or 0
             for contender, number, count, task in product(contenders, seeds, workers, tasks):
                 yield Run(part, task, count, number, contender)
@@ -180,9 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("stopping.jsonl"), help="file of lines")
     parser.add_argument("--lcdb", type=Path, help="database-accuracy.csv of lcdb 0.1.0")
-    parser.add_argument("--parts", default="lcdb,search,bloomers", help="by default %(default)s")
-    contenders = ",".join((*OWN, *(peer for peer in PEERS if peer not in SLOW)))
-    parser.add_argument("--contenders", default=contenders, help="also full, auto:risk=1; by default %(default)s")
+    parser.add_argument("--parts", default="lcdb,search,models,bloomers", help="by default %(default)s")
+    parser.add_argument("--contenders", help=f"by default {', '.join(CONTENDERS)}, or {', '.join(SEARCHES)}")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds; four times as many of bloomers")
     parser.add_argument("--minutes", type=float, default=10.0, help="for how long runs are begun")
     parser.add_argument("--table", action="store_true", help="print the tables alone")
@@ -200,7 +229,8 @@ def main() -> None:
 
 def print_tables(known: dict[Run, Line]) -> None:
     """Print a table for each part: of each contender the means over its runs, and their spread over seeds."""
-    for part in sorted({run.part for run in known}):
+    print_searches([line for run, line in known.items() if run.part == "models"])
+    for part in sorted({run.part for run in known} - {"models"}):
         print(f"\n{part}\n\n| task | workers | contender | runs | best kept | loss, mean | cost, mean (by seed) |")
         print("|---|---|---|---|---|---|---|")
         groups: dict[tuple[str, int, str], list[Line]] = {}
@@ -213,6 +243,21 @@ def print_tables(known: dict[Run, Line]) -> None:
             loss = statistics.fmean(line["loss"] for line in lines)
             cells = [task, str(workers), contender, str(len(lines)), f"{kept:.0%}", f"{loss:.4f}", spread(lines)]
             print(f"| {' | '.join(cells)} |")
+
+
+def print_searches(lines: Sequence[Line]) -> None:
+    """Print what searches have found: of each task the true final value, mean and extremes over seeds."""
+    if not lines:
+        return
+    tasks = [task for task in FAMILIES if any(line["task"] == task for line in lines)]
+    print(f"\nmodels\n\n| search | steps | runs | {' | '.join(tasks)} |\n|---|---|---|{'---|' * len(tasks)}")
+    for contender in dict.fromkeys(line["contender"] for line in lines):
+        of_it = [line for line in lines if line["contender"] == contender]
+        cells, num_steps = [], of_it[0]["steps"]
+        for task in tasks:
+            found = [line["track"][-1][1] if line["track"] else 1.0 for line in of_it if line["task"] == task]
+            cells.append(f"{statistics.fmean(found):.4f} ({min(found):.4f} to {max(found):.4f})" if found else "")
+        print(f"| {' | '.join([contender, f'{num_steps:.0f}', str(len(of_it)), *cells])} |")
 
 
 def spread(lines: Sequence[Line]) -> str:

@@ -30,27 +30,39 @@ class Full(Stopper):
         """Do nothing."""
 
 
+def optuna_pruner(name: str, max_steps: float) -> Any:
+    """Return a pruner of Optuna.
+
+    Args:
+        name: Of its class; empty: it prunes nothing.
+        max_steps: Last step of a full training.
+    """
+    import optuna
+
+    lowest = max(1, round(max_steps * LOWEST))
+    if name == "SuccessiveHalvingPruner":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=lowest, reduction_factor=3)
+    if name == "HyperbandPruner":
+        return optuna.pruners.HyperbandPruner(lowest, max(1, round(max_steps)), reduction_factor=3)
+    return optuna.pruners.MedianPruner() if name else optuna.pruners.NopPruner()
+
+
 class OptunaPruner(Stopper):
     """A pruner of Optuna.
 
     Args:
         name: Of its class.
         max_steps: Last step of a full training.
+        sampler: What points come from, if they are asked of the study.
     """
 
-    def __init__(self, name: str, max_steps: float) -> None:
+    def __init__(self, name: str, max_steps: float, sampler: Any = None) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        lowest = max(1, round(max_steps * LOWEST))
-        if name == "SuccessiveHalvingPruner":
-            pruner: Any = optuna.pruners.SuccessiveHalvingPruner(min_resource=lowest, reduction_factor=3)
-        elif name == "HyperbandPruner":
-            pruner = optuna.pruners.HyperbandPruner(lowest, max(1, round(max_steps)), reduction_factor=3)
-        else:
-            pruner = optuna.pruners.MedianPruner()
+        pruner, sampler = optuna_pruner(name, max_steps), sampler or optuna.samplers.RandomSampler(seed=0)
         self._states = optuna.trial.TrialState
-        self._study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0), pruner=pruner)
+        self._study = optuna.create_study(sampler=sampler, pruner=pruner)
         self._trials: dict[int, Any] = {}
 
     def begin(self, id: int) -> None:
@@ -84,12 +96,16 @@ class Remote(Stopper):
         package: One of `SERVERS`.
         name: Of its class.
         max_steps: Last step of a full training.
+        space: The space that is searched, if it searches, too.
+        seed: What its choices depend on.
     """
 
-    def __init__(self, package: str, name: str, max_steps: float) -> None:
+    def __init__(
+        self, package: str, name: str, max_steps: float, space: dict[str, Any] | None = None, seed: int = 0
+    ) -> None:
         self._server = server(package)
-        halving = "Halving" in name or name == "ASHA"
-        self._send("make", name, max_steps, max_steps * LOWEST if halving else 1)
+        lowest = 1.0 if "Median" in name or "LCModel" in name else max_steps * LOWEST
+        self._send("make", name, max_steps, lowest, space, seed)
 
     def _send(self, *call: Any) -> None:
         assert self._server.stdin is not None
@@ -102,12 +118,15 @@ class Remote(Stopper):
 
     def report(self, id: int, step: float, value: float) -> bool:
         """Return whether it is to be stopped."""
-        self._send("report", id, step, value if math.isfinite(value) else 1e300)
+        return bool(self._call("report", id, step, value if math.isfinite(value) else 1e300))
+
+    def _call(self, *call: Any) -> Any:
+        self._send(*call)
         assert self._server.stdout is not None
         line = self._server.stdout.readline()
         if not line:
             raise RuntimeError(f"{self._server.args} ended with status {self._server.wait()}")
-        return bool(json.loads(line))
+        return json.loads(line)
 
     def end(self, id: int, objective: float | None) -> None:
         """End an evaluation."""

@@ -2,50 +2,62 @@
 
     /path/to/environment/bin/python benchmarks/stopping_server.py
 
-Reads JSON lines, and writes one for each report:
+    ["make", name, max_steps, min_steps, space or null, seed], ["ask"], ["begin", id], ["report", id, step, value],
+    ["end", id, objective or null]
 
-    ["make", name, max_steps, min_steps], ["begin", id], ["report", id, step, value], ["end", id, objective or null]
-    true or false
+Reads JSON lines, and writes one for each `ask`, a point, and one for each `report`, true or false.
 """
 
 import json
 import sys
+from collections import deque
 from typing import Any
 
 # Stands for what is not finite: not every package can take that.
 WORST = 1e6
+# The classes of Syne Tune.
+SCHEDULERS = ("ASHA", "BOHB", "ASHACQR")
 
 
 class SyneTune:
-    """The stopping variant of ASHA of Syne Tune.
+    """A scheduler of Syne Tune that stops by asynchronous successive halving.
 
     Args:
-        name: `ASHA`.
+        name: Of its class: `ASHA`, which draws points at random, `BOHB`, or `ASHACQR`.
         max_steps: Last step of a full training.
         min_steps: Step of the lowest rung.
+        space: What is searched.
+        seed: What its choices depend on.
     """
 
-    def __init__(self, name: str, max_steps: float, min_steps: float) -> None:
-        from syne_tune.config_space import uniform
-        from syne_tune.optimizer.schedulers.asha import AsynchronousSuccessiveHalving
+    def __init__(self, name: str, max_steps: float, min_steps: float, space: dict[str, Any], seed: int) -> None:
+        from syne_tune.optimizer import baselines
 
-        self._scheduler = AsynchronousSuccessiveHalving(
-            {"x": uniform(0.0, 1.0)},
+        self._scheduler = getattr(baselines, name)(
+            {name: domain(spec) for name, spec in space.items()},
             metric="value",
             time_attr="step",
             max_t=max(1, round(max_steps)),
             grace_period=max(1, round(min_steps)),
-            random_seed=0,
+            random_seed=seed,
         )
         self._trials: dict[int, Any] = {}
+        self._asked: deque[dict[str, Any]] = deque()
+
+    def ask(self) -> dict[str, Any]:
+        """Return a point."""
+        self._asked.append(self._scheduler.suggest().config)
+        return self._asked[-1]
 
     def begin(self, id: int) -> None:
-        """Begin a trial."""
+        """Begin a trial, of the point that was asked first of those left."""
         from datetime import datetime
 
         from syne_tune.backend.trial_status import Trial
 
-        self._trials[id] = Trial(id, self._scheduler.suggest().config, datetime(2026, 1, 1))
+        if not self._asked:  # its points are not asked for, but it wants some
+            self.ask()
+        self._trials[id] = Trial(id, self._asked.popleft(), datetime(2026, 1, 1))
         self._scheduler.on_trial_add(self._trials[id])
 
     def report(self, id: int, step: float, value: float) -> bool:
@@ -56,6 +68,19 @@ class SyneTune:
     def end(self, id: int, objective: float | None) -> None:
         """End a trial."""
         self._scheduler.on_trial_remove(self._trials.pop(id))
+
+
+def domain(spec: dict[str, Any]) -> Any:
+    """Return the domain of a dimension as Syne Tune has it."""
+    from syne_tune import config_space as kinds
+
+    if "choices" in spec:
+        return kinds.choice(spec["choices"])
+    low, high = spec["range"]
+    is_log = spec.get("prior") == "log-uniform"
+    if isinstance(low, int):
+        return (kinds.lograndint if is_log else kinds.randint)(low, high)
+    return (kinds.loguniform if is_log else kinds.uniform)(low, high)
 
 
 class DeepHyper:
@@ -119,8 +144,13 @@ def main() -> None:
     for line in sys.stdin:
         call, *arguments = json.loads(line)
         if call == "make":
-            name, max_steps, min_steps = arguments
-            stopper = (SyneTune if name == "ASHA" else DeepHyper)(name, max_steps, min_steps)
+            name, max_steps, min_steps, space, seed = arguments
+            if name in SCHEDULERS:
+                stopper = SyneTune(name, max_steps, min_steps, space or {"x": {"range": [0.0, 1.0]}}, seed)
+            else:
+                stopper = DeepHyper(name, max_steps, min_steps)
+        elif call == "ask":
+            print(json.dumps(stopper.ask()), flush=True)
         elif call == "report":
             id, step, value = arguments
             value = value if abs(value) < WORST else WORST

@@ -54,7 +54,7 @@ def load_reports(path: PathLike) -> pd.DataFrame:
         ResultsError: It is missing, damaged, or no results file.
     """
     results = read(path)
-    found = pd.DataFrame(results.reports._asdict())
+    found = pd.DataFrame(results.reports._asdict()).drop(columns="order")
     if results.metadata.maximises:
         found["value"] = -found["value"]
     return found

@@ -167,6 +167,9 @@ class Campaign:
             with self._clock("store"):
                 self._store.reported(reports)
                 self._store.commit()  # inline, the loop does so only when the evaluation has ended
+        if self._search.learns:
+            for report in reports:
+                self._search.report(self._evaluator.running(report.id).point, report.step, report.value)
         self._steering.take(reports)
         self._save_in_time()
         if self._search.callbacks:

@@ -22,7 +22,7 @@ from dhmpi.results.owner import Owner
 from dhmpi.results.places import traces
 from dhmpi.results.reader import PathLike, Results, explained, older_than_journal, read_snapshot, resolve
 from dhmpi.results.schema import PolicyRow
-from dhmpi.results.table import FinishedRow, SubmittedRow
+from dhmpi.results.table import FinishedRow, SubmittedRow, read_reported
 
 
 class Listener(Protocol):
@@ -202,7 +202,7 @@ class Follower:
             elif kind == FINISHED:
                 self._listener.finished(starmap(FinishedRow, what))
             elif kind == REPORTED:
-                self._listener.reported(starmap(Report, what))
+                self._listener.reported(read_reported(what))
             elif kind == LEARNED:
                 self._listener.learned(PolicyRow(*row) for row in what)
             elif kind == METADATA:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, Report, turned
+from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, Journal, read_journal
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import PolicyRow
-from dhmpi.results.table import EvaluationTable, read_finished, read_submitted
+from dhmpi.results.table import EvaluationTable, read_finished, read_reported, read_submitted
 
 if TYPE_CHECKING:
     from dhmpi.results.columns import Columns
@@ -191,7 +191,9 @@ class _Found(NamedTuple):
         from dhmpi.results.report_log import ReportLog  # numpy is slow to import
 
         log = ReportLog(self.content.reports())
-        log.append(Report(*row) for kind, rows in self.events if kind == REPORTED for row in rows)
+        for rows in (rows for kind, rows in self.events if kind == REPORTED):
+            for row, report in zip(rows, read_reported(rows), strict=True):
+                log.append([report], row[-1] if len(row) > len(report) else -1)
         return log
 
     def reports(self) -> "Reports":
@@ -272,7 +274,7 @@ def replay(events: list[Event], metadata: Metadata, table: EvaluationTable, poli
         elif kind == FINISHED:
             table.finish(read_finished(what))
         elif kind == REPORTED:
-            table.note_steps(Report(*row) for row in what)
+            table.note_steps(read_reported(what))
         elif kind == LEARNED:
             policy.append(PolicyRow(*row) for row in what)
         elif kind == METADATA:

@@ -1,7 +1,7 @@
 """Log of what evaluations have reported while they ran: their learning curves."""
 
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,19 +23,29 @@ class Reports(NamedTuple):
         step: How far each was, float64.
         value: Its value then, as an objective, float64; what is not finite stays so.
         time: When [s since 1970-01-01 UTC], float64.
+        order: How many results the campaign had when each came, int64; -1 if unknown.
     """
 
     evaluation: Array
     step: Array
     value: Array
     time: Array
+    order: Array
 
     def of(self, number: int) -> "Reports":
         """Return those of one evaluation."""
         return Reports(*(column[self.evaluation == number] for column in self))
 
+    def records(self) -> list[Report]:
+        """Return all of them as records."""
+        return list(map(Report, *(column.tolist() for column in self[:-1])))
 
-NO_REPORTS = Reports(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3)))
+    def ordered(self) -> Iterator[tuple[Report, int]]:
+        """Yield all of them as records, each with how many results there were when it came."""
+        return zip(self.records(), self.order.tolist(), strict=True)
+
+
+NO_REPORTS = Reports(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
 
 class _Place(NamedTuple):
@@ -70,8 +80,9 @@ class ReportLog:
     def _set(self, reports: Reports) -> None:
         self._evaluation = array("q", reports.evaluation.astype(np.int64).tobytes())
         self._step, self._value, self._time = (
-            array("d", column.astype(np.float64).tobytes()) for column in reports[1:]
+            array("d", column.astype(np.float64).tobytes()) for column in reports[1:-1]
         )
+        self._order = array("q", reports.order.astype(np.int64).tobytes())
         numbers, counts = np.unique(reports.evaluation, return_counts=True)
         last = {number: row for row, number in enumerate(self._evaluation)}
         self._places = {
@@ -79,8 +90,8 @@ class ReportLog:
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         }
 
-    def append(self, reports: Iterable[Report]) -> None:
-        """Enter reports."""
+    def append(self, reports: Iterable[Report], order: int) -> None:
+        """Enter reports, which came when there were so many results; -1 if that is unknown."""
         for number, step, value, time in reports:
             place = self._places.get(number)
             if place is not None and step < self._step[place.row]:
@@ -90,6 +101,7 @@ class ReportLog:
                 is_again = step == self._step[place.row]
                 if is_again or (place.num_seen - 1) % place.stride:  # the latest row was only kept for being that
                     self._step[place.row], self._value[place.row], self._time[place.row] = step, value, time
+                    self._order[place.row] = order
                     self._places[number] = place._replace(num_seen=place.num_seen + (not is_again))
                     continue
                 num_rows, num_seen = place.num_rows + 1, place.num_seen + 1
@@ -100,6 +112,7 @@ class ReportLog:
             self._step.append(step)
             self._value.append(value)
             self._time.append(time)
+            self._order.append(order)
             if self._places[number].num_rows > MOST_ROWS:
                 self._thin(number)
 
@@ -110,11 +123,12 @@ class ReportLog:
 
     def records(self) -> list[Report]:
         """Return all of them as records."""
-        return list(map(Report, self._evaluation, self._step, self._value, self._time))
+        return self.columns().records()
 
     def columns(self) -> Reports:
         """Return all of them, as they are now."""
-        return Reports(*(np.array(each) for each in (self._evaluation, self._step, self._value, self._time)))
+        columns = self._evaluation, self._step, self._value, self._time, self._order
+        return Reports(*map(np.array, columns))
 
     def forget(self, numbers: Collection[int], step: float = -np.inf) -> None:
         """Leave out what evaluations have reported, or what they have from a step on."""

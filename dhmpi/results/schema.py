@@ -159,6 +159,7 @@ REPORT_COLUMNS = (
     Column("step", "float64", "", "how far it was, such as a number of epochs; of one evaluation, it grows"),
     Column("value", "float64", "", "what it would have returned then, or minus that, as `objective`"),
     Column("time", "float64", _TIME, "when"),
+    Column("order", "int64", "", "how many results the campaign had when it came; -1 if unknown", optional=True),
 )
 
 

@@ -308,11 +308,13 @@ def _check_all(columns: Columns) -> None:
 
 
 def _read_reports(group: Any) -> Reports:
-    datasets = [_member(group, column.name) for column in REPORT_COLUMNS]
-    if len({dataset.shape for dataset in datasets}) != 1 or datasets[0].ndim != 1:
+    known = [column for column in REPORT_COLUMNS if not (column.optional and _is_missing(group, column.name))]
+    datasets = {column.name: _member(group, column.name) for column in known}
+    num = datasets["step"].shape
+    if any(dataset.shape != num for dataset in datasets.values()) or len(num) != 1:
         raise ValueError("the columns of its reports must have one length")
-    dtypes = [column.dtype for column in REPORT_COLUMNS]
-    found = Reports(*(_numbers(each.name, each[()], dtype) for each, dtype in zip(datasets, dtypes, strict=True)))
+    columns = {each.name: _numbers(each.name, datasets[each.name][()], each.dtype) for each in known}
+    found = Reports(**{"order": np.full(num, -1), **columns})
     if not np.isfinite(found.step).all():
         raise ValueError("steps of reports must be finite")
     return found

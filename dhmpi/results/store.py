@@ -239,10 +239,11 @@ class ResultsStore:
     def reported(self, reports: Sequence[Report]) -> None:
         """Note what evaluations report while they run."""
         if reports:
-            self.reports.append(reports)
+            order = self._table.num_ordered
+            self.reports.append(reports, order)
             self._table.note_steps(reports)
             self._evaluations = None
-            self._events.append((REPORTED, [tuple(each) for each in reports]))
+            self._events.append((REPORTED, [(*each, order) for each in reports]))
 
     def learned(self, rows: Sequence[PolicyRow]) -> None:
         """Note updates of a policy."""

@@ -285,6 +285,11 @@ def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evalua
         yield evaluation
 
 
+def read_reported(rows: Iterable[Sequence[Any]]) -> Iterator[Report]:
+    """Return reports of a journal; in later ones, how many results there were comes behind each."""
+    return (Report(*row[: len(Report._fields)]) for row in rows)
+
+
 def read_finished(rows: Iterable[Row]) -> Iterator[Evaluation]:
     """Yield evaluations that `finish` has written, without their points; in older journals, rows have no step."""
     for id, state, objective, started, ended, rank, host, error, text, *step in rows:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import reprlib
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Iterable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
-from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, State
+from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, Report, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
@@ -269,16 +270,42 @@ class Search(ABC):
         point = self.space.canonical(point)
         return self.space.key(point), point
 
-    def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
+    def report(self, point: Point, step: float, value: float) -> None:
+        """Report how good a pending evaluation is so far.
+
+        Args:
+            point: Its point, as it was asked.
+            step: How far it is, such as a number of epochs.
+            value: What its objective would be if it ended here.
+        """
+        self._report(self._known_point(point)[0], step, value, self._num_known)
+
+    def remember(self, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]]) -> None:
+        """Take note of what evaluations of a file have reported; to be called before any of them is told.
+
+        Args:
+            evaluations: All of them.
+            reports: Their reports, and how many results there were when each came; -1 if that is unknown.
+        """
+        if self.learns and (pairs := list(reports)):
+            reporting = {report.id for report, _ in pairs}
+            keys = {each.id: self._recognised(each)[0] for each in evaluations if each.id in reporting}
+            for report, order in pairs:
+                self._report(keys[report.id], report.step, report.value, sys.maxsize if order < 0 else order)
+
+    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]] = ()) -> None:
         """Go on with a campaign as if it had never stopped; to be called before anything is asked.
 
         Args:
             seed: The campaign's seed.
             evaluations: All of its evaluations so far.
+            reports: All that they have reported; see `remember`.
         """
         self._begin(seed)
+        evaluations = as_told(list(evaluations))
         with no_collection():
-            self._tell([self._recognised(each) for each in as_told(list(evaluations))])
+            self.remember(evaluations, reports)
+            self._tell([self._recognised(each) for each in evaluations])
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""
@@ -300,6 +327,9 @@ class Search(ABC):
 
     def _add_pending(self, key: Hashable, point: Point) -> None:  # noqa: B027  # not every search models what is pending
         """Take note of a point that has become pending; the default does not."""
+
+    def _report(self, key: Hashable, step: float, value: float, known: int) -> None:  # noqa: B027  # few learn from it
+        """Take note of what an evaluation has reported when so many results were known; the default does not."""
 
     def describe_model(self) -> str:
         """Return which model points come from by now, for people; nothing without one, which is the default."""

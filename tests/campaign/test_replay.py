@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -120,3 +121,52 @@ def test_the_starting_point_comes_from_the_file(output):
     evaluation = Evaluation(0, proposal.point, 1.0, State.DONE, origin=proposal.origin, order=0)
     metadata = results.Metadata("ambs", "forgotten", space, seed=search.seed)
     assert first_difference(results.Results.of(metadata, [evaluation])) is None
+
+
+TRAINING = """
+import math
+import time
+
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (-5.0, 5.0), 4.0)
+Problem.add_dim("y", (-5.0, 5.0), 4.0)
+
+
+def run(point, context):
+    end = point["x"] ** 2 + point["y"] ** 2
+    for step in range(1, 28):
+        time.sleep(0.0005)
+        context.report(step, end + 30 * math.exp(-step / 5))
+    return end
+"""
+
+
+@pytest.mark.parametrize("learner", ["auto", "RF", "GP"])
+def test_what_was_reported_leads_to_the_same_points_again(output, tmp_path, capsys, learner):
+    """Models know what was stopped, and what was running, as it was when they were made."""
+    (tmp_path / "training.py").write_text(TRAINING)
+    command = ["ambs", "--problem", str(tmp_path / "training.py"), "--output", str(output), "--quiet"]
+    command += ["--stopper", "asha", "--max-steps", "27", "--learner", learner]
+    command += ["--evaluator", "threadPool", "--num-workers", "4", "--max-evals"]
+    assert main([*command, "40"]) == 0
+    assert main([*command, "60", "--resume"]) == 0
+    found = results.read(output)
+    assert any(each.state is State.STOPPED for each in found.evaluations)
+    assert len(set(found.reports.order.tolist())) > 10
+    capsys.readouterr()
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == "the same: ambs proposes all 60 points again\n"
+
+
+def test_reports_change_what_is_proposed(output, tmp_path, monkeypatch):
+    """Repeated without them, another point is proposed."""
+    (tmp_path / "training.py").write_text(TRAINING)
+    words = ["ambs", "--problem", str(tmp_path / "training.py"), "--output", str(output), "--quiet"]
+    words += ["--stopper", "asha", "--max-steps", "27", "--max-evals", "40"]
+    assert main([*words, "--evaluator", "threadPool", "--num-workers", "4"]) == 0
+    found = results.read(output)
+    assert first_difference(found) is None
+    without = dataclasses.replace(found, report_source=None)
+    assert first_difference(without) is not None

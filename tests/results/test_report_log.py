@@ -2,12 +2,14 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 
 from dhmpi import results
 from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.results import Metadata, ResultsStore
+from dhmpi.results.checksum import with_checksum
 from dhmpi.results.journal import JournalTail
 from dhmpi.results.report_log import MOST_ROWS, ReportLog
 
@@ -21,7 +23,7 @@ def reports(id, *steps, value=1.0):
 def log_of(*groups):
     log = ReportLog()
     for group in groups:
-        log.append(group)
+        log.append(group, 0)
     return log
 
 
@@ -64,8 +66,27 @@ def test_what_is_redone_is_forgotten():
     log = log_of(reports(0, 1, 2), reports(1, 1), reports(2, 1))
     log.forget([0, 2])
     assert log.columns().evaluation.tolist() == [1]
-    log.append(reports(0, 1))
+    log.append(reports(0, 1), 0)
     assert steps_of(log, 0) == [1]
+
+
+def test_it_is_known_how_many_results_there_were_when_a_report_came(tmp_path):
+    path = tmp_path / "r.h5"
+    store = ResultsStore.create(path, METADATA)
+    store.submitted([Evaluation(0, {"x": 0.5}), Evaluation(1, {"x": 0.6})])
+    store.reported(reports(0, 1))
+    store.reported(reports(1, 1))
+    store.finished([Evaluation(1, {"x": 0.6}, 1.0, State.DONE)])
+    store.reported(reports(0, 2, 3))
+    store.commit()
+    for _ in range(2):  # from the journal, and from the file
+        assert results.read(path).reports.order.tolist() == [0, 0, 1, 1]
+        store.close("over")
+    path.write_bytes(path.read_bytes()[: -len(with_checksum(b""))])
+    with h5py.File(path, "a") as file:
+        del file["reports/order"]  # as before there was such a thing
+    path.write_bytes(with_checksum(path.read_bytes()))
+    assert results.read(path).reports.order.tolist() == [-1, -1, -1, -1]
 
 
 def test_values_that_are_not_finite_stay(tmp_path):

@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point
+from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.latency import Latencies
@@ -119,10 +119,10 @@ class AMBS(Search):
         if self._proposer is not None:
             self._proposer.refits.num_workers = num_workers
 
-    def resume(self, seed: int, evaluations: Iterable[Evaluation]) -> None:
+    def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]] = ()) -> None:
         """Go on with a campaign, with the model that it would have had; see `Search`."""
         evaluations = as_told(list(evaluations))
-        super().resume(seed, evaluations)
+        super().resume(seed, evaluations, reports)
         if self._proposer is not None:
             self._proposer.restore(evaluations)
             self._proposer.settle()
@@ -168,6 +168,10 @@ class AMBS(Search):
     def _add_pending(self, key: Hashable, point: Point) -> None:
         if self._proposer is not None:
             self._proposer.asked(key, point)
+
+    def _report(self, key: Hashable, step: float, value: float, known: int) -> None:
+        if self._proposer is not None:
+            self._proposer.reported(key, step, value, known)
 
     def _learn(self, evaluations: list[Evaluation]) -> None:
         if self._proposer is not None:

@@ -57,6 +57,20 @@ class Archive:
         self._num = end
 
 
+class KnownEvaluations(NamedTuple):
+    """Evaluations as a model knows them.
+
+    Attributes:
+        rows: Their rows, shape (num, num_columns).
+        objectives: Their objectives, shape (num,), NaN for failures.
+        spreads: Standard deviations of those that are foretold, shape (num,), 0 for others.
+    """
+
+    rows: Matrix
+    objectives: Matrix
+    spreads: Matrix
+
+
 class ObjectiveScale(NamedTuple):
     """Maps objectives to mean 0 and standard deviation 1, so that no model sees numbers of 1e300.
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box, Frame
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, fit
-from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp
+from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp, warped_variances
 
 MOST_FITTED = 150
 NUM_STEPS, NUM_MORE_STEPS = 40, 12
@@ -53,21 +54,22 @@ class BoxSurrogate(NamedTuple):
     parameters: Parameters
     tabu: TabuRegions
 
-    def process(self, rows: Matrix, objectives: Matrix, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
+    def process(self, known: KnownEvaluations, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
         """Return the process with everything that is known now.
 
         Args:
-            rows: Rows of all evaluations, shape (num, num_columns).
-            objectives: Their objectives, shape (num,), NaN for failures.
+            known: All evaluations.
             pending: Rows of the pending points, shape (num_pending, num_columns).
             budget: How many of them the process is to know.
         """
+        rows, objectives = known.rows, known.objectives
         latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
         latest = latest[~np.isnan(objectives[latest])]
         latest, pending = latest[self.tabu.allows(rows[latest])], pending[self.tabu.allows(pending)]
         chosen = np.concatenate([self.indices[: budget.num_points], latest])
         values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
-        process = TrendGP(self.frame.rows(rows[chosen]), values, self.frame.owners, self.parameters)
+        doubts = warped_variances(objectives[chosen], known.spreads[chosen], values)
+        process = TrendGP(self.frame.rows(rows[chosen]), values, self.frame.owners, self.parameters, doubts)
         if len(pending) > budget.num_pending:
             distances = (self.frame.rows(pending) ** 2).sum(axis=1)
             pending = pending[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
@@ -75,7 +77,7 @@ class BoxSurrogate(NamedTuple):
 
 
 def fit_surrogate(
-    encoding: Encoding, box: Box, indices: Indices, rows: Matrix, objectives: Matrix, tabu: TabuRegions
+    encoding: Encoding, box: Box, indices: Indices, known: KnownEvaluations, tabu: TabuRegions
 ) -> BoxSurrogate:
     """Fit a surrogate to some evaluations, on the scale on which they are most probable.
 
@@ -83,17 +85,19 @@ def fit_surrogate(
         encoding: The encoding of the rows.
         box: The coordinates are those of this box.
         indices: The evaluations to be fitted, the most important ones first.
-        rows: Rows of all evaluations, shape (num, num_columns).
-        objectives: Their objectives, shape (num,).
+        known: All evaluations.
         tabu: Regions in which none of the evaluations to be fitted is.
     """
     frame = Frame(encoding, box)
     fitted = indices[:MOST_FITTED]
-    known, values = frame.rows(rows[fitted]), tidy(objectives[fitted])
+    rows, objectives, spreads = frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted]
+    values = tidy(objectives)
     start, best = None, (np.inf, RELATIVE_TURNS[0], np.empty(0))
     for relative_turn in RELATIVE_TURNS:
         standard, density = warp(values, relative_turn)
-        logs, loss = fit(known, standard, frame.owners, start, NUM_STEPS if start is None else NUM_MORE_STEPS)
+        doubts = warped_variances(objectives, spreads, standard)
+        num_steps = NUM_STEPS if start is None else NUM_MORE_STEPS
+        logs, loss = fit(rows, standard, frame.owners, start, num_steps, doubts)
         start = logs if start is None else start
         best = min(best, (loss - density, relative_turn, logs), key=lambda each: each[0])
-    return BoxSurrogate(frame, indices, len(rows), best[1], Parameters.from_logs(best[2]), tabu)
+    return BoxSurrogate(frame, indices, len(known.rows), best[1], Parameters.from_logs(best[2]), tabu)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.course_history import NO_OUTLOOK
 from dhmpi.search.hps.surrogate.encoding import Matrix
 from dhmpi.search.hps.surrogate.hedge import Hedge, draw
 from dhmpi.search.hps.surrogate.proposer import Proposer
@@ -42,6 +43,7 @@ class PoolProposer(Proposer["Model"]):
         self._model: Model | None = None
         # What has happened since the job began, and how often it has caught up with that.
         self._since: list[Change] = []
+        self._outlook = NO_OUTLOOK  # of the job
         self._num_rounds = 0
         # The latest proposal and its row, which need not be encoded again when it becomes pending.
         self._proposed: tuple[Point | None, Matrix] = None, np.empty(0)
@@ -70,15 +72,18 @@ class PoolProposer(Proposer["Model"]):
         before = len(self._archive)
         self._archive.extend(rows, [each.objective for each in evaluations])
         objectives = self._archive.objectives[before:]
-        for each in evaluations:
+        for key, each in zip(keys, evaluations, strict=True):
+            self._courses.end(key, each)
             self.refits.durations.add(each)
             self.refits.told()
         if self._hedge:
             self._hedge.told(keys)
         if self._model:
-            self._model.learn(keys, rows, objectives)
+            foretold = self._courses.foretold(objectives, self._model.outlook.forecast, before)
+            self._model.learn(keys, rows, foretold.objectives)
         if self.refits.job:
-            self._since += map(Change, keys, rows, [True] * len(keys), objectives.tolist())
+            foretold = self._courses.foretold(objectives, self._outlook.forecast, before)
+            self._since += map(Change, keys, rows, [True] * len(keys), foretold.objectives.tolist())
         self._advance()
 
     def propose(self, seen: Collection[Hashable]) -> Point | None:
@@ -126,7 +131,9 @@ class PoolProposer(Proposer["Model"]):
         if not num:
             return False
         self._since, self._num_rounds = [], 0
-        self.refits.begin(_refit, self._task(num, block))
+        task = self._task(num, block)
+        self._outlook = task.outlook
+        self.refits.begin(_refit, task)
         return True
 
     def _take_over(self) -> None:
@@ -152,9 +159,10 @@ class PoolProposer(Proposer["Model"]):
     def _task(self, num: int, block: int) -> RefitTask:
         pending = [Change(key, row) for key, row in self._pending.items()]
         expected = self._hedge.expected if self._hedge else []
-        archive = self._archive
+        outlook = self._courses.outlook(num)
+        objectives = self._courses.foretold(self._archive.objectives, outlook.forecast).objectives
         common = self._encoding, self._seed, self._options, self._background.clock
-        return RefitTask(*common, num, block, archive.rows, archive.objectives, pending, expected)
+        return RefitTask(*common, num, block, self._archive.rows, objectives, pending, expected, outlook)
 
 
 def _refit(task: RefitTask) -> "Model":

@@ -1,6 +1,7 @@
 """A fitted learner and everything that has become known since."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Model:
         success: How probable the success of each candidate is, shape (num_candidates,); None if nothing has failed.
 
     Attributes:
+        outlook: What had been reported by evaluations until then; pending ones that had reported something have their
+            foretold objective for a lie.
         block: How many lots of candidates there were before, since the last refit to new objectives.
         seconds: How long it took to make.
     """
@@ -42,7 +45,7 @@ class Model:
     ) -> None:
         self.learner, self.candidates, self._places = learner, candidates, places
         objectives = task.objectives[: task.num]
-        self.num_fitted, self.block = len(objectives), task.block
+        self.num_fitted, self.block, self.outlook = len(objectives), task.block, task.outlook
         self._seed, self._options, self._success = task.seed, task.options, success
         self._scale = ObjectiveScale.of(objectives, learner.relative_turn)
         standard = self._scale.standard(objectives)
@@ -51,6 +54,8 @@ class Model:
         self._best = float(standard.min())
         self._num_known = len(objectives)
         self._pending_places: dict[Hashable, Places] = {}
+        foretold = self._scale.standard(self.outlook.running.objectives)
+        self._foretold = {key: float(foretold[place]) for key, place in self.outlook.keys.items()}
         self._expected_places: dict[bytes, Places] = {}  # by the bytes of their rows
         self._posterior: Posterior | None = None  # that of the candidates, if it is up to date
         self.seconds = 0.0
@@ -65,7 +70,7 @@ class Model:
     def add_pending(self, keys: Sequence[Hashable], rows: Matrix) -> None:
         """Take in pending points, shape (num, num_columns), with a lie."""
         places = self._take(rows)
-        self.learner.add_pending(places, np.full(len(rows), self._lie))
+        self.learner.add_pending(places, self._lies(keys))
         self._pending_places.update(zip(keys, places, strict=True))
         self._num_known += len(rows)
         self._posterior = None
@@ -78,7 +83,8 @@ class Model:
         replaced = [places for places in found if places is not None]
         was_pending = np.array([places is not None for places in found], dtype=bool)
         if replaced:
-            self.learner.replace(np.array(replaced), np.full(len(replaced), self._lie), values[was_pending])
+            lies = self._lies(list(compress(keys, was_pending)))
+            self.learner.replace(np.array(replaced), lies, values[was_pending])
         if len(replaced) < len(keys):
             self.learner.add(self._take(rows[~was_pending]), values[~was_pending])
             self._num_known += len(keys) - len(replaced)
@@ -119,6 +125,10 @@ class Model:
     def rng(self) -> np.random.Generator:
         """Return where the choice among acquisition functions is drawn from."""
         return self._rng(0)
+
+    def _lies(self, keys: Sequence[Hashable]) -> Matrix:
+        """Return the lies for pending points, shape (num,)."""
+        return np.array([self._foretold.get(key, self._lie) for key in keys])
 
     def _predictions(self) -> Posterior:
         if self._posterior is None:

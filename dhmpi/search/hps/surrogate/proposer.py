@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.archive import Archive
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.course_history import CourseHistory
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST, Refits
 from dhmpi.space.space import Space
@@ -50,6 +51,7 @@ class Proposer(ABC, Generic[Made]):
         self._encoding = Encoding(space)
         self._archive = Archive(self._encoding.num_columns)
         self._pending: dict[Hashable, Matrix] = {}
+        self._courses = CourseHistory()
         self.refits: Refits[Made] = Refits(background, num_first, self.most, options.ask_budget, guide(options))
         self.refit_seconds = 0.0
         self.detail = 0
@@ -73,6 +75,17 @@ class Proposer(ABC, Generic[Made]):
     @abstractmethod
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Take note of final evaluations, also of points that were never pending."""
+
+    def reported(self, key: Hashable, step: float, value: float, known: int) -> None:
+        """Take note of what an evaluation has reported; models know of it that are made after the next result.
+
+        Args:
+            key: Key of its point.
+            step: How far it is.
+            value: What its objective would be if it ended here.
+            known: How many results were known then.
+        """
+        self._courses.report(key, step, value, known)
 
     def ready(self, timeout: float | None) -> bool:
         """Return whether a point may be proposed; wait for a model that is due as long as that is worth it.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dhmpi.search.hps.surrogate.course_history import NO_OUTLOOK, Outlook
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 
 
@@ -40,6 +41,7 @@ class RefitTask:
         objectives: Their objectives, shape (num_told,), NaN for failures.
         pending: The points that are pending.
         expected: Rows at which means will be asked for, each of shape (num, num_columns).
+        outlook: What had been reported when there were `num` results; objectives are those foretold by it.
     """
 
     encoding: Encoding
@@ -52,3 +54,4 @@ class RefitTask:
     objectives: Matrix
     pending: Sequence[Change]
     expected: Sequence[Matrix] = ()
+    outlook: Outlook = NO_OUTLOOK

@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from dhmpi.evaluation import Evaluation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
+from dhmpi.search.hps.surrogate.course_history import Outlook
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load_controller import LoadController
@@ -40,6 +42,7 @@ class Surrogates(NamedTuple):
         near: The surrogate over the trust region.
         far: The surrogate over the whole space.
         feasibility: Where evaluations succeed; None if all do.
+        outlook: What had been reported until then.
         num: How many evaluations it was fitted to.
         seconds: How long it took.
     """
@@ -47,6 +50,7 @@ class Surrogates(NamedTuple):
     near: BoxSurrogate
     far: BoxSurrogate
     feasibility: Feasibility | None
+    outlook: Outlook
     num: int
     seconds: float
 
@@ -58,16 +62,16 @@ class RegionalTask(NamedTuple):
         encoding: The encoding of the rows.
         near: The trust region.
         tabu: Regions that are left out.
-        rows: Rows of the evaluations, shape (num, num_columns).
-        objectives: Their objectives, shape (num,), NaN for failures.
+        known: The evaluations.
+        outlook: What had been reported when there were so many.
         clock: Returns seconds.
     """
 
     encoding: Encoding
     near: Box
     tabu: TabuRegions
-    rows: Matrix
-    objectives: Matrix
+    known: KnownEvaluations
+    outlook: Outlook
     clock: Callable[[], float]
 
 
@@ -110,7 +114,9 @@ class RegionalProposer(Proposer[Surrogates]):
         before, refits = len(self._archive), self.refits
         self._archive.extend(rows, [each.objective for each in evaluations])
         for num, each in enumerate(evaluations, start=before + 1):
-            self._pending.pop(self._space.key(each.point), None)
+            key = self._space.key(each.point)
+            self._pending.pop(key, None)
+            self._courses.end(key, each)
             known = self._archive.rows[:num], self._archive.objectives[:num]
             if self._regions.told(*known, num > self._num_settling):
                 refits.hasten()  # what is known of the last region is of no use in this one
@@ -160,10 +166,10 @@ class RegionalProposer(Proposer[Surrogates]):
     def _task(self, num: int) -> RegionalTask:
         # A file of another version, or one that was changed, may name a number at which none was due.
         near, tabu = self._due.get(num, (self._near(), self._regions.tabu))
-        archive = self._archive
-        return RegionalTask(
-            self._encoding, near, tabu, archive.rows[:num], archive.objectives[:num], self._background.clock
-        )
+        outlook = self._courses.outlook(num)
+        foretold = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
+        known = KnownEvaluations(self._archive.rows[:num], *foretold)
+        return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock)
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
         while self._queue:
@@ -215,19 +221,34 @@ class RegionalProposer(Proposer[Surrogates]):
         """Return the acquisition optimiser over the trust region, or over the whole space."""
         surrogate, box = (surrogates.far, whole_box(self._encoding)) if is_far else (surrogates.near, self._near())
         budget = self._load.mode.budget
-        rows, objectives = self._archive.rows, self._archive.objectives
-        latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
+        outlook, rows = surrogates.outlook, self._archive.rows
+        known = KnownEvaluations(rows, *self._courses.foretold(self._archive.objectives, outlook.forecast))
+        parents = self._best(surrogate, known.objectives) if is_far else box.center[None]
+        others = (row for key, row in reversed(self._pending.items()) if key not in outlook.keys)
+        latest = list(islice(others, MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        process = surrogate.process(rows, objectives, pending, budget)
-        parents = self._best(surrogate) if is_far else box.center[None]
+        process = surrogate.process(self._with_running(known, outlook), pending, budget)
         units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
         optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
-        feasible = None if surrogates.feasibility is None else surrogates.feasibility.updated(rows, objectives)
+        feasible = surrogates.feasibility
+        feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
 
-    def _best(self, surrogate: BoxSurrogate) -> Matrix:
+    def _with_running(self, known: KnownEvaluations, outlook: Outlook) -> KnownEvaluations:
+        """Return what is known with what is foretold of pending evaluations that had reported something."""
+        places = {outlook.keys[key]: row for key, row in self._pending.items() if key in outlook.keys}
+        if not places:
+            return known
+        at, running = list(places), outlook.running
+        return KnownEvaluations(
+            np.concatenate([known.rows, list(places.values())]),
+            np.concatenate([known.objectives, running.objectives[at]]),
+            np.concatenate([known.spreads, running.spreads[at]]),
+        )
+
+    def _best(self, surrogate: BoxSurrogate, objectives: Matrix) -> Matrix:
         """Return the best evaluations that a surrogate knows, in the unit cube."""
-        order = np.argsort(self._archive.objectives[surrogate.indices], kind="stable")[:NUM_PARENTS]
+        order = np.argsort(objectives[surrogate.indices], kind="stable")[:NUM_PARENTS]
         return self._encoding.to_unit_cube(self._archive.rows[surrogate.indices[order]])
 
     def _near(self) -> Box:
@@ -257,7 +278,8 @@ def _permitted(
 
 
 def _refit(task: RegionalTask) -> Surrogates:
-    encoding, near, tabu, rows, objectives, clock = task
+    encoding, near, tabu, known, outlook, clock = task
+    rows, objectives, _ = known
     begun = clock()
     allowed = np.flatnonzero(tabu.allows(rows))
     if not np.isnan(objectives[allowed]).all():
@@ -266,9 +288,10 @@ def _refit(task: RegionalTask) -> Surrogates:
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
     return Surrogates(
-        fit_surrogate(encoding, near, nearest, rows, objectives, tabu),
-        fit_surrogate(encoding, whole_box(encoding), landmarks, rows, objectives, tabu),
+        fit_surrogate(encoding, near, nearest, known, tabu),
+        fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
         feasibility(encoding, rows, objectives),
+        outlook,
         len(rows),
         clock() - begun,
     )

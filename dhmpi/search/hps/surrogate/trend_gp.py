@@ -52,14 +52,22 @@ class TrendGP:
         values: Their standardised objectives, shape (num,).
         owners: Which dimension each column belongs to, shape (num_columns,).
         parameters: The hyperparameters.
+        more_noise: Variance of noise that single values have besides, shape (num,), or 0.
     """
 
-    def __init__(self, rows: Matrix, values: Matrix, owners: Indices, parameters: Parameters) -> None:
+    def __init__(
+        self,
+        rows: Matrix,
+        values: Matrix,
+        owners: Indices,
+        parameters: Parameters,
+        more_noise: Matrix | float = 0.0,
+    ) -> None:
         self._rows, self._parameters = rows, parameters
         self._lengths = parameters.lengths[owners]
         self._reach = float(len(parameters.lengths))  # of the polynomial, squared
         covariance = self._covariance(rows, rows)
-        self._factor = _factor(covariance, parameters.noise)
+        self._factor = _factor(covariance, parameters.noise + more_noise)
         self._weights = cho_solve((self._factor, True), values, check_finite=False)
 
     def with_pending(self, rows: Matrix) -> "TrendGP":
@@ -140,7 +148,12 @@ class TrendGP:
 
 
 def fit(
-    rows: Matrix, values: Matrix, owners: Indices, start: Matrix | None = None, num_steps: int = 30
+    rows: Matrix,
+    values: Matrix,
+    owners: Indices,
+    start: Matrix | None = None,
+    num_steps: int = 30,
+    more_noise: Matrix | float = 0.0,
 ) -> tuple[Matrix, float]:
     """Find the most probable hyperparameters, by L-BFGS on the log posterior (Rasmussen and Williams 2006, 5.9).
 
@@ -150,6 +163,7 @@ def fit(
         owners: Which dimension each column belongs to, shape (num_columns,).
         start: Logarithms to start from; by default, what is expected.
         num_steps: How many steps are made at most.
+        more_noise: Variance of noise that single values have besides, shape (num,), or 0.
 
     Returns:
         The logarithms, shape (num_dimensions + 3,), and the negative log posterior.
@@ -159,7 +173,7 @@ def fit(
     num_dimensions = int(owners[-1]) + 1
     expected = np.array([LENGTH] * num_dimensions + [AMPLITUDE, NOISE, TREND])
     bounds = [LENGTH_BOUNDS] * num_dimensions + [AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS]
-    objective = _Fit(rows, values, owners, expected)
+    objective = _Fit(rows, values, owners, expected, more_noise)
     begin = expected[:, 0] if start is None else start
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": num_steps})
     return found.x, float(found.fun)
@@ -168,8 +182,10 @@ def fit(
 class _Fit:
     """The negative log posterior of hyperparameters, and its gradient."""
 
-    def __init__(self, rows: Matrix, values: Matrix, owners: Indices, expected: Matrix) -> None:
-        self._values, self._expected = values, expected
+    def __init__(
+        self, rows: Matrix, values: Matrix, owners: Indices, expected: Matrix, more_noise: Matrix | float = 0.0
+    ) -> None:
+        self._values, self._expected, self._more_noise = values, expected, more_noise
         num, num_dimensions = len(rows), int(owners[-1]) + 1
         self._squares = np.empty((num_dimensions, num * num))
         for dimension in range(num_dimensions):
@@ -187,7 +203,7 @@ class _Fit:
         decay = np.exp(-distance)
         matern = (1 + distance + (5 / 3) * squared) * decay
         try:
-            factor = _factor(amplitude * matern + trend * self._polynomial, noise)
+            factor = _factor(amplitude * matern + trend * self._polynomial, noise + self._more_noise)
         except LinAlgError:
             return 1e10, np.zeros_like(logs)  # L-BFGS steps back
         weights = cho_solve((factor, True), self._values, check_finite=False)
@@ -217,12 +233,12 @@ def _matern(left: Matrix, right: Matrix) -> Matrix:
     return matern
 
 
-def _factor(covariance: Matrix, noise: float, rounded: float = 0.0) -> Matrix:
+def _factor(covariance: Matrix, noise: Matrix | float, rounded: float = 0.0) -> Matrix:
     """Return the lower Cholesky factor of a covariance with noise; it needs more of it where points coincide.
 
     Args:
         covariance: Shape (num, num); it is changed.
-        noise: What is added to the diagonal, at least.
+        noise: What is added to the diagonal, shape (num,) or a number, at least.
         rounded: Size of the variances whose rounding errors the covariance holds; by default, its own.
     """
     diagonal = np.diag_indices_from(covariance)

@@ -25,6 +25,25 @@ def tidy(objectives: Matrix) -> Matrix:
     return np.minimum(filled, median + FARTHEST * (median - best)) if median > best else filled
 
 
+def warped_variances(objectives: Matrix, spreads: Matrix, warped: Matrix) -> Matrix | float:
+    """Return the variances of warped objectives that may be wrong, shape (num,); 0 if none may.
+
+    Args:
+        objectives: As they were, shape (num,), NaN for failures.
+        spreads: Their standard deviations, shape (num,).
+        warped: The same, warped, shape (num,).
+    """
+    if not spreads.any():
+        return 0.0
+    order = np.argsort(objectives, kind="stable")  # NaN comes last
+    order = order[: np.count_nonzero(~np.isnan(objectives))]
+    known, values = objectives[order], warped[order]
+    above = np.interp(objectives + spreads, known, values) - warped
+    below = warped - np.interp(objectives - spreads, known, values)
+    variances: Matrix = np.where(spreads > 0, np.maximum(above, below) ** 2, 0.0)
+    return variances
+
+
 def warp(values: Matrix, relative_turn: float) -> tuple[Matrix, float]:
     """Return warped and standardised values, shape (num,), and the log of the density (the Jacobian) of the warp.
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dhmpi.search.hps.surrogate.acquisition_optimiser import AcquisitionOptimiser, candidates
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
@@ -13,6 +14,10 @@ CUBE = Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(3)})
 WHOLE = Box(np.full(3, 0.5), np.full(3, 0.5))
 NOTHING = TabuRegions(np.empty((0, 3)))
 BUDGET = AcquisitionBudget(num_points=40, num_pending=8, num_candidates=200, num_polished=3)
+
+
+def known(rows, objectives):
+    return KnownEvaluations(rows, objectives, np.zeros(len(rows)))
 
 
 def always():
@@ -27,8 +32,8 @@ def bowl(units):
 def optimiser():
     rng = np.random.default_rng(0)
     encoding, rows = Encoding(CUBE), rng.random((40, 3))
-    surrogate = fit_surrogate(encoding, WHOLE, np.arange(40), rows, bowl(rows), NOTHING)
-    process = surrogate.process(rows, bowl(rows), np.empty((0, 3)), BUDGET)
+    surrogate = fit_surrogate(encoding, WHOLE, np.arange(40), known(rows, bowl(rows)), NOTHING)
+    process = surrogate.process(known(rows, bowl(rows)), np.empty((0, 3)), BUDGET)
     return AcquisitionOptimiser(
         encoding, surrogate, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng), NOTHING.allows
     )
@@ -76,8 +81,8 @@ def test_of_what_is_tabu_nothing_is_known_and_nothing_proposed(optimiser):
     rows, optimum = np.random.default_rng(0).random((40, 3)), np.array([[0.3, 0.6, 0.45]])
     surrogate = optimiser.surrogate._replace(tabu=TabuRegions(optimum))
     values = np.append(bowl(rows), -1e6)
-    process = surrogate.process(np.vstack([rows, optimum]), values, optimum, BUDGET)
-    same = optimiser.surrogate.process(rows, bowl(rows), np.empty((0, 3)), BUDGET)
+    process = surrogate.process(known(np.vstack([rows, optimum]), values), optimum, BUDGET)
+    same = optimiser.surrogate.process(known(rows, bowl(rows)), np.empty((0, 3)), BUDGET)
     framed = surrogate.frame.rows(rows)
     assert process.predict(framed).std.tolist() == same.predict(framed).std.tolist()
     units = optimiser.units[surrogate.tabu.allows(optimiser.units)]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
@@ -15,6 +16,10 @@ NOTHING = TabuRegions(np.empty((0, 3)))
 BUDGET = AcquisitionBudget(num_points=40, num_pending=8, num_candidates=200, num_polished=3)
 
 
+def known(rows, objectives):
+    return KnownEvaluations(rows, objectives, np.zeros(len(rows)))
+
+
 def bowl(units):
     return ((units - np.array([0.3, 0.6, 0.45])) ** 2).sum(axis=1)
 
@@ -22,7 +27,7 @@ def bowl(units):
 @pytest.fixture
 def surrogate():
     rows = np.random.default_rng(0).random((40, 3))
-    return fit_surrogate(Encoding(CUBE), WHOLE, np.arange(40), rows, bowl(rows), NOTHING)
+    return fit_surrogate(Encoding(CUBE), WHOLE, np.arange(40), known(rows, bowl(rows)), NOTHING)
 
 
 def test_only_the_nearest_pending_points_are_known(surrogate):
@@ -30,8 +35,8 @@ def test_only_the_nearest_pending_points_are_known(surrogate):
     pending = np.vstack([np.full((1, 3), 0.5), np.random.default_rng(4).uniform(0.9, 1.0, (30, 3))])
     frame, few = surrogate.frame, replace(BUDGET, num_pending=1)
     doubts = [
-        surrogate.process(rows, bowl(rows), known, few).predict(frame.rows(pending)).std
-        for known in (np.empty((0, 3)), pending, pending[:1])
+        surrogate.process(known(rows, bowl(rows)), others, few).predict(frame.rows(pending)).std
+        for others in (np.empty((0, 3)), pending, pending[:1])
     ]
     assert doubts[1][0] < doubts[0][0]
     assert doubts[1] == pytest.approx(doubts[2])
@@ -41,7 +46,7 @@ def test_what_came_after_the_fit_is_known(surrogate):
     rows = np.random.default_rng(0).random((40, 3))
     late = np.array([[0.05, 0.95, 0.05]])
     values = np.concatenate([bowl(rows), [-5.0]])
-    process = surrogate.process(np.vstack([rows, late]), values, np.empty((0, 3)), BUDGET)
+    process = surrogate.process(known(np.vstack([rows, late]), values), np.empty((0, 3)), BUDGET)
     predicted = process.predict(surrogate.frame.rows(np.vstack([late, rows]))).mean
     assert predicted.argmin() == 0
 
@@ -50,5 +55,5 @@ def test_the_scale_is_chosen_by_what_is_probable():
     rng = np.random.default_rng(5)
     encoding, rows = Encoding(CUBE), rng.random((60, 3))
     steep = np.exp(12 * bowl(rows))
-    assert fit_surrogate(encoding, WHOLE, np.arange(60), rows, bowl(rows), NOTHING).relative_turn == np.inf
-    assert fit_surrogate(encoding, WHOLE, np.arange(60), rows, steep, NOTHING).relative_turn < np.inf
+    assert fit_surrogate(encoding, WHOLE, np.arange(60), known(rows, bowl(rows)), NOTHING).relative_turn == np.inf
+    assert fit_surrogate(encoding, WHOLE, np.arange(60), known(rows, steep), NOTHING).relative_turn < np.inf
