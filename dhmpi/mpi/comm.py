@@ -35,7 +35,7 @@ LOST = 0
 NUM_TAGS = 128
 # From this one on, messages are bytes as they are; the others are pickled.
 FIRST_RAW_TAG = 100
-# How long a launcher gets to pass on what has been printed before it is ended [s].
+# How long a launcher gets to pass on what has been printed: it may lose the rest when it ends the job [s].
 PRINT_TIME = 0.5
 
 
@@ -170,10 +170,10 @@ class Communicator:
             status: Exit status of the job, where the launcher allows that.
         """
         _flush()
+        time.sleep(PRINT_TIME)
         launcher = next(environment.launchers(), None)
         if environment.is_fault_tolerant() and launcher is not None:
             # Open MPI 5.0 with ULFM lets the others live if the status is 0, or if there are more than two of them.
-            time.sleep(PRINT_TIME)
             os.kill(launcher, signal.SIGTERM)
             leave_at_once(status)
         self._mpi.COMM_WORLD.Abort(status)

@@ -13,6 +13,16 @@ from dhmpi import results
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(90)]
 
 TABLE = ["--problem", "dhmpi.benchmark.nas.table.Problem", "--run", "dhmpi.benchmark.nas.table.run"]
+# Slow enough that all ranks get something to do.
+SLOW = """\
+import time
+from dhmpi.benchmark.nas.table import run as evaluate
+
+
+def run(config):
+    time.sleep(0.03)
+    return evaluate(config)
+"""
 # A space whose key is computed on the agents' ranks, where it can go wrong; and training times.
 PROBLEM = """\
 import os, pathlib, signal, time
@@ -86,7 +96,8 @@ def agents(launch, tmp_path):
 )
 def test_it_searches(launch, tmp_path, ranks, words, layout):
     variables = {"CUDA_VISIBLE_DEVICES": "0,1"} if "--gpus-per-eval" in words else {}
-    job = launch(*words, *TABLE, "--max-evals", "60", ranks=ranks, **variables)
+    (tmp_path / "slow.py").write_text(SLOW)
+    job = launch(*words, *TABLE, "--run", "slow.py:run", "--max-evals", "60", ranks=ranks, **variables)
     assert job.wait(60) == 0, job.stderr
     assert layout in job.stderr
     assert "60 evaluations are complete" in job.stdout
