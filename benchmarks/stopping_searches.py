@@ -12,7 +12,7 @@ from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.random import RandomSearch
 from dhmpi.search.stopping import Stopper
-from dhmpi.space.space import Categorical
+from dhmpi.space.space import Categorical, Integer
 
 
 class Informed(Stopper):
@@ -98,12 +98,17 @@ class RemoteSearch(Remote):
 
     def __init__(self, package: str, name: str, family: Family, seed: int) -> None:
         self._space = family.problem.dimensions
-        dimensions = zip(self._space.names, self._space.dimensions, strict=True)
-        super().__init__(package, name, NUM_EPOCHS, {name: in_json(dim) for name, dim in dimensions}, seed)
+        self._pairs = list(zip(self._space.names, self._space.dimensions, strict=True))
+        super().__init__(package, name, NUM_EPOCHS, {name: in_json(dim) for name, dim in self._pairs}, seed)
 
     def ask(self, num: int) -> list[Point]:
         """Return points."""
-        return [self._space.canonical(self._call("ask")) for _ in range(num)]
+        whole = {name for name, dim in self._pairs if isinstance(dim, Integer)}
+        asked = [self._call("ask") for _ in range(num)]
+        return [
+            self._space.canonical({name: round(value) if name in whole else value for name, value in point.items()})
+            for point in asked
+        ]
 
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
         """Do nothing: it hears of the end by `end`."""

@@ -78,8 +78,8 @@ def domain(spec: dict[str, Any]) -> Any:
         return kinds.choice(spec["choices"])
     low, high = spec["range"]
     is_log = spec.get("prior") == "log-uniform"
-    if isinstance(low, int):
-        return (kinds.lograndint if is_log else kinds.randint)(low, high)
+    if isinstance(low, int) and not is_log:  # of lograndint, BOHB of 0.16.0 returns logarithms
+        return kinds.randint(low, high)
     return (kinds.loguniform if is_log else kinds.uniform)(low, high)
 
 
