@@ -12,11 +12,13 @@ import record_curves
 
 from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.random import RandomSearch
-from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.space.problem import HpProblem
 
 NUM_EPOCHS = record_curves.NUM_EPOCHS
 NOISE = 0.01
+# Recorded curves between which that of another point is.
+NUM_NEAREST = 5
 
 
 class Curve(NamedTuple):
@@ -97,16 +99,19 @@ class Family:
         self._shape = SHAPES.get(name)
         self._recorded = None if self._shape else record_curves.load(name)
         self.problem = record_curves.problem_of(name) if self._recorded else synthetic_problem()
+        if self._recorded:
+            self._encoding = Encoding(self.problem.dimensions)
+            self._rows = self._encoding.encode(self._recorded.points)
         self._rng = random.Random(f"{name} {seed}")
         self.points = self._recorded.points if self._recorded else RandomSearch(self.problem, seed=seed).ask(num)
         self.points = self._rng.sample(self.points, min(num, len(self.points)))
 
     def curve(self, point: Point) -> Curve:
-        """Return the learning curve of a point: of recorded ones, that of the nearest point."""
+        """Return the learning curve of a point: of recorded ones, between those of the nearest points."""
         pace = self._rng.lognormvariate(0.0, 0.4)  # configurations take unequally long
         if self._shape:
             return self._noisy(self._shape(*point.values()), pace)
-        row = self._recorded.objectives[self._nearest(point)]
+        row = self._between(point)
         values = [float(value) for value in row if math.isfinite(value)]
         final = values[-1] if len(values) == NUM_EPOCHS else math.inf
         return costing([*values, math.nan] if len(values) < NUM_EPOCHS else values, final, pace)
@@ -117,12 +122,19 @@ class Family:
             return costing([*observed[: self._rng.randrange(1, 6)], math.nan], math.inf, pace)
         return costing(observed, values[-1], pace)
 
-    def _nearest(self, point: Point) -> int:
-        recorded = self._recorded.points
-        if point in recorded:
-            return recorded.index(point)
-        rows = Encoding(self.problem.dimensions).encode([point, *recorded])
-        return int(np.argmin(((rows[1:] - rows[0]) ** 2).sum(axis=1)))
+    def _between(self, point: Point) -> Matrix:
+        """Return the values of a point, shape (num_epochs,): of the nearest ones by the inverse square distance.
+
+        At a recorded point they are its own, and what diverges does so around it, too (Shepard 1968).
+        """
+        curves = self._recorded.objectives
+        distances = ((self._rows - self._encoding.encode([point])) ** 2).sum(axis=1)
+        nearest = np.argsort(distances, kind="stable")[:NUM_NEAREST]
+        if distances[nearest[0]] == 0 or np.isnan(curves[nearest[0]]).any():
+            found: Matrix = curves[nearest[0]].astype(float)
+            return found
+        nearest = nearest[~np.isnan(curves[nearest]).any(axis=1)]
+        return np.average(curves[nearest].astype(float), axis=0, weights=1 / distances[nearest])
 
 
 class RandomOrder:
