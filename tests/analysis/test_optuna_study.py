@@ -60,7 +60,7 @@ def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
     ],
 )
 def test_steps_are_integers_and_none_takes_the_place_of_another(steps, numbers, found, url):
-    rows = [(id, step, step / 10, 1.0) for id, part in zip((3, 4), steps, strict=True) for step in part]
+    rows = [(id, step, step / 10, 1.0, -1) for id, part in zip((3, 4), steps, strict=True) for step in part]
     reports = Reports(*map(np.array, zip(*rows, strict=True)))
     write_study(replace(found, report_source=lambda: reports), url, "s")
     trials = optuna.load_study(study_name="s", storage=url).trials

@@ -26,7 +26,7 @@ def reported(curves=None, maximises=False, max_steps=None, **metadata):
         for step, value in enumerate(values, start=1)
     )
     step, number, value = (np.array(column) for column in zip(*rows, strict=True))
-    found = Reports(number.astype(np.int64), step, value, 100.0 + step)
+    found = Reports(number.astype(np.int64), step, value, 100.0 + step, np.full(len(step), -1))
     made = campaign(evaluations, [run(0.0, 10.0)], maximises, options={"max_steps": max_steps}, **metadata)
     return type(made)(made.metadata, made.columns, report_source=lambda: found)
 

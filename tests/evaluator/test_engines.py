@@ -141,7 +141,7 @@ def test_what_is_cancelled(engine, make, tmp_path):
     """Two run and two wait, all with markers."""
     evaluator = make(engine[1], leave, timeout=None, num_workers=4)
     for id in range(4):
-        evaluator.submit(Evaluation(id, {"marker": str(tmp_path / f"marker-{id}"), "seconds": 2.0}))
+        evaluator.submit(Evaluation(id, {"marker": str(tmp_path / f"marker-{id}"), "seconds": 4.0}))
     wait_until(lambda: len(list(tmp_path.glob("begun-*"))) >= 2)
     found = evaluator.cancel(10.0)
     assert [(each.id, each.state) for each in found] == [(id, State.CANCELLED) for id in range(4)]

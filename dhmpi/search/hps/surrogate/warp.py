@@ -6,6 +6,8 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 
 # Distances from the best above which differences count by their ratio, in units of the median; infinity: nowhere.
 RELATIVE_TURNS = (np.inf, 1.0, 0.1)
+# Ratios to it are no larger than floats can be, since objectives are scaled to at most 1.
+SMALLEST_TURN = 1e-150
 # No model is better for knowing how much farther off an outlier is, in distances of the best from the median.
 FARTHEST = 1e3
 
@@ -54,7 +56,7 @@ def warp(values: Matrix, relative_turn: float) -> tuple[Matrix, float]:
     density = 0.0
     if np.isfinite(relative_turn):
         above = values - values.min()
-        turn = relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0)
+        turn = max(relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0), SMALLEST_TURN)
         values = np.log1p(above / turn)
         density = -float(np.log(above + turn).sum())
     std = float(values.std())

@@ -47,7 +47,10 @@ def test_an_outlier_does_not_hide_the_others():
     assert tidied.max() == pytest.approx(1.5e-6 + FARTHEST * 1.5e-6)
 
 
-@pytest.mark.parametrize("values", [[1e300, -1e300, 0.0], [1.7e308, -1.7e308], [5e-324, 0.0], [1e300, 1.0, 2.0]])
+@pytest.mark.parametrize(
+    "values",
+    [[1e300, -1e300, 0.0], [1.7e308, -1.7e308], [5e-324, 0.0], [1e300, 1.0, 2.0], [0.0, 0.0, 5e-324, 5e-324, 1.0]],
+)
 @pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
 def test_extreme_values_stay_finite(values, relative_turn):
     assert np.isfinite(warp(tidy(np.array(values)), relative_turn)[0]).all()
