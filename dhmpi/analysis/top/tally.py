@@ -204,7 +204,7 @@ class Tally:
         if running := [number for number in self.last_steps if number in self.running]:
             reports = results.reports
             latest = [column[np.isin(reports.evaluation, running)].tolist() for column in reports]
-            self.latest_reports = {report[0]: Report(*report) for report in zip(*latest, strict=True)}
+            self.latest_reports = {report[0]: Report(*report[:-1]) for report in zip(*latest, strict=True)}
 
     def _count_before(self, columns: Columns) -> None:
         """Count what the runs before the latest one have done."""
