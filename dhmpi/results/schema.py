@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from dhmpi.errors import ResultsError
+from dhmpi.space.choices import OrderedList
 from dhmpi.support.json_text import clean, plain
 
 FORMAT = "dhmpi.results"
@@ -168,7 +169,7 @@ class Dimension(Column):
     """One dataset of `/evaluations/point`.
 
     Attributes:
-        spec: {"range": [low, high]} with or without "prior", or {"choices": [...]}.
+        spec: {"range": [low, high]} with or without "prior", or {"choices": [...]}, with "ordered" if they are.
     """
 
     spec: Mapping[str, Any]
@@ -188,7 +189,7 @@ class Dimension(Column):
 def documented(spec: Mapping[str, Any]) -> tuple[Any, ...] | list[Any]:
     """Return the documented form of a specification: (low, high), (low, high, prior) or a list of choices."""
     if "choices" in spec:
-        return list(spec["choices"])
+        return OrderedList(spec["choices"]) if spec.get("ordered") else list(spec["choices"])
     prior = (spec["prior"],) if "prior" in spec else ()
     return (*spec["range"], *prior)
 
@@ -209,7 +210,8 @@ def dimension(name: str, form: Any) -> Dimension:
         dtype = "int64" if _dtype(simple[:2]) == "int64" else "float64"
         return Dimension(name, dtype, "", f"value of {name}, in a range", spec)
     if isinstance(form, list):
-        return Dimension(name, _dtype(simple), "", f"value of {name}, one of its choices", {"choices": simple})
+        spec = {"choices": simple} | ({"ordered": True} if isinstance(form, OrderedList) else {})
+        return Dimension(name, _dtype(simple), "", f"value of {name}, one of its choices", spec)
     raise ResultsError(f"dimension {name!r} must be a tuple (low, high) or a list of choices, got {form!r}")
 
 

@@ -12,8 +12,8 @@ from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
 from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, Report, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
-from dhmpi.space.dimension import finite_number
 from dhmpi.space.space import Space
+from dhmpi.space.values import finite_number
 from dhmpi.support.collection import no_collection
 from dhmpi.support.loader import guarded, load_problem
 from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone

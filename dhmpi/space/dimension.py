@@ -7,25 +7,17 @@ numpy is imported where it computes: problems are read by many a program that co
 
 import math
 import reprlib
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from decimal import Decimal
+from typing import Any
 
 from dhmpi.errors import ProblemError, did_you_mean
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-Value = str | bool | int | float | None
-Unit: TypeAlias = "npt.NDArray[np.float64]"
+from dhmpi.space.choices import Categorical, OrderedList, Ordinal
+from dhmpi.space.values import LARGEST, Unit, finite_number, plain_value, unit_row
 
 PRIORS = ("uniform", "log-uniform")
-CATEGORY_TYPES = (str, bool, int, float, type(None))
 INT64 = range(-(2**63), 2**63)
-LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -59,6 +51,10 @@ class Integer:
         """Return the value at an index in [0, size)."""
         return self.low + index
 
+    def index(self, value: int) -> int:
+        """Return where a value stands."""
+        return value - self.low
+
     def from_unit(self, u: Unit) -> list[Any]:
         """Map numbers in [0, 1), shape (num,), to values; each value owns one bin, its width set by the prior."""
         if self.prior == "uniform":
@@ -78,7 +74,7 @@ class Integer:
     def to_unit(self, values: Sequence[int]) -> Unit:
         """Map values to numbers in [0, 1], shape (num,), on the scale of the prior."""
         if self.prior == "uniform":
-            return _row((value - self.low) / (self.high - self.low) for value in values)
+            return unit_row((value - self.low) / (self.high - self.low) for value in values)
         return _log_to_unit(values, self.low, self.high)
 
     def holds(self, value: object) -> bool:
@@ -146,7 +142,7 @@ class Real:
             # By halves where the difference of two large bounds overflows; halves of tiny ones may be equal.
             part = 1.0 if math.isfinite(self.high - self.low) else 0.5
             low, width = part * self.low, part * self.high - part * self.low
-            return _row((part * value - low) / width for value in values)
+            return unit_row((part * value - low) / width for value in values)
         return _log_to_unit(values, self.low, self.high)
 
     def holds(self, value: object) -> bool:
@@ -170,86 +166,42 @@ class Real:
         return _range_spec(self)
 
 
-@dataclass(frozen=True)
-class Categorical:
-    """Values without an order; `True`, `1` and `1.0` are three of them.
+Dimension = Integer | Real | Categorical | Ordinal
+# The most values of a range with steps.
+MOST_STEPS = 10_000
+
+
+def stepped(name: str, spec: object, step: object) -> Ordinal:
+    """Read a range with steps as it is written in a problem.
 
     Args:
-        choices: At least one string, bool, None, integer or finite float, without repeats; types may be mixed.
+        name: Name of the dimension, for the error sentence.
+        spec: `(low, high)`.
+        step: Distance of its values, above 0; `high` must be one of them.
 
     Raises:
-        ProblemError: If a choice is not legal.
+        ProblemError: If it is not legal.
     """
-
-    choices: tuple[Value, ...]
-
-    def __post_init__(self) -> None:
-        if not self.choices:
-            raise ProblemError("categories must be at least one, got []; list the values to choose from")
-        seen = set()
-        for choice in self.choices:
-            if type(choice) not in CATEGORY_TYPES:
-                got = f"{reprlib.repr(choice)}, a {type(choice).__name__}"
-                raise ProblemError(
-                    f"a category must be a string, bool, None or number, got {got}; "
-                    "name it by a string and look the object up in the run function"
-                )
-            if isinstance(choice, float) and not math.isfinite(choice):
-                raise ProblemError(f"a category must be finite, got {choice}; name it by a string")
-            if (type(choice), choice) in seen:
-                raise ProblemError(f"categories must differ, got {choice!r} twice; remove one")
-            seen.add((type(choice), choice))
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return len(self.choices)
-
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether two choices differ by nothing but their type."""
-        return len(set(self.choices)) < len(self.choices)
-
-    def at(self, index: int) -> Value:
-        """Return the value at an index in [0, size)."""
-        return self.choices[index]
-
-    def from_unit(self, u: Unit) -> list[Any]:
-        """Map numbers in [0, 1), shape (num,), to values of equal weight."""
-        last = self.size - 1
-        return [self.choices[min(int(index), last)] for index in (u * self.size).tolist()]
-
-    def index(self, value: Value) -> int:
-        """Return where a choice stands."""
-        return self._index_of[type(value), value]
-
-    def holds(self, value: object) -> bool:
-        """Return whether a value is a choice, and as `canonical` returns it."""
-        return type(value) in CATEGORY_TYPES and (type(value), value) in self._index_of
-
-    def canonical(self, value: object) -> Value:
-        """Return the choice of the value's type that equals it.
-
-        Raises:
-            ProblemError: If there is none.
-        """
-        plain = _plain(value)
-        key = (type(plain), plain)
-        if type(plain) not in CATEGORY_TYPES or key not in self._index_of:
-            expected = f"one of {reprlib.repr(list(self.choices))}"
-            raise ProblemError(f"value must be {expected}, got {reprlib.repr(value)}; change it or add the category")
-        return self.choices[self._index_of[key]]
-
-    @cached_property
-    def _index_of(self) -> dict[tuple[type, object], int]:
-        return {(type(choice), choice): index for index, choice in enumerate(self.choices)}
-
-    def spec(self) -> list[Value]:
-        """Return the categories as they are written in a problem."""
-        return list(self.choices)
-
-
-Dimension = Integer | Real | Categorical
+    try:
+        if not isinstance(spec, tuple) or len(spec) != 2:
+            got = reprlib.repr(spec)
+            raise ProblemError(f"a range with steps must be (low, high), got {got}; write one, or leave step out")
+        low, high, width = numbers = [finite_number(each) for each in (*spec, step)]
+        if low is None or high is None or width is None or not (low < high and width > 0):
+            got = f"{reprlib.repr(spec)} and step={reprlib.repr(step)}"
+            raise ProblemError(f"low must be below high and step above 0, got {got}; change them")
+        # In decimal numbers, as people write them: three times 0.1 is 0.3.
+        start, end, distance = (Decimal(repr(each)) for each in numbers)
+        if (end - start) % distance:
+            last = start + (end - start) // distance * distance
+            raise ProblemError(f"high must be low and a number of steps, got {high} with step={width}; write {last}")
+        num = int((end - start) / distance) + 1
+        if num > MOST_STEPS:
+            raise ProblemError(f"a range must have at most {MOST_STEPS:,} steps, got {num - 1:,}; leave step out")
+        kind = int if all(isinstance(each, int) for each in numbers) else float
+        return Ordinal(tuple(kind(start + place * distance) for place in range(num)))
+    except ProblemError as error:
+        raise ProblemError(f"dimension {name!r}: {error}") from None
 
 
 def dimension(name: str, spec: object) -> Dimension:
@@ -257,40 +209,26 @@ def dimension(name: str, spec: object) -> Dimension:
 
     Args:
         name: Name of the dimension, for the error sentence.
-        spec: `(low, high)` or `(low, high, prior)` for a range, of integers unless a bound is a float;
-            a list for categories.
+        spec: `(low, high)` or `(low, high, prior)` for a range, of integers unless a bound is a float; a list for
+            categories, which have an order in an `OrderedList`; a single number or bool for a constant.
 
     Raises:
         ProblemError: If it is none of these, or its values are not legal.
     """
     try:
+        if isinstance(spec, OrderedList):
+            return Ordinal(tuple(plain_value(choice) for choice in spec))
+        if type(plain_value(spec)) in (bool, int, float):
+            spec = [spec]
         if isinstance(spec, list):
-            return Categorical(tuple(_plain(choice) for choice in spec))
+            return Categorical(tuple(plain_value(choice) for choice in spec))
         if isinstance(spec, tuple):
-            return _range(tuple(_plain(item) for item in spec))
+            return _range(tuple(plain_value(item) for item in spec))
         raise ProblemError(
             f"a space must be a tuple (low, high) or a list of categories, got {reprlib.repr(spec)}; write one of these"
         )
     except ProblemError as error:
         raise ProblemError(f"dimension {name!r}: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """Return a numpy scalar as the Python value, and anything else as it is."""
-    np = sys.modules.get("numpy")  # where nobody has imported it, nothing is of its types
-    if np is None or type(value) in CATEGORY_TYPES:
-        return value
-    for kind, plain in ((np.bool_, bool), (np.integer, int), (np.floating, float), (np.str_, str)):
-        if isinstance(value, kind):
-            return plain(value)
-    return value
-
-
-def finite_number(value: object) -> int | float | None:
-    """Return a value as a plain number; None for NaN, infinity, bool and anything that is no number."""
-    plain = _plain(value)
-    is_number = isinstance(plain, int | float) and not isinstance(plain, bool)
-    return plain if is_number and -LARGEST <= plain <= LARGEST else None
 
 
 def _interpolate(u: Unit, low: float, high: float) -> Unit:
@@ -305,20 +243,16 @@ def _exp(reals: Unit) -> Unit:
     return exponentials
 
 
-def _row(numbers: Iterable[float]) -> Unit:
-    import numpy as np
-
-    return np.array(list(numbers))
-
-
 def _log_to_unit(values: Sequence[float], low: float, high: float) -> Unit:
     start = math.log(low)
     width = math.log(high) - start or 1.0  # neighbours may have the same logarithm
-    return _row((math.log(value) - start) / width for value in values)
+    return unit_row((math.log(value) - start) / width for value in values)
 
 
 def _range(items: tuple[Any, ...]) -> Integer | Real:
-    got, categories = reprlib.repr(items), f"write the list {reprlib.repr(list(items))} for categories"
+    got, are_numbers = reprlib.repr(items), all(finite_number(item) is not None for item in items)
+    categories = f"write the list {reprlib.repr(list(items))} "
+    categories += "with ordered=True for values in this order" if are_numbers and len(items) > 2 else "for categories"
     if len(items) not in (2, 3):
         raise ProblemError(f"a range must be (low, high) or (low, high, prior), got {got}; {categories}")
     low, high = items[:2]

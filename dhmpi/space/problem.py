@@ -1,14 +1,18 @@
 """Problems: named dimensions, and for hyperparameters a starting point."""
 
 import copy
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Self
 
 from dhmpi.errors import ProblemError
+from dhmpi.space.choices import Choices, OrderedList
+from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.nas_entries import check_data, check_entry
-from dhmpi.space.space import Categorical, Dimension, Space, Value, dimension
+from dhmpi.space.space import Space
+from dhmpi.space.values import Value
 
 
 @dataclass(frozen=True)
@@ -98,23 +102,27 @@ class HpProblem(Problem):
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
 
-    def add_dim(self, p_name: str, p_space: Any, default: Any = None) -> None:
+    def add_dim(
+        self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
+    ) -> None:
         """Add a dimension after the present ones.
 
         Args:
             p_name: Name, not in use yet; it becomes the name of a data set, so `/`, NUL and `.` alone are not allowed.
             p_space: A tuple `(low, high)` or `(low, high, prior)` is a range with both ends: of integers, or of real
                 numbers if a bound is a float; the prior is `uniform` (the default) or `log-uniform`. A list holds
-                categories: strings, bools, None, integers, floats.
+                categories: strings, bools, None, integers, floats. A number or bool alone is a constant.
             default: Value in the starting point. None means that there is none, unless None is a category.
+            ordered: Whether the values of a list are in their order: models see which are neighbours.
+            step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
 
         Raises:
             ProblemError: If the name, the space or the default is not legal; nothing is added then.
         """
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
-        new = dimension(p_name, p_space)
-        has_default = default is not None or (isinstance(new, Categorical) and None in new.choices)
+        new = _dimension(p_name, p_space, ordered, step)
+        has_default = default is not None or (isinstance(new, Choices) and None in new.choices)
         try:
             defaults = {p_name: new.canonical(default)} if has_default else {}
         except ProblemError as error:
@@ -154,6 +162,16 @@ class HpProblem(Problem):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n\nStarting Point\n{_pretty(self.starting_point_asdict)}"
+
+
+def _dimension(name: str, space: Any, ordered: bool, step: float | None) -> Dimension:
+    """Return a dimension as `add_dim` has been told it."""
+    if ordered and not isinstance(space, list):
+        got = reprlib.repr(space)
+        raise ProblemError(f"dimension {name!r}: ordered must go with a list, got {got}; a range has its order")
+    if step is not None:
+        return stepped(name, space, step)
+    return dimension(name, OrderedList(space) if ordered else space)
 
 
 def _pretty(values: Mapping[str, Any]) -> str:

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.errors import ProblemError, did_you_mean
-from dhmpi.space.dimension import Categorical, Dimension, Integer, Real, Unit, Value, dimension
+from dhmpi.space.choices import Categorical, Choices, Ordinal
+from dhmpi.space.dimension import Dimension, Integer, Real, dimension
+from dhmpi.space.values import Unit, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Categorical", "Dimension", "Integer", "Real", "Space", "Unit", "Value", "dimension"]
+__all__ = ["Categorical", "Choices", "Dimension", "Integer", "Ordinal", "Real", "Space", "Unit", "Value", "dimension"]
 
 
 class Space:
@@ -34,7 +36,7 @@ class Space:
         self.names = tuple(dimensions)
         self.dimensions = tuple(dimensions.values())
         self._ambiguous = tuple(
-            name for name, dim in dimensions.items() if isinstance(dim, Categorical) and dim.is_ambiguous
+            name for name, dim in dimensions.items() if isinstance(dim, Choices) and dim.is_ambiguous
         )
 
     @classmethod
@@ -130,7 +132,7 @@ class Space:
                 return point
         return None
 
-    def _at(self, index: int, finite: list[Integer | Categorical]) -> dict[str, Any]:
+    def _at(self, index: int, finite: list[Integer | Categorical | Ordinal]) -> dict[str, Any]:
         """Return the point at a mixed-radix index."""
         values: list[Value] = []
         for dim in reversed(finite):

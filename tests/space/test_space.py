@@ -161,7 +161,7 @@ BAD_SPECS = [
     ((False, True), "bounds must be numbers, got (False, True); write the list [False, True] for categories"),
     ((1, None), "bounds must be numbers, got (1, None)"),
     ((1j, 2), "bounds must be numbers"),
-    ((2, 4, 8), "prior must be a string, got (2, 4, 8); write the list [2, 4, 8] for categories"),
+    ((2, 4, 8), "prior must be a string, got (2, 4, 8); write the list [2, 4, 8] with ordered=True"),
     ((1, 2, "log-unifrom"), "prior must be known, got 'log-unifrom'; did you mean 'log-uniform'?"),
     ((0, 10, "log-uniform"), "low must be above 0 for the prior 'log-uniform', got (0, 10, 'log-uniform'); raise low"),
     ((-1.0, 10.0, "log-uniform"), "low must be above 0"),

@@ -8,7 +8,7 @@ from typing import Any
 from dhmpi.benchmark.util import str2bool
 from dhmpi.errors import InputError
 from dhmpi.space.problem import HpProblem
-from dhmpi.space.space import Categorical, Integer
+from dhmpi.space.space import Choices, Integer
 
 RNN_TYPES = ["LSTM", "GRU", "SimpleRNN"]
 ACTIVATIONS = ["relu", "elu", "selu", "tanh"]
@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser, problem: HpProblem, defaults: M
             continue
         default = defaults.get(name, default)
         text = f"{dimension.spec()} (default: {default})"
-        if isinstance(dimension, Categorical):
+        if isinstance(dimension, Choices):
             kind = str2bool if isinstance(default, bool) else type(default)
             parser.add_argument(f"--{name}", type=kind, choices=dimension.choices, default=default, help=text)
         else:

@@ -6,7 +6,7 @@ draw from the global generator of Python's `random`, with which no search could 
 
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.space.space import Categorical, Dimension, Integer, Real
+from dhmpi.space.space import Categorical, Dimension, Integer, Ordinal, Real
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -68,8 +68,9 @@ def mutated(dim: Dimension, value: Any, eta: float, rng: "Generator") -> Any:
     place = _place(dim, value, rng)
     moved = polynomial(place, eta, float(rng.random()))
     new = _at(dim, moved)
-    if isinstance(dim, Integer) and new == value:  # a step is at least 1, unless it leads out of the range
-        return min(value + 1, dim.high) if moved > place else max(value - 1, dim.low)
+    if not isinstance(dim, Real) and new == value:  # a step is at least 1, unless it leads out of the range
+        index = dim.index(value)
+        return dim.at(min(index + 1, dim.size - 1) if moved > place else max(index - 1, 0))
     return new
 
 
@@ -90,15 +91,15 @@ def polynomial(place: float, eta: float, u: float) -> float:
     return min(max(place + step, 0.0), 1.0)
 
 
-def _at(dim: Integer | Real, place: float) -> Any:
+def _at(dim: Integer | Ordinal | Real, place: float) -> Any:
     """Return the value at a place in [0, 1]."""
     import numpy as np  # slow to import, and the options of a search are read by many a program that draws nothing
 
     return dim.from_unit(np.array([place]))[0]
 
 
-def _place(dim: Integer | Real, value: Any, rng: "Generator") -> float:
+def _place(dim: Integer | Ordinal | Real, value: Any, rng: "Generator") -> float:
     """Return where a value lies in [0, 1]; an integer anywhere in its bin, so that all of them have the same weight."""
-    if isinstance(dim, Integer):
+    if not isinstance(dim, Real):
         return float(rng.uniform(*dim.bin_of(value)))
     return min(max(float(dim.to_unit([value])[0]), 0.0), 1.0)

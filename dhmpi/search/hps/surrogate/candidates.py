@@ -6,7 +6,7 @@ import numpy.typing as npt
 from dhmpi.evaluation import Point
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.sampling import spread
-from dhmpi.space.space import Categorical, Integer
+from dhmpi.space.space import Categorical, Integer, Ordinal
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.3
 SHORTEST = 0.2  # share of the difference of two parents
@@ -125,7 +125,7 @@ def _near(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: in
     changes = _changes(rng, num, width)
     scales = SMALLEST_STEP * (LARGEST_STEP / SMALLEST_STEP) ** rng.random((num, 1))
     steps = scales * rng.normal(size=(num, width))
-    bins = np.array([1 / dim.size if isinstance(dim, Integer) else 0.0 for dim in dimensions])
+    bins = np.array([1 / dim.size if isinstance(dim, Integer | Ordinal) else 0.0 for dim in dimensions])
     steps = np.copysign(np.maximum(np.abs(steps), bins), steps)  # an integer changes by 1 or more
     units = np.clip(parents[np.arange(num) % len(parents)] + changes * steps, 0.0, np.nextafter(1.0, 0.0))
     return np.where(changes & _categories(encoding), rng.random((num, width)), units)

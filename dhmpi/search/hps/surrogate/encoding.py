@@ -113,9 +113,10 @@ def _middle(dim: Dimension, columns: Matrix) -> Matrix:
     scaled = columns[:, 0]
     if isinstance(dim, Real):
         return scaled
-    if dim.prior == "uniform":
-        return (np.rint(scaled * (dim.size - 1)) + 0.5) / dim.size
-    return _log_middle(dim, scaled)
+    if isinstance(dim, Integer) and dim.prior != "uniform":
+        return _log_middle(dim, scaled)
+    middle = (np.rint(scaled * (dim.size - 1)) + 0.5) / dim.size
+    return middle
 
 
 def _log_middle(dim: Integer, scaled: Matrix) -> Matrix:
