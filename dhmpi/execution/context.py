@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from os import sched_getaffinity
 from pathlib import Path
+from threading import RLock
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -173,6 +174,8 @@ class Context:
         self._allowance, self._counted = BURST, monotonic()
         self._num_sent = self._num_shared = 0
         self.knows_of_end = False
+        # User code may have threads that report, also when it has come back.
+        self._lock, self._is_over, self._is_whole = RLock(), False, False
 
     @property
     def cores(self) -> tuple[int, ...]:
@@ -197,7 +200,7 @@ class Context:
     @property
     def should_stop(self) -> bool:
         """Whether this evaluation is to stop, for loops that ask instead of meeting `StopEvaluation`."""
-        if self._channel is not None and self._channel.notice(self.id).must_stop:
+        if self._channel is not None and not self._is_whole and self._channel.notice(self.id).must_stop:
             self.verdict = State.STOPPED
         return self.verdict is State.STOPPED
 
@@ -231,13 +234,21 @@ class Context:
         if self.group_rank:
             self._follow_leader()
             return  # its report counts
-        self._keep(Report(self.id, number, float(value), time()))
+        found = Report(self.id, number, float(value), time())
+        # What has come to the last step of a full training is not stopped any more, although it may have been told so.
+        self._is_whole = self.max_steps is not None and number >= self.max_steps
+        with self._lock:
+            if self._is_over:
+                return
+            self._keep(found)
+            is_sent = self._channel is not None and self._may_send()
+            if is_sent:
+                self.flush()
         if self._channel is None:
             return
-        if self._may_send():
-            self.flush()
+        if is_sent:
             self._wait_for_answer()
-        must_stop = self._channel.notice(self.id).must_stop
+        must_stop = not self._is_whole and self._channel.notice(self.id).must_stop
         if self._is_agreed(self._channel, must_stop or self.knows_of_end):
             self.verdict = State.STOPPED if must_stop else State.PAUSED
             raise StopEvaluation
@@ -278,11 +289,18 @@ class Context:
 
     def flush(self) -> None:
         """Send what has been kept."""
-        if self._channel is not None and self.kept:
-            kept, self.kept = self.kept, []
-            self._num_held, self._stride = 0, 1
-            self._num_sent += len(kept)
-            self._channel.send(kept)
+        with self._lock:
+            if self._channel is not None and self.kept:
+                kept, self.kept = self.kept, []
+                self._num_held, self._stride = 0, 1
+                self._num_sent += len(kept)
+                self._channel.send(kept)
+
+    def close(self) -> None:
+        """Send what has been kept, and take no more: the evaluation has ended."""
+        with self._lock:
+            self.flush()
+            self._is_over = True
 
     def _may_send(self) -> bool:
         now = monotonic()

@@ -141,7 +141,9 @@ class ProcessExecutor(Executor):
         """Give the running evaluation a notice; see `Executor`."""
         if self._tasks and self._tasks[0].id == notice.id:
             self._board.put(notice)
-            if notice.must_stop and self._has_begun:
+            if not notice.must_stop:
+                self._stop_by = math.inf  # it has come to the last step of a full training meanwhile
+            elif self._has_begun:
                 self._stop_by = min(self._stop_by, time.monotonic() + STOP_GRACE)
 
     def _has_outcome(self) -> bool:

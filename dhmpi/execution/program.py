@@ -191,6 +191,7 @@ class ProgramExecutor(ProcessExecutor):
         self.open()
         self._files = os.path.abspath(self._setup.files)
         self._directory: Path | None = None
+        self._latest = -math.inf  # step that has been reported
         self._must_save, self._sign = -1, Path()  # the task that has been told; the file that says so, too
         self._remind_at, self._reminder = math.inf, REMINDER
         self.ready = True
@@ -198,7 +199,7 @@ class ProgramExecutor(ProcessExecutor):
     def _launch(self, task: Task) -> None:
         context = Context(task, None, self._files)
         resumed, self._directory = context.resumed, context.directory
-        self._position = 0
+        self._position, self._latest = 0, -math.inf
         self._sign = Path(self._files) / f"{self._directory.name}.checkpoint"
         self._sign.unlink(missing_ok=True)
         values = {name: str(value) for name, value in plain(task.point).items()}
@@ -228,6 +229,7 @@ class ProgramExecutor(ProcessExecutor):
                 self._position += len(line)
                 reports += [report for match in REPORT_MARK.finditer(line) if (report := _report(task.id, match))]
         if reports:
+            self._latest = reports[-1].step
             self._on_reports(reports)
         if self._must_save == task.id:
             self._say_that_time_ends()
@@ -236,7 +238,8 @@ class ProgramExecutor(ProcessExecutor):
         """Give the running program a notice: it is stopped by a signal at once, and asked to save by another."""
         if not (self._tasks and self._tasks[0].id == notice.id):
             return
-        if notice.must_stop and self._has_begun:
+        last = self._setup.feedback.max_steps
+        if notice.must_stop and self._has_begun and (last is None or self._latest < last):
             self._stop_by = time.monotonic()
         elif notice.must_save and self._must_save != notice.id:
             self._must_save = notice.id

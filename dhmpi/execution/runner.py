@@ -220,7 +220,7 @@ class Runner:
 
 def _with_verdict(outcome: Outcome, context: Context) -> Outcome:
     """Return the outcome of an evaluation that has reported something, or has been told to end."""
-    context.flush()
+    context.close()
     outcome = outcome._replace(reports=tuple(context.kept))
     is_stopped = outcome.error == STOPPED
     # Whatever ends it once it knows of the end, such as a full disk, must not cost what it has saved before.

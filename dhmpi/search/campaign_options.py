@@ -9,7 +9,7 @@ from dhmpi.control.walltime import end_time
 from dhmpi.evaluation import ISOLATIONS
 from dhmpi.execution.context import Feedback
 from dhmpi.search.stopping.settings import NAMES as STOPPERS
-from dhmpi.search.stopping.settings import StopperSettings
+from dhmpi.search.stopping.settings import SMALLEST_STEP, StopperSettings
 from dhmpi.support.options import Setting, choice, choice_with_settings, flag, integer, number, option, text
 from dhmpi.support.resources import MethodSettings, Resources, SlotOptions
 
@@ -83,7 +83,7 @@ class CampaignOptions(SlotOptions, MethodSettings, StopperSettings):
     )
     max_steps: float | None = option(
         None,
-        number(0, exclusive=True),
+        number(SMALLEST_STEP),
         "last step of a full training, for the stopper and run functions (default: what was seen)",
         group=STOPPING,
     )

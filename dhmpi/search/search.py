@@ -276,21 +276,30 @@ class Search(ABC):
         Args:
             point: Its point, as it was asked.
             step: How far it is, such as a number of epochs.
-            value: What its objective would be if it ended here.
+            value: What its objective would be if it ended here; what is not finite says nothing.
+
+        Raises:
+            InputError: The point is not pending, the step no finite number, or the value none.
         """
-        self._report(self._known_point(point)[0], step, value, self._num_known)
+        key = self._known_point(point)[0]
+        if key not in self._pending:
+            raise EvaluationError(f"what reports must be pending, got {reprlib.repr(point)}; ask for points first")
+        number = finite_number(step)
+        if number is None:
+            raise EvaluationError(f"a step must be a finite number, got {reprlib.repr(step)}")
+        if not isinstance(value, float) and finite_number(value) is None:
+            raise EvaluationError(f"a value must be a number, got {reprlib.repr(value)}")
+        self._report(key, float(number), float(value), self._num_known)
 
     def remember(self, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]]) -> None:
         """Take note of what evaluations of a file have reported; to be called before any of them is told.
 
-        Args:
-            evaluations: All of them.
-            reports: Their reports, and how many results there were when each came; -1 if that is unknown.
+        With each report goes how many results there were when it came; -1 if that is unknown.
         """
         if self.learns and (pairs := list(reports)):
             reporting = {report.id for report, _ in pairs}
             keys = {each.id: self._recognised(each)[0] for each in evaluations if each.id in reporting}
-            for report, order in pairs:
+            for report, order in ((report, order) for report, order in pairs if report.id in keys):
                 self._report(keys[report.id], report.step, report.value, sys.maxsize if order < 0 else order)
 
     def resume(self, seed: int, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]] = ()) -> None:

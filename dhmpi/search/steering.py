@@ -96,6 +96,8 @@ class Steering:
             self._count(report)
             if self._decide(report) or self._budget.has_spent_steps:
                 self._stopped.add(report.id)
+            else:
+                self._stopped.discard(report.id)  # it has come to the last step of a full training meanwhile
         if self._has_answers or self._must_save:  # one that had not begun yet has not been told
             for id in dict.fromkeys(report.id for report in reports):
                 self._tell(id)

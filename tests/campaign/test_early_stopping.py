@@ -318,3 +318,57 @@ def test_a_campaign_that_goes_on_decides_as_if_it_had_never_ended(stopper, tmp_p
         (each.point, each.state, each.step, each.objective) for each in whole.evaluations
     ]
     assert State.STOPPED in states(whole)
+
+
+LATE_THREAD = """
+import threading
+import time
+
+
+def run(point, context):
+    def go_on():
+        for step in range(3, 40):
+            context.report(step, point["x"])
+            time.sleep(0.005)
+
+    context.report(1, point["x"])
+    threading.Thread(target=go_on, daemon=True).start()
+    return float(point["x"])
+"""
+MANY_THREADS = """
+import threading
+
+
+def run(point, context):
+    def report():
+        for step in range(2000):
+            context.report(step, point["x"])
+
+    threads = [threading.Thread(target=report) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return float(point["x"])
+"""
+FAST = """
+def run(point, context):
+    for step in range(1, 28):
+        context.report(step, point["x"] + 1 / step)
+    return float(point["x"])
+"""
+
+
+@pytest.mark.parametrize("training", [LATE_THREAD, MANY_THREADS])
+@pytest.mark.parametrize("place", ["process", "processPool"])
+def test_threads_that_report_cost_nothing(training, place):
+    found = search(training, *PLACES[place], "--max-evals", "8")
+    assert states(found) == {State.DONE: 8}
+
+
+@pytest.mark.parametrize("place", ["inline", "process", "threadPool"])
+def test_what_has_come_to_the_last_step_is_done(place):
+    """Reports come together when they come fast: an earlier one would have stopped it, but it has not waited."""
+    found = search(FAST, *PLACES[place], *ASHA, "--max-steps", "27", "--max-evals", "30")
+    assert not any(each.state is State.STOPPED and each.step == 27 for each in found.evaluations)
+    assert states(found)[State.STOPPED]

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from dhmpi.benchmark import HpProblem
-from dhmpi.errors import LoadError, OptionError
+from dhmpi.errors import InputError, LoadError, OptionError
 from dhmpi.evaluation import MEASURED_STATES, Evaluation, State
 from dhmpi.search import Search
 from dhmpi.search.campaign_options import DEFAULT_MAX_EVALS, DEFAULT_SEED, CampaignOptions
@@ -217,3 +219,19 @@ class TestRegistry:
         with pytest.raises(OptionError) as caught:
             find("ambz")
         assert str(caught.value) == "no such search: 'ambz'; did you mean 'ambs'?"
+
+
+def test_only_what_is_pending_reports_and_numbers_alone():
+    search = RandomSearch(problem(), seed=0)
+    [point] = search.ask(1)
+    search.report(point, 1, 0.5)
+    search.report(point, 2, math.nan)
+    for step in ("a", None, math.inf, [1]):
+        with pytest.raises(InputError, match="a step must be a finite number"):
+            search.report(point, step, 0.5)
+    for value in ("a", None, [1, 2], 1j):
+        with pytest.raises(InputError, match="a value must be a number"):
+            search.report(point, 3, value)
+    search.tell([Evaluation(0, point, 0.5, State.DONE)])
+    with pytest.raises(InputError, match="what reports must be pending"):
+        search.report(point, 3, 0.5)

@@ -74,3 +74,16 @@ def test_it_is_learned_how_long_pauses_and_steps_take():
     assert budget.pauses.longest is None
     made.judge(ended(0, 0.0, 1.0, -1, State.PAUSED))
     assert 0 <= budget.pauses.longest < 60
+
+
+class Once(Log):
+    """A stopper that stops at the first report, and takes that back at step 9."""
+
+    def report(self, id, step, value):
+        return step < 9
+
+
+def test_what_comes_to_its_end_together_with_what_would_have_stopped_it_goes_on():
+    made, told, _ = steering(Once(), has_answers=True)
+    made.take([Report(0, 3, 0.5, 1.0), Report(1, 3, 0.5, 1.0), Report(0, 9, 0.5, 1.0)])
+    assert [(notice.id, notice.must_stop) for notice in told] == [(0, False), (1, True)]

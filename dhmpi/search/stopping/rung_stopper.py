@@ -85,6 +85,8 @@ class RungStopper(Stopper):
                 return False
             self.begin(id)
         course = self._running[id]
+        if self._max_steps <= step < math.inf:
+            course.is_stopped = False  # there is nothing to save any more
         if course.is_stopped or not max(course.step, math.ulp(0.0)) <= step < math.inf:
             return course.is_stopped
         course.add(step, value if math.isfinite(value) else math.inf)

@@ -8,6 +8,10 @@ NAMES = ("none", "auto", "asha", "median")
 REAL = tuple(name for name in NAMES if name != "none")
 
 
+# Rungs are counted, from the first one to the farthest step.
+SMALLEST_STEP = 1e-9
+
+
 @dataclass(frozen=True)
 class StopperSettings:
     """Settings of `--stopper NAME`.
@@ -21,13 +25,13 @@ class StopperSettings:
 
     min_steps: float | None = option(
         None,
-        number(0, exclusive=True),
+        number(SMALLEST_STEP),
         "step before which nothing is stopped (default: a small share of --max-steps, or 1)",
         setting=Setting("stopper", "min_steps", REAL),
     )
     reduction: float = option(
         3.0,
-        number(1, exclusive=True),
+        number(1.1, maximum=1000),
         "one of so many evaluations goes on at a rung, and the next rung is so many times as many steps away",
         setting=Setting("stopper", "reduction", ("asha",)),
     )

@@ -25,6 +25,22 @@ class Reported(NamedTuple):
     known: int
 
 
+class EndedCourse(NamedTuple):
+    """Course of an evaluation that has ended.
+
+    Attributes:
+        key: Its key.
+        reported: What it had reported.
+        objective: Its objective if it is DONE.
+        has_failed: Whether it teaches nothing.
+    """
+
+    key: Hashable
+    reported: list[Reported]
+    objective: float | None
+    has_failed: bool
+
+
 class Outlook(NamedTuple):
     """Outlook of a campaign when so many results were known.
 
@@ -48,8 +64,7 @@ class CourseHistory:
     def __init__(self) -> None:
         self._running: dict[Hashable, list[Reported]] = {}
         self._num = 0
-        # Of the latest results: keys, what was reported, and objectives of those that are DONE.
-        self._ended: dict[int, tuple[Hashable, list[Reported], float | None]] = {}
+        self._ended: dict[int, EndedCourse] = {}  # the latest of those that had reported something
         # Of all results: the highest rung and the value there of those that were stopped.
         self._tops, self._values = array("q"), array("d")
         self._num_stopped = 0
@@ -68,12 +83,16 @@ class CourseHistory:
     def end(self, key: Hashable, evaluation: Evaluation) -> None:
         """Take note of a result."""
         reported = self._running.pop(key, [])
+        if not reported and evaluation.state is State.STOPPED and evaluation.step is not None:
+            self.report(key, evaluation.step, float(evaluation.objective or 0.0), self._num)  # told by hand
+            reported = self._running.pop(key, [])
         is_stopped = evaluation.state is State.STOPPED and bool(reported)
         self._tops.append(reported[-1].height if is_stopped else NO_RUNG)
         self._values.append(reported[-1].value if is_stopped else 0.0)
         self._num_stopped += is_stopped
-        if reported and evaluation.objective is not None:
-            self._ended[self._num] = key, reported, evaluation.objective if evaluation.state is State.DONE else None
+        if reported:
+            objective = evaluation.objective if evaluation.state is State.DONE else None
+            self._ended[self._num] = EndedCourse(key, reported, objective, evaluation.objective is None)
         self._num += 1
         if len(self._ended) > 2 * MOST_LEARNED:
             for number in list(islice(self._ended, MOST_LEARNED)):
@@ -82,7 +101,9 @@ class CourseHistory:
     def outlook(self, num: int) -> Outlook:
         """Return what could be foretold when so many results were known, by what had been reported until the last."""
         ended = [
-            RungValues(dict(map(_entry, reported)), end) for at, (_, reported, end) in self._ended.items() if at < num
+            RungValues(dict(map(_entry, each.reported)), each.objective)
+            for at, each in self._ended.items()
+            if at < num and not each.has_failed
         ]
         # In whatever order they came: sums must not depend on it.
         running = dict(sorted(self._running_at(num), key=lambda each: list(each[1].values.items())))
@@ -114,7 +135,7 @@ class CourseHistory:
 
     def _running_at(self, num: int) -> Iterator[tuple[Hashable, RungValues]]:
         """Yield the keys and courses of what was running when so many results were known."""
-        later = ((key, reported) for at, (key, reported, _) in self._ended.items() if at >= num)
+        later = ((each.key, each.reported) for at, each in self._ended.items() if at >= num)
         for key, reported in chain(later, self._running.items()):
             known = dict(_entry(each) for each in reported if each.known < num)
             if known:

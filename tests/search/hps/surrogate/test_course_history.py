@@ -76,3 +76,17 @@ def test_it_learns_from_the_latest_and_does_not_grow(history):
     outlook = history.outlook(3 * MOST_LEARNED + 3)
     assert history.foretold(np.array([13.0]), outlook.forecast, start=1).objectives.tolist() == [9.0]
     assert len(history._ended) <= 2 * MOST_LEARNED
+
+
+def test_what_has_failed_later_was_running_at_its_time(history):
+    """A model that is made late, or again, must not know more of it."""
+    history.report("e", 1, 1.0, 2)
+    before = running(history.outlook(3))
+    history.end("e", ended(None, State.FAILED))
+    assert running(history.outlook(3)) == before
+    assert "e" in before
+
+
+def test_what_was_stopped_by_hand_is_foretold_by_its_last_step(history):
+    history.end("e", Evaluation(9, {}, 13.0, State.STOPPED, step=1.0))
+    assert history.foretold(np.array([13.0]), history.outlook(4).forecast, start=3).objectives.tolist() == [10.0]
