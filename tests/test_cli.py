@@ -207,6 +207,7 @@ def test_the_options_of_a_search_are_grouped(name, help_of):
     assert text.startswith(f"usage: dhmpi {name} [--problem PROBLEM] [--run RUN] [OPTION ...]\n")
     titles = re.findall(r"^(\w.*):\n  ", text, re.MULTILINE)
     assert titles[:6] == ["problem", "budget", "early stopping", "evaluation", "results", "search"]
+    assert re.search(r"^evaluation:\n  --evaluator ", text, re.MULTILINE)
     assert titles[6:-1] == [title for title in titles if title.startswith("settings of ")]
     assert "settings of --stopper asha, as asha:reduction=3.0" in titles
     assert "settings of --evaluator balsam and launch, as balsam:nodes=1,ranks=1" in titles

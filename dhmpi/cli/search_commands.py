@@ -124,7 +124,7 @@ def _parser(command: str, search_class: "type[Search]") -> Parser:
         add_help=False,
     )
     order = (PROBLEM, BUDGET, STOPPING, EVALUATION, RESULTS, SEARCH)
-    problem, _, evaluation, *_ = [argument_group(parser, title) for title in order]
+    problem, _, _, evaluation, *_ = [argument_group(parser, title) for title in order]
     problem.add_argument(
         "--problem",
         help="problem to search: package.module.Problem, package.module:Problem, path/to/file.py or "

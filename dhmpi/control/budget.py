@@ -150,8 +150,9 @@ class Budget:
             return "the target has been reached"
         if self.has_lost_patience:
             return f"the last {self.num_vain} evaluations were not better than the best"
-        if self.has_spent_steps and num_running:
-            return ""  # they are told to stop, and then have an objective
+        if self.has_spent_steps:
+            # What runs is told to stop, and then has an objective.
+            return "" if num_running else f"{self.steps:,.10g} steps have been taken, of {self.limits.steps:,.10g}"
         return f"{self.num_final} evaluations are complete"
 
     @property

@@ -285,6 +285,7 @@ def test_where_nobody_can_be_told_nobody_is_to_be_stopped(evaluator, words, caps
 @pytest.mark.parametrize("place", ["inline", "processPool"])
 def test_a_campaign_ends_with_its_steps(place):
     found = search(TRAINING, *PLACES[place], "--max-steps-total", "60")
+    assert re.fullmatch(r"\d+ steps have been taken, of 60", found.metadata.runs[0]["why"])
     assert found.metadata.complete
     assert states(found).keys() == {State.DONE, State.STOPPED} or place == "inline"
     steps = sum(each.step for each in found.evaluations)
