@@ -92,7 +92,8 @@ class CourseHistory:
         self._num_stopped += is_stopped
         if reported:
             objective = evaluation.objective if evaluation.state is State.DONE else None
-            self._ended[self._num] = EndedCourse(key, reported, objective, evaluation.objective is None)
+            teaches = evaluation.objective is not None and finite(evaluation.objective)
+            self._ended[self._num] = EndedCourse(key, reported, objective, not teaches)
         self._num += 1
         if len(self._ended) > 2 * MOST_LEARNED:
             for number in list(islice(self._ended, MOST_LEARNED)):

@@ -90,3 +90,10 @@ def test_what_has_failed_later_was_running_at_its_time(history):
 def test_what_was_stopped_by_hand_is_foretold_by_its_last_step(history):
     history.end("e", Evaluation(9, {}, 13.0, State.STOPPED, step=1.0))
     assert history.foretold(np.array([13.0]), history.outlook(4).forecast, start=3).objectives.tolist() == [10.0]
+
+
+def test_an_objective_that_cannot_be_computed_with_teaches_nothing(history):
+    before = history.outlook(3).forecast.ends(np.array([0]), np.array([9.0]))
+    history.report("e", 1, 1.0, 3)
+    history.end("e", ended(1.7e308))
+    assert history.outlook(4).forecast.ends(np.array([0]), np.array([9.0])) == before
