@@ -44,6 +44,8 @@ def test_what_was_stopped_ends_with_a_mark():
     [marks] = [line for line in axes.lines if line.get_marker() == "^"]
     assert marks.get_xydata().tolist() == [[1.0, 0.95], [2.0, 0.7]]
     assert marks.get_markerfacecolor() == "none"
+    *_, best, _ = axes.lines
+    assert marks.get_zorder() > best.get_zorder()  # which is thick
 
 
 def test_rewards_are_drawn_as_run_functions_report_them():

@@ -83,7 +83,9 @@ def _draw(axes: Axes, curves: list[LearningCurve], state: State, alpha: float) -
     ends = np.array([line[-1] for line in lines if mark or len(line) == 1]).reshape(-1, 2)
     form: dict[str, Any] = {"marker": mark or "o", "markersize": 4.0, "markeredgecolor": colour}
     form["markerfacecolor"] = "none" if state in HOLLOW else colour
-    axes.plot(ends[:, 0], ends[:, 1], linestyle="none", alpha=min(1.0, alpha + 0.3), rasterized=True, **form)
+    # Above the thick line of the best: what is stopped often ends where that was.
+    above: dict[str, Any] = {"alpha": min(1.0, alpha + 0.3), "zorder": 3.5}
+    axes.plot(ends[:, 0], ends[:, 1], linestyle="none", rasterized=True, **above, **form)
     return Line2D([], [], color=colour, label=state.value, **form | {"marker": mark})
 
 
