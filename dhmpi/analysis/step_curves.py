@@ -162,7 +162,7 @@ def step_cost(results: Results) -> StepCost | None:
     """
     columns = results.columns
     last = np.maximum(np.nan_to_num(columns.step), 0.0)
-    noted = _number(results.metadata.statistics.get("steps"))  # while a run goes on, that of the runs before
+    noted = finite_or_none(results.metadata.statistics.get("steps"))  # while a run goes on, that of the runs before
     taken = max(float(last.sum()), noted or 0.0)
     if not taken:
         return None
@@ -174,9 +174,11 @@ def step_cost(results: Results) -> StepCost | None:
 
 def max_steps(results: Results) -> float | None:
     """Return the `--max-steps` of the latest run; None without it."""
-    return _number(results.metadata.options.get("max_steps"))
+    return finite_or_none(results.metadata.options.get("max_steps"))
 
 
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # it is one
+def finite_or_none(value: object) -> float | None:
+    """Return a finite number; None for anything else that a file may have in its place."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

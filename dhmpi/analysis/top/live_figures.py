@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from dhmpi.analysis.step_curves import StepCost
+from dhmpi.analysis.step_curves import StepCost, finite_or_none
 from dhmpi.analysis.top.tally import RATE_NUMBER, RATE_SECONDS, Tally
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import NO_MODELS, RANDOM, State
@@ -146,7 +146,7 @@ def _left(tally: Tally, run: Mapping[str, Any], rate: float, now: float) -> list
     assert tally.metadata is not None
     options, found = tally.metadata.options, []
     most, minutes, end, limit = (
-        _number(value)
+        finite_or_none(value)
         for value in (options.get("max_evals"), options.get("max_minutes"), options.get("end_time"), run.get("limit"))
     )
     if most is not None and rate > 0:
@@ -158,11 +158,6 @@ def _left(tally: Tally, run: Mapping[str, Any], rate: float, now: float) -> list
     elif end is not None:
         found.append(TimeLeft(max(0.0, end - now), "the end of the time"))
     return sorted(found)
-
-
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # it is one
 
 
 def _nodes(tally: Tally, run: Mapping[str, Any], busy: Mapping[str, float], seconds: float) -> list[NodeUse]:
@@ -195,7 +190,7 @@ def step_cost(tally: Tally) -> StepCost | None:
     """Return what evaluations cost in steps; None if none has reported any. As `step_curves.step_cost` counts it."""
     assert tally.metadata is not None
     last = tally.ended_steps + math.fsum(tally.last_steps.values())
-    taken = max(last, _number(tally.metadata.statistics.get("steps")) or 0.0)
+    taken = max(last, finite_or_none(tally.metadata.statistics.get("steps")) or 0.0)
     if not taken:
         return None
     most, num = max_steps(tally), tally.counts[State.STOPPED]
@@ -206,7 +201,7 @@ def step_cost(tally: Tally) -> StepCost | None:
 def max_steps(tally: Tally) -> float | None:
     """Return the `--max-steps` of the latest run; None without it."""
     assert tally.metadata is not None
-    return _number(tally.metadata.options.get("max_steps"))
+    return finite_or_none(tally.metadata.options.get("max_steps"))
 
 
 class ModelPoints(NamedTuple):
