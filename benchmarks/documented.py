@@ -5,12 +5,14 @@
     python benchmarks/documented.py --table
 
 Each campaign is a command, `dhmpi ambs` or another search, with one process that evaluates and synthetic data
-unless DHMPI_DATA says otherwise. A campaign that is there goes on, and one that is complete is left alone, so this may
-be stopped and started again at will; the tables are of the campaigns that are complete.
+unless DHMPI_DATA says otherwise. A campaign that is there goes on. What a complete one has found is added to a record,
+a line for each campaign, and what the record has is not measured again: this may be stopped and started again at will,
+and the tables are of the record.
 """
 
 import argparse
 import ast
+import json
 import math
 import os
 import statistics
@@ -33,6 +35,7 @@ SEARCHES = ("ambs", "hps-random")
 REFERENCE = "hps-random"
 # How long a campaign may need to end.
 PATIENCE = 60.0
+RECORD = Path(__file__).with_suffix(".jsonl")
 
 
 class Campaign(NamedTuple):
@@ -43,6 +46,39 @@ class Campaign(NamedTuple):
     search: str
 
 
+class Found(NamedTuple):
+    """What a complete campaign has found: a line of the record.
+
+    Attributes:
+        seed: Seed of the search.
+        name: Benchmark.
+        search: Search.
+        settings: What else the numbers depend on: data, number of evaluations, their time limit, options.
+        objective: Best objective; infinite if nothing is DONE.
+        test_accuracy: Test accuracy of the best; None for functions.
+        num_cut: How many trainings their time limit has ended.
+        num_killed: How many evaluations were ended from outside.
+        num_failed: How many evaluations have failed.
+        seconds: How long an evaluation took, mean.
+    """
+
+    seed: int
+    name: str
+    search: str
+    settings: str
+    objective: float
+    test_accuracy: float | None
+    num_cut: int
+    num_killed: int
+    num_failed: int
+    seconds: float
+
+    @property
+    def campaign(self) -> Campaign:
+        """The campaign that has found it."""
+        return Campaign(self.seed, self.name, self.search)
+
+
 def main() -> None:
     """Run campaigns until time is over, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -50,6 +86,7 @@ def main() -> None:
     parser.add_argument("--searches", default=",".join(SEARCHES), help="by default %(default)s")
     parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="options of the run functions")
     parser.add_argument("--directory", type=Path, default=Path("documented"), help="where results files are")
+    parser.add_argument("--record", type=Path, default=RECORD, help="where findings are kept: %(default)s")
     parser.add_argument("--minutes", type=float, default=10.0, help="for how long campaigns are begun")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--evals", type=int, default=30, help="number of evaluations of a campaign")
@@ -59,14 +96,34 @@ def main() -> None:
     names, searches = options.names or list(NAMES), options.searches.split(",")
     options.directory.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * options.minutes
+    record = read(options)
     # Seed by seed: a table of few seeds is there early.
     campaigns = product(range(options.seeds), names, searches)
     for campaign in () if options.table else starmap(Campaign, campaigns):
         left = end - time.monotonic()
-        if left > 0 and not is_complete(options, campaign):
+        if left > 0 and campaign not in record:
             run(options, campaign, left)
-    print_comparison(options, names, searches)
-    print_networks(options, names, searches)
+            found = finding(options, campaign)
+            if found is not None:
+                record[campaign] = found
+                with options.record.open("a") as file:
+                    file.write(json.dumps(found._asdict()) + "\n")
+    known = [each for each in record.values() if each.seed < options.seeds]
+    print_comparison(options, names, searches, known)
+    print_networks(options, names, searches, known)
+
+
+def read(options: argparse.Namespace) -> dict[Campaign, Found]:
+    """Return what the record has of these settings."""
+    lines = options.record.read_text().splitlines() if options.record.exists() else []
+    found = [Found(**json.loads(line)) for line in lines]
+    return {each.campaign: each for each in found if each.settings == settings_of(options)}
+
+
+def settings_of(options: argparse.Namespace) -> str:
+    """Return what numbers depend on besides benchmark, search and seed."""
+    data = os.environ.get("DHMPI_DATA", "synthetic")
+    return " ".join([f"DHMPI_DATA={data}", f"evals={options.evals}", f"seconds={options.seconds:g}", *options.set])
 
 
 def file_of(options: argparse.Namespace, campaign: Campaign) -> Path:
@@ -112,59 +169,60 @@ def run(options: argparse.Namespace, campaign: Campaign, left: float) -> None:
         print(f"{campaign.name}, {campaign.search}, seed {campaign.seed}: {done.stderr.strip()}", flush=True)
 
 
-def evaluations_of(options: argparse.Namespace, campaign: Campaign) -> list[Evaluation]:
-    """Return the evaluations of a campaign that count: not those that it has made beyond their number."""
+def finding(options: argparse.Namespace, campaign: Campaign) -> Found | None:
+    """Return what a campaign has found; None unless it has had all its evaluations."""
     file = file_of(options, campaign)
-    return list(results.read(file).evaluations)[: options.evals] if file.exists() else []
+    evaluations = list(results.read(file).evaluations)[: options.evals] if file.exists() else []
+    if len(evaluations) < options.evals:
+        return None
+    best = min((each for each in evaluations if each.objective is not None), key=objective, default=None)
+    accuracy = best.extra.get("test_accuracy") if best else None
+    return Found(
+        *campaign,
+        settings=settings_of(options),
+        objective=objective(best) if best else math.inf,
+        test_accuracy=None if accuracy is None else float(accuracy),
+        num_cut=sum(each.extra.get("stopped") == "time" for each in evaluations),
+        num_killed=sum(each.state is State.TIMEOUT for each in evaluations),
+        num_failed=sum(each.state is State.FAILED for each in evaluations),
+        seconds=statistics.fmean(each.duration for each in evaluations),
+    )
 
 
-def is_complete(options: argparse.Namespace, campaign: Campaign) -> bool:
-    """Return whether a campaign has had all its evaluations."""
-    num_evals: int = options.evals
-    return len(evaluations_of(options, campaign)) >= num_evals
-
-
-def complete_seeds(options: argparse.Namespace, name: str, searches: Sequence[str]) -> list[int]:
-    """Return the seeds with which the campaigns of all searches are complete."""
-    return [
-        seed
-        for seed in range(options.seeds)
-        if all(is_complete(options, Campaign(seed, name, search)) for search in searches)
-    ]
-
-
-def best_of(options: argparse.Namespace, name: str, search: str, seeds: Sequence[int]) -> list[Evaluation | None]:
-    """Return the best evaluation of each campaign; None if nothing is DONE in it."""
-    campaigns = [evaluations_of(options, Campaign(seed, name, search)) for seed in seeds]
-    return [
-        min((each for each in known if each.objective is not None), key=objective, default=None) for known in campaigns
-    ]
-
-
-def objective(evaluation: Evaluation | None) -> float:
+def objective(evaluation: Evaluation) -> float:
     """Return the objective of an evaluation; infinite without one."""
-    return math.inf if evaluation is None or evaluation.objective is None else evaluation.objective
+    return math.inf if evaluation.objective is None else evaluation.objective
 
 
-def print_comparison(options: argparse.Namespace, names: Sequence[str], searches: Sequence[str]) -> None:
+def of(known: Sequence[Found], name: str, search: str) -> list[Found]:
+    """Return what one search has found on one benchmark, by seed."""
+    return sorted(each for each in known if (each.name, each.search) == (name, search))
+
+
+def print_comparison(
+    options: argparse.Namespace, names: Sequence[str], searches: Sequence[str], known: Sequence[Found]
+) -> None:
     """Print for each benchmark the best objectives of each search, smaller being better, beside random search."""
     others = [search for search in searches if search != REFERENCE]
     cells = ["benchmark", "seeds", "random, median"]
     cells += [cell for search in others for cell in (f"{search}, median", f"{search} is better than that of random")]
     print(f"Best of {options.evals} evaluations:\n\n| {' | '.join(cells)} |\n|{'---|' * len(cells)}")
     for name in names:
-        seeds = complete_seeds(options, name, [*others, REFERENCE])
-        if not seeds:
+        random = of(known, name, REFERENCE)
+        if not random:
             continue
-        median = statistics.median(map(objective, best_of(options, name, REFERENCE, seeds)))
-        cells = [name, str(len(seeds)), f"{median:.4g}"]
+        median = statistics.median(each.objective for each in random)
+        cells = [name, str(len(random)), f"{median:.4g}"]
         for search in others:
-            found = [objective(best) for best in best_of(options, name, search, seeds)]
-            cells += [f"{statistics.median(found):.4g}", f"{sum(each < median for each in found)} of {len(found)}"]
+            found = [each.objective for each in of(known, name, search)]
+            cells += [f"{statistics.median(found):.4g}" if found else ""]
+            cells += [f"{sum(each < median for each in found)} of {len(found)}"]
         print(f"| {' | '.join(cells)} |")
 
 
-def print_networks(options: argparse.Namespace, names: Sequence[str], searches: Sequence[str]) -> None:
+def print_networks(
+    options: argparse.Namespace, names: Sequence[str], searches: Sequence[str], known: Sequence[Found]
+) -> None:
     """Print how good the networks are that each search has found, and what has become of its evaluations."""
     cells = [
         "benchmark",
@@ -176,29 +234,20 @@ def print_networks(options: argparse.Namespace, names: Sequence[str], searches: 
     ]
     cells += ["trainings ended by the time limit", "killed", "failed", "an evaluation, mean [s]"]
     print(f"\nOf {options.evals} evaluations:\n\n| {' | '.join(cells)} |\n|{'---|' * len(cells)}")
-    for name in names:
-        for search in searches:
-            seeds = complete_seeds(options, name, [search])
-            found = [best for best in best_of(options, name, search, seeds) if best and "test_accuracy" in best.extra]
-            if found:
-                cells = [name, search, *row_of([-objective(best) for best in found])]
-                cells += row_of([float(best.extra["test_accuracy"]) for best in found])
-                campaigns = [evaluations_of(options, Campaign(seed, name, search)) for seed in seeds]
-                cells += fates([each for known in campaigns for each in known])
-                print(f"| {' | '.join(cells)} |")
+    for name, search in product(names, searches):
+        found = of(known, name, search)
+        tested = [each.test_accuracy for each in found if each.test_accuracy is not None]
+        if tested:
+            cells = [name, search, *row_of([-each.objective for each in found]), *row_of(tested)]
+            cells += [f"{sum(each.num_cut for each in found)} of {options.evals * len(found)}"]
+            cells += [str(sum(each.num_killed for each in found)), str(sum(each.num_failed for each in found))]
+            cells += [f"{statistics.fmean(each.seconds for each in found):.1f}"]
+            print(f"| {' | '.join(cells)} |")
 
 
 def row_of(accuracies: Sequence[float]) -> list[str]:
     """Return accuracies, and their median."""
     return [", ".join(f"{each:.4f}" for each in accuracies), f"{statistics.median(accuracies):.4f}"]
-
-
-def fates(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Return how many evaluations were cut, killed and failed, and how long one took."""
-    cut = sum(each.extra.get("stopped") == "time" for each in evaluations)
-    killed, failed = (sum(each.state is state for each in evaluations) for state in (State.TIMEOUT, State.FAILED))
-    mean = statistics.fmean(each.duration for each in evaluations)
-    return [f"{cut} of {len(evaluations)}", str(killed), str(failed), f"{mean:.1f}"]
 
 
 if __name__ == "__main__":
