@@ -154,8 +154,7 @@ def test_the_budget_of_steps_ends_it(crew, mode):
         found.step()
     assert found.coordinator._progress_made() == found.budget.steps / 30  # with which steps of learning get smaller
     found.run()
-    num = len(found.evaluations)
-    assert found.coordinator.why == f"{num} evaluations are complete"
+    assert found.coordinator.why == f"{found.budget.steps:g} steps have been taken, of 30"
     assert found.coordinator.is_complete
     assert 30 <= found.budget.steps <= 30 + 2
     assert {each.state for each in found.evaluations} <= {State.DONE, State.STOPPED}

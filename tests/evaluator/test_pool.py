@@ -73,7 +73,9 @@ def run(point):
 executor = InlineExecutor(Setup(run, None, sys.argv[1]), lambda run: run, redirect=True)
 executor.load()
 executor.submit([Task(id, {"x": x}, 0) for id, x in enumerate([1, None])])
-assert [outcome.error for outcome in executor.poll(0.0)] == [
+outcomes = executor.poll(0.0)
+outcomes += executor.poll(0.0)  # where the first has taken longer than a batch may
+assert [outcome.error for outcome in outcomes] == [
     "",
     "the objective must be a finite number, got None\\n--- last output ---\\nepoch None\\na warning",
 ]
