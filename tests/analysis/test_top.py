@@ -15,7 +15,7 @@ from contracts.reported import reported
 
 from dhmpi.analysis.step_curves import step_cost as step_cost_of
 from dhmpi.analysis.summary import summarise
-from dhmpi.analysis.top.live_figures import Condition, live_figures, progress_of, step_cost
+from dhmpi.analysis.top.live_figures import Liveness, live_figures, progress_of, step_cost
 from dhmpi.analysis.top.live_page import BLOCKS, Choice, PageSize, campaign_page, fit, help_page, sparkline
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.analysis.top.watch import Controls, Watch
@@ -56,7 +56,7 @@ def tally_of(results):
     return tally
 
 
-def page(results, size, choice=CHOICE, progress=Condition.RUNNING, now=BEGUN + 60):
+def page(results, size, choice=CHOICE, progress=Liveness.RUNNING, now=BEGUN + 60):
     tally = tally_of(results)
     return [line.text for line in campaign_page("my.h5", tally, live_figures(tally, progress, now), choice, size)]
 
@@ -99,7 +99,7 @@ def test_utilisation_is_that_of_all_runs_and_so_is_that_of_show():
     found.columns.started[:8] -= 151
     tally = tally_of(Results.of(found.metadata, found.columns.evaluations()))
     text = "\n".join(
-        page(Results.of(found.metadata, found.columns.evaluations()), PageSize(90), CHOICE, Condition.COMPLETE)
+        page(Results.of(found.metadata, found.columns.evaluations()), PageSize(90), CHOICE, Liveness.COMPLETE)
     )
     share = summarise(Results.of(found.metadata, found.columns.evaluations())).utilisation
     assert share == pytest.approx((8 * 2 + 32) / (400 + 50))
@@ -171,7 +171,7 @@ def test_steps_are_those_of_show():
 
 
 def _lines(tally):
-    return campaign_page("my.h5", tally, live_figures(tally, Condition.RUNNING, 10.0), CHOICE, PageSize(80))
+    return campaign_page("my.h5", tally, live_figures(tally, Liveness.RUNNING, 10.0), CHOICE, PageSize(80))
 
 
 def test_what_runs_without_a_report_has_none():
@@ -182,7 +182,7 @@ def test_what_runs_without_a_report_has_none():
 
 def test_running_evaluations_count_as_busy():
     tally = tally_of(campaign(2, 1, 0))
-    figures = live_figures(tally, Condition.RUNNING, BEGUN + 10)
+    figures = live_figures(tally, Liveness.RUNNING, BEGUN + 10)
     assert figures.utilisation == pytest.approx((2 + 8) / 40)
     nodes = {node.host: node for node in figures.nodes}
     assert nodes["node0"].num_running == 1
@@ -192,10 +192,10 @@ def test_running_evaluations_count_as_busy():
 
 def test_the_rate_is_of_late_and_of_an_ended_run_its_mean():
     tally = tally_of(campaign(46, 0, 0))
-    assert live_figures(tally, Condition.RUNNING, BEGUN + 60).rate == pytest.approx(46 / 60)
-    late = live_figures(tally, Condition.RUNNING, BEGUN + 1000).rate
+    assert live_figures(tally, Liveness.RUNNING, BEGUN + 60).rate == pytest.approx(46 / 60)
+    late = live_figures(tally, Liveness.RUNNING, BEGUN + 1000).rate
     assert late == pytest.approx(10 / (1000 - 37))  # the last ten, the first of which ended at 37
-    assert live_figures(tally, Condition.KILLED, BEGUN + 1000).rate == pytest.approx(1.0)
+    assert live_figures(tally, Liveness.KILLED, BEGUN + 1000).rate == pytest.approx(1.0)
 
 
 def test_the_time_ends_when_the_run_says():
@@ -272,13 +272,13 @@ def test_what_a_campaign_is_doing():
     here, elsewhere = Owner.current(), Owner("elsewhere", 1, 1, "there", "token")
     dead = here._replace(pid=2**22 + 1)
     other = here._replace(pid=os.getppid(), started=_started(os.getppid()))
-    assert progress_of(metadata, None, None, 100.0) is Condition.KILLED
-    assert progress_of(metadata, dead, 100.0, 100.0) is Condition.KILLED
-    assert progress_of(metadata, other, 0.0, 100.0) is Condition.RUNNING
-    assert progress_of(metadata, elsewhere, 95.0, 100.0) is Condition.RUNNING
-    assert progress_of(metadata, elsewhere, 60.0, 100.0) is Condition.SILENT
-    assert progress_of(metadata.end_run(1.0, "enough"), None, None, 100.0) is Condition.ENDED
-    assert progress_of(replace(metadata, complete=True), None, None, 100.0) is Condition.COMPLETE
+    assert progress_of(metadata, None, None, 100.0) is Liveness.KILLED
+    assert progress_of(metadata, dead, 100.0, 100.0) is Liveness.KILLED
+    assert progress_of(metadata, other, 0.0, 100.0) is Liveness.RUNNING
+    assert progress_of(metadata, elsewhere, 95.0, 100.0) is Liveness.RUNNING
+    assert progress_of(metadata, elsewhere, 60.0, 100.0) is Liveness.SILENT
+    assert progress_of(metadata.end_run(1.0, "enough"), None, None, 100.0) is Liveness.ENDED
+    assert progress_of(replace(metadata, complete=True), None, None, 100.0) is Liveness.COMPLETE
 
 
 def _started(pid):

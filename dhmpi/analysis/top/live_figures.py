@@ -15,7 +15,7 @@ from dhmpi.results.liveness import SILENCE
 from dhmpi.results.owner import Owner
 
 
-class Condition(StrEnum):
+class Liveness(StrEnum):
     """State of a campaign, as seen from outside."""
 
     RUNNING = "running"
@@ -67,7 +67,7 @@ class LiveFigures(NamedTuple):
         nodes: The same of the latest run for each host, the least busy first.
     """
 
-    progress: Condition
+    progress: Liveness
     now: float
     seconds: float
     rate: float
@@ -77,7 +77,7 @@ class LiveFigures(NamedTuple):
     nodes: Sequence[NodeUse]
 
 
-def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, now: float) -> Condition:
+def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, now: float) -> Liveness:
     """Return what a campaign is doing.
 
     Args:
@@ -87,30 +87,30 @@ def progress_of(metadata: Metadata, owner: Owner | None, heard: float | None, no
         now: The time [s since 1970-01-01 UTC].
     """
     if metadata.complete:
-        return Condition.COMPLETE
+        return Liveness.COMPLETE
     if not metadata.is_open:
-        return Condition.ENDED
+        return Liveness.ENDED
     if owner is None:
-        return Condition.KILLED
+        return Liveness.KILLED
     is_alive = owner.is_alive
     if is_alive is None:  # on another host; it has a heartbeat
-        return Condition.RUNNING if heard is not None and now - heard <= SILENCE else Condition.SILENT
-    return Condition.RUNNING if is_alive else Condition.KILLED
+        return Liveness.RUNNING if heard is not None and now - heard <= SILENCE else Liveness.SILENT
+    return Liveness.RUNNING if is_alive else Liveness.KILLED
 
 
-def live_figures(tally: Tally, progress: Condition, now: float) -> LiveFigures:
+def live_figures(tally: Tally, progress: Liveness, now: float) -> LiveFigures:
     """Return the figures of a tally that has begun."""
     assert tally.metadata is not None
     run: Mapping[str, Any] = tally.metadata.runs[-1] if tally.metadata.runs else {}
     if not run:
         return LiveFigures(progress, now, 0.0, 0.0, (), None, None, ())
-    if progress in (Condition.ENDED, Condition.COMPLETE):
+    if progress in (Liveness.ENDED, Liveness.COMPLETE):
         now = tally.latest if run["ended"] is None else float(run["ended"])
-    elif progress is Condition.KILLED:
+    elif progress is Liveness.KILLED:
         now = tally.latest
     started = float(run["started"])
     seconds = max(0.0, now - started)
-    is_going_on = progress in (Condition.RUNNING, Condition.SILENT)
+    is_going_on = progress in (Liveness.RUNNING, Liveness.SILENT)
     rate = _rate(tally, started, now) if is_going_on else tally.num_in_run / seconds if seconds else 0.0
     busy = Counter(tally.busy)
     if is_going_on:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from dhmpi.analysis.top.live_figures import Condition, LiveFigures, max_steps, model_points, step_cost
+from dhmpi.analysis.top.live_figures import LiveFigures, Liveness, max_steps, model_points, step_cost
 from dhmpi.analysis.top.tally import Running, Tally
 from dhmpi.evaluation import State, turned
 from dhmpi.results import rank_table
@@ -151,8 +151,8 @@ def _head(path: str, tally: Tally, figures: LiveFigures, size: PageSize) -> Iter
     metadata = tally.metadata
     assert metadata is not None
     run: Mapping[str, Any] = metadata.runs[-1] if metadata.runs else {}
-    why = f": {run['why']}" if figures.progress in (Condition.ENDED, Condition.COMPLETE) and run.get("why") else ""
-    good = figures.progress in (Condition.RUNNING, Condition.COMPLETE)
+    why = f": {run['why']}" if figures.progress in (Liveness.ENDED, Liveness.COMPLETE) and run.get("why") else ""
+    good = figures.progress in (Liveness.RUNNING, Liveness.COMPLETE)
     yield Line(f"{path}  {_moment(figures.now)}  {figures.progress}{why}", "title" if good else "bad")
     nodes, number = len(figures.nodes), len(metadata.runs)
     where = f", {nodes} hosts" if nodes > 1 else ""
@@ -250,7 +250,7 @@ def _running(tally: Tally, figures: LiveFigures, choice: Choice, size: PageSize)
         found = [each for each in found if _fits(Line("  ".join(_cells(each, tally, figures))), choice)]
         number = len(found)
     rows = [_cells(each, tally, figures) for each in nsmallest(TALLEST, found, key=SORTS[choice.sort])]
-    was = " when it was killed" if figures.progress is Condition.KILLED else ""
+    was = " when it was killed" if figures.progress is Liveness.KILLED else ""
     worker = _worker(tally)
     titles = ["id", worker, "time", *(["step", "value"] if tally.latest_reports else []), "host"]
     sort = worker if choice.sort == "rank" else choice.sort

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dhmpi.analysis.top import live_screen
 from dhmpi.analysis.top.idle_page import idle_page
-from dhmpi.analysis.top.live_figures import Condition, LiveFigures, live_figures, progress_of
+from dhmpi.analysis.top.live_figures import LiveFigures, Liveness, live_figures, progress_of
 from dhmpi.analysis.top.live_page import KEYS, SORTS, Choice, Line, PageSize, campaign_page, fit, help_page, wrapped
 from dhmpi.analysis.top.tally import Tally
 from dhmpi.errors import ResultsError
@@ -155,7 +155,7 @@ class Watch:
         """Return the page of idle times; it needs the whole file, and so is made only now and then."""
         if not self._idle or time.monotonic() >= self._next_idle:
             began = time.monotonic()
-            is_going_on = figures.progress in (Condition.RUNNING, Condition.SILENT)
+            is_going_on = figures.progress in (Liveness.RUNNING, Liveness.SILENT)
             self._idle = idle_page(read(self.path), figures.now if is_going_on else None, size)
             self._next_idle = time.monotonic() + max(5.0, IDLE_SHARE * (time.monotonic() - began))
         return self._idle
