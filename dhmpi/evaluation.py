@@ -1,10 +1,19 @@
 """The record that passes between searches, evaluators and results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 Point = dict[str, Any]
+
+# Stands in rows of values for one that a point does not have; in JSON it is []. No dimension has such a value.
+INACTIVE: tuple[()] = ()
+
+
+def active_values(values: Iterable[tuple[str, Any]]) -> Point:
+    """Return a point from names and values, which may come from JSON, without what is inactive."""
+    return {name: value for name, value in values if value not in (INACTIVE, [])}
+
 
 # Where evaluations can run.
 METHODS = ("mpi", "serial", "threadPool", "processPool", "subprocess", "balsam", "launch", "futures")

@@ -127,7 +127,7 @@ def require_same_problem(campaigns: Sequence[Results]) -> None:
                 "give files of one problem"
             )
         try:
-            first.require_space(other.space)
+            first.require_space(other.space, other.rules)
         except ResultsError as error:
             raise ResultsError(
                 f"campaigns that are compared must have the same space, but in {_named(results)} {error}"

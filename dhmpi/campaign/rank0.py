@@ -354,6 +354,7 @@ def _metadata(search: Search) -> Metadata:
         search=search.name,
         problem=target if isinstance(target, str) else type(target).__name__,
         space=search.space.specs(),
+        rules=search.space.rules.specs(),
         options=dataclasses.asdict(search.options) | dataclasses.asdict(search.own_options),
         seed=search.seed,
         created=time.time(),

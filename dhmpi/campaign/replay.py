@@ -9,6 +9,7 @@ from dhmpi.evaluation import START, Evaluation, Point
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.search.search import Search
+from dhmpi.space.rules import Rules
 
 
 class Difference(NamedTuple):
@@ -60,7 +61,7 @@ def _search_of(results: Results, problem: Any) -> Search:
     names = {field.name for field in dataclasses.fields(kind.Options)}
     options = {name: value for name, value in metadata.options.items() if name in names}
     search = kind(_problem_of(results) if problem is None else problem, seed=metadata.seed, **options)
-    metadata.require_space(search.space.specs())
+    metadata.require_space(search.space.specs(), search.space.rules.specs())
     if search.learns and any(not each.origin.model for each in results.evaluations):
         raise ResultsError(
             f"the file must say how its points were chosen, got one of dhmpi {metadata.version} that does not; "
@@ -78,4 +79,5 @@ def _problem_of(results: Results) -> Any:
     problem = HpProblem()
     for name, space in metadata.space.items():
         problem.add_dim(name, space, start.get(name))
+    problem.rules = Rules.read(metadata.rules, problem.dimensions.by_name)
     return problem

@@ -116,7 +116,7 @@ def _require_architectures(results: Results, what: str) -> None:
 def _search_of(results: Results, problem: Any) -> Any:
     """Return the search that a campaign had, with its problem as it is now; their spaces are the same."""
     search = find(results.metadata.search)(problem)
-    results.metadata.require_space(search.space.specs())
+    results.metadata.require_space(search.space.specs(), search.space.rules.specs())
     return search
 
 

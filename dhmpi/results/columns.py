@@ -1,14 +1,14 @@
 """Evaluations of a campaign by column, as NumPy arrays: what figures of many evaluations are computed from."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Evaluation, Origin, State
+from dhmpi.evaluation import Evaluation, Origin, State, active_values
 from dhmpi.results.table import STATES, EvaluationTable, json_object
 
 Array = npt.NDArray[Any]
@@ -74,22 +74,25 @@ class Columns:
     Args:
         names: Names of the dimensions.
         source: Where columns are.
+        optional: Dimensions that are not always active; their values are objects, `INACTIVE` among them.
     """
 
-    def __init__(self, names: Sequence[str], source: ColumnSource) -> None:
-        self.names = tuple(names)
+    def __init__(self, names: Sequence[str], source: ColumnSource, optional: Collection[str] = ()) -> None:
+        self.names, self.optional = tuple(names), frozenset(optional)
         self._source = source
         self._values: dict[str, Array] = {}
 
     @classmethod
     def of(cls, table: EvaluationTable) -> "Columns":
         """Return the evaluations of a table as they are now."""
-        return cls(table.names, _source_of(table))
+        return cls(table.names, _source_of(table), table.optional)
 
     @classmethod
-    def of_evaluations(cls, names: Sequence[str], evaluations: Iterable[Evaluation]) -> "Columns":
+    def of_evaluations(
+        cls, names: Sequence[str], evaluations: Iterable[Evaluation], optional: Collection[str] = ()
+    ) -> "Columns":
         """Return evaluations that are in no file, in order of id."""
-        table, known = EvaluationTable(names), list(evaluations)
+        table, known = EvaluationTable(names, optional), list(evaluations)
         table.submit(known)
         table.finish(known)
         for each in known:
@@ -230,10 +233,11 @@ class Columns:
         numbers = {name: getattr(self, name)[chosen].tolist() for name in NUMBERS}
         hosts, models = (self._some_texts(name, chosen) for name in REPEATED)
         points, extra = [self._some_values(name, chosen) for name in self.names], self.extra
+        point_of = active_values if self.optional else dict
         return [
             Evaluation(
                 id=numbers["id"][place],
-                point={name: values[place] for name, values in zip(self.names, points, strict=True)},
+                point=point_of((name, values[place]) for name, values in zip(self.names, points, strict=True)),
                 objective=_number(numbers["objective"][place]),
                 state=STATES[numbers["state"][place]],
                 submitted=_number(numbers["submitted"][place]),
@@ -277,7 +281,7 @@ class Columns:
 
     def table(self, rows: Iterable[int] | None = None) -> EvaluationTable:
         """Return a table of some evaluations, by row; by default of all."""
-        table = EvaluationTable(self.names)
+        table = EvaluationTable(self.names, self.optional)
         chosen = self._chosen(rows)
         for name, dtype in NUMBERS.items():
             numbers = getattr(self, name)[chosen].astype(dtype).tobytes()
@@ -299,7 +303,7 @@ class Columns:
         """Return these evaluations, with those of a table in the place of the ones of the same id, and behind them."""
         if not len(table):
             return self
-        return Columns(self.names, _merged(self, Columns.of(table)))
+        return Columns(self.names, _merged(self, Columns.of(table)), self.optional)
 
 
 def _number(value: float) -> float | None:

@@ -17,6 +17,7 @@ class Metadata:
         search: Name of the search.
         problem: Name of the problem.
         space: Documented form of every dimension, by name: (low, high), (low, high, prior) or a list of choices.
+        rules: Conditions and constraints of the space, as JSON values; see `Rules.specs`.
         options: Options of the search and the evaluator; JSON values.
         seed: Seed of the campaign.
         created: When it began [s since 1970-01-01 UTC].
@@ -47,6 +48,7 @@ class Metadata:
     complete: bool = False
     redone: int = 0
     source: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
@@ -61,6 +63,11 @@ class Metadata:
     def dimensions(self) -> tuple[Dimension, ...]:
         """The datasets of the points, in order."""
         return dimensions(self.space)
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Names of the dimensions that are not always active."""
+        return frozenset(self.rules.get("conditions", {}))
 
     def begin_run(
         self,
@@ -98,7 +105,7 @@ class Metadata:
         """
         if now.search != self.search:
             raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
-        self.require_space(now.space)
+        self.require_space(now.space, now.rules)
         problem, source = (now.problem, now.source) if now.source else (self.problem, self.source)
         return replace(
             self,
@@ -110,16 +117,21 @@ class Metadata:
             source=source,
         )
 
-    def require_space(self, space: Mapping[str, Any]) -> None:
+    def require_space(self, space: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
         """Check that a space is the one of the file.
 
         Args:
             space: Documented form of every dimension, by name.
+            rules: Its conditions and constraints, as JSON values.
 
         Raises:
             ResultsError: It is another one.
         """
         _require_same_space(self.dimensions, dimensions(space))
+        for name in ("conditions", "constraints"):
+            old, new = self.rules.get(name), rules.get(name)
+            if dumps(old) != dumps(new):
+                raise ResultsError(f"{name} must be {old or 'none'} as in the file, got {new or 'none'}")
 
 
 def _require_same_space(stored: Sequence[Dimension], now: Sequence[Dimension]) -> None:

@@ -59,7 +59,7 @@ class Results:
         """
         from dhmpi.results.columns import Columns
 
-        return cls(metadata, Columns.of_evaluations(tuple(metadata.space), evaluations), **more)
+        return cls(metadata, Columns.of_evaluations(tuple(metadata.space), evaluations, metadata.optional), **more)
 
     def __repr__(self) -> str:
         best, name = self.best, "reward" if self.metadata.maximises else "objective"

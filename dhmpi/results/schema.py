@@ -12,6 +12,7 @@ FORMAT = "dhmpi.results"
 VERSION = 4  # since 2 with a checksum at the end, since 3 with texts of one length, since 4 with reports
 GROUP = "evaluations"
 POINT = "point"
+ACTIVE = "active"
 ORIGIN = "origin"
 POLICY = "policy"
 STATE = "state"
@@ -90,6 +91,7 @@ ATTRIBUTES = (
         optional=True,
     ),
     Column("space", "json", "", "specification of every dimension, by name, in order"),
+    Column("rules", "json", "", "conditions and constraints of the space; empty without any", optional=True),
     Column("options", "json", "", "options of the latest run"),
     Column("seed", "int64", "", "seed of the campaign"),
     Column("created", "float64", _TIME, "when the campaign began"),
@@ -237,6 +239,8 @@ def markdown_table() -> str:
     rows += [(f"`/{GROUP}/{column.name}`", column) for column in COLUMNS]
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
+    active = Column("", "bool", "", "whether the point has the dimension; there for those with conditions")
+    rows.append((f"`/{GROUP}/{ACTIVE}/<dimension>`", active))
     rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
     rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]

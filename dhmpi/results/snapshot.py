@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from dhmpi.evaluation import INACTIVE
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.report_log import NO_REPORTS, Reports
 from dhmpi.results.schema import (
+    ACTIVE,
     ATTRIBUTES,
     COLUMNS,
     FORMAT,
@@ -37,6 +39,8 @@ from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import clean, dumps
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What stands for the value of a dimension where it is inactive.
+_FILLER = {"float64": np.nan, "int64": 0, "bool": False, "string": ""}
 _STRING = h5py.string_dtype()
 _STATE_NAMES = np.array([state.value for state in STATES], dtype="S9")
 _CHUNK = 1 << 14  # rows
@@ -78,7 +82,13 @@ def dump(snapshot: Snapshot) -> bytes:
             _write(origin, column, column.name, _values(table, column.name)[order])
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
         for place, dimension in enumerate(snapshot.metadata.dimensions):
-            _write_dimension(points, dimension, [values[place] for values in table.points], order)
+            values: Any = [row[place] for row in table.points]
+            if dimension.name in table.optional:
+                active: Any = np.array([value != INACTIVE for value in values], bool)
+                column = Column(dimension.link, "bool", "", f"whether {dimension.name} is active in the point")
+                _write(group.require_group(ACTIVE), column, dimension.link, active[order])
+                values = [_FILLER.get(dimension.dtype) if value == INACTIVE else value for value in values]
+            _write_dimension(points, dimension, values, order)
         if len(snapshot.reports.step):
             reports = file.create_group(REPORTS)
             for column, values in zip(REPORT_COLUMNS, snapshot.reports, strict=True):

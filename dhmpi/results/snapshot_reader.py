@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import MEASURED_STATES
+from dhmpi.evaluation import INACTIVE, MEASURED_STATES
 from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.checksum import is_intact
 from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
@@ -19,6 +19,7 @@ from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.report_log import NO_REPORTS, Reports
 from dhmpi.results.schema import (
+    ACTIVE,
     ATTRIBUTES,
     COLUMNS,
     FORMAT,
@@ -122,7 +123,7 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     metadata = Metadata(**found)
     policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
     group = _member(file, GROUP)
-    columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
+    columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source(), metadata.optional)
     _check(columns)
 
     def reports() -> Reports:
@@ -171,7 +172,7 @@ class _FileColumns:
 
     def __init__(self, group: Any, metadata: Metadata, name: str | os.PathLike[str]) -> None:
         self._group, self._name = group, name
-        self._dimensions = {each.name: each for each in metadata.dimensions}
+        self._dimensions, self._optional = {each.name: each for each in metadata.dimensions}, metadata.optional
         ids = _member(group, "id")[()].astype(np.int64)
         # Files are written in order of id.
         self._order: Any = slice(None) if (np.diff(ids) > 0).all() else np.argsort(ids, kind="stable")
@@ -211,7 +212,17 @@ class _FileColumns:
             return {row: column[row].decode() for row in np.flatnonzero(column.astype(bool)).tolist()}
 
     def values(self, name: str, rows: Array | None) -> Array:
-        """Return the values of a dimension, or some rows of them."""
+        """Return the values of a dimension, or some rows of them; `INACTIVE` where it is."""
+        found = self._stored_values(name, rows)
+        if name not in self._optional:
+            return found
+        with _explained(self._name):
+            active = _member(_member(self._group, ACTIVE), self._dimensions[name].link)
+            chosen = self._rows(active[()] if rows is None else active, rows).astype(bool)
+        pairs = zip(found.tolist(), chosen.tolist(), strict=True)
+        return objects([value if is_active else INACTIVE for value, is_active in pairs])
+
+    def _stored_values(self, name: str, rows: Array | None) -> Array:
         with _explained(self._name):
             dataset = _member(_member(self._group, POINT), self._dimensions[name].link)
             if h5py.check_string_dtype(dataset.dtype) is None:

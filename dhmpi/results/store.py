@@ -103,14 +103,14 @@ class ResultsStore:
 
         path = resolve(path)
         cls.check(path, overwrite)
-        names = [dimension.name for dimension in metadata.dimensions]
+        table = EvaluationTable([dimension.name for dimension in metadata.dimensions], metadata.optional)
         ownership = Ownership.take(path, pause)
         try:
             require_absent(path, overwrite)
             # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
             return cls(
                 path,
-                Recovered(metadata, EvaluationTable(names), uuid.uuid4().hex, 0, PolicyLog(), ReportLog(), ""),
+                Recovered(metadata, table, uuid.uuid4().hex, 0, PolicyLog(), ReportLog(), ""),
                 ownership,
             )
         except BaseException:

@@ -3,12 +3,12 @@
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, Origin, Point, Report, State
+from dhmpi.evaluation import INACTIVE, Evaluation, Origin, Point, Report, State, active_values
 from dhmpi.support.json_text import clean, dumps, loads
 
 STATES = tuple(State)
@@ -54,11 +54,12 @@ class EvaluationTable:
 
     Args:
         names: Names of the dimensions.
+        optional: Those of them that a point may lack, since they are not always active.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self._in_order = _getter(self.names)
+    def __init__(self, names: Sequence[str], optional: Collection[str] = ()) -> None:
+        self.names, self.optional = tuple(names), frozenset(optional)
+        self._in_order = _getter(self.names, self.optional)
         self.rows: dict[int, int] = {}
         self.points: list[Sequence[Any]] = []
         self.id = array("q")
@@ -132,14 +133,15 @@ class EvaluationTable:
             self.counts[_RUNNING] += 1
         return written
 
-    def _checked(self, evaluation: Evaluation) -> Sequence[Any]:
+    def _checked(self, evaluation: Evaluation) -> tuple[Any, ...]:
         """Return the values of a point in order, if it may be submitted."""
         number, point = evaluation.id, evaluation.point
         try:
             values = self._in_order(point)
         except KeyError:
             values = ()
-        if not len(point) == len(values) == len(self.names):
+        num_active = len(values) - values.count(INACTIVE) if self.optional else len(values)
+        if not (len(values) == len(self.names) and len(point) == num_active):
             wanted = ", ".join(self.names)
             raise ResultsError(f"evaluation {number} must have the dimensions {wanted}, got {point}")
         if number in self.rows and self.has_ended(number):
@@ -211,6 +213,11 @@ class EvaluationTable:
         """Return whether the evaluation in a row has ended for good."""
         return self.state[row] in _FINAL
 
+    def point(self, row: int) -> Point:
+        """Return the point of the evaluation in a row."""
+        pairs = zip(self.names, self.points[row], strict=True)
+        return active_values(pairs) if self.optional else dict(pairs)
+
     def rows_by_id(self) -> list[int]:
         """Return the rows in order of id."""
         return [self.rows[number] for number in sorted(self.rows)]
@@ -226,7 +233,7 @@ class EvaluationTable:
         return [
             Evaluation(
                 self.id[row],
-                dict(zip(self.names, self.points[row], strict=True)),
+                self.point(row),
                 objective[row],
                 states[row],
                 submitted[row],
@@ -266,7 +273,9 @@ def _keep(column: dict[int, str], row: int, text: str) -> None:
         column.pop(row, None)
 
 
-def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
+def _getter(names: Sequence[str], optional: Collection[str]) -> Callable[[Point], tuple[Any, ...]]:
+    if optional:
+        return lambda point: tuple([point.get(name, INACTIVE) if name in optional else point[name] for name in names])
     if len(names) > 1:
         return itemgetter(*names)
     return lambda point: tuple(point[name] for name in names)
@@ -275,7 +284,7 @@ def _getter(names: Sequence[str]) -> Callable[[Point], Sequence[Any]]:
 def read_submitted(rows: Iterable[Row], names: Sequence[str]) -> Iterator[Evaluation]:
     """Yield evaluations that `submit` has written; in older journals, rows end before the origin or before the rank."""
     for id, values, submitted, *later in rows:
-        point = dict(zip(names, values, strict=True))
+        point = active_values(zip(names, values, strict=True))
         evaluation = Evaluation(id, point, submitted=submitted)
         if later:
             evaluation = evaluation._replace(origin=Origin(*later[0]))

@@ -73,8 +73,10 @@ class Sampler:
         return self._space.unseen(seen, generator(self._seed, len(seen)))
 
     def _next(self) -> Point:
-        if not self._block:
+        while not self._block:
             units = self._draw(self._rng, self._size, len(self._space.dimensions))
-            self._block = self._space.from_unit(units)[::-1]
+            self._block = self._space.allowed_from_unit(units)[::-1]
+            if not self._block:
+                self._space.require_room()
             self._size = min(2 * self._size, LARGEST_BLOCK)
         return self._block.pop()

@@ -12,6 +12,7 @@ from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
 from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, Report, State
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
+from dhmpi.space.problem import starting_point_of
 from dhmpi.space.space import Space
 from dhmpi.space.values import finite_number
 from dhmpi.support.collection import no_collection
@@ -129,11 +130,9 @@ class Search(ABC):
     def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
         """Return the space of a problem, and its starting point if it has one."""
         if not hasattr(problem, "dimensions") and "create_structure" in problem.space:
-            raise LoadError(
-                "a problem for a search for hyperparameters must have dimensions, got one for architectures; "
-                "use nas-random, ppo-async or ppo-sync"
-            )
-        return problem.dimensions, problem.starting_point_asdict if problem.has_starting_point else None
+            need = "a problem for a search for hyperparameters must have dimensions, got one for architectures"
+            raise LoadError(f"{need}; use nas-random, ppo-async or ppo-sync")
+        return problem.dimensions, starting_point_of(problem)
 
     def config(self, point: Point) -> Point | None:
         """Return what the run function gets for a point; None stands for the point itself, which is the default."""

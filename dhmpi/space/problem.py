@@ -2,15 +2,17 @@
 
 import copy
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Self
 
 from dhmpi.errors import ProblemError
+from dhmpi.evaluation import INACTIVE
 from dhmpi.space.choices import Choices, OrderedList
 from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.nas_entries import check_data, check_entry
+from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
 from dhmpi.space.values import Value
 
@@ -101,6 +103,7 @@ class HpProblem(Problem):
         super().__init__()
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
+        self.rules = NO_RULES
 
     def add_dim(
         self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
@@ -143,7 +146,71 @@ class HpProblem(Problem):
         Raises:
             ProblemError: If there is no dimension.
         """
-        return Space(self._dimensions)
+        return Space(self._dimensions, self.rules)
+
+    def add_condition(self, p_name: str, when: str, *, is_in: Collection[Value] | None = None) -> None:
+        """Add a condition under which a dimension is active; points have it only then.
+
+        Several conditions on a dimension must hold together. One that depends on an inactive dimension does not hold.
+
+        >>> from dhmpi.benchmark import HpProblem
+        >>> Problem = HpProblem()
+        >>> Problem.add_dim("kernel", ["linear", "poly", "rbf"])
+        >>> Problem.add_dim("degree", (2, 5))
+        >>> Problem.add_dim("gamma", (1e-4, 10.0, "log-uniform"))
+        >>> Problem.add_condition("degree", when="kernel", is_in=["poly"])
+        >>> Problem.add_condition("gamma", when="kernel == 'rbf' or degree >= 3")
+
+        Args:
+            p_name: Dimension that is there already.
+            when: Dimension before it on which it depends, or an expression on such dimensions; see `Expression`.
+            is_in: Values of the dimension `when`; None if that is an expression, or a bool that must be True.
+
+        Raises:
+            ProblemError: If it is no such condition; nothing is added then.
+        """
+        known_dimension(p_name, self._dimensions)
+        names = list(self._dimensions)
+        earlier = {name: self._dimensions[name] for name in names[: names.index(p_name)]}
+        try:
+            new = Condition.read(when, is_in, earlier)
+        except ProblemError as error:
+            raise ProblemError(f"condition of dimension {p_name!r}: {error}") from None
+        some = (*self.rules.conditions.get(p_name, ()), new)
+        self.rules = self.rules._replace(conditions={**self.rules.conditions, p_name: some})
+
+    def add_constraint(self, constraint: str | Callable[[dict[str, Any]], object]) -> None:
+        """Add a constraint that every point fulfils.
+
+        An expression on dimensions of which one is inactive forbids nothing.
+
+        Args:
+            constraint: An expression such as `units * layers <= 4096` (see `Expression`), or a function that returns
+                whether a point, a dict without inactive dimensions, is allowed; it is called thousands of times.
+
+        Raises:
+            ProblemError: If it is none; nothing is added then.
+        """
+        if isinstance(constraint, str):
+            self._constrain(Constraint.of_expression(constraint, self._dimensions))
+        elif callable(constraint):
+            self._constrain(Constraint.of_function(constraint))
+        else:
+            raise ProblemError(f"a constraint must be an expression or a function, got {reprlib.repr(constraint)}")
+
+    def add_forbidden(self, values: Mapping[str, Any]) -> None:
+        """Forbid that values come together.
+
+        Args:
+            values: A value, or a list of values, by name of dimension: `{"kernel": "rbf", "shrinking": [True]}`.
+
+        Raises:
+            ProblemError: If a dimension or a value is not there; nothing is added then.
+        """
+        self._constrain(Constraint.forbidding(values, self._dimensions))
+
+    def _constrain(self, constraint: Constraint) -> None:
+        self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
 
     @property
     def starting_point(self) -> list[Value]:
@@ -157,11 +224,38 @@ class HpProblem(Problem):
 
     @property
     def has_starting_point(self) -> bool:
-        """Whether every dimension has a default, so that the starting point can be evaluated."""
-        return bool(self._dimensions) and len(self._defaults) == len(self._dimensions)
+        """Whether every dimension that is active there has a default, so that the starting point can be evaluated."""
+        if not self.rules.conditions:
+            return bool(self._dimensions) and len(self._defaults) == len(self._dimensions)
+        start = [[self._defaults.get(name, INACTIVE)] for name in self._dimensions]
+        active = self.dimensions.activity(start)[0].tolist()
+        return all(name in self._defaults for name, on in zip(self._dimensions, active, strict=True) if on)
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n\nStarting Point\n{_pretty(self.starting_point_asdict)}"
+        parts = [super().__repr__()]
+        if self.rules.conditions:
+            conditions = self.rules.conditions.items()
+            lines = [f"  {name} when {each}" for name, several in conditions for each in several]
+            parts.append("\n".join(["Conditions", *lines]))
+        if self.rules.constraints:
+            parts.append("\n".join(["Constraints", *(f"  {each.text}" for each in self.rules.constraints)]))
+        return "\n\n".join([*parts, f"Starting Point\n{_pretty(self.starting_point_asdict)}"])
+
+
+def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:
+    """Return the point of the defaults, without what is inactive there; None if a default is missing.
+
+    Raises:
+        ProblemError: It does not fulfil the constraints, or hardly any point does.
+    """
+    space = problem.dimensions
+    space.require_room()
+    if not problem.has_starting_point:
+        return None
+    start = space.trimmed(problem.starting_point_asdict)
+    if not space.allows(start):
+        raise ProblemError(f"the starting point must fulfil the constraints, got {start}; change a default")
+    return start
 
 
 def _dimension(name: str, space: Any, ordered: bool, step: float | None) -> Dimension:

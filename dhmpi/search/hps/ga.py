@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.evaluation import DESIGN, OFFSPRING, RANDOM, Evaluation, Origin, Point
-from dhmpi.search.hps.variation import crossed, mutated
+from dhmpi.search.hps.variation import crossed, mutated, value_at
 from dhmpi.search.sampling import Sampler, generator, spread
 from dhmpi.search.search import Search
 from dhmpi.support.options import integer, number, option
@@ -103,15 +103,25 @@ class GA(Search):
         second += second >= first
         if first >= num or not self._genes:
             return None
-        child = dict(self._population[first].point)
+        genes = dict(self._population[first].point)
+        if self.space.rules.conditions:
+            self._complete(genes, self._population[second].point if second < num else {}, rng)
         if second < num and rng.random() < self.own_options.crossover_probability:
-            self._cross(child, self._population[second].point, rng)
-        self._mutate(child, rng, at_least=0)
+            self._cross(genes, self._population[second].point, rng)
+        self._mutate(genes, rng, at_least=0)
         for _ in range(NUM_MUTATIONS):
-            if self.space.key(child) not in self._seen:
+            child = self.space.trimmed(genes)
+            if self.space.key(child) not in self._seen and self.space.allows(child):
                 return child
-            self._mutate(child, rng, at_least=1)
+            self._mutate(genes, rng, at_least=1)
         return None
+
+    def _complete(self, genes: Point, other: Point, rng: "Generator") -> None:
+        """Give dimensions that are inactive in a parent the other one's values, or random ones: they may be active."""
+        drawn = zip(self.space.names, self.space.dimensions, rng.random(len(self.space.names)), strict=True)
+        for name, dim, unit in drawn:
+            if name not in genes:
+                genes[name] = other[name] if name in other else value_at(dim, float(unit))
 
     def _tournament(self, size: int, rng: "Generator") -> int:
         """Return the best of some places that are drawn at random from `size`."""
@@ -119,7 +129,7 @@ class GA(Search):
 
     def _cross(self, child: Point, other: Point, rng: "Generator") -> None:
         for name, dim in self._genes:
-            if rng.random() < 0.5:
+            if rng.random() < 0.5 and name in other:
                 child[name] = crossed(dim, child[name], other[name], self.own_options.crossover_eta, rng)
 
     def _mutate(self, child: Point, rng: "Generator", at_least: int) -> None:

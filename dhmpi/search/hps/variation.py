@@ -33,7 +33,7 @@ def crossed(dim: Dimension, value: Any, other: Any, eta: float, rng: "Generator"
     u, is_upper = float(rng.random()), rng.random() < 0.5
     # The upper one of the two children is the mirror image of the lower one.
     child = 1 - simulated_binary(1 - high, 1 - low, eta, u) if is_upper else simulated_binary(low, high, eta, u)
-    return _at(dim, child)
+    return value_at(dim, child)
 
 
 def simulated_binary(low: float, high: float, eta: float, u: float) -> float:
@@ -67,7 +67,7 @@ def mutated(dim: Dimension, value: Any, eta: float, rng: "Generator") -> Any:
         return dim.at(index + (index >= dim.index(value)))
     place = _place(dim, value, rng)
     moved = polynomial(place, eta, float(rng.random()))
-    new = _at(dim, moved)
+    new = value_at(dim, moved)
     if not isinstance(dim, Real) and new == value:  # a step is at least 1, unless it leads out of the range
         index = dim.index(value)
         return dim.at(min(index + 1, dim.size - 1) if moved > place else max(index - 1, 0))
@@ -91,7 +91,7 @@ def polynomial(place: float, eta: float, u: float) -> float:
     return min(max(place + step, 0.0), 1.0)
 
 
-def _at(dim: Integer | Ordinal | Real, place: float) -> Any:
+def value_at(dim: Dimension, place: float) -> Any:
     """Return the value at a place in [0, 1]."""
     import numpy as np  # slow to import, and the options of a search are read by many a program that draws nothing
 

@@ -60,12 +60,14 @@ class AcquisitionOptimiser(NamedTuple):
 
     def _polished(self, units: Matrix, kappa: float, num_steps: int, is_time_left: Callable[[], bool]) -> Matrix:
         """Polish candidates, as many as there is time for; return those that end where it is allowed."""
-        ordered = np.array([not isinstance(dim, Categorical) for dim in self.encoding.space.dimensions])
+        dimensions = self.encoding.space.dimensions
+        ordered = np.array([not isinstance(dim, Categorical) and dim.size != 1 for dim in dimensions])
         if not ordered.any():
             return units[:0]
         polish = _Polish(self, ordered, kappa)
         found = np.array([polish(each, num_steps) for each in units if is_time_left()]).reshape(-1, units.shape[1])
-        return found[self.allows(self.encoding.rows(found))]
+        reached: Matrix = found[self.allows(self.encoding.rows(found)) & self.encoding.allowed(found)]
+        return reached
 
     def several(self, kappas: Matrix) -> Matrix:
         """Return several proposals, one per weight of the standard deviation, shape (num, num_dimensions)."""
@@ -96,7 +98,9 @@ def candidates(encoding: Encoding, box: Box, parents: Matrix, num: int, rng: np.
     steps = np.where(rng.random(num) < 0.5, 1.0, 10 ** rng.uniform(-2, 0, num))[:, None]
     categorical = np.array([isinstance(dim, Categorical) for dim in encoding.space.dimensions])
     moved = np.where(categorical, drawn, origin + (drawn - origin) * steps)
-    return np.clip(np.where(changes, moved, origin), 0.0, np.nextafter(1.0, 0.0))
+    units: Matrix = np.clip(np.where(changes, moved, origin), 0.0, np.nextafter(1.0, 0.0))
+    allowed = encoding.allowed(units)
+    return units[allowed] if allowed.any() else parents
 
 
 class _Polish:
@@ -104,7 +108,8 @@ class _Polish:
 
     def __init__(self, optimiser: AcquisitionOptimiser, ordered: Ordered, kappa: float) -> None:
         self._encoding, self._frame, self._process = optimiser.encoding, optimiser.surrogate.frame, optimiser.process
-        self._kappa, self._ordered, self._columns = kappa, ordered, ordered[optimiser.encoding.columns_of]
+        self._kappa, self._ordered = kappa, ordered
+        self._columns = optimiser.encoding.ordered_columns
         self._center, self._half = optimiser.box.center[ordered], optimiser.box.half[ordered]
         low, high = optimiser.box.bounds
         # In coordinates of the box, so that steps are of the same size however small it is.
@@ -115,11 +120,15 @@ class _Polish:
         from scipy.optimize import minimize  # slow to import, and needed only with the first model
 
         row = self._encoding.rows(units[None])[0]
+        fixed = self._encoding.inactive(row)
+        imputed = row[fixed]
 
         def bound(scaled: Matrix) -> tuple[float, Matrix]:
             row[self._columns] = scaled * self._half + self._center
+            row[fixed] = imputed
             mean, std, mean_slope, std_slope = self._process.slope(self._frame.rows(row))
             slope = self._frame.unit_gradient(mean_slope - self._kappa * std_slope)
+            slope[fixed] = 0.0
             return mean - self._kappa * std, slope[self._columns] * self._half
 
         start = self._scaled(units[self._ordered])

@@ -47,10 +47,14 @@ class Frame:
         categorical = np.array([isinstance(dim, Categorical) for dim in encoding.space.dimensions])[encoding.columns_of]
         self._shift = np.where(categorical, 0.0, box.center[encoding.columns_of])
         self._scale = np.where(categorical, 1 / ONE_HOT, box.half[encoding.columns_of])
+        self._conditional = encoding.conditional
+        self._shift[self._conditional + 1], self._scale[self._conditional + 1] = 0.0, 1.0
 
     def rows(self, rows: Matrix) -> Matrix:
         """Return rows of the encoding, shape (num, num_columns), in these coordinates."""
         scaled: Matrix = (rows - self._shift) / self._scale
+        if len(self._conditional):  # what is inactive lies in the middle of every box
+            scaled[..., self._conditional] *= rows[..., self._conditional + 1]
         return scaled
 
     def unit_gradient(self, slope: Matrix) -> Matrix:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Point
+from dhmpi.evaluation import INACTIVE, Point
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.sampling import spread
 from dhmpi.space.space import Categorical, Integer, Ordinal
@@ -11,6 +11,8 @@ from dhmpi.space.space import Categorical, Integer, Ordinal
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.3
 SHORTEST = 0.2  # share of the difference of two parents
 LARGEST_LISTED = 100_000  # points of a space
+# How often candidates are drawn until half of them are allowed.
+MOST_ROUNDS = 4
 
 
 class Candidates:
@@ -26,7 +28,7 @@ class Candidates:
     """
 
     def __init__(self, encoding: Encoding, units: Matrix) -> None:
-        self._names = encoding.space.names
+        self._names, self._has_conditions = encoding.space.names, bool(encoding.space.rules.conditions)
         self._values, self.rows = encoding.decode(units)
         # As bytes, rows are compared at once; they are exact since both sides are encodings of points.
         self._index: dict[bytes, int] = {}
@@ -45,7 +47,8 @@ class Candidates:
 
     def point(self, index: int) -> Point:
         """Return the point of a candidate."""
-        return {name: values[index] for name, values in zip(self._names, self._values, strict=True)}
+        point = {name: values[index] for name, values in zip(self._names, self._values, strict=True)}
+        return {name: value for name, value in point.items() if value != INACTIVE} if self._has_conditions else point
 
     def known(self, rows: Matrix) -> None:
         """Leave out rows that were known before these candidates were drawn."""
@@ -112,10 +115,17 @@ def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int
     if size is not None and size <= num:
         return encoding.to_unit_cube(encoding.every_row())
     num_local = num // 2
-    wide = spread(rng, num - num_local, len(encoding.space.dimensions))
-    local = (_near if is_smooth else _between)(encoding, rng, encoding.to_unit_cube(parents), num_local)
+    found = []
+    for _ in range(MOST_ROUNDS):
+        wide = spread(rng, num - num_local, len(encoding.space.dimensions))
+        local = (_near if is_smooth else _between)(encoding, rng, encoding.to_unit_cube(parents), num_local)
+        drawn = np.concatenate([wide, local])
+        found.append(drawn[encoding.allowed(drawn)])
+        if 2 * sum(map(len, found)) >= num:
+            break
     # In any order: the first of equally promising ones is taken, and forests have many of these.
-    return rng.permutation(np.concatenate([wide, local]))
+    together = rng.permutation(np.concatenate(found))[:num]
+    return together if len(together) else encoding.to_unit_cube(parents[:1])  # which is known
 
 
 def _near(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:

@@ -1,25 +1,29 @@
 """Points as rows of numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Point
+from dhmpi.evaluation import INACTIVE, Point
 from dhmpi.space.space import Categorical, Dimension, Integer, Real, Space
 
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+# What stands for the value of a range that is inactive: its middle.
+IMPUTED = 0.5
 
 
 class Encoding:
     """Turns points into rows of numbers from 0 to 1: ranges scaled by their prior, categories one-hot.
 
-    Dimensions with a single value are left out. Beside the rows, which models see, there are units, from which
-    `Space.from_unit` makes points: one number per dimension.
+    Dimensions with a single value are left out. A range that is not always active has a second column, 1 where it is;
+    where it is not, the first one is `IMPUTED`, and the columns of categories are 0. Beside the rows, which models see,
+    there are units, from which `Space.from_unit` makes points: one number per dimension.
 
     Args:
         space: The space of the points.
@@ -28,11 +32,13 @@ class Encoding:
         num_columns: Length of a row.
         columns_of: Which dimension of the space each column stands for, shape (num_columns,).
         owners: The same, counting only dimensions that have columns, shape (num_columns,).
+        conditional: Columns that are imputed where their dimension is inactive; the next one says whether it is.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        widths = [_width(dim) for dim in space.dimensions]
+        conditions = space.rules.conditions
+        widths = [_width(dim, name in conditions) for name, dim in zip(space.names, space.dimensions, strict=True)]
         spans = [slice(*span) for span in pairwise(np.cumsum([0, *widths]).tolist())]
         self._columns = [
             (index, name, dim, span)
@@ -42,23 +48,38 @@ class Encoding:
         self.num_columns = sum(widths)
         self.columns_of: Indices = np.repeat(np.arange(len(widths)), widths)
         self.owners: Indices = np.unique(self.columns_of, return_inverse=True)[1]
+        ranges = [span.start for _, name, dim, span in self._columns if name in conditions and not _is_category(dim)]
+        self.conditional: Indices = np.array(ranges, dtype=np.intp)
+        self._deciding_activity, self._deciding = space.rules.deciding, space.rules.needed(space.names)
 
     def encode(self, points: Sequence[Point]) -> Matrix:
         """Return the rows of some points, shape (num, num_columns)."""
         rows = np.zeros((len(points), self.num_columns))
         for _, name, dim, span in self._columns:
-            _fill(rows[:, span], dim, [point[name] for point in points])
+            if name in self.space.rules.conditions:
+                active = np.array([name in point for point in points], dtype=bool)
+                _fill_some(rows[:, span], dim, [point[name] for point in points if name in point], active)
+            else:
+                _fill(rows[:, span], dim, [point[name] for point in points])
         return rows
 
     def decode(self, units: Matrix) -> tuple[list[list[Any]], Matrix]:
         """Return the values of each dimension, one per unit, shape (num, num_dimensions), and the rows that they make.
 
-        That is `encode(space.from_unit(units))`, without a dict per point.
+        That is `encode(space.from_unit(units))`, without a dict per point; what is inactive is `INACTIVE`.
         """
         values = [dim.from_unit(column) for dim, column in zip(self.space.dimensions, units.T, strict=True)]
         rows = np.zeros((len(units), self.num_columns))
-        for index, _, dim, span in self._columns:
-            _fill(rows[:, span], dim, values[index])
+        if self.space.rules.conditions:
+            active = self.space.activity(values)
+            masks = active.T.tolist()
+            paired = (zip(*each, strict=True) for each in zip(values, masks, strict=True))
+            values = [[value if on else INACTIVE for value, on in pairs] for pairs in paired]
+        for index, name, dim, span in self._columns:
+            if name in self.space.rules.conditions:
+                _fill_some(rows[:, span], dim, [each for each in values[index] if each != INACTIVE], active[:, index])
+            else:
+                _fill(rows[:, span], dim, values[index])
         return values, rows
 
     def rows(self, units: Matrix) -> Matrix:
@@ -72,7 +93,42 @@ class Encoding:
                 rows[np.arange(len(units)), span.start + chosen] = 1.0
             else:
                 _fill(rows[:, span], dim, dim.from_unit(units[:, index]))
+        if self.space.rules.conditions:
+            self._impute(rows, self.space.activity(self._values(units, self._deciding_activity)))
         return rows
+
+    def _impute(self, rows: Matrix, active: Any) -> None:
+        """Mark in rows what is inactive, shape (num, num_dimensions)."""
+        for index, name, dim, span in self._columns:
+            if name in self.space.rules.conditions:
+                on = active[:, index]
+                if _is_category(dim):
+                    rows[~on, span] = 0.0
+                else:
+                    rows[~on, span.start] = IMPUTED
+                    rows[:, span.start + 1] = on
+
+    def allowed(self, units: Matrix) -> Any:
+        """Return which units, shape (num, num_dimensions), stand for points that are allowed, shape (num,)."""
+        if not self.space.rules.constraints:
+            return np.ones(len(units), dtype=bool)
+        return self.space.judge(self._values(units, self._deciding))[1]
+
+    @cached_property
+    def ordered_columns(self) -> Indices:
+        """The columns with the values of ranges, one for each range, in order of dimension."""
+        return np.array([span.start for _, _, dim, span in self._columns if not _is_category(dim)], dtype=np.intp)
+
+    def inactive(self, row: Matrix) -> Indices:
+        """Return the columns of a row, shape (num_columns,), that are imputed."""
+        columns: Indices = self.conditional[row[self.conditional + 1] == 0.0]
+        return columns
+
+    def _values(self, units: Matrix, names: Collection[str]) -> list[Sequence[Any]]:
+        """Return the values of some dimensions, and placeholders of the others."""
+        named = zip(self.space.names, self.space.dimensions, units.T, strict=True)
+        nothing = [INACTIVE] * len(units)
+        return [dim.from_unit(column) if name in names else nothing for name, dim, column in named]
 
     def to_unit_cube(self, rows: Matrix) -> Matrix:
         """Return units, shape (num, num_dimensions), in the middle of what stands for the points of some rows."""
@@ -83,6 +139,9 @@ class Encoding:
 
     def every_row(self) -> Matrix:
         """Return the rows of all points of a finite space, shape (size, num_columns)."""
+        points = self.space.every_point()
+        if points is not None:
+            return self.encode(points)
         kinds = [np.arange(dim.size or 0) for _, _, dim, _ in self._columns]
         chosen = np.stack([each.ravel() for each in np.meshgrid(*kinds, indexing="ij")], axis=1)
         rows = np.zeros((len(chosen), self.num_columns))
@@ -92,10 +151,27 @@ class Encoding:
         return rows
 
 
-def _width(dim: Dimension) -> int:
+def _is_category(dim: Dimension) -> bool:
+    return isinstance(dim, Categorical)
+
+
+def _width(dim: Dimension, is_conditional: bool) -> int:
     if dim.size == 1:
         return 0
-    return dim.size if isinstance(dim, Categorical) else 1
+    return dim.size if isinstance(dim, Categorical) else 1 + is_conditional
+
+
+def _fill_some(columns: Matrix, dim: Dimension, values: Sequence[Any], active: Any) -> None:
+    """Fill columns where a dimension is active, with a value for each place where it is."""
+    if not _is_category(dim):
+        columns[~active, 0] = IMPUTED
+        columns[:, 1] = active
+    part = np.zeros((len(values), columns.shape[1]))
+    _fill(part, dim, values)
+    if _is_category(dim):
+        columns[active] = part
+    else:
+        columns[active, 0] = part[:, 0]
 
 
 def _fill(columns: Matrix, dim: Dimension, values: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dhmpi.evaluation import Evaluation, Point
+from dhmpi.evaluation import INACTIVE, Evaluation, Point, active_values
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.support.json_text import dumps
 
@@ -92,7 +92,8 @@ class Hedge:
         state: dict[str, object] = {"gains": gains}
         if (rows != rows[0]).any():  # else all gain the same
             self._open[key] = rows
-            state["wanted"] = [list(point.values()) for point in points]
+            names = self._encoding.space.names
+            state["wanted"] = [[point.get(name, INACTIVE) for name in names] for point in points]
         self.memory = dumps(state)
 
     def told(self, keys: Iterable[Hashable]) -> None:
@@ -117,7 +118,7 @@ class Hedge:
             if wanted is None:
                 continue
             self._open[space.key(each.point)] = self._encoding.encode(
-                [dict(zip(space.names, values, strict=True)) for values in wanted]
+                [active_values(zip(space.names, values, strict=True)) for values in wanted]
             )
             if each.state.is_final:
                 self.told([space.key(each.point)])
