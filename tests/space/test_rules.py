@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +255,18 @@ def test_what_is_no_constraint(constraint):
 def test_what_cannot_be_forbidden(clause):
     with pytest.raises(ProblemError):
         problem_of(x=(1, 5)).add_forbidden(clause)
+
+
+def test_the_documentation_runs():
+    page = (Path(__file__).parents[2] / "docs" / "new-problem.md").read_text()
+    part = page[page.index("## Conditions") : page.index("## Before an allocation")]
+    names = {}
+    for block in part.split("```python\n")[1:]:
+        exec(block.split("```")[0], names)
+    points = names["Problem"].dimensions.sample(np.random.default_rng(0), 100)
+    assert all(math.isfinite(names["run"](point)) for point in points)
+    assert {len(point) for point in points} == {2, 3, 4, 5}
+    assert all(point.get("degree", 0) * point.get("gamma", 0) <= 20 for point in points)
 
 
 # --- rules in a file
