@@ -153,8 +153,7 @@ class DeepHyper(Peer):
 
         from deephyper.hpo import CBO, HpProblem
 
-        problem = HpProblem()
-        problem.space = configuration_space(self.space, seed)
+        problem = HpProblem(configuration_space(self.space, seed))
         self._directory = tempfile.TemporaryDirectory()
         self._search = CBO(
             problem,
