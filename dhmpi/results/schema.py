@@ -16,6 +16,7 @@ ORIGIN = "origin"
 POLICY = "policy"
 STATE = "state"
 REPORTS = "reports"
+SUPERSEDED = "superseded"
 
 _TIME = "s since 1970-01-01 UTC"
 _MEANINGS = {
@@ -154,7 +155,8 @@ STATE_COLUMNS = (
     Column("first_moment", "float32", "", "Adam's mean of gradients"),
     Column("second_moment", "float32", "", "Adam's mean of their squares"),
 )
-# The datasets of `/reports`, one row per report of `context.report`, in the order in which they came.
+# The datasets of `/reports`, one row per report of `context.report`, in the order in which they came; and those of
+# `/reports/superseded`, which is there if a search has known more than these.
 REPORT_COLUMNS = (
     Column("evaluation", "int64", "", "number of the evaluation"),
     Column("step", "float64", "", "how far it was, such as a number of epochs; of one evaluation, it grows"),
@@ -239,6 +241,8 @@ def markdown_table() -> str:
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
     rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
     rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
+    earlier = "the same of reports that are no longer there, as far as searches have learned from them"
+    rows.append((f"`/{REPORTS}/{SUPERSEDED}/<column>`", Column("", f"as in `/{REPORTS}`", "", earlier)))
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
     rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]

@@ -14,7 +14,7 @@ import numpy as np
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.report_log import NO_REPORTS, Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
@@ -29,6 +29,7 @@ from dhmpi.results.schema import (
     REPORTS,
     STATE,
     STATE_COLUMNS,
+    SUPERSEDED,
     VERSION,
     Column,
     Dimension,
@@ -62,7 +63,7 @@ class Snapshot(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
-    reports: Reports = NO_REPORTS
+    reports: ReportHistory = ReportHistory()
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -79,10 +80,12 @@ def dump(snapshot: Snapshot) -> bytes:
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
         for place, dimension in enumerate(snapshot.metadata.dimensions):
             _write_dimension(points, dimension, [values[place] for values in table.points], order)
-        if len(snapshot.reports.step):
+        current, superseded = snapshot.reports
+        if len(current.step):
             reports = file.create_group(REPORTS)
-            for column, values in zip(REPORT_COLUMNS, snapshot.reports, strict=True):
-                _write(reports, column, column.name, values)
+            _write_reports(reports, current)
+            if len(superseded.step):
+                _write_reports(reports.create_group(SUPERSEDED), superseded)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
@@ -144,6 +147,11 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset = _write(group, dimension, dimension.link, column[order])
     dataset.attrs["encoding"] = "json" if typed is None else "value"
     dataset.attrs["spec"] = dumps(dimension.spec)
+
+
+def _write_reports(group: Any, reports: Reports) -> None:
+    for column, values in zip(REPORT_COLUMNS, reports, strict=True):
+        _write(group, column, column.name, values)
 
 
 def _write_policy(group: Any, policy: PolicyLog) -> None:

@@ -17,7 +17,7 @@ from dhmpi.results.checksum import is_intact
 from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.report_log import NO_REPORTS, Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
@@ -31,6 +31,7 @@ from dhmpi.results.schema import (
     REPORTS,
     STATE,
     STATE_COLUMNS,
+    SUPERSEDED,
     VERSION,
     PolicyRow,
     documented,
@@ -62,7 +63,7 @@ class Content(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
-    reports: Callable[[], Reports]
+    reports: Callable[[], ReportHistory]
     doubt: str = ""
 
 
@@ -125,9 +126,9 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source())
     _check(columns)
 
-    def reports() -> Reports:
+    def reports() -> ReportHistory:
         with _explained(name):
-            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS))
+            return ReportHistory() if _is_missing(file, REPORTS) else _read_history(_member(file, REPORTS))
 
     return Content(metadata, columns, campaign, generation, policy, reports)
 
@@ -305,6 +306,15 @@ def _check_all(columns: Columns) -> None:
         raise ValueError("its columns must have one length")
     if not all(isinstance(json.loads(text), dict) for text in texts):
         raise ValueError("extras and memories must be JSON objects")
+
+
+def _read_history(group: Any) -> ReportHistory:
+    current = _read_reports(group)
+    return (
+        ReportHistory(current)
+        if _is_missing(group, SUPERSEDED)
+        else ReportHistory(current, _read_reports(_member(group, SUPERSEDED)))
+    )
 
 
 def _read_reports(group: Any) -> Reports:

@@ -65,7 +65,7 @@ def test_markdown_table():
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
     num += len(REPORT_COLUMNS)
-    assert len(lines) == 2 + num + 1
+    assert len(lines) == 2 + num + 2  # a line for all dimensions, and one for reports that were superseded
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
         in lines
