@@ -13,6 +13,7 @@ VERSION = 4  # since 2 with a checksum at the end, since 3 with texts of one len
 GROUP = "evaluations"
 POINT = "point"
 ORIGIN = "origin"
+EARLIER = "earlier"
 POLICY = "policy"
 STATE = "state"
 REPORTS = "reports"
@@ -74,6 +75,16 @@ ORIGIN_COLUMNS = (
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),
     Column("memory", "json", "", "what the search must know of the choice to go on; empty if nothing", optional=True),
+)
+# The datasets of `/evaluations/earlier`, one row for each time that an evaluation began again, or was redone.
+EARLIER_COLUMNS = (
+    Column("evaluation", "int64", "", "number of the evaluation"),
+    Column("state", "state", "", "what it was until then; RUNNING if its run was killed"),
+    Column("submitted", "float64", _TIME, "when the search rank had sent it off; NaN if that is not known"),
+    Column("started", "float64", _TIME, "when its worker had begun"),
+    Column("ended", "float64", _TIME, "when its worker had ended it; NaN if its run was killed"),
+    Column("rank", "int32", "", "MPI rank of that worker, or its number in a pool"),
+    Column("host", "name", "", "name of that worker's host"),
 )
 
 ATTRIBUTES = (
@@ -240,6 +251,7 @@ def markdown_table() -> str:
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
     rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
+    rows += [(f"`/{GROUP}/{EARLIER}/{column.name}`", column) for column in EARLIER_COLUMNS]
     rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
     earlier = "the same of reports that are no longer there, as far as searches have learned from them"
     rows.append((f"`/{REPORTS}/{SUPERSEDED}/<column>`", Column("", f"as in `/{REPORTS}`", "", earlier)))

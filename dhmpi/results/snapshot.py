@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from dhmpi.results.beginnings import Beginnings
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
@@ -18,6 +19,8 @@ from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
+    EARLIER,
+    EARLIER_COLUMNS,
     FORMAT,
     GROUP,
     ORIGIN,
@@ -80,6 +83,8 @@ def dump(snapshot: Snapshot) -> bytes:
         points = file.create_group(f"{GROUP}/{POINT}", track_order=True)
         for place, dimension in enumerate(snapshot.metadata.dimensions):
             _write_dimension(points, dimension, [values[place] for values in table.points], order)
+        if table.earlier:
+            _write_earlier(group.create_group(EARLIER), Beginnings.of(table.earlier))
         current, superseded = snapshot.reports
         if len(current.step):
             reports = file.create_group(REPORTS)
@@ -147,6 +152,12 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset = _write(group, dimension, dimension.link, column[order])
     dataset.attrs["encoding"] = "json" if typed is None else "value"
     dataset.attrs["spec"] = dumps(dimension.spec)
+
+
+def _write_earlier(group: Any, earlier: Beginnings) -> None:
+    written = earlier._replace(state=_STATE_NAMES[earlier.state], host=_names(earlier.host.tolist()))
+    for column, values in zip(EARLIER_COLUMNS, written, strict=True):
+        _write(group, column, column.name, values)
 
 
 def _write_reports(group: Any, reports: Reports) -> None:

@@ -6,6 +6,7 @@ from dhmpi.evaluation import Evaluation, Origin
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
+    EARLIER_COLUMNS,
     ORIGIN_COLUMNS,
     POLICY_COLUMNS,
     REPORT_COLUMNS,
@@ -64,7 +65,7 @@ def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
-    num += len(REPORT_COLUMNS)
+    num += len(REPORT_COLUMNS) + len(EARLIER_COLUMNS)
     assert len(lines) == 2 + num + 2  # a line for all dimensions, and one for reports that were superseded
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
