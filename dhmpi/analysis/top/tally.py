@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dhmpi.analysis.step_curves import total_steps
 from dhmpi.analysis.summary import earlier_seconds, run_windows
 from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, Report, State
 from dhmpi.results import Metadata, Results
@@ -194,8 +195,8 @@ class Tally:
         """Count steps, and take note of the latest reports of what is running."""
         columns = results.columns
         has_step = np.isfinite(columns.step)
-        self.ended_steps = float(columns.step[has_step & final].sum())
-        self.stopped_steps = float(columns.step[has_step & columns.is_in(State.STOPPED)].sum())
+        self.ended_steps = total_steps(columns.step[has_step & final])
+        self.stopped_steps = total_steps(columns.step[has_step & columns.is_in(State.STOPPED)])
         rows = np.flatnonzero(has_step & ~final)
         self.last_steps = dict(zip(columns.id[rows].tolist(), columns.step[rows].tolist(), strict=True))
         if running := [number for number in self.last_steps if number in self.running]:
