@@ -220,7 +220,7 @@ Problem.add_dim("y", (-5.0, 5.0), 4.0)
 def run(point, context):
     end = point["x"] ** 2 + point["y"] ** 2
     for step in [STEPS]:
-        time.sleep(SECONDS)
+        time.sleep(SECONDS * (1 + point["y"] % 1))  # evaluations end one by one
         context.report(step, end + 30 * math.exp(-step / 5) + 50 * random.Random(step).random())
     return end
 """
@@ -253,11 +253,13 @@ def test_what_later_reports_took_the_place_of_leads_to_the_same_points_again(tmp
 
 
 def is_in_the_middle(output):
-    """Return whether there are models, and something runs that has reported."""
-    columns = results.read(output).columns if output.exists() else None
-    if columns is None or columns.is_in(State.DONE).sum() < 13:
+    """Return whether there are models, and something runs that has reported before and after the latest result."""
+    if not output.exists():
         return False
-    return bool((columns.step[columns.is_in(State.RUNNING)] > 20).any())
+    found = results.read(output)
+    num, running = int(found.columns.is_in(State.DONE).sum()), found.columns.id[found.columns.is_in(State.RUNNING)]
+    order = [found.reports.of(number).order for number in running.tolist()]
+    return num >= 13 and any(len(each) > 20 and each[0] < each[-1] for each in order)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
@@ -267,6 +269,7 @@ def test_what_began_again_after_an_end_before_its_time_leads_to_the_same_points_
     output = tmp_path / "results.h5"
     with subprocess.Popen([*command, "30"], stderr=subprocess.PIPE) as process:
         while not is_in_the_middle(output):
+            assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(sent)
         process.communicate(timeout=60)
