@@ -14,6 +14,7 @@ from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
+from dhmpi.results.table import STATES
 
 # Points of a curve on a grid.
 NUM_POINTS = 500
@@ -144,12 +145,18 @@ def states(results: Results, timeline: Timeline | None = None, num: int = NUM_PO
     timeline = timeline or Timeline(results)
     columns, spans = results.columns, timeline.spans
     x = np.linspace(0.0, timeline.duration, num)
-    ended: dict[State, Array] = {
-        state: _count(timeline.ended[columns.is_in(state)], x)
-        for state in columns.counts()
-        if state not in (State.PENDING, State.RUNNING)
-    }
-    is_going_on = columns.is_in(State.RUNNING)[spans.row] & (spans.run == len(timeline.runs) - 1)
+    ended: dict[State, Array] = {}
+    # When what had ended before was sent off again; never if it was redone, and is PENDING.
+    is_followed = np.append(np.diff(spans.row) == 0, False)[: len(spans.row)]
+    latest = timeline.seconds(columns.submitted[spans.row])
+    again = np.where(is_followed, np.append(spans.submitted[1:], np.nan)[: len(spans.row)], latest)
+    for code, state in enumerate(STATES):
+        is_earlier = (spans.state == code) & ~spans.is_last
+        is_latest = columns.is_in(state)
+        if state not in (State.PENDING, State.RUNNING) and (is_earlier.any() or is_latest.any()):
+            until_again = _count(spans.end[is_earlier], x) - _count(again[is_earlier], x)
+            ended[state] = _count(timeline.ended[is_latest], x) + until_again
+    is_going_on = (spans.state == STATES.index(State.RUNNING)) & spans.is_last & (spans.run == len(timeline.runs) - 1)
     end = np.where(is_going_on, np.inf, spans.end)
     running = _count(spans.start, x) - _count(end, x)
     unbegun = np.flatnonzero(np.isfinite(columns.submitted) & np.isnan(columns.started) & ~is_final(results))

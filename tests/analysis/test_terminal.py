@@ -223,6 +223,27 @@ def test_show_says_what_proposed_the_points_and_what_that_cost():
     )
 
 
+def test_where_no_point_was_asked_none_took_any_time():
+    """As when a complete campaign is resumed."""
+    results = Results.of(replace(METADATA, statistics={"mode": "gp", "busy_share": 0.5}), [])
+    assert rows(results)["surrogate"] == "gp; no point was asked"
+
+
+def test_models_may_be_one_result_behind():
+    origin = Origin("gp", 2, 1)
+    results = Results.of(METADATA, [each._replace(origin=origin) for each in DONE[:2]])
+    assert rows(results)["models"] == "0 of 2 points without a model; models were 1 result behind (median; at most 1)"
+
+
+def test_what_a_stopper_could_not_do_is_told():
+    metadata = replace(COMPLETE.metadata, options={"stopper": "asha"})
+    results = Results.of(metadata, COMPLETE.evaluations)
+    sentence = "--stopper asha has stopped nothing, since no evaluation has reported anything; "
+    assert rows(results)["note"].startswith(sentence)
+    assert f"\n{sentence}" in text(lambda found, stream: terminal.report(found, "r.h5", stream), results)
+    assert "note" not in rows(COMPLETE)
+
+
 def test_show_says_how_agents_have_learned():
     statistics = {"agents": 2, "lost_agents": 0, "episodes": 250, "hits": 40, "shared": 10, "updates": 3}
     policy = PolicyLog()
