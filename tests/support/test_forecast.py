@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.forecast import RATIO, Forecast, RungValues, finite, rung
+from dhmpi.support.forecast import RATIO, Forecast, RungValues, finite, rung
 
 STEPS = range(1, 28)
 
