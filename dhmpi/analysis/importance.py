@@ -64,8 +64,8 @@ def importances(results: Results, method: Method = "fanova", seed: int = 0) -> l
 
     fANOVA is the decomposition of Hutter, Hoos and Leyton-Brown (2014), with a Gaussian process in place of the forest:
     it averages over the whole space, so what interacts is in no share, and shares add up to about 1 at most. PED-ANOVA
-    follows Watanabe, Bansal and Hutter (2023), with histograms. What was STOPPED counts with what it would probably have
-    come to: without it, only what is good would be compared with itself.
+    follows Watanabe, Bansal and Hutter (2023), with histograms. What was STOPPED counts with what it would probably
+    have come to: without it, only what is good would be compared with itself.
 
     Args:
         results: The campaign.

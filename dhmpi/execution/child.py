@@ -154,7 +154,7 @@ class ChildExecutor(Executor):
                 outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
             self._num_sent, self._deadline, self._stop_by = 0, math.inf, math.inf
             self._supervisor.stop()
-        return outcomes + self._cancelled(began)
+        return outcomes + self._cancelled(began, self._output)
 
     def cancel(self) -> None:
         """Have the next `poll` end the child; tasks become CANCELLED unless their outcomes are already on their way."""

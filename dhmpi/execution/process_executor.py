@@ -195,7 +195,7 @@ class ProcessExecutor(Executor):
             self._stop_early()
         if self._is_stopping:
             self._is_stopping = False
-            outcomes += self._cancelled(began)
+            outcomes += self._cancelled(began, self._output)
         self._begin()
         return outcomes
 

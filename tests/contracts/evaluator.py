@@ -290,6 +290,15 @@ class StoppableEvaluatorContract(EvaluatorContract):
         assert time.monotonic() - begun < 40
         assert evaluator.num_pending == 0
 
+    def test_what_a_cancelled_evaluation_has_printed_is_kept(self, evaluator, files):
+        evaluator.submit(Evaluation(0, {"do": "announce"}))
+        path, end = files / "evaluation-000000" / "pid", time.monotonic() + LIMIT
+        while not path.exists():
+            assert time.monotonic() < end
+            assert evaluator.gather(0.01) == []
+        assert [each.state for each in evaluator.cancel(50.0)] == [State.CANCELLED]
+        assert (files / "evaluation-000000.log").read_text() == "announced\n"
+
     def test_a_cancelled_evaluation_has_taken_time(self, evaluator):
         evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}, submitted=time.time()))
         evaluator.gather(0.4)  # it has begun

@@ -110,6 +110,7 @@ class TestContract(StoppableEvaluatorContract):
     knows_workers = False
 
     many = 20  # each takes an interpreter's start
+    test_what_a_cancelled_evaluation_has_printed_is_kept = None  # its node ends it later
 
     @pytest.fixture
     def evaluator(self, files, connect):
