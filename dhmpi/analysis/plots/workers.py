@@ -136,8 +136,7 @@ def models(axes: Axes, view: View) -> Axes:
         asked = f"asking took {1000 * found.latency['ask_median']:.3g} ms"
         asked += f", 99 %: {1000 * found.latency['ask_p99']:.3g} ms" if "ask_p99" in found.latency else ""
         axes.set_xlabel(f"evaluation; {asked}", fontsize=9)
-    axes.legend(fontsize=style.SMALL, loc="lower right")
-    return axes
+    return style.legend_below(axes)
 
 
 def _unnamed(view: View) -> str:
