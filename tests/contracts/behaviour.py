@@ -42,6 +42,7 @@ def announce(context):
 
 def save(context):
     """Save when the time ends, and report a little later."""
+    (context.directory / "begun").touch()
     while not context.should_checkpoint:
         time.sleep(0.01)
     (context.directory / "saved").touch()

@@ -299,6 +299,7 @@ class StoppableEvaluatorContract(EvaluatorContract):
 
     def test_what_is_saving_when_the_time_ends_is_paused(self, evaluator, files):
         evaluator.submit(Evaluation(0, {"do": "save"}))
+        wait_for_file(evaluator, files / "evaluation-000000" / "begun")
         evaluator.tell(Notice(0, must_save=True))
         wait_for_file(evaluator, files / "evaluation-000000" / "saved")
         assert [(each.state, each.step) for each in evaluator.cancel(50.0)] == [(State.PAUSED, 1.0)]
