@@ -142,8 +142,9 @@ def main() -> None:
                     found = [shares(campaign.results()), shares(results_of(done))]
                     row = [0.5 * sum(abs(each[name] - true[name]) for name in true) for each in found]
                     errors, num_done = np.vstack([errors, row]), [*num_done, len(done) / options.evals]
-            cells = [f"{100 * error.mean():.0f} % (at most {100 * error.max():.0f} %)" for error in errors.T]
-            print(f"| {search_name} | {stopper} | {statistics.fmean(num_done):.0%} | {' | '.join(cells)} |", flush=True)
+            cells = [search_name, stopper, f"{100 * statistics.fmean(num_done):.0f} %"]
+            cells += [f"{100 * error.mean():.0f} % (at most {100 * error.max():.0f} %)" for error in errors.T]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
