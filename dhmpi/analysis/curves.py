@@ -18,7 +18,7 @@ from dhmpi.results.table import STATES
 
 # Points of a curve on a grid.
 NUM_POINTS = 500
-Axis = Literal["evaluations", "seconds"]
+Axis = Literal["evaluations", "seconds", "steps"]
 
 
 class Curve(NamedTuple):
@@ -76,7 +76,7 @@ def in_order(results: Results, timeline: Timeline | None = None) -> Array:
 
 
 def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline | None = None) -> Curve:
-    """Return the best value so far, against the evaluations that have ended, failures among them, or time.
+    """Return the best value so far, against the evaluations that have ended, failures among them, their steps, or time.
 
     Args:
         results: The campaign.
@@ -85,13 +85,11 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
     """
     timeline = timeline or Timeline(results)
     rows = in_order(results, timeline)
-    place = np.arange(1.0, len(rows) + 1)
-    if axis == "seconds":
-        place = timeline.ended[rows]
-        rows, place = rows[np.isfinite(place)], place[np.isfinite(place)]
-        by_time = np.argsort(place, kind="stable")
-        rows, place = rows[by_time], place[by_time]
-    if not len(rows):
+    place = places(results, timeline, rows, axis)
+    known = np.flatnonzero(np.isfinite(place))
+    known = known[np.argsort(place[known], kind="stable")]
+    rows, place = rows[known], place[known]
+    if not len(rows) or (axis == "steps" and place[-1] == 0.0):
         return Curve(np.empty(0), np.empty(0))
     best = np.fmin.accumulate(results.columns.done_objective[rows])
     changes = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
@@ -102,6 +100,22 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
     end = timeline.duration if axis == "seconds" else place[-1]
     last = [] if place[changes[-1]] >= end else [end]
     return Curve(np.append(place[changes], last), np.append(best[changes], best[changes[-1:]][: len(last)]))
+
+
+def places(results: Results, timeline: Timeline, rows: Array, axis: Axis) -> Array:
+    """Return where evaluations that have ended are on an axis; NaN if that is not known.
+
+    Args:
+        results: The campaign.
+        timeline: Its timeline.
+        rows: The evaluations, in the order of their ends.
+        axis: The axis; that of steps counts those of evaluations that have ended.
+    """
+    if axis == "seconds":
+        return timeline.ended[rows]
+    if axis == "steps":
+        return np.cumsum(np.maximum(np.nan_to_num(results.columns.step[rows]), 0.0))
+    return np.arange(1.0, len(rows) + 1)
 
 
 def band(curves: Sequence[Curve], is_whole: bool = False, num: int = NUM_POINTS) -> Band:

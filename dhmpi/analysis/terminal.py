@@ -121,11 +121,11 @@ def report(results: Results, path: str, stream: Stream) -> None:
     run = results.metadata.runs[-1]
     busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
     of_all = f" of {summary.num_runs} runs" if summary.num_runs > 1 else ""
-    num_final = sum(num for state, num in summary.counts.items() if state.is_final)
     took = f"{timedelta(seconds=round(summary.duration))}{of_all}"
-    print(f"{run['why']}: {counted(num_final, 'evaluation')} in {took}{busy}", file=stream)
+    num = counted(len(results.columns), "evaluation")
+    print(f"{run['why']}: {num} in {took}{busy}", file=stream)
     if counts := _counts(summary):
-        print(f"{counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
+        print(f"{num}: {counts}", file=stream)
     if cost := step_cost(results):
         print(cost, file=stream)
     for sentence in step_doubts(results):

@@ -280,4 +280,4 @@ def _unmeasured(latest: Report | None) -> str:
     """Return why an evaluation that was stopped has no objective."""
     if latest is None:
         return "what is told to stop must have reported a value, got none"
-    return f"the last value reported must be finite, got {latest.value} at step {latest.step:g}"
+    return "it diverged: the last value that it reported was no finite number"  # no value and no step: one cause

@@ -131,7 +131,7 @@ def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
 
 def test_the_report_counts_states():
     assert text(terminal.report, UNSUCCESSFUL, "my.h5").startswith(
-        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 75 % busy\n"
+        "2 evaluations are complete: 3 evaluations in 0:01:00, workers 75 % busy\n"
         "3 evaluations: 1 CANCELLED, 1 FAILED, 1 TIMEOUT\nno evaluation has succeeded\n"
     )
     assert text(terminal.report, UNSUCCESSFUL, "my.h5").splitlines()[-2] == (

@@ -9,7 +9,7 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.surrogate.encoding import Matrix
-from dhmpi.search.hps.surrogate.forecast import Forecast, Foretold, RungValues
+from dhmpi.support.forecast import Forecast, Foretold, RungValues
 from dhmpi.support.step_rungs import finite, rung, teaches
 
 # Forecasts are learned from so many evaluations, the latest ones.

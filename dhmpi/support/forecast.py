@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from dhmpi.search.hps.surrogate.encoding import Indices, Matrix
+Matrix = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 # Weight of the belief that at a rung all change alike, against that of one evaluation.
 DOUBT = 1.0

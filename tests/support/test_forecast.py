@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.forecast import Forecast, RungValues
+from dhmpi.support.forecast import Forecast, RungValues
 from dhmpi.support.step_rungs import rung
 
 STEPS = range(1, 28)
