@@ -29,8 +29,8 @@ NUM_POINTS = 200
 KAPPA = 1.5
 # How often a point is looked for in the whole space instead of the trust region.
 FAR_SHARE = 0.2
-# How often such a point is looked for in other branches of a space with conditions.
-BRANCH_SHARE = 0.5
+# The same in a space with conditions, and how often such a point is looked for in other branches than the best one's.
+NESTED_FAR_SHARE, BRANCH_SHARE = 0.3, 2 / 3
 # How many pending points are considered, the latest ones; the nearest of them become part of the process.
 MOST_PENDING = 512
 # How many of the best candidates are tried before the whole space is looked at: they are known already.
@@ -189,7 +189,7 @@ class RegionalProposer(Proposer[Surrogates]):
 
     def _search(self, surrogates: Surrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
-        is_far = bool(rng.random() < FAR_SHARE)
+        is_far = bool(rng.random() < (NESTED_FAR_SHARE if self._deciding else FAR_SHARE))
         point = self._look(self._optimiser(surrogates, rng, is_far), rng, seen, MOST_TRIED)
         if point is None:  # what is best there is known already
             optimiser = self._optimiser(surrogates, rng, is_far=True)

@@ -6,6 +6,7 @@ import pytest
 from contracts.executors import Inline, Later
 from contracts.search import done, ended, mixed_problem, objective
 
+from dhmpi.benchmark import HpProblem
 from dhmpi.evaluation import State
 from dhmpi.search.hps.ambs import AMBSOptions
 from dhmpi.search.hps.surrogate import regional
@@ -173,3 +174,58 @@ def test_what_is_fitted_depends_on_how_many_were_told_not_on_how_they_came(propo
     seen = {CUBE.key(evaluation.point) for evaluation in evaluations}
     assert proposer.propose(seen) == other.propose(seen)
     assert other.refits.num_made > proposer.refits.num_made
+
+
+# --- branches
+
+
+def branches():
+    """A space in which one category decides on three dimensions, and another on one."""
+    problem = HpProblem()
+    problem.add_dim("kind", ["a", "b", "c"])
+    problem.add_dim("mode", ["p", "q"])
+    for name in ("b1", "b2", "b3", "q1"):
+        problem.add_dim(name, (0.0, 1.0))
+        problem.add_condition(name, when="mode" if name == "q1" else "kind", is_in=[name[0]])
+    return problem.dimensions
+
+
+def branches_value(point):
+    """Kind b is best where its three numbers are right; kind a is good everywhere."""
+    own = sum((value - 0.2) ** 2 for name, value in point.items() if name[0] == "b")
+    return {"a": 0.3, "b": 3 * own, "c": 1.0}[point["kind"]] + (point.get("q1", 0.5) - 0.5) ** 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_branch_is_found_though_another_one_looks_better(seed):
+    space = branches()
+    proposer = RegionalProposer(space, seed, AMBSOptions(), Background(Inline(), standing))
+    found = []
+    converse(proposer, space, lambda point: found.append(point) or branches_value(point), 90)
+    assert min(map(branches_value, found)) < 0.1
+
+
+def test_other_branches_are_those_in_which_a_category_differs_from_the_best_point(proposer):
+    space = branches()
+    proposer = make(space)
+    converse(proposer, space, branches_value, 30)
+    center = proposer._regions.region.center
+    [best] = space.from_unit(center[None])
+    units = np.random.default_rng(0).random((200, 6))
+    chosen = []
+    for seed in range(30):
+        points = space.from_unit(proposer._in_other_branches(units, np.random.default_rng(seed)))
+        differ = [name for name in ("kind", "mode") if all(point[name] != best[name] for point in points)]
+        assert len(differ) == 1
+        chosen += differ
+    assert 15 <= chosen.count("kind") < 30  # it decides on three of four
+
+
+def test_a_range_that_is_inactive_at_the_centre_is_as_wide_as_it_can_be():
+    space = branches()
+    proposer = make(space)
+    region = proposer._regions.region
+    region.center, region.half = np.array([0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), 0.01
+    assert proposer._near().half.tolist() == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
+    region.center = np.array([0.5, 0.9, 0.5, 0.5, 0.5, 0.5])
+    assert proposer._near().half.tolist() == [1.0, 1.0, 0.01, 0.01, 0.01, 0.01]
