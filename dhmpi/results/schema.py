@@ -69,7 +69,7 @@ COLUMNS = (
 )
 # The datasets of `/evaluations/origin`: how points were chosen. In files of schema 1 they are missing, as is `order`.
 ORIGIN_COLUMNS = (
-    Column("model", "name", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
+    Column("model", "name", "", "what proposed the point: start, given, design, random, or the mode of the surrogate"),
     Column("known", "int64", "", "results that the search knew then"),
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),

@@ -11,6 +11,7 @@ from dhmpi.errors import ProblemError
 from dhmpi.evaluation import INACTIVE
 from dhmpi.space.choices import Choices, OrderedList
 from dhmpi.space.dimension import Dimension, dimension, stepped
+from dhmpi.space.fixed_points import FixedPoint, read_point
 from dhmpi.space.nas_entries import check_data, check_entry
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
@@ -104,6 +105,7 @@ class HpProblem(Problem):
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
         self.rules = NO_RULES
+        self.fixed_points: tuple[FixedPoint, ...] = ()
 
     def add_dim(
         self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
@@ -209,6 +211,18 @@ class HpProblem(Problem):
         """
         self._constrain(Constraint.forbidding(values, self._dimensions))
 
+    def add_point(self, point: Mapping[str, Any]) -> None:
+        """Add a point that is evaluated first, after the starting point and the points before it.
+
+        Args:
+            point: Values by name of dimension, of some at least; others are the defaults, or drawn where there is none.
+
+        Raises:
+            ProblemError: A dimension or a value is not there; nothing is added then.
+        """
+        new = read_point(point, self._dimensions, f"point {len(self.fixed_points) + 1} of the problem")
+        self.fixed_points = (*self.fixed_points, new)
+
     def _constrain(self, constraint: Constraint) -> None:
         self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
 
@@ -239,7 +253,20 @@ class HpProblem(Problem):
             parts.append("\n".join(["Conditions", *lines]))
         if self.rules.constraints:
             parts.append("\n".join(["Constraints", *(f"  {each.text}" for each in self.rules.constraints)]))
-        return "\n\n".join([*parts, f"Starting Point\n{_pretty(self.starting_point_asdict)}"])
+        parts.append(f"Starting Point\n{_pretty(self.starting_point_asdict)}")
+        if self.fixed_points:
+            parts.append("\n".join(["Points", *(_pretty(each.values) for each in self.fixed_points)]))
+        return "\n\n".join(parts)
+
+
+def defaults_of(problem: HpProblem) -> dict[str, Any]:
+    """Return the defaults by name, of those dimensions that have one."""
+    space = problem.dimensions.by_name
+    return {
+        name: each
+        for name, each in problem.starting_point_asdict.items()
+        if each is not None or space[name].holds(None)
+    }
 
 
 def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:

@@ -11,14 +11,15 @@ if __name__ == "__main__":
     sys.exit(main(["hps-random", *sys.argv[1:]]))
 
 from dhmpi.evaluation import Point
+from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
 from dhmpi.search.sampling import Sampler
-from dhmpi.search.search import Search
 
 
-class RandomSearch(Search):
+class RandomSearch(HpSearch):
     """Draws points from the priors of the dimensions; see `Search` for the arguments."""
 
     name = "hps-random"
+    Options = PointsOptions
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
