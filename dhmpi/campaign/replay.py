@@ -9,6 +9,7 @@ from dhmpi.evaluation import GIVEN, START, Evaluation, Point
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.search.search import Search
+from dhmpi.space.fixed_points import FixedPoint
 from dhmpi.space.rules import Rules
 
 
@@ -82,5 +83,7 @@ def _problem_of(results: Results) -> Any:
     problem = HpProblem()
     for name, space in metadata.space.items():
         problem.add_dim(name, space, start.get(name))
+    given = [each for each in results.evaluations if each.origin.model == GIVEN]
+    problem.fixed_points = tuple(FixedPoint(each.point, f"evaluation {each.id}") for each in given)
     problem.rules = Rules.read(metadata.rules, problem.dimensions.by_name)
     return problem

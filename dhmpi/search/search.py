@@ -149,6 +149,16 @@ class Search(ABC):
         return len(self._pending)
 
     @property
+    def eval_limit(self) -> int | None:
+        """Number of evaluations after which the campaign is complete; None without a limit."""
+        return self.options.eval_limit
+
+    @property
+    def extent(self) -> str:
+        """Description of all that it can propose."""
+        return "every point of the space"
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether every point of the space has been asked."""
         size = self.space.size
