@@ -13,6 +13,7 @@ from dhmpi.space.choices import Choices, OrderedList
 from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.fixed_points import FixedPoint, read_point
 from dhmpi.space.nas_entries import check_data, check_entry
+from dhmpi.space.object_categories import category_text
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
 from dhmpi.space.values import Value
@@ -105,6 +106,8 @@ class HpProblem(Problem):
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
         self.rules = NO_RULES
+        # What texts among categories stand for, by dimension.
+        self.objects: dict[str, dict[str, Any]] = {}
         self.fixed_points: tuple[FixedPoint, ...] = ()
 
     def add_dim(
@@ -116,7 +119,9 @@ class HpProblem(Problem):
             p_name: Name, not in use yet; it becomes the name of a data set, so `/`, NUL and `.` alone are not allowed.
             p_space: A tuple `(low, high)` or `(low, high, prior)` is a range with both ends: of integers, or of real
                 numbers if a bound is a float; the prior is `uniform` (the default) or `log-uniform`. A list holds
-                categories: strings, bools, None, integers, floats. A number or bool alone is a constant.
+                categories: strings, bools, None, integers, floats; and tuples, lists, dicts, enum members, classes or
+                functions, which the run function gets, and for which a text stands elsewhere. A number or bool alone
+                is a constant.
             default: Value in the starting point. None means that there is none, unless None is a category.
             ordered: Whether the values of a list are in their order: models see which are neighbours.
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
@@ -126,15 +131,18 @@ class HpProblem(Problem):
         """
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
-        new = _dimension(p_name, p_space, ordered, step)
+        plain, objects = _without_objects(p_name, p_space)
+        new = _dimension(p_name, plain, ordered, step)
         has_default = default is not None or (isinstance(new, Choices) and None in new.choices)
         try:
-            defaults = {p_name: new.canonical(default)} if has_default else {}
+            defaults = {p_name: new.canonical(category_text(default) if objects else default)} if has_default else {}
         except ProblemError as error:
             raise ProblemError(f"default of dimension {p_name!r}: {error}") from None
         self._add(p_name, new.spec())
         self._dimensions[p_name] = new
         self._defaults |= defaults
+        if objects:
+            self.objects[p_name] = objects
 
     @property
     def space(self) -> dict[str, Any]:
@@ -174,6 +182,8 @@ class HpProblem(Problem):
         known_dimension(p_name, self._dimensions)
         names = list(self._dimensions)
         earlier = {name: self._dimensions[name] for name in names[: names.index(p_name)]}
+        if isinstance(when, str) and when in self.objects and isinstance(is_in, list | tuple | set | frozenset):
+            is_in = [category_text(each) for each in is_in]
         try:
             new = Condition.read(when, is_in, earlier)
         except ProblemError as error:
@@ -209,6 +219,8 @@ class HpProblem(Problem):
         Raises:
             ProblemError: If a dimension or a value is not there; nothing is added then.
         """
+        if isinstance(values, Mapping):
+            values = {name: self._plain(name, each) for name, each in values.items()}
         self._constrain(Constraint.forbidding(values, self._dimensions))
 
     def add_point(self, point: Mapping[str, Any]) -> None:
@@ -220,8 +232,17 @@ class HpProblem(Problem):
         Raises:
             ProblemError: A dimension or a value is not there; nothing is added then.
         """
+        if isinstance(point, Mapping):
+            point = {name: self._plain(name, value) for name, value in point.items()}
         new = read_point(point, self._dimensions, f"point {len(self.fixed_points) + 1} of the problem")
         self.fixed_points = (*self.fixed_points, new)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """Return a value of a dimension, or a list of them, with texts in place of objects."""
+        if name not in self.objects:
+            return value
+        is_list = isinstance(value, list) and category_text(value) not in self.objects[name]
+        return [category_text(each) for each in value] if is_list else category_text(value)
 
     def _constrain(self, constraint: Constraint) -> None:
         self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
@@ -283,6 +304,18 @@ def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:
     if not space.allows(start):
         raise ProblemError(f"the starting point must fulfil the constraints, got {start}; change a default")
     return start
+
+
+def _without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a space with texts in place of objects, and the objects by their texts."""
+    if not isinstance(space, list):
+        return space, {}
+    try:
+        texts = [category_text(each) for each in space]
+    except ProblemError as error:
+        raise ProblemError(f"dimension {name!r}: {error}") from None
+    objects = {text: each for text, each in zip(texts, space, strict=True) if text is not each}
+    return (type(space)(texts) if objects else space), objects
 
 
 def _dimension(name: str, space: Any, ordered: bool, step: float | None) -> Dimension:

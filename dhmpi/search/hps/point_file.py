@@ -12,6 +12,7 @@ from dhmpi.errors import OptionError, option_name
 from dhmpi.space.choices import Choices
 from dhmpi.space.dimension import Dimension
 from dhmpi.space.fixed_points import FixedPoint, read_point
+from dhmpi.space.object_categories import category_text
 from dhmpi.support.options import plain
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,9 @@ def _json_of_line(place: str, line: str) -> Any:
 
 def _json_value(value: Any, dim: Dimension) -> Any:
     """Return a value, or `NOT_GIVEN` for a null that is no category."""
-    return NOT_GIVEN if value is None and not dim.holds(None) else value
+    if value is None and not dim.holds(None):
+        return NOT_GIVEN
+    return category_text(value) if isinstance(dim, Choices) else value
 
 
 def _csv_value(text: str, dim: Dimension) -> Any:
