@@ -361,5 +361,6 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
+        labels=dict(getattr(search.problem, "labels", {})),
         source=problem_source.record(target, search.problem),
     )

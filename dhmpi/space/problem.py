@@ -108,10 +108,20 @@ class HpProblem(Problem):
         self.rules = NO_RULES
         # What texts among categories stand for, by dimension.
         self.objects: dict[str, dict[str, Any]] = {}
+        # Units and descriptions, by dimension.
+        self.labels: dict[str, dict[str, str]] = {}
         self.fixed_points: tuple[FixedPoint, ...] = ()
 
     def add_dim(
-        self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
+        self,
+        p_name: str,
+        p_space: Any,
+        default: Any = None,
+        *,
+        ordered: bool = False,
+        step: float | None = None,
+        unit: str = "",
+        description: str = "",
     ) -> None:
         """Add a dimension after the present ones.
 
@@ -125,10 +135,13 @@ class HpProblem(Problem):
             default: Value in the starting point. None means that there is none, unless None is a category.
             ordered: Whether the values of a list are in their order: models see which are neighbours.
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
+            unit: Unit of its values, for people.
+            description: Description of it, for people.
 
         Raises:
-            ProblemError: If the name, the space or the default is not legal; nothing is added then.
+            ProblemError: If the name, the space, the default or a text is not legal; nothing is added then.
         """
+        label = _label(p_name, unit, description)
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
         plain, objects = _without_objects(p_name, p_space)
@@ -143,6 +156,8 @@ class HpProblem(Problem):
         self._defaults |= defaults
         if objects:
             self.objects[p_name] = objects
+        if label:
+            self.labels[p_name] = label
 
     @property
     def space(self) -> dict[str, Any]:
@@ -268,6 +283,8 @@ class HpProblem(Problem):
 
     def __repr__(self) -> str:
         parts = [super().__repr__()]
+        if self.labels:
+            parts.append("\n".join(["Dimensions", *(f"  {labelled(*each)}" for each in self.labels.items())]))
         if self.rules.conditions:
             conditions = self.rules.conditions.items()
             lines = [f"  {name} when {each}" for name, several in conditions for each in several]
@@ -304,6 +321,23 @@ def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:
     if not space.allows(start):
         raise ProblemError(f"the starting point must fulfil the constraints, got {start}; change a default")
     return start
+
+
+def labelled(name: str, label: Mapping[str, str]) -> str:
+    """Return a dimension's name with its unit and description, as far as there are any."""
+    unit, description = label.get("unit"), label.get("description")
+    return f"{name}{f' [{unit}]' if unit else ''}{f': {description}' if description else ''}"
+
+
+def _label(name: object, unit: object, description: object) -> dict[str, str]:
+    """Return the unit and the description of a dimension, those that are not empty."""
+    found = {}
+    for key, value in (("unit", unit), ("description", description)):
+        if not isinstance(value, str):
+            raise ProblemError(f"dimension {name!r}: {key} must be a string, got {reprlib.repr(value)}")
+        if value:
+            found[key] = value
+    return found
 
 
 def _without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:
