@@ -42,7 +42,9 @@ UPWARD = {
 }
 MAIN_BLOCK = "dhmpi.cli.main"
 
+CONFIGSPACE_TYPES = ("dhmpi/space/configspace.py", "dhmpi/space/problem.py")  # for annotations alone
 DOORS = {
+    "ConfigSpace": ("dhmpi/space/from_configspace.py", "dhmpi/space/to_configspace.py", *CONFIGSPACE_TYPES),
     "cloudpickle": ("dhmpi/execution/pickles.py",),
     "balsam": ("dhmpi/evaluator/balsam_jobs.py",),
     "django": ("dhmpi/evaluator/balsam_jobs.py",),

@@ -5,11 +5,12 @@ import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pprint import pformat
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dhmpi.errors import ProblemError
 from dhmpi.evaluation import INACTIVE
 from dhmpi.space.choices import Choices, OrderedList
+from dhmpi.space.configspace import translations
 from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.fixed_points import FixedPoint, read_point
 from dhmpi.space.nas_entries import check_data, check_entry
@@ -17,6 +18,9 @@ from dhmpi.space.object_categories import category_text
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
 from dhmpi.space.values import Value
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 
 @dataclass(frozen=True)
@@ -261,6 +265,28 @@ class HpProblem(Problem):
 
     def _constrain(self, constraint: Constraint) -> None:
         self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
+
+    @classmethod
+    def from_configspace(cls, space: "ConfigurationSpace") -> Self:
+        """Make a problem of a space of ConfigSpace; its default configuration is the starting point.
+
+        Args:
+            space: With hyperparameters without priors, conditions and forbidden clauses.
+
+        Raises:
+            ProblemError: Something in it cannot be said here.
+        """
+        problem = cls()
+        translations().fill(problem, space)
+        return problem
+
+    def to_configspace(self) -> "ConfigurationSpace":
+        """Return the problem as a space of ConfigSpace; points that were added are not in it.
+
+        Raises:
+            ProblemError: ConfigSpace is missing, or something in the problem cannot be said there.
+        """
+        return translations().configspace_of(self)
 
     @property
     def starting_point(self) -> list[Value]:
