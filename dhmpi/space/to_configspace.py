@@ -10,7 +10,7 @@ import ConfigSpace
 from dhmpi.errors import ProblemError
 from dhmpi.space.choices import Categorical, Choices, Ordinal
 from dhmpi.space.dimension import Dimension, Integer
-from dhmpi.space.logic_tree import Relation, Junction, logic_tree
+from dhmpi.space.logic_tree import Junction, Relation, logic_tree
 
 if TYPE_CHECKING:
     from dhmpi.space.problem import HpProblem
