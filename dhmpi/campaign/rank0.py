@@ -203,7 +203,7 @@ class Rank0(ABC):
 
     def _eval_limit(self, search: Search) -> int | None:
         """Return the number of evaluations at which the campaign is complete."""
-        return search.eval_limit
+        return self._options.max_evals if search.is_list else self._options.eval_limit
 
     def _budget(self, search: Search, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
         options = self._options

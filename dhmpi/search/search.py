@@ -149,9 +149,9 @@ class Search(ABC):
         return len(self._pending)
 
     @property
-    def eval_limit(self) -> int | None:
-        """Number of evaluations after which the campaign is complete; None without a limit."""
-        return self.options.eval_limit
+    def is_list(self) -> bool:
+        """Whether it proposes listed points, and ends with them; then there is no limit by default."""
+        return False
 
     @property
     def extent(self) -> str:

@@ -64,9 +64,9 @@ class RandomSearch(HpSearch):
         return False
 
     @property
-    def eval_limit(self) -> int | None:
-        """Number of evaluations after which the campaign is complete; None without a limit."""
-        return self.options.max_evals if self.own_options.sampler in ENDS else super().eval_limit
+    def is_list(self) -> bool:
+        """Whether it proposes listed points, and ends with them."""
+        return self.own_options.sampler in ENDS
 
     @property
     def extent(self) -> str:
@@ -80,5 +80,5 @@ class RandomSearch(HpSearch):
 
     def _propose(self) -> Point | None:
         point = None if self.own_options.sampler == POINTS else self._sampler.draw(self._seen)
-        self._is_over = point is None and self.own_options.sampler in ENDS
+        self._is_over = point is None and self.is_list
         return point
