@@ -69,16 +69,16 @@ MEASURED_STATES = frozenset((State.DONE, State.STOPPED))
 # Names in the extra of one that is PAUSED no further than before: how many times in a row, and the furthest step.
 PAUSES_IN_VAIN, FURTHEST_PAUSE = "pauses_in_vain", "furthest_pause"
 
-# What proposed a point that no model did: the problem, the plan for the first ones, or chance.
-START, DESIGN, RANDOM, OFFSPRING = "start", "design", "random", "offspring"
-NO_MODELS = frozenset(("", START, DESIGN, OFFSPRING))  # where none could be; chance takes the place of one
+# What proposed a point that no model did: the problem, a list of points, the plan for the first ones, or chance.
+START, GIVEN, DESIGN, RANDOM, OFFSPRING = "start", "given", "design", "random", "offspring"
+NO_MODELS = frozenset(("", START, GIVEN, DESIGN, OFFSPRING))  # where none could be; chance takes the place of one
 
 
 class Origin(NamedTuple):
     """Origin of a point: with it, a search can choose the same one again.
 
     Attributes:
-        model: `start`, `design`, `random`, or the mode of the model; empty if the search does not say.
+        model: `start`, `given`, `design`, `random`, or the mode of the model; empty if the search does not say.
         known: How many results the search knew.
         fitted: To how many of them its model was fitted; 0 without a model.
         detail: What else the choice depended on: which lot of candidates there was, how many were followed downhill, or

@@ -201,6 +201,17 @@ def test_a_search_has_at_most_40_options(name, help_of):
     assert 15 < len(options) <= 40
 
 
+@pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
+def test_a_given_point_that_is_none_ends_it_before_it_begins(search, capsys, tmp_path):
+    (tmp_path / "points.csv").write_text("e0,e1\n3,4\n3,11\n")
+    assert main([search, *POLYNOME, "--points", str(tmp_path / "points.csv")]) == 2
+    assert capsys.readouterr().err == (
+        f"dhmpi {search}: error: points.csv, line 3: dimension 'e1': value must be an integer from -10 to 10, got 11; "
+        "change it or the range\n"
+    )
+    assert not Path("results.h5").exists()
+
+
 @pytest.mark.parametrize("name", SEARCHES)
 def test_the_options_of_a_search_are_grouped(name, help_of):
     text = help_of(name)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dhmpi.search.hps.ambs import AMBS
+from dhmpi.support.references import resolved
 
 PAGE = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text()
 RECIPES = {
@@ -27,5 +28,5 @@ def test_a_recipe_runs(recipe):
     exec(RECIPES[recipe], names)
     search = AMBS(names["Problem"], seed=1)
     for point in [*search.ask(3), *names["Problem"].dimensions.sample(np.random.default_rng(0), 20)]:
-        found = names["run"](search.config(point) or point)
+        found = names["run"](resolved(search.config(point) or point))
         assert math.isfinite(found["objective"] if isinstance(found, dict) else found)

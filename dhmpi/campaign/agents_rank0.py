@@ -140,7 +140,7 @@ class AgentsRank0(Rank0):
     def _interrupt(self) -> None:
         self._resources.interrupt()
 
-    def _eval_limit(self) -> int | None:
+    def _eval_limit(self, search: Search) -> int | None:
         return None  # it is the ledger's
 
     def _state(self, earlier: Results | None) -> PolicyState:

@@ -81,7 +81,7 @@ class Campaign:
                 self._save_in_time()
                 is_idle = self._evaluator.num_idle and not self._evaluator.num_pending
                 if is_idle and self._budget.may_begin() and not self._search.is_waiting:
-                    return "every point of the space has been evaluated"
+                    return f"{self._search.extent} has been evaluated"
                 if self._search.callbacks:  # now that workers have something to do
                     with self._clock("callbacks"):
                         self._search.callbacks.call()

@@ -128,7 +128,7 @@ class Rank0(ABC):
                     tell(str(end))
                 store = self._open(search, stop)
                 logs.keep()
-                budget = self._budget(store, deadline, stop)
+                budget = self._budget(search, store, deadline, stop)
                 return self._finish(search, store, budget, stop)
         except Stopped:
             log.warning("stopped by %s before the first evaluation", stop.signal_name)
@@ -201,15 +201,15 @@ class Rank0(ABC):
             for line in rank_table.lines(table, rank_table.MOST_SHOWN):
                 tell(line)
 
-    def _eval_limit(self) -> int | None:
+    def _eval_limit(self, search: Search) -> int | None:
         """Return the number of evaluations at which the campaign is complete."""
-        return self._options.eval_limit
+        return self._options.max_evals if search.is_list else self._options.eval_limit
 
-    def _budget(self, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
+    def _budget(self, search: Search, store: ResultsStore, deadline: float | None, stop: StopRequest) -> Budget:
         options = self._options
         target = turned(options.target, store.metadata.maximises)
         limits = Limits(
-            self._eval_limit(),
+            self._eval_limit(search),
             deadline,
             options.drain_seconds,
             options.max_failures,
@@ -361,5 +361,6 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
+        labels=dict(getattr(search.problem, "labels", {})),
         source=problem_source.record(target, search.problem),
     )

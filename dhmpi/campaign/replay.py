@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import START, Evaluation, Point
+from dhmpi.evaluation import GIVEN, START, Evaluation, Point
 from dhmpi.results import Results
 from dhmpi.search.registry import find
 from dhmpi.search.search import Search
+from dhmpi.space.fixed_points import FixedPoint
 from dhmpi.space.rules import Rules
 
 
@@ -42,6 +43,8 @@ def first_difference(results: Results, problem: Any = None) -> Difference | None
         known = evaluation.origin.known
         search.tell(told[num_told:known])
         num_told = max(num_told, known)
+        if evaluation.origin.model == GIVEN:
+            search.give(evaluation.point)
         point = search.repeat(evaluation.origin)
         if point != search.space.canonical(evaluation.point):
             return Difference(evaluation, point)
@@ -58,7 +61,8 @@ def _search_of(results: Results, problem: Any) -> Search:
         )
     if kind.has_agents:
         raise ResultsError(f"a search without agents must have written the file to be repeated, got {metadata.search}")
-    names = {field.name for field in dataclasses.fields(kind.Options)}
+    # Points that were given are in the file, which may be all that is left of them.
+    names = {field.name for field in dataclasses.fields(kind.Options)} - {"points"}
     options = {name: value for name, value in metadata.options.items() if name in names}
     search = kind(_problem_of(results) if problem is None else problem, seed=metadata.seed, **options)
     metadata.require_space(search.space.specs(), search.space.rules.specs())
@@ -79,5 +83,7 @@ def _problem_of(results: Results) -> Any:
     problem = HpProblem()
     for name, space in metadata.space.items():
         problem.add_dim(name, space, start.get(name))
+    given = [each for each in results.evaluations if each.origin.model == GIVEN]
+    problem.fixed_points = tuple(FixedPoint(each.point, f"evaluation {each.id}") for each in given)
     problem.rules = Rules.read(metadata.rules, problem.dimensions.by_name)
     return problem

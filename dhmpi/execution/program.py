@@ -22,6 +22,7 @@ from dhmpi.execution.process_executor import ProcessExecutor
 from dhmpi.execution.runner import Outcome, Task, ended_otherwise, read_result
 from dhmpi.execution.supervisor import SIGNALLED, Ending, signal_hint
 from dhmpi.support.json_text import dumps, plain
+from dhmpi.support.references import texts
 from dhmpi.support.targets import EXEC, TEMPLATE
 
 MARK = re.compile(rb"DH-OUTPUT:", re.IGNORECASE)
@@ -202,7 +203,8 @@ class ProgramExecutor(ProcessExecutor):
         self._position, self._latest = 0, -math.inf
         self._sign = Path(self._files) / f"{self._directory.name}.checkpoint"
         self._sign.unlink(missing_ok=True)
-        values = {name: str(value) for name, value in plain(task.point).items()}
+        point = texts(task.point)
+        values = {name: str(value) for name, value in plain(point).items()}
         words = self._program.command(values, self._directory)
         variables = {"DHMPI_ID": task.id, "DHMPI_SEED": task.seed, "DHMPI_DIRECTORY": self._directory}
         variables["DHMPI_SHOULD_CHECKPOINT"] = self._sign
@@ -214,7 +216,7 @@ class ProgramExecutor(ProcessExecutor):
         if task.part is not None:
             of_child |= task.part.variables()
         with tempfile.TemporaryFile() as stdin:
-            stdin.write(dumps(task.point).encode())
+            stdin.write(dumps(point).encode())
             stdin.seek(0)
             self._start(words, stdin.fileno(), of_child)
 

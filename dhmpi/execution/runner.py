@@ -16,6 +16,7 @@ from dhmpi.evaluation import Point, Report, State
 from dhmpi.execution.context import CURRENT, NO_LINK, NOWHERE, Context, Link, StopEvaluation
 from dhmpi.support.json_text import dumps_noting, loads
 from dhmpi.support.place import GroupPart, Place
+from dhmpi.support.references import resolved
 
 RunFunction = Callable[..., Any]
 Packed = tuple[Any, ...] | list[Any]
@@ -182,7 +183,7 @@ class Runner:
         try:
             if self._connect is not None and self.wants_comm and (self._needs_comm or part is not None):
                 more["comm"] = self._connect(0 if part is None else part.round)
-            returned = self._call_user_code(dict(task.point), more)
+            returned = self._call_user_code(resolved(task.point), more)
             if getpid() == pid:
                 reading = Reading(0.0) if part is not None and part.rank else read_result(returned)
             state = State.DONE if reading.objective is not None else State.FAILED

@@ -87,10 +87,15 @@ def _is_source(value: Any) -> bool:
     return are_pairs and _is_text(value.get("module")) and _is_text(value.get("attribute"))
 
 
+def _is_label(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
 # By name, or else by type.
 _IS: Mapping[str, Callable[[Any], bool]] = {
     "space": lambda value: isinstance(value, dict) and all(map(_is_spec, value.values())),
     "source": _is_source,
+    "labels": lambda value: isinstance(value, dict) and all(map(_is_label, value.values())),
     "command": lambda value: _is_list_of(value, _is_text),
     "runs": lambda value: _is_list_of(value, _is_run),
     "created": is_time,

@@ -18,6 +18,7 @@ class Metadata:
         problem: Name of the problem.
         space: Documented form of every dimension, by name: (low, high), (low, high, prior) or a list of choices.
         rules: Conditions and constraints of the space, as JSON values; see `Rules.specs`.
+        labels: Unit and description of dimensions, by name; of those that have one.
         options: Options of the search and the evaluator; JSON values.
         seed: Seed of the campaign.
         created: When it began [s since 1970-01-01 UTC].
@@ -49,6 +50,7 @@ class Metadata:
     redone: int = 0
     source: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
@@ -68,6 +70,11 @@ class Metadata:
     def optional(self) -> frozenset[str]:
         """Names of the dimensions that are not always active."""
         return frozenset(self.rules.get("conditions", {}))
+
+    def with_unit(self, name: str) -> str:
+        """Return a dimension's name with its unit in brackets, if it has one, as axes are labelled."""
+        unit = self.labels.get(name, {}).get("unit")
+        return f"{name} [{unit}]" if unit else name
 
     def begin_run(
         self,
@@ -98,7 +105,7 @@ class Metadata:
 
         Args:
             now: Metadata of the run that resumes; its options, version and command take the place of the stored ones,
-                and so does where its problem is, if that can be said.
+                and so does where its problem is, if that can be said, and what it says of dimensions.
 
         Raises:
             ResultsError: The search or the space is another one.
@@ -110,6 +117,7 @@ class Metadata:
         return replace(
             self,
             options=now.options,
+            labels=now.labels,
             version=now.version,
             command=now.command,
             complete=False,

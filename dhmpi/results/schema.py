@@ -71,7 +71,7 @@ COLUMNS = (
 )
 # The datasets of `/evaluations/origin`: how points were chosen. In files of schema 1 they are missing, as is `order`.
 ORIGIN_COLUMNS = (
-    Column("model", "name", "", "what proposed the point: start, design, random, or the mode of the surrogate"),
+    Column("model", "name", "", "what proposed the point: start, given, design, random, or the mode of the surrogate"),
     Column("known", "int64", "", "results that the search knew then"),
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),
@@ -104,6 +104,7 @@ ATTRIBUTES = (
     ),
     Column("space", "json", "", "specification of every dimension, by name, in order"),
     Column("rules", "json", "", "conditions and constraints of the space; empty without any", optional=True),
+    Column("labels", "json", "", "unit and description of dimensions, by name; of those that have one", optional=True),
     Column("options", "json", "", "options of the latest run"),
     Column("seed", "int64", "", "seed of the campaign"),
     Column("created", "float64", _TIME, "when the campaign began"),

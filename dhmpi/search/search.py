@@ -9,9 +9,10 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
-from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
-from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, Report, State
+from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, option_name
+from dhmpi.evaluation import GIVEN, METHODS, START, Evaluation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
+from dhmpi.search.told import as_told, checked_result
 from dhmpi.space.problem import starting_point_of
 from dhmpi.space.space import Space
 from dhmpi.space.values import finite_number
@@ -113,13 +114,13 @@ class Search(ABC):
                 f"{option_name('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
             )
         self._start = start
-        self._first = deque([] if start is None else [start])
         self.is_waiting = False
         self._num_known = 0
         self._origin = Origin()
         self._seen: set[Hashable] = set()
         self._pending: dict[Hashable, Point] = {}
         self._begin(DEFAULT_SEED if options.seed is None else options.seed)
+        self._first = deque(self._first_proposals())
 
     @classmethod
     def complete(cls, problem: object, run: object) -> Pair:
@@ -134,6 +135,10 @@ class Search(ABC):
             raise LoadError(f"{need}; use nas-random, ppo-async or ppo-sync")
         return problem.dimensions, starting_point_of(problem)
 
+    def _first_proposals(self) -> list[Proposal]:
+        """Return what is asked first of all; what depends on the seed may be drawn here."""
+        return [] if self._start is None else [Proposal(self._start, Origin(START))]
+
     def config(self, point: Point) -> Point | None:
         """Return what the run function gets for a point; None stands for the point itself, which is the default."""
         return None
@@ -142,6 +147,16 @@ class Search(ABC):
     def num_pending(self) -> int:
         """Number of points that have been asked and not told."""
         return len(self._pending)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it proposes listed points, and ends with them; then there is no limit by default."""
+        return False
+
+    @property
+    def extent(self) -> str:
+        """Description of all that it can propose."""
+        return "every point of the space"
 
     @property
     def is_exhausted(self) -> bool:
@@ -161,7 +176,7 @@ class Search(ABC):
         """
 
     def ask(self, num: int = 1) -> list[Point]:
-        """Return up to `num` new points; the problem's starting point comes first.
+        """Return up to `num` new points; the starting point comes first, then those that are given.
 
         There are fewer only while points are pending, or when the space is exhausted. What is due is waited for.
 
@@ -189,7 +204,8 @@ class Search(ABC):
         seen, key_of = self._seen, self.space.key
         while len(found) < num and not self.is_exhausted:
             if self._first:
-                point, origin = self._first.popleft(), Origin(START, self._num_known)
+                point, origin = self._first.popleft()
+                origin = origin._replace(known=self._num_known)
             elif self._is_ready(0.0 if found and timeout is not None else timeout):
                 proposed = self._propose()
                 if proposed is None:
@@ -200,19 +216,28 @@ class Search(ABC):
                 break
             key = key_of(point)
             if key in seen:
-                continue  # the starting point of a campaign that is resumed
+                continue  # it is given twice, or was evaluated before the campaign was resumed
             seen.add(key)
             self._pending[key] = point
             self._add_pending(key, point)
             found.append(Proposal(point, origin))
         return found
 
+    def give(self, point: Point) -> None:
+        """Let a point be asked next, unless it has been before.
+
+        Raises:
+            ProblemError: It is not in the space.
+        """
+        self._first.appendleft(Proposal(self.space.canonical(point), Origin(GIVEN)))
+
     def repeat(self, origin: Origin) -> Point | None:
         """Return the point that was asked with this origin, if nothing else has changed; None if there is none.
 
-        To be called in the order of asking, each time after the results have been told that were known then.
+        To be called in the order of asking, each time after the results have been told that were known then; one
+        that was given must be given again.
         """
-        if origin.model != START:
+        if origin.model not in (START, GIVEN):
             self._first.clear()  # it was known already
         self._follow(origin)
         return next((proposal.point for proposal in self.proposals(1)), None)
@@ -245,7 +270,7 @@ class Search(ABC):
         """Return the key of an evaluation's point, and the evaluation with plain values."""
         if not isinstance(evaluation, Evaluation):
             raise EvaluationError(f"what is told must be an Evaluation, got {reprlib.repr(evaluation)}; make one")
-        state, value = _checked_result(evaluation)
+        state, value = checked_result(evaluation)
         key, point = self._known_point(evaluation.point)
         if point is not evaluation.point or value is not evaluation.objective or state is not evaluation.state:
             evaluation = evaluation._replace(point=point, objective=value, state=state)
@@ -310,6 +335,7 @@ class Search(ABC):
             reports: All that they have reported; see `remember`.
         """
         self._begin(seed)
+        self._first = deque(self._first_proposals())
         evaluations = as_told(list(evaluations))
         with no_collection():
             self.remember(evaluations, reports)
@@ -361,39 +387,3 @@ class Search(ABC):
         from dhmpi.campaign.start import run_search
 
         return run_search(self)
-
-
-def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
-    """Return the state and the objective of an evaluation as plain values."""
-    if not isinstance(evaluation.state, State):
-        if evaluation.state not in tuple(State):
-            remedy = did_you_mean(str(evaluation.state), [state.value for state in State])
-            raise EvaluationError(f"state must be known, got {reprlib.repr(evaluation.state)}; {remedy}")
-        return _checked_result(evaluation._replace(state=State(evaluation.state)))
-    state, value = evaluation.state, evaluation.objective
-    if state not in MEASURED_STATES:
-        if value is not None:
-            remedy = f"leave it out, or say {State.DONE}"
-            raise EvaluationError(
-                f"objective of an evaluation that is {state} must be None, got {reprlib.repr(value)}; {remedy}"
-            )
-        return state, None
-    number = finite_number(value)
-    if type(value) is float and number is not None:
-        return state, value
-    if number is None:
-        remedy = f"tell what has none as {State.FAILED}"
-        raise EvaluationError(f"objective must be a finite number, got {reprlib.repr(value)}; {remedy}")
-    return state, float(number)
-
-
-def as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
-    """Return evaluations in the order in which their results came, if that is known: a file has them in order of id."""
-    final = [each for each in evaluations if each.state.is_final]
-    if all(each.order >= 0 for each in final):
-        final.sort(key=lambda each: each.order)
-    elif all(each.ended is not None for each in final):
-        final.sort(key=lambda each: each.ended or 0.0)
-    else:
-        return evaluations
-    return final + [each for each in evaluations if not each.state.is_final]

@@ -5,16 +5,22 @@ import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pprint import pformat
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dhmpi.errors import ProblemError
 from dhmpi.evaluation import INACTIVE
 from dhmpi.space.choices import Choices, OrderedList
+from dhmpi.space.configspace import translations
 from dhmpi.space.dimension import Dimension, dimension, stepped
+from dhmpi.space.fixed_points import FixedPoint, read_point
 from dhmpi.space.nas_entries import check_data, check_entry
+from dhmpi.space.object_categories import category_text
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
 from dhmpi.space.values import Value
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,22 @@ class HpProblem(Problem):
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
         self.rules = NO_RULES
+        # What texts among categories stand for, by dimension.
+        self.objects: dict[str, dict[str, Any]] = {}
+        # Units and descriptions, by dimension.
+        self.labels: dict[str, dict[str, str]] = {}
+        self.fixed_points: tuple[FixedPoint, ...] = ()
 
     def add_dim(
-        self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
+        self,
+        p_name: str,
+        p_space: Any,
+        default: Any = None,
+        *,
+        ordered: bool = False,
+        step: float | None = None,
+        unit: str = "",
+        description: str = "",
     ) -> None:
         """Add a dimension after the present ones.
 
@@ -114,25 +133,35 @@ class HpProblem(Problem):
             p_name: Name, not in use yet; it becomes the name of a data set, so `/`, NUL and `.` alone are not allowed.
             p_space: A tuple `(low, high)` or `(low, high, prior)` is a range with both ends: of integers, or of real
                 numbers if a bound is a float; the prior is `uniform` (the default) or `log-uniform`. A list holds
-                categories: strings, bools, None, integers, floats. A number or bool alone is a constant.
+                categories: strings, bools, None, integers, floats; and tuples, lists, dicts, enum members, classes or
+                functions, which the run function gets, and for which a text stands elsewhere. A number or bool alone
+                is a constant.
             default: Value in the starting point. None means that there is none, unless None is a category.
             ordered: Whether the values of a list are in their order: models see which are neighbours.
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
+            unit: Unit of its values, for people.
+            description: Description of it, for people.
 
         Raises:
-            ProblemError: If the name, the space or the default is not legal; nothing is added then.
+            ProblemError: If the name, the space, the default or a text is not legal; nothing is added then.
         """
+        label = _label(p_name, unit, description)
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
-        new = _dimension(p_name, p_space, ordered, step)
+        plain, objects = _without_objects(p_name, p_space)
+        new = _dimension(p_name, plain, ordered, step)
         has_default = default is not None or (isinstance(new, Choices) and None in new.choices)
         try:
-            defaults = {p_name: new.canonical(default)} if has_default else {}
+            defaults = {p_name: new.canonical(category_text(default) if objects else default)} if has_default else {}
         except ProblemError as error:
             raise ProblemError(f"default of dimension {p_name!r}: {error}") from None
         self._add(p_name, new.spec())
         self._dimensions[p_name] = new
         self._defaults |= defaults
+        if objects:
+            self.objects[p_name] = objects
+        if label:
+            self.labels[p_name] = label
 
     @property
     def space(self) -> dict[str, Any]:
@@ -172,6 +201,8 @@ class HpProblem(Problem):
         known_dimension(p_name, self._dimensions)
         names = list(self._dimensions)
         earlier = {name: self._dimensions[name] for name in names[: names.index(p_name)]}
+        if isinstance(when, str) and when in self.objects and isinstance(is_in, list | tuple | set | frozenset):
+            is_in = [category_text(each) for each in is_in]
         try:
             new = Condition.read(when, is_in, earlier)
         except ProblemError as error:
@@ -207,10 +238,55 @@ class HpProblem(Problem):
         Raises:
             ProblemError: If a dimension or a value is not there; nothing is added then.
         """
+        if isinstance(values, Mapping):
+            values = {name: self._plain(name, each) for name, each in values.items()}
         self._constrain(Constraint.forbidding(values, self._dimensions))
+
+    def add_point(self, point: Mapping[str, Any]) -> None:
+        """Add a point that is evaluated first, after the starting point and the points before it.
+
+        Args:
+            point: Values by name of dimension, of some at least; others are the defaults, or drawn where there is none.
+
+        Raises:
+            ProblemError: A dimension or a value is not there; nothing is added then.
+        """
+        if isinstance(point, Mapping):
+            point = {name: self._plain(name, value) for name, value in point.items()}
+        new = read_point(point, self._dimensions, f"point {len(self.fixed_points) + 1} of the problem")
+        self.fixed_points = (*self.fixed_points, new)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """Return a value of a dimension, or a list of them, with texts in place of objects."""
+        if name not in self.objects:
+            return value
+        is_list = isinstance(value, list) and category_text(value) not in self.objects[name]
+        return [category_text(each) for each in value] if is_list else category_text(value)
 
     def _constrain(self, constraint: Constraint) -> None:
         self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
+
+    @classmethod
+    def from_configspace(cls, space: "ConfigurationSpace") -> Self:
+        """Make a problem of a space of ConfigSpace; its default configuration is the starting point.
+
+        Args:
+            space: With hyperparameters without priors, conditions and forbidden clauses.
+
+        Raises:
+            ProblemError: Something in it cannot be said here.
+        """
+        problem = cls()
+        translations().fill(problem, space)
+        return problem
+
+    def to_configspace(self) -> "ConfigurationSpace":
+        """Return the problem as a space of ConfigSpace; points that were added are not in it.
+
+        Raises:
+            ProblemError: ConfigSpace is missing, or something in the problem cannot be said there.
+        """
+        return translations().configspace_of(self)
 
     @property
     def starting_point(self) -> list[Value]:
@@ -233,13 +309,28 @@ class HpProblem(Problem):
 
     def __repr__(self) -> str:
         parts = [super().__repr__()]
+        if self.labels:
+            parts.append("\n".join(["Dimensions", *(f"  {labelled(*each)}" for each in self.labels.items())]))
         if self.rules.conditions:
             conditions = self.rules.conditions.items()
             lines = [f"  {name} when {each}" for name, several in conditions for each in several]
             parts.append("\n".join(["Conditions", *lines]))
         if self.rules.constraints:
             parts.append("\n".join(["Constraints", *(f"  {each.text}" for each in self.rules.constraints)]))
-        return "\n\n".join([*parts, f"Starting Point\n{_pretty(self.starting_point_asdict)}"])
+        parts.append(f"Starting Point\n{_pretty(self.starting_point_asdict)}")
+        if self.fixed_points:
+            parts.append("\n".join(["Points", *(_pretty(each.values) for each in self.fixed_points)]))
+        return "\n\n".join(parts)
+
+
+def defaults_of(problem: HpProblem) -> dict[str, Any]:
+    """Return the defaults by name, of those dimensions that have one."""
+    space = problem.dimensions.by_name
+    return {
+        name: each
+        for name, each in problem.starting_point_asdict.items()
+        if each is not None or space[name].holds(None)
+    }
 
 
 def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:
@@ -256,6 +347,35 @@ def starting_point_of(problem: HpProblem) -> dict[str, Any] | None:
     if not space.allows(start):
         raise ProblemError(f"the starting point must fulfil the constraints, got {start}; change a default")
     return start
+
+
+def labelled(name: str, label: Mapping[str, str]) -> str:
+    """Return a dimension's name with its unit and description, as far as there are any."""
+    unit, description = label.get("unit"), label.get("description")
+    return f"{name}{f' [{unit}]' if unit else ''}{f': {description}' if description else ''}"
+
+
+def _label(name: object, unit: object, description: object) -> dict[str, str]:
+    """Return the unit and the description of a dimension, those that are not empty."""
+    found = {}
+    for key, value in (("unit", unit), ("description", description)):
+        if not isinstance(value, str):
+            raise ProblemError(f"dimension {name!r}: {key} must be a string, got {reprlib.repr(value)}")
+        if value:
+            found[key] = value
+    return found
+
+
+def _without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a space with texts in place of objects, and the objects by their texts."""
+    if not isinstance(space, list):
+        return space, {}
+    try:
+        texts = [category_text(each) for each in space]
+    except ProblemError as error:
+        raise ProblemError(f"dimension {name!r}: {error}") from None
+    objects = {text: each for text, each in zip(texts, space, strict=True) if text is not each}
+    return (type(space)(texts) if objects else space), objects
 
 
 def _dimension(name: str, space: Any, ordered: bool, step: float | None) -> Dimension:

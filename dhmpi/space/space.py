@@ -147,6 +147,12 @@ class Space:
         """Return whether a canonical point fulfils the constraints."""
         return not self.rules.constraints or bool(self.judge(self._columns(point))[1][0])
 
+    def broken(self, point: Mapping[str, Any]) -> list[str]:
+        """Return the constraints that a canonical point does not fulfil, as they are written."""
+        table = self._table(self._columns(point))
+        self.rules.activate(table, self.names)
+        return [each.text for each in self.rules.constraints if not each.allows(table, self.names)[0]]
+
     def trimmed(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return a point without the dimensions that are inactive in it.
 

@@ -54,6 +54,22 @@ def test_a_campaign_is_repeated(output, capsys, search, options):
     assert capsys.readouterr().out == f"the same: {search} proposes all 30 points again\n"
 
 
+@pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
+def test_given_points_are_in_the_file(output, tmp_path, capsys, search):
+    """Those of a later run, too, and although the list of them is gone."""
+    points = tmp_path / "points.csv"
+    points.write_text("e0,e1\n2,3\n4,5\n")
+    assert main(words(search, 8, output, "--points", str(points))) == 0
+    points.write_text("e0,e1\n4,5\n2,3\n6,7\n")
+    assert main(words(search, 16, output, "--points", str(points), "--resume")) == 0
+    points.unlink()
+    origins = [each.origin.model for each in results.read(output).evaluations]
+    assert [id for id, model in enumerate(origins) if model == "given"] == [1, 2, 8]
+    capsys.readouterr()
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == f"the same: {search} proposes all 16 points again\n"
+
+
 @pytest.mark.parametrize("learner", ["auto", "RF"])
 @pytest.mark.parametrize(("num", "num_first"), [(10, 20), (14, 10)])
 def test_a_short_campaign_that_is_made_longer_goes_on_with_its_model(output, capsys, num, num_first, learner):

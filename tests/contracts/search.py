@@ -125,6 +125,27 @@ class SearchContract:
             "activation": "tanh",
         }
 
+    def test_given_points_follow_in_their_order(self, make, tmp_path):
+        problem = mixed_problem()
+        problem.add_point({"units": 9})
+        (tmp_path / "points.csv").write_text("units,activation\n9,tanh\n10,\n8,tanh\n11,relu\n")
+        search = make(problem, points=str(tmp_path / "points.csv"))
+        proposals = search.proposals(5)
+        assert [(each.point["units"], each.point["activation"]) for each in proposals[:4]] == [
+            *((8, "tanh"), (9, "tanh"), (10, "tanh"), (11, "relu"))
+        ]
+        assert [each.origin.model for each in proposals[:4]] == ["start", "given", "given", "given"]
+        assert proposals[4].origin.model != "given"
+        assert distinct(search, [each.point for each in proposals])
+
+    def test_given_points_are_completed_by_the_seed_and_not_asked_again(self, make, tmp_path):
+        (tmp_path / "points.json").write_text('[{"a": 0}, {"a": 2}, {"b": true}]')
+        search, other, again = (make(small_problem(), seed=4, points=str(tmp_path / "points.json")) for _ in range(3))
+        first = search.ask(3)
+        assert other.ask(3) == first
+        again.resume(4, [done(id, point, 1.0) for id, point in enumerate(first[:2])])
+        assert again.ask(1) == first[2:]
+
     def test_every_point_is_legal_and_new(self, make):
         search = make(mixed_problem())
         points = converse(search, 30, lambda id, point: done(id, point, objective(point)))

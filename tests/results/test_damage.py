@@ -126,6 +126,7 @@ RUN = {"started": 1.0, "ended": 2.0, "num_workers": 3, "hosts": [], "layout": ""
         ("space", '{"x": {"choices": 3}}'),
         ("command", "[1]"),
         ("options", "[]"),
+        *[("labels", text) for text in ("[]", '{"x": 3}', '{"x": {"unit": 3}}')],
         ("statistics", "[]"),
         ("created", 1e300),
         ("created", -1e9),

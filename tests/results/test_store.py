@@ -246,6 +246,16 @@ def test_small_spaces(path, space):
     assert read(path).evaluations[0].point == point
 
 
+def test_units_and_descriptions_are_kept_and_renewed(path, metadata):
+    labels = {"x": {"unit": "s", "description": "é"}}
+    ResultsStore.create(path, replace(metadata, labels=labels)).close("")
+    assert read(path).metadata.labels == labels
+    assert [read(path).metadata.with_unit(name) for name in ("x", "n")] == ["x [s]", "n"]
+    ResultsStore.resume(path, replace(metadata, labels={"n": {"unit": "m"}})).close("")
+    assert read(path).metadata.with_unit("n") == "n [m]"
+    assert read(path).metadata.with_unit("x") == "x"
+
+
 def test_lost_evaluations_are_submitted_again(path, metadata, running, ended):
     store = write(path, metadata, [ended(0, State.LOST, error="rank 2 is gone")])
     store.submitted([running(0)._replace(submitted=2000.0)])

@@ -142,3 +142,27 @@ def test_bad_dimensions_add_nothing(space, default, sentence):
 def test_no_dimensions_no_space():
     with pytest.raises(ProblemError, match="a space must have at least one dimension"):
         _ = HpProblem().dimensions
+
+
+class TestLabels:
+    def test_units_and_descriptions_are_printed(self):
+        problem = HpProblem()
+        problem.add_dim("rate", (0.1, 1.0), unit="1/step", description="step of the optimiser")
+        problem.add_dim("time", (1, 9), unit="s")
+        problem.add_dim("kind", ["a"], description="what there is")
+        problem.add_dim("more", (1, 9))
+        assert problem.labels["rate"] == {"unit": "1/step", "description": "step of the optimiser"}
+        assert str(problem).split("\n\n")[1].splitlines() == [
+            "Dimensions",
+            "  rate [1/step]: step of the optimiser",
+            "  time [s]",
+            "  kind: what there is",
+        ]
+
+    @pytest.mark.parametrize("label", [{"unit": 3}, {"description": None}])
+    def test_they_are_strings(self, label):
+        problem = HpProblem()
+        [(name, value)] = label.items()
+        with pytest.raises(ProblemError, match=f"dimension 'x': {name} must be a string, got {value}"):
+            problem.add_dim("x", (1, 9), **label)
+        assert problem.space == problem.labels == {}

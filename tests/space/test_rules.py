@@ -259,7 +259,7 @@ def test_what_cannot_be_forbidden(clause):
 
 def test_the_documentation_runs():
     page = (Path(__file__).parents[2] / "docs" / "new-problem.md").read_text()
-    part = page[page.index("## Conditions") : page.index("## Before an allocation")]
+    part = page[page.index("## Conditions") : page.index("## Points of your own")]
     names = {}
     for block in part.split("```python\n")[1:]:
         exec(block.split("```")[0], names)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
+from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
-from dhmpi.search.search import Search, as_told
+from dhmpi.search.told import as_told
 from dhmpi.support.options import choice, number, option
 from dhmpi.support.wording import counted
 
@@ -34,7 +35,7 @@ LIES = ("cl_min", "cl_mean", "cl_max")
 
 
 @dataclass(frozen=True)
-class AMBSOptions:
+class AMBSOptions(PointsOptions):
     """Options of AMBS: its model of the objective, and how points are chosen by it."""
 
     learner: str = option(
@@ -61,7 +62,7 @@ class AMBSOptions:
     )
 
 
-class AMBS(Search):
+class AMBS(HpSearch):
     """Keeps a surrogate of the objective and takes the point whose acquisition value is best.
 
     Pending points are in the surrogate with a lie in place of their objective, until the truth comes; so workers that

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.evaluation import DESIGN, OFFSPRING, RANDOM, Evaluation, Origin, Point
+from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
 from dhmpi.search.hps.variation import crossed, mutated, value_at
 from dhmpi.search.sampling import Sampler, generator, spread
-from dhmpi.search.search import Search
 from dhmpi.support.options import integer, number, option
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NUM_MUTATIONS = 20
 
 
 @dataclass(frozen=True)
-class GAOptions:
+class GAOptions(PointsOptions):
     """Options of GA: selection of parents, crossover and mutation."""
 
     population_size: int = option(20, integer(2), "best evaluations, from which parents are chosen")
@@ -55,7 +55,7 @@ class Individual(NamedTuple):
     point: Point
 
 
-class GA(Search):
+class GA(HpSearch):
     """Makes offspring of the best evaluations by crossover and mutation.
 
     There are no generations: the population is the best evaluations that have ended, whenever a point is asked. See

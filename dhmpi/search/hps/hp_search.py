@@ -1,0 +1,74 @@
+"""Contract of searches for hyperparameters: points that are given come first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dhmpi.errors import LoadError
+from dhmpi.evaluation import GIVEN, Origin, Point, Proposal
+from dhmpi.search.campaign_options import PROBLEM
+from dhmpi.search.hps.point_file import read_points
+from dhmpi.search.sampling import generator
+from dhmpi.search.search import Search
+from dhmpi.space.fixed_points import FixedPoint
+from dhmpi.space.problem import defaults_of
+from dhmpi.space.space import Space
+from dhmpi.support.options import option, text
+from dhmpi.support.references import reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsOptions:
+    """Options of every search for hyperparameters."""
+
+    points: str | None = option(
+        None,
+        text,
+        "file of points that are evaluated first, after the starting point: CSV with names in its first line, or JSON; "
+        "what they lack is completed",
+        group=PROBLEM,
+    )
+
+
+class HpSearch(Search):
+    """Proposes hyperparameters: the starting point, those of the problem and of a file, and then its own.
+
+    See `Search` for the arguments and `PointsOptions` for the options.
+    """
+
+    Options = PointsOptions
+
+    def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
+        space, start = super()._read_problem(problem)
+        self._defaults = defaults_of(problem)
+        self._references = _references(getattr(problem, "objects", {}))
+        self._given: list[FixedPoint] = list(getattr(problem, "fixed_points", ()))
+        if self.own_options.points is not None:
+            self._given += read_points(self.own_options.points, space.by_name)
+        return space, start
+
+    def config(self, point: Point) -> Point | None:
+        """Return the point with references to objects in place of their texts; None if it has none."""
+        if not self._references:
+            return None
+        return {name: self._references.get((name, value), value) for name, value in point.items()}
+
+    def _first_proposals(self) -> list[Proposal]:
+        first = super()._first_proposals()
+        for index, given in enumerate(self._given):
+            # A generator for each, so that points that are added to a file change no other ones.
+            point = given.completed(self.space, self._defaults, generator(self.seed, index))
+            first.append(Proposal(point, Origin(GIVEN)))
+        return first
+
+
+def _references(objects: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, Any], dict[str, str]]:
+    """Return references to the objects of a problem by dimension and text."""
+    found = {}
+    for name, by_text in objects.items():
+        for category, value in by_text.items():
+            try:
+                found[name, category] = reference(value, category)
+            except LoadError as error:
+                raise LoadError(f"dimension {name!r}: {error}") from None
+    return found
