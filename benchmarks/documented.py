@@ -47,7 +47,7 @@ class Campaign(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a complete campaign has found: a line of the record.
+    """Findings of a complete campaign: a line of the record.
 
     Attributes:
         seed: Seed of the search.

@@ -4,10 +4,13 @@
 
 Each campaign is a command, `mpirun -n 3 dhmpi`, two trainings at a time; random search trains the same architectures
 both times. A campaign that is there goes on, and one that is complete is left alone; the table is of seeds that have
-both. Prints the mean reward of the best five that went to their end, and the epochs of all.
+both. Prints the mean reward of the best five that went to their end, and the epochs of all; and the best five of as
+many full trainings, the first ones, as take the epochs that were taken with stopping.
 """
 
 import argparse
+import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -48,14 +51,16 @@ def run(options: argparse.Namespace, output: Path, search: str, seed: int, words
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env, timeout=left + PATIENCE)
 
 
-def read(output: Path, num_evals: int) -> Found | None:
-    """Return the outcome of a campaign; None if it is not complete."""
+def read(output: Path, num_evals: int, num_epochs: float = math.inf) -> Found | None:
+    """Return the outcome of a campaign, of the first ones that take so many epochs; None if it is not complete."""
     if not output.exists():
         return None
     found = results.read(output)
     final = [each for each in found.evaluations if each.state.is_final]
     if len(final) < num_evals:
         return None
+    taken = itertools.accumulate(each.step or 0.0 for each in sorted(final, key=lambda each: each.order))
+    final = sorted(final, key=lambda each: each.order)[: max(NUM_BEST, sum(steps <= num_epochs for steps in taken))]
     rewards = sorted(-each.objective for each in final if each.state is State.DONE and each.objective is not None)
     steps = sum(each.step or 0.0 for each in final)
     return Found(statistics.fmean(rewards[-NUM_BEST:]), steps, sum(each.state is State.STOPPED for each in final))
@@ -73,7 +78,8 @@ def main() -> None:
     options.directory.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * options.minutes
     stopping = ["--stopper", "auto", "--max-steps", str(NUM_EPOCHS)]
-    print("| search | seed | best five, full | epochs | best five, stopped | epochs | stopped |\n" + 7 * "|---" + "|")
+    titles = "search", "seed", "best five, full", "epochs", "best five, stopped", "epochs", "stopped"
+    print(f"| {' | '.join(titles)} | best five, full, in as many epochs |\n" + 8 * "|---" + "|")
     for seed in range(options.seeds):
         for search in options.searches.split(","):
             pair = []
@@ -87,6 +93,8 @@ def main() -> None:
             if full is not None and stopped is not None:
                 cells = [search, str(seed), f"{full.best:.4f}", f"{full.num_epochs:.0f}", f"{stopped.best:.4f}"]
                 cells += [f"{stopped.num_epochs:.0f}", f"{stopped.num_stopped} of {options.evals}"]
+                fewer = read(options.directory / f"{search}-full-{seed}.h5", options.evals, stopped.num_epochs)
+                cells.append("" if fewer is None else f"{fewer.best:.4f}")
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

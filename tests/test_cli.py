@@ -221,8 +221,9 @@ def test_the_options_of_a_search_are_grouped(name, help_of):
     assert re.search(r"^evaluation:\n  --evaluator ", text, re.MULTILINE)
     assert titles[6:-1] == [title for title in titles if title.startswith("settings of ")]
     assert "settings of --stopper asha, as asha:reduction=3.0" in titles
+    assert "settings of --stopper auto, asha and median, as auto:min-steps=..." in titles
     assert "settings of --evaluator balsam and launch, as balsam:nodes=1,ranks=1" in titles
-    assert "settings of --evaluator launch, as launch:gpus_per_rank=0,launcher=auto" in titles
+    assert "settings of --evaluator launch, as launch:gpus-per-rank=0,launcher=auto" in titles
     assert "settings of --evaluator futures, as futures:executor=..." in titles
     places = [
         text.index(f"\n  {option} ") for option in ("--problem", "--max-evals", "--evaluator", "--output", "--seed")

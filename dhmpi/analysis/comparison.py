@@ -6,22 +6,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.analysis.curves import Band, Curve, band, incumbent
+from dhmpi.analysis.curves import Axis, Band, Curve, band, incumbent
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.errors import ResultsError
-from dhmpi.results import Results
+from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Array
+
+AXES: tuple[Axis, ...] = ("evaluations", "seconds", "steps")
+_Incumbents = Mapping[Axis, Curve]
 
 
 class SearchGroup(NamedTuple):
     """Campaigns of one search.
 
     Attributes:
-        name: Name of the search.
+        name: Name of the search, and of the stopper if there was one.
         evaluations: Best value so far against evaluations, for each campaign that has one.
         seconds: The same against time [s].
         by_evaluations: Median and quartiles of `evaluations`.
         by_seconds: Median and quartiles of `seconds`.
+        by_steps: The same against the steps that evaluations took; nothing if these reported none.
         num_campaigns: How many there are, without a value too.
         finals: Best values within the smallest number of evaluations that a campaign had.
         finals_in_time: Best values within the shortest time that a campaign had.
@@ -34,6 +38,7 @@ class SearchGroup(NamedTuple):
     seconds: Sequence[Curve]
     by_evaluations: Band
     by_seconds: Band
+    by_steps: Band
     num_campaigns: int
     finals: Array
     finals_in_time: Array
@@ -77,6 +82,11 @@ class Comparison(NamedTuple):
     tests: Sequence[RankTest]
     maximises: bool
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether all of the searches have values against steps."""
+        return all(len(group.by_steps.x) for group in self.groups)
+
 
 def compare(campaigns: Sequence[Results], target: float | None = None) -> Comparison:
     """Compare campaigns on the same problem.
@@ -91,19 +101,27 @@ def compare(campaigns: Sequence[Results], target: float | None = None) -> Compar
     require_same_problem(campaigns)
     maximises = campaigns[0].metadata.maximises
     budgets: list[tuple[int, float]] = []
-    found: dict[str, list[tuple[Curve, Curve]]] = {}
+    found: dict[str, list[_Incumbents]] = {}
     for each in campaigns:
         timeline = Timeline(each)
-        curves = incumbent(each, "evaluations", timeline), incumbent(each, "seconds", timeline)
-        found.setdefault(each.metadata.search, []).append(curves)
+        curves = {axis: incumbent(each, axis, timeline) for axis in AXES}
+        found.setdefault(group_name(each.metadata), []).append(curves)
         budgets.append((sum(num for state, num in each.columns.counts().items() if state.is_final), timeline.duration))
     num_evaluations, seconds = min(num for num, _ in budgets), min(length for _, length in budgets)
-    finals = {name: _values([by_num for by_num, _ in curves], num_evaluations) for name, curves in found.items()}
+    finals = {
+        name: _values([each["evaluations"] for each in curves], num_evaluations) for name, curves in found.items()
+    }
     if target is None and all(len(each) for each in finals.values()):
         medians = [2 * float(np.median(each / 2)) for each in finals.values()]  # halves: no sum is too large
         target = min(medians) if maximises else max(medians)
     groups = [_group(name, curves, (num_evaluations, seconds), target, maximises) for name, curves in found.items()]
     return Comparison(groups, num_evaluations, seconds, target, _tests(finals), maximises)
+
+
+def group_name(metadata: Metadata) -> str:
+    """Return the name by which campaigns are grouped: that of the search, and of the stopper if there was one."""
+    stopper = metadata.options.get("stopper")
+    return f"{metadata.search}, {stopper}" if isinstance(stopper, str) and stopper != "none" else metadata.search
 
 
 def require_same_problem(campaigns: Sequence[Results]) -> None:
@@ -155,15 +173,16 @@ def _values(curves: Sequence[Curve], budget: float) -> Array:
 
 
 def _group(
-    name: str, curves: Sequence[tuple[Curve, Curve]], budget: tuple[int, float], target: float | None, maximises: bool
+    name: str, curves: Sequence[_Incumbents], budget: tuple[int, float], target: float | None, maximises: bool
 ) -> SearchGroup:
-    by_num, by_time = [each for each, _ in curves], [each for _, each in curves]
+    by_num, by_time, by_steps = ([each[axis] for each in curves] for axis in AXES)
     return SearchGroup(
         name,
         [each for each in by_num if len(each.x)],
         [each for each in by_time if len(each.x)],
         band(by_num, is_whole=True),
         band(by_time),
+        band(by_steps),
         len(curves),
         _values(by_num, budget[0]),
         _values(by_time, budget[1]),

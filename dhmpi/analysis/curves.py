@@ -14,10 +14,11 @@ from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
+from dhmpi.results.table import STATES
 
 # Points of a curve on a grid.
 NUM_POINTS = 500
-Axis = Literal["evaluations", "seconds"]
+Axis = Literal["evaluations", "seconds", "steps"]
 
 
 class Curve(NamedTuple):
@@ -75,7 +76,7 @@ def in_order(results: Results, timeline: Timeline | None = None) -> Array:
 
 
 def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline | None = None) -> Curve:
-    """Return the best value so far, against the evaluations that have ended, failures among them, or time.
+    """Return the best value so far, against the evaluations that have ended, failures among them, their steps, or time.
 
     Args:
         results: The campaign.
@@ -84,13 +85,11 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
     """
     timeline = timeline or Timeline(results)
     rows = in_order(results, timeline)
-    place = np.arange(1.0, len(rows) + 1)
-    if axis == "seconds":
-        place = timeline.ended[rows]
-        rows, place = rows[np.isfinite(place)], place[np.isfinite(place)]
-        by_time = np.argsort(place, kind="stable")
-        rows, place = rows[by_time], place[by_time]
-    if not len(rows):
+    place = places(results, timeline, rows, axis)
+    known = np.flatnonzero(np.isfinite(place))
+    known = known[np.argsort(place[known], kind="stable")]
+    rows, place = rows[known], place[known]
+    if not len(rows) or (axis == "steps" and place[-1] == 0.0):
         return Curve(np.empty(0), np.empty(0))
     best = np.fmin.accumulate(results.columns.done_objective[rows])
     changes = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
@@ -101,6 +100,22 @@ def incumbent(results: Results, axis: Axis = "evaluations", timeline: Timeline |
     end = timeline.duration if axis == "seconds" else place[-1]
     last = [] if place[changes[-1]] >= end else [end]
     return Curve(np.append(place[changes], last), np.append(best[changes], best[changes[-1:]][: len(last)]))
+
+
+def places(results: Results, timeline: Timeline, rows: Array, axis: Axis) -> Array:
+    """Return where evaluations that have ended are on an axis; NaN if that is not known.
+
+    Args:
+        results: The campaign.
+        timeline: Its timeline.
+        rows: The evaluations, in the order of their ends.
+        axis: The axis; that of steps counts those of evaluations that have ended.
+    """
+    if axis == "seconds":
+        return timeline.ended[rows]
+    if axis == "steps":
+        return np.cumsum(np.maximum(np.nan_to_num(results.columns.step[rows]), 0.0))
+    return np.arange(1.0, len(rows) + 1)
 
 
 def band(curves: Sequence[Curve], is_whole: bool = False, num: int = NUM_POINTS) -> Band:
@@ -144,12 +159,18 @@ def states(results: Results, timeline: Timeline | None = None, num: int = NUM_PO
     timeline = timeline or Timeline(results)
     columns, spans = results.columns, timeline.spans
     x = np.linspace(0.0, timeline.duration, num)
-    ended: dict[State, Array] = {
-        state: _count(timeline.ended[columns.is_in(state)], x)
-        for state in columns.counts()
-        if state not in (State.PENDING, State.RUNNING)
-    }
-    is_going_on = columns.is_in(State.RUNNING)[spans.row] & (spans.run == len(timeline.runs) - 1)
+    ended: dict[State, Array] = {}
+    # When what had ended before was sent off again; never if it was redone, and is PENDING.
+    is_followed = np.append(np.diff(spans.row) == 0, False)[: len(spans.row)]
+    latest = timeline.seconds(columns.submitted[spans.row])
+    again = np.where(is_followed, np.append(spans.submitted[1:], np.nan)[: len(spans.row)], latest)
+    for code, state in enumerate(STATES):
+        is_earlier = (spans.state == code) & ~spans.is_last
+        is_latest = columns.is_in(state)
+        if state not in (State.PENDING, State.RUNNING) and (is_earlier.any() or is_latest.any()):
+            until_again = _count(spans.end[is_earlier], x) - _count(again[is_earlier], x)
+            ended[state] = _count(timeline.ended[is_latest], x) + until_again
+    is_going_on = (spans.state == STATES.index(State.RUNNING)) & spans.is_last & (spans.run == len(timeline.runs) - 1)
     end = np.where(is_going_on, np.inf, spans.end)
     running = _count(spans.start, x) - _count(end, x)
     unbegun = np.flatnonzero(np.isfinite(columns.submitted) & np.isnan(columns.started) & ~is_final(results))

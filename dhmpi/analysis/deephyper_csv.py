@@ -2,8 +2,8 @@
 
 import csv
 
-from dhmpi.analysis.export import extra_keys, has_steps, words_of_none
-from dhmpi.evaluation import State, turned
+from dhmpi.analysis.export import extra_keys, has_steps, point_cells, words_of_none
+from dhmpi.evaluation import INACTIVE, State, turned
 from dhmpi.results.reader import Results
 from dhmpi.support.json_text import dumps
 from dhmpi.support.printing import Stream
@@ -34,8 +34,7 @@ def export_deephyper(results: Results, stream: Stream) -> None:
     words = words_of_none(results)
     final = [each for each in results.evaluations if each.state.is_final]
     for each in sorted(final, key=lambda evaluation: (evaluation.order, evaluation.id)):
-        values = [each.point[name] for name in names]
-        point = [word if value is None else value for word, value in zip(words, values, strict=True)]
+        point = point_cells([each.point.get(name, INACTIVE) for name in names], words)
         objective = FAILURE if each.objective is None else turned(each.objective, True)
         moments = (each.submitted, each.started, each.ended, each.ended)
         times = [None if moment is None else moment - begin for moment in moments]

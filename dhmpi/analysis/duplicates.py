@@ -64,7 +64,9 @@ def cache_hits(results: Results, points: Array | None = None) -> Array:
 
 
 def space_size(results: Results) -> int | None:
-    """Return how many points the space of a campaign has; None if it is not finite."""
+    """Return how many points the space of a campaign has; None if it is not finite, or has rules."""
+    if results.metadata.rules:
+        return None
     size = 1
     for dimension in results.metadata.dimensions:
         choices, bounds = dimension.spec.get("choices"), dimension.spec.get("range")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from dhmpi.evaluation import Evaluation, turned
+from dhmpi.evaluation import INACTIVE, Evaluation, turned
 from dhmpi.results.reader import Results
 from dhmpi.support.json_text import dumps
 from dhmpi.support.printing import Stream
@@ -51,7 +51,7 @@ def header(results: Results) -> list[str]:
 
 
 def rows(results: Results, evaluations: Sequence[Evaluation] | None = None) -> Iterator[list[Any]]:
-    """Yield one list per evaluation, in the order of the header; None where there is nothing.
+    """Yield one list per evaluation, in the order of the header; None where there is nothing, or `INACTIVE` in a point.
 
     Args:
         results: Of a campaign.
@@ -63,11 +63,12 @@ def rows(results: Results, evaluations: Sequence[Evaluation] | None = None) -> I
         values = [each.objective, turned(each.objective, True)] if maximises else [each.objective]
         last = [each.state.value, each.submitted, each.started, each.ended, each.rank, each.host, each.error]
         last += [each.step] if reports else []
-        yield [each.id, *map(each.point.__getitem__, names), *values, *last, *map(each.extra.get, keys)]
+        point = [each.point.get(name, INACTIVE) for name in names]
+        yield [each.id, *point, *values, *last, *map(each.extra.get, keys)]
 
 
 def export_csv(results: Results, stream: Stream, evaluations: Sequence[Evaluation] | None = None) -> None:
-    """Write one line per evaluation under a header; what is missing is empty, lists and mappings are JSON.
+    """Write one line per evaluation under a header; what is missing or inactive is empty, lists and mappings are JSON.
 
     The value None of a dimension is the word None, or null if None is one of its texts. Where large values are looked
     for, the column reward holds what was returned, and objective minus that.
@@ -81,9 +82,15 @@ def export_csv(results: Results, stream: Stream, evaluations: Sequence[Evaluatio
     writer.writerow(header(results))
     words = words_of_none(results)
     for id, *row in rows(results, evaluations):
-        point = [word if value is None else value for word, value in zip(words, row, strict=False)]
+        point = point_cells(row, words)
         rest = [dumps(each) if isinstance(each, list | dict) else each for each in row[len(words) :]]
         writer.writerow([id, *point, *rest])
+
+
+def point_cells(values: Sequence[Any], words: Sequence[str]) -> list[Any]:
+    """Return the values of a point as a CSV file has them: a word for the value None, nothing for what is inactive."""
+    pairs = zip(values, words, strict=False)
+    return [None if value == INACTIVE else word if value is None else value for value, word in pairs]
 
 
 def words_of_none(results: Results) -> list[str]:

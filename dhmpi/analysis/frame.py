@@ -1,12 +1,16 @@
 """A campaign as a pandas data frame; the only importer of pandas."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from dhmpi.analysis.export import header, point_columns, rows
+from dhmpi.evaluation import INACTIVE
 from dhmpi.results.reader import PathLike, Results, read
 from dhmpi.results.schema import COLUMNS, POLICY_COLUMNS
 
+_WITH_GAPS = {"int64": "Int64", "float64": "float64", "bool": "boolean"}
 _DTYPES = {"int64": np.int64, "float64": np.float64, "int32": np.int32, "bool": np.bool_}
 
 
@@ -69,7 +73,10 @@ def frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame({name: _series(values, dtypes.get(name)) for name, values in zip(names, columns, strict=True)})
 
 
-def _series(values: tuple[object, ...], dtype: str | None) -> pd.Series:
+def _series(values: Sequence[object], dtype: str | None) -> pd.Series:
+    if INACTIVE in values:  # integers and truth values of which some are missing
+        known = [None if value == INACTIVE else value for value in values]
+        return pd.Series(known, dtype=_WITH_GAPS.get(dtype or "", object))
     if dtype in _DTYPES:
         try:
             return pd.Series(values, dtype=_DTYPES[dtype])

@@ -43,7 +43,7 @@ class IdleTime(NamedTuple):
         available: Worker-seconds of all runs.
         busy: Worker-seconds in evaluations.
         idle: Worker-seconds without one, by reason; only of those that occur.
-        spent: Busy worker-seconds by the state of the evaluation; FAILED, TIMEOUT and CANCELLED brought no objective.
+        spent: Busy worker-seconds by the state in which they ended; FAILED, TIMEOUT and CANCELLED brought no objective.
     """
 
     available: float
@@ -66,7 +66,7 @@ def idle_time(results: Results, timeline: Timeline | None = None) -> IdleTime:
         busy += found.busy
         for reason, seconds in found.idle.items():
             idle[reason] += seconds
-    np.add.at(spent, results.columns.state[spans.row], spans.end - spans.start)
+    np.add.at(spent, spans.state, spans.end - spans.start)
     by_state = {state: float(seconds) for state, seconds in zip(STATES, spent, strict=True) if seconds > 0}
     return IdleTime(timeline.available, busy, {why: num for why, num in idle.items() if num > 0}, by_state)
 

@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dhmpi.analysis.declustering import cells
+from dhmpi.analysis.foretold import num_foretold, objectives, telling_rows
 from dhmpi.analysis.gaussian_process import Axis, GaussianProcess, fitted
 from dhmpi.analysis.unit_scales import Encoded, encoded
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
 
@@ -53,12 +53,19 @@ class Importance(NamedTuple):
         return f"{100 * self.share:.0f} ± {100 * self.spread:.0f} %"
 
 
+def meaning(results: Results, method: Method) -> str:
+    """Return what importances of a campaign measure, and how much of what they are computed from is foretold."""
+    num = num_foretold(results)
+    return f"{MEANINGS[method]}; {num:,} STOPPED ones with their probable ends" if num else MEANINGS[method]
+
+
 def importances(results: Results, method: Method = "fanova", seed: int = 0) -> list[Importance]:
     """Return the importance of every dimension, the largest first; see `MEANINGS` for what it measures.
 
     fANOVA is the decomposition of Hutter, Hoos and Leyton-Brown (2014), with a Gaussian process in place of the forest:
     it averages over the whole space, so what interacts is in no share, and shares add up to about 1 at most. PED-ANOVA
-    follows Watanabe, Bansal and Hutter (2023), with histograms.
+    follows Watanabe, Bansal and Hutter (2023), with histograms. What was STOPPED counts with what it would probably
+    have come to: without it, only what is good would be compared with itself.
 
     Args:
         results: The campaign.
@@ -66,7 +73,7 @@ def importances(results: Results, method: Method = "fanova", seed: int = 0) -> l
         seed: Of the choice of evaluations if there are more than `MOST_EVALUATIONS`, of halves and of samples.
 
     Raises:
-        ResultsError: Too few evaluations are DONE.
+        ResultsError: Too few evaluations are DONE or STOPPED.
     """
     dimensions, objective = data(results, MOST_EVALUATIONS, seed)
     measured = _fanova if method == "fanova" else _ped_anova
@@ -79,17 +86,19 @@ def importances(results: Results, method: Method = "fanova", seed: int = 0) -> l
 
 
 def data(results: Results, most: int, seed: int = 0) -> tuple[list[Encoded], Array]:
-    """Return points and objectives of evaluations that are DONE, a sample of them if there are many.
+    """Return points and objectives of evaluations, a sample of them if there are many.
 
     Raises:
         ResultsError: There are too few.
     """
-    rows = np.flatnonzero(results.columns.is_in(State.DONE))
+    rows = telling_rows(results)
     if len(rows) < FEWEST_EVALUATIONS or not results.metadata.space:
-        raise ResultsError(f"importances need {FEWEST_EVALUATIONS} evaluations that are DONE, got {len(rows)}")
+        raise ResultsError(
+            f"importances need {FEWEST_EVALUATIONS} evaluations that are DONE or STOPPED, got {len(rows)}"
+        )
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    return encoded(results, rows), results.columns.objective[rows]
+    return encoded(results, rows), objectives(results, rows)
 
 
 def fence(objective: Array, volume: Array | None = None) -> tuple[float, float]:
@@ -237,7 +246,7 @@ def surface(results: Results, first: str, second: str, seed: int = 0) -> Surface
         seed: Of the choice of evaluations.
 
     Raises:
-        ResultsError: Too few evaluations are DONE.
+        ResultsError: Too few evaluations are DONE or STOPPED.
     """
     dimensions, objective = data(results, MOST_EVALUATIONS, seed)
     named = [[each.name for each in dimensions].index(name) for name in (first, second)]

@@ -7,6 +7,7 @@ from dhmpi.errors import OptionError, did_you_mean
 KINDS = {
     "incumbent": "the best value so far against evaluations; of several files, medians and quartiles by search",
     "time": "the same against the time of the runs, without pauses between them",
+    "steps": "the same against the steps that evaluations took (of those that reported any)",
     "finals": "of several files: best values after as many evaluations each, by search, with a rank test",
     "targets": "of several files: how many campaigns have reached the worst search's median, and when",
     "states": "how many evaluations were done, failed, running, ... over time",
@@ -27,7 +28,7 @@ KINDS = {
     "learning": "what agents learned: entropy, KL divergence, clipped decisions, staleness",
 }
 # Those that compare several files.
-SEVERAL = ("incumbent", "time", "finals", "targets")
+SEVERAL = ("incumbent", "time", "steps", "finals", "targets")
 
 
 def check_kinds(kinds: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ class Lanes(NamedTuple):
         lane: For each span the place of its lane.
         start: When it began [s].
         end: When it ended [s].
-        state: The state of its evaluation, its place in `STATES`.
+        state: The state in which it ended, its place in `STATES`.
         row: The row of its evaluation.
         edges: Where runs begin, and where the last one ends [s].
     """
@@ -36,14 +36,14 @@ class Lanes(NamedTuple):
 def lanes(results: Results, timeline: Timeline | None = None) -> Lanes:
     """Return what each worker did; workers that never had anything to do have a lane if the file names them."""
     timeline = timeline or Timeline(results)
-    spans, columns = timeline.spans, results.columns
+    spans = timeline.spans
     leaders: dict[int, str] = {}
     for run in timeline.runs:
         leaders |= names_of_workers(run)
     hosts: dict[int, str] = {}
     ranks, first = np.unique(spans.rank, return_index=True)
-    for rank, host in zip(ranks.tolist(), columns.host.at(spans.row[first]).tolist(), strict=True):
-        hosts[rank] = host
+    for rank, host in zip(ranks.tolist(), spans.host[first].tolist(), strict=True):
+        hosts[rank] = timeline.hosts[host]
     known = sorted({*leaders, *ranks.tolist()})
     several = len({*hosts.values()}) > 1
     word = word_of_workers(results.metadata)
@@ -51,7 +51,7 @@ def lanes(results: Results, timeline: Timeline | None = None) -> Lanes:
         _name(leaders.get(rank) or f"{word} {rank}", rank, hosts.get(rank, "") if several else "") for rank in known
     ]
     lane = np.searchsorted(np.array(known, np.int64), spans.rank)
-    return Lanes(names, lane, spans.start, spans.end, columns.state[spans.row], spans.row, timeline.bounds)
+    return Lanes(names, lane, spans.start, spans.end, spans.state, spans.row, timeline.bounds)
 
 
 def _name(worker: str, rank: int, host: str) -> str:

@@ -163,8 +163,9 @@ def _curves(results: Results) -> dict[int, dict[int, float]]:
 
 def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) -> FrozenTrial:
     metadata, state = results.metadata, _STATES.get(evaluation.state, TrialState.WAITING)
-    distributions = {name: _distribution(form) for name, form in metadata.space.items()}
-    params = {name: _value(evaluation.point[name], form) for name, form in metadata.space.items()}
+    active = {name: form for name, form in metadata.space.items() if name in evaluation.point}
+    distributions = {name: _distribution(form) for name, form in active.items()}
+    params = {name: _value(evaluation.point[name], form) for name, form in active.items()}
     extra = {key: value for key, value in evaluation.extra.items() if key != "reports"}
     own = {name: getattr(evaluation, name) for name in ("id", "rank", "host")}
     own |= {"error": evaluation.error} if evaluation.error else {}

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import parquet as pq
 
 from dhmpi.analysis.export import header, metadata_text, point_columns, rows
+from dhmpi.evaluation import INACTIVE
 from dhmpi.results.reader import Results
 from dhmpi.results.schema import COLUMNS, Dimension
 from dhmpi.support.json_text import clean, dumps
@@ -36,7 +37,8 @@ def write_parquet(results: Results, path: Path) -> None:
     types = {column.name: _TYPES.get(column.dtype) for column in COLUMNS} | {"reward": pa.float64()}
     types |= zip(point_columns(results), map(_type_of, results.metadata.dimensions), strict=True)
     names = header(results)
-    columns = list(zip(*rows(results), strict=True)) or [()] * len(names)
+    columns: Sequence[Sequence[Any]] = list(zip(*rows(results), strict=True)) or [()] * len(names)
+    columns = [[None if value == INACTIVE else value for value in each] for each in columns]
     arrays = [
         _array(values, types[name] if name in types else _common_type(values))
         for name, values in zip(names, columns, strict=True)

@@ -4,12 +4,13 @@ Values are as people see them: a campaign that looks for the largest has rewards
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from dhmpi.evaluation import State
+from dhmpi.evaluation import FINAL_STATES, State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array, Columns
 
@@ -154,6 +155,12 @@ def steps_text(number: float) -> str:
     return f"{shown} step{'s' * (shown != '1')}"
 
 
+def total_steps(steps: Array) -> float:
+    """Return the sum of steps; the largest number, if it is larger than all numbers."""
+    with np.errstate(over="ignore"):
+        return min(float(np.sum(steps)), sys.float_info.max)
+
+
 def step_cost(results: Results) -> StepCost | None:
     """Return what the evaluations of all runs cost in steps; None if none has reported any.
 
@@ -163,13 +170,32 @@ def step_cost(results: Results) -> StepCost | None:
     columns = results.columns
     last = np.maximum(np.nan_to_num(columns.step), 0.0)
     noted = finite_or_none(results.metadata.statistics.get("steps"))  # while a run goes on, that of the runs before
-    taken = max(float(last.sum()), noted or 0.0)
+    num_last = total_steps(last)
+    taken = max(num_last, noted or 0.0)
     if not taken:
         return None
     most, saved = max_steps(results), None
     if most is not None:
-        saved = float(np.maximum(most - last[columns.is_in(State.STOPPED)], 0.0).sum())
-    return StepCost(taken, saved, taken - float(last.sum()), len(columns))
+        saved = total_steps(np.maximum(most - last[columns.is_in(State.STOPPED)], 0.0))
+    return StepCost(taken, saved, taken - num_last, len(columns))
+
+
+def step_doubts(results: Results) -> list[str]:
+    """Return sentences on why a stopper of the latest run did not do what was expected; mostly none."""
+    columns, options, most, found = results.columns, results.metadata.options, max_steps(results), []
+    furthest = float(np.nan_to_num(columns.step, nan=-np.inf).max(initial=-np.inf))
+    has_ended = bool(columns.is_in(*FINAL_STATES).any())
+    if options.get("stopper") not in (None, "none") and has_ended and furthest == -np.inf:
+        found.append(
+            f"--stopper {options['stopper']} has stopped nothing, since no evaluation has reported anything; "
+            "run functions report by context.report(step, value)"
+        )
+    if most is not None and furthest > most:
+        found.append(
+            f"evaluations have reported up to step {furthest:.10g}, beyond --max-steps {most:.10g}, "
+            "where a full training ends and nothing is stopped any more; give its last step"
+        )
+    return found
 
 
 def max_steps(results: Results) -> float | None:

@@ -9,7 +9,7 @@ from dhmpi.evaluation import NO_MODELS, RANDOM, Evaluation, State
 from dhmpi.results.reader import Results
 
 if TYPE_CHECKING:
-    from dhmpi.results.columns import Columns
+    from dhmpi.results.columns import Array, Columns
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ def summarise(results: Results, now: float | None = None) -> Summary:
     """
     runs, columns = results.metadata.runs, results.columns
     windows = run_windows(runs, columns, now)
+    busy = float(columns.duration.sum()) + float(earlier_seconds(columns, windows).sum())
     available = math.fsum(run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True))
     return Summary(
         counts=columns.counts(),
         best=results.best,
-        utilisation=min(1.0, float(columns.duration.sum()) / available) if available > 0 else None,
+        utilisation=min(1.0, busy / available) if available > 0 else None,
         duration=math.fsum(end - start for start, end in windows),
         num_runs=len(windows),
     )
@@ -111,10 +112,24 @@ def run_windows(
     return windows
 
 
+def earlier_seconds(columns: "Columns", windows: Sequence[tuple[float, float]]) -> "Array":
+    """Return how long workers had evaluations that have begun again since [s]; those of a killed run until its end."""
+    import numpy as np
+
+    earlier = columns.earlier
+    if not windows or not len(earlier.begun):
+        return earlier.duration
+    starts, ends = np.array(windows).T
+    until = ends[np.maximum(np.searchsorted(starts, earlier.begun, side="right") - 1, 0)]
+    seconds: Array = np.where(np.isnan(earlier.ended), np.maximum(until - earlier.begun, 0.0), earlier.duration)
+    return seconds
+
+
 def _last_moment(columns: "Columns", start: float, limit: float) -> float:
     """Return when an evaluation last began or ended, by the clock that runs go by; its worker's may be another one."""
     import numpy as np
 
     begun = np.where(np.isnan(columns.submitted), columns.started, columns.submitted)
-    moments = np.concatenate([begun, begun + columns.duration])
-    return float(moments[(moments >= start) & (moments <= limit)].max(initial=start))
+    earlier = columns.earlier
+    moments = np.concatenate([begun, begun + columns.duration, earlier.begun, earlier.begun + earlier.duration])
+    return float(moments[(moments >= start) & (moments < limit)].max(initial=start))

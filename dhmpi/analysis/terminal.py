@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
-from dhmpi.analysis.step_curves import step_cost
+from dhmpi.analysis.step_curves import step_cost, step_doubts
 from dhmpi.analysis.summary import Summary, model_use, summarise, why_no_best
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
 from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, PAUSES_IN_VAIN, Evaluation, Point, State, turned
@@ -66,8 +66,8 @@ def show(
         )
     for name, value in rows.items():
         print(f"{name:12}{escape(value, keep='')}", file=stream)
-    if results.dropped:
-        print(f"{'note':12}{results.dropped}", file=stream)
+    for note in filter(None, (results.dropped, *step_doubts(results))):
+        print(f"{'note':12}{note}", file=stream)
     print(file=stream)
     if metadata.is_open:
         worker = rank_table.name_of_workers(metadata.runs[-1] if metadata.runs else {})
@@ -121,13 +121,15 @@ def report(results: Results, path: str, stream: Stream) -> None:
     run = results.metadata.runs[-1]
     busy = "" if summary.utilisation is None else f", workers {100 * summary.utilisation:.0f} % busy"
     of_all = f" of {summary.num_runs} runs" if summary.num_runs > 1 else ""
-    num_final = sum(num for state, num in summary.counts.items() if state.is_final)
     took = f"{timedelta(seconds=round(summary.duration))}{of_all}"
-    print(f"{run['why']}: {counted(num_final, 'evaluation')} in {took}{busy}", file=stream)
+    num = counted(len(results.columns), "evaluation")
+    print(f"{run['why']}: {num} in {took}{busy}", file=stream)
     if counts := _counts(summary):
-        print(f"{counted(len(results.columns), 'evaluation')}: {counts}", file=stream)
+        print(f"{num}: {counts}", file=stream)
     if cost := step_cost(results):
         print(cost, file=stream)
+    for sentence in step_doubts(results):
+        print(sentence, file=stream)
     if lost := _lost_time(results.metadata.statistics):
         print(f"lost at the end{' of this run' if of_all else ''}: {lost}", file=stream)
     best(results, stream)
@@ -270,8 +272,12 @@ def _figures(statistics: Mapping[str, Any], *names: str) -> list[float] | None:
 
 
 def _surrogate(statistics: Mapping[str, Any]) -> str:
+    if "mode" not in statistics:
+        return ""
+    if "ask_median" not in statistics:
+        return f"{statistics['mode']}; no point was asked"
     figures = _figures(statistics, "ask_median", "ask_p99", "busy_share")
-    if "mode" not in statistics or figures is None:
+    if figures is None:
         return ""
     median, last, busy = figures
     asks = f"a point took {1000 * median:.3g} ms, 99 % of them at most {1000 * last:.3g} ms"
@@ -283,7 +289,7 @@ def _models(results: Results) -> str:
     use = model_use(results.columns)
     if use.num_points == use.num_without and not results.metadata.statistics.get("points_without_model"):
         return ""
-    ages = f"models were {use.median_age:.0f} results behind (median; at most {use.largest_age})"
+    ages = f"models were {counted(round(use.median_age), 'result')} behind (median; at most {use.largest_age})"
     return f"{use.num_without} of {use.num_points} points without a model; {ages}"
 
 

@@ -9,22 +9,27 @@ import numpy as np
 from dhmpi.analysis.summary import run_windows
 from dhmpi.evaluation import State
 from dhmpi.results import Results
+from dhmpi.results.beginnings import Beginnings
 from dhmpi.results.columns import Array, Columns
+from dhmpi.results.table import STATES
 
 # A worker's clock is thought to be set right if it is not further off than this [s].
 LARGEST_SKEW = 1.0
 
 
 class Spans(NamedTuple):
-    """Spans of time in which workers evaluated, one for each evaluation that has begun.
+    """Spans of time in which workers evaluated, one for each time that an evaluation has begun.
 
     Attributes:
-        row: Rows of the evaluations, ascending.
+        row: Rows of the evaluations, ascending; of one evaluation, spans are in the order of their beginnings.
         start: When they began [s of the campaign's runs].
         end: When they ended, or what was running was last heard of [s of the campaign's runs].
         run: Places of their runs.
         rank: Ranks of their workers; -1 if that is not known.
         submitted: When they were sent off [s of the campaign's runs]; the start if that is not known.
+        state: States in which they ended, each its place in `STATES`; RUNNING before that, or if their run was killed.
+        host: Hosts of their workers, each its place in `Timeline.hosts`.
+        is_last: Whether the evaluation has not begun again since.
     """
 
     row: Array
@@ -33,6 +38,9 @@ class Spans(NamedTuple):
     run: Array
     rank: Array
     submitted: Array
+    state: Array
+    host: Array
+    is_last: Array
 
     def at(self, chosen: Array) -> "Spans":
         """Return some of the spans, by place or by truth value."""
@@ -51,10 +59,14 @@ class Timeline:
         runs: Its runs that can be placed in time, as the metadata have them.
         starts: When they began [s since 1970-01-01 UTC].
         ends: When they ended; a killed one with the last moment that an evaluation mentions.
+        hosts: Names of the hosts of workers.
     """
 
     def __init__(self, results: Results, now: float | None = None) -> None:
         self.columns: Columns = results.columns
+        earlier = self.columns.earlier
+        self.hosts = list(dict.fromkeys([*self.columns.host.names, *earlier.host.tolist()]))
+        self._all = self._joined(earlier)
         self.runs: Sequence[Mapping[str, Any]] = results.metadata.runs
         windows = np.array(run_windows(self.runs, self.columns, now), np.float64).reshape(-1, 2)
         # A clock may have been set back between two runs: time only goes on.
@@ -62,11 +74,21 @@ class Timeline:
         ends = np.maximum(windows[:, 1], self.starts)
         self.ends = np.minimum(ends, np.append(self.starts[1:], np.inf))
 
-    @cached_property
-    def _begun(self) -> Array:
-        """Beginnings of the evaluations, by the clock that runs go by; see `_skews`."""
-        submitted, started = self.columns.submitted, self.columns.started
-        return np.where(np.isnan(submitted), started, submitted)
+    def _joined(self, earlier: Beginnings) -> Beginnings:
+        """Return the latest beginnings of all evaluations by id, and the earlier ones; hosts by their place."""
+        columns = self.columns
+        places = {name: place for place, name in enumerate(self.hosts)}
+        latest = Beginnings(
+            columns.id,
+            columns.state,
+            columns.submitted,
+            columns.started,
+            columns.ended,
+            columns.rank,
+            columns.host.codes,
+        )
+        codes = np.array([places[name] for name in earlier.host.tolist()], np.int32)
+        return Beginnings(*map(np.concatenate, zip(latest, earlier._replace(host=codes), strict=True)))
 
     @property
     def lengths(self) -> Array:
@@ -123,21 +145,24 @@ class Timeline:
     @cached_property
     def spans(self) -> Spans:
         """Spans in which workers evaluated; what is running, or was when its run was killed, ends with the run."""
-        columns, started = self.columns, self._own(self.columns.started)
-        row = np.flatnonzero(np.isfinite(started))
-        if not len(self.starts):
-            row = row[:0]
-        begun = started[row]
+        started = self._all.started - self._skews[self._all.host] if len(self.hosts) else self._all.started
+        known = np.flatnonzero(np.isfinite(started) & bool(len(self.starts)))
+        row = np.searchsorted(self.columns.id, self._all.evaluation[known])
+        known = known[np.lexsort((started[known], row))]
+        row, found, begun = np.sort(row), Beginnings(*(column[known] for column in self._all)), started[known]
         run = np.maximum(self.run_of(begun), 0)
-        is_running = columns.is_in(State.RUNNING)[row]
-        until = np.where(is_running, self.ends[run], begun + columns.duration[row])
-        # An evaluation belongs to one run.
+        is_last = known < len(self.columns)
+        # What began again had ended before that, whatever the file says.
+        next_begun = np.where(np.append(np.diff(row) == 0, False)[: len(row)], np.append(begun[1:], np.inf), np.inf)
+        is_running = found.state == STATES.index(State.RUNNING)
+        until = np.where(is_running, np.minimum(self.ends[run], next_begun), begun + found.duration)
+        # A span belongs to one run.
         start, end = self.seconds(begun), self.bounds[run] + np.clip(until - self.starts[run], 0.0, self.lengths[run])
-        submitted = self.seconds(np.where(np.isnan(columns.submitted[row]), begun, columns.submitted[row]))
-        return Spans(row, start, np.maximum(start, end), run, columns.rank[row], np.minimum(submitted, start))
+        submitted = np.minimum(self.seconds(np.where(np.isnan(found.submitted), begun, found.submitted)), start)
+        return Spans(row, start, np.maximum(start, end), run, found.rank, submitted, found.state, found.host, is_last)
 
     def _own(self, times: Array) -> Array:
-        """Return moments of workers by the clock that runs go by."""
+        """Return moments of workers, one of each evaluation, by the clock that runs go by."""
         return times - self._skews[self.columns.host.codes] if len(times) else times
 
     @cached_property
@@ -147,15 +172,15 @@ class Timeline:
         It is behind if evaluations began before they were submitted, and ahead if they ended after their run; how
         long those took to begin which did so soonest is all that can be known of it.
         """
-        columns, num = self.columns, len(self.columns.host.names)
-        delay = np.where(np.isfinite(columns.started), columns.started - columns.submitted, np.nan)
+        found, num = self._all, len(self.hosts)
+        delay = np.where(np.isfinite(found.started), found.started - found.submitted, np.nan)
         known = np.isfinite(delay)
         soonest = np.full(num, np.inf)
-        np.minimum.at(soonest, columns.host.codes[known], delay[known])
+        np.minimum.at(soonest, found.host[known], delay[known])
         beyond = np.full(num, -np.inf)
         if len(self.ends):
-            late = columns.ended - self.ends[np.maximum(self.run_of(self._begun), 0)]
+            late = found.ended - self.ends[np.maximum(self.run_of(found.begun), 0)]
             there = known & np.isfinite(late)
-            np.maximum.at(beyond, columns.host.codes[there], late[there])
+            np.maximum.at(beyond, found.host[there], late[there])
         is_behind, is_ahead = soonest < -LARGEST_SKEW, (soonest > LARGEST_SKEW) & (beyond > LARGEST_SKEW)
         return np.where((is_behind | is_ahead) & np.isfinite(soonest), soonest, 0.0)

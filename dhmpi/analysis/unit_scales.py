@@ -1,11 +1,13 @@
 """Encoding of points by numbers from 0 to 1, in which distances are what the search takes them for."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dhmpi.analysis.duplicates import codes
+from dhmpi.evaluation import INACTIVE
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
 from dhmpi.results.schema import Dimension
@@ -16,8 +18,8 @@ class Encoded(NamedTuple):
 
     Attributes:
         name: Name of the dimension.
-        unit: For each evaluation a number from 0 to 1, shape (num,).
-        numbers: The values themselves; of categories their places.
+        unit: For each evaluation a number from 0 to 1, shape (num,); 0.5 where a range is inactive.
+        numbers: The values themselves, NaN where a range is inactive; of categories their places.
         choices: The categories, in order; empty for a range.
         is_log: Whether the range is searched on a logarithmic scale.
         low: Where the range begins, in the scale of `numbers`.
@@ -75,7 +77,8 @@ def _encoded(dimension: Dimension, column: Array) -> Encoded:
         )
     low, high = (float(bound) for bound in dimension.spec["range"])
     is_log = str(dimension.spec.get("prior", "")).startswith("log") and low > 0
-    numbers = np.array([float(value) if isinstance(value, int | float) else low for value in column.tolist()])
+    values = [math.nan if value == INACTIVE else value for value in column.tolist()]
+    numbers = np.array([float(value) if isinstance(value, int | float) else low for value in values])
     numbers = np.clip(numbers, low, high)
     is_whole = dimension.dtype == "int64" and not is_log
     if is_whole:
@@ -88,4 +91,5 @@ def _encoded(dimension: Dimension, column: Array) -> Encoded:
         unit = (np.log(numbers) - np.log(low)) / (np.log(high) - np.log(low))
     else:
         unit = (numbers / 2 - low / 2) / (high / 2 - low / 2)  # halves: a range may be wider than the largest number
-    return Encoded(dimension.name, np.clip(unit, 0.0, 1.0), numbers, (), is_log, low, high, is_whole)
+    unit = np.nan_to_num(np.clip(unit, 0.0, 1.0), nan=0.5)
+    return Encoded(dimension.name, unit, numbers, (), is_log, low, high, is_whole)

@@ -311,7 +311,7 @@ class EvaluatingRank0(Rank0):
     def _work(self, search: Search, store: ResultsStore, budget: Budget, stop: StopRequest) -> CampaignEnd:
         evaluator = self._evaluator
         if self._options.resume:  # with what has come since the file was read
-            search.resume(store.metadata.seed, store.evaluations, store.reports.columns().ordered())
+            search.resume(store.metadata.seed, store.evaluations, store.reports.history().ordered())
         roles = evaluator.roles.as_json()
         store.begin_run(evaluator.num_workers, evaluator.hosts(), evaluator.layout, roles, limit=budget.end_time)
         search.begin_run(evaluator.num_workers)

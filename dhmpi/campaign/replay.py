@@ -37,7 +37,7 @@ def first_difference(results: Results, problem: Any = None) -> Difference | None
     """
     search = _search_of(results, problem)
     told = sorted((each for each in results.evaluations if each.order >= 0), key=lambda each: each.order)
-    search.remember(results.evaluations, results.reports.ordered())
+    search.remember(results.evaluations, results.report_history.ordered())
     num_told = 0
     for evaluation in results.evaluations:
         known = evaluation.origin.known

@@ -26,9 +26,12 @@ MEMORY = 200
 # successor. Short jobs keep a tenth of their time for it, or what starting took, since programs are loaded again then;
 # half of the time at most [s, part, part].
 CLOSING, CLOSING_SHARE, CLOSING_MOST = 30.0, 0.1, 0.5
-# Before the end of the time, evaluations save what they need to go on later: so long if it is not known how long that
-# takes, this multiple of what is known, and at most this share of the time [s, factor, part].
-PAUSE, PAUSE_FACTOR, PAUSE_SHARE = 60.0, 1.5, 0.05
+# Before the end of the time, evaluations save what they need to go on later: so long, or this share of the time if that
+# is less, as long as it is not known how long that takes; then this multiple of it [s, part, factor].
+PAUSE, PAUSE_SHARE, PAUSE_FACTOR = 60.0, 0.05, 1.5
+# A short job may need more than that share, up to this one, but no more than `PAUSE`; and so long after it is due, they
+# know [part, s].
+PAUSE_MOST, NOTICE_DELAY = 0.25, 0.3
 ASK_TIMEOUT = 15.0  # s; a busy controller answers late
 
 # Runs a command with additional variables and returns what it prints.
@@ -244,14 +247,16 @@ class Pauses:
         self, deadline: float | None, longest: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._deadline = math.inf if deadline is None else deadline
-        self._clock, self._most = clock, PAUSE_SHARE * max(0.0, self._deadline - clock())
+        length = max(0.0, self._deadline - clock())
+        self._clock, self._usual = clock, min(PAUSE, PAUSE_SHARE * length)
+        self._most = max(PAUSE_SHARE * length, min(PAUSE, PAUSE_MOST * length))
         self.longest, self._step, self._is_due = longest, 0.0, False
 
     @property
     def margin(self) -> float:
         """Time before the end at which evaluations are told [s]."""
-        needed = PAUSE if self.longest is None else PAUSE_FACTOR * self.longest
-        return min(self._most, max(needed, PAUSE_FACTOR * self._step))
+        needed = self._usual if self.longest is None else PAUSE_FACTOR * self.longest
+        return min(self._most, max(needed, PAUSE_FACTOR * self._step + NOTICE_DELAY))
 
     def is_due(self) -> bool:
         """Return whether it is time to tell them; once it is, it stays so."""

@@ -270,8 +270,9 @@ class Evaluator(ABC):
             latest = self._latest.pop(id, None)
             step = pending.step if latest is None else latest.step
             ended = None if pending.submitted is None else pending.submitted + seconds
-            # It is not known when it began, if it did.
-            given_up.append(pending._replace(state=state, started=None, ended=ended, error=error, step=step))
+            # It is not known when it began, if it did; what has reported did, soon after it was sent off.
+            started = None if latest is None else pending.submitted
+            given_up.append(pending._replace(state=state, started=started, ended=ended, error=error, step=step))
         return given_up
 
 
@@ -279,4 +280,4 @@ def _unmeasured(latest: Report | None) -> str:
     """Return why an evaluation that was stopped has no objective."""
     if latest is None:
         return "what is told to stop must have reported a value, got none"
-    return f"the last value reported must be finite, got {latest.value} at step {latest.step:g}"
+    return "it diverged: the last value that it reported was no finite number"  # no value and no step: one cause

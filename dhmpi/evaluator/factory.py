@@ -47,7 +47,7 @@ SHARING = {
 }
 # What to give in place of options that belong to workers; by default another method.
 INSTEAD = {
-    ("launch", "gpus_per_eval"): "launch:gpus_per_rank=1",
+    ("launch", "gpus_per_eval"): "launch:gpus-per-rank=1",
     ("launch", "ranks_per_eval"): "launch:ranks_per_node=2",
 }
 

@@ -242,7 +242,7 @@ def _view(view: GpuView, setup: Setup, step: Step) -> GpuView:
     wanted = step.gpus * step.ranks_per_node
     if num and wanted > num:
         raise OptionError(
-            f"{option_name('evaluator')} launch:gpus_per_rank must be at most {num // step.ranks_per_node} for "
+            f"{option_name('evaluator')} launch:gpus-per-rank must be at most {num // step.ranks_per_node} for "
             f"{counted(step.ranks_per_node, 'rank')} on each node and {counted(num, 'GPU')} there, got {step.gpus}"
         )
     return view.cut(num or wanted)

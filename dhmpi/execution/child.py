@@ -25,7 +25,7 @@ from typing import Any
 from dhmpi.errors import LoadError
 from dhmpi.evaluation import State
 from dhmpi.execution.context import Notice
-from dhmpi.execution.executor import BATCH_TIME, STOP_GRACE, Executor, Setup
+from dhmpi.execution.executor import BATCH_TIME, SAVE_GRACE, STOP_GRACE, Executor, Setup
 from dhmpi.execution.notice_board import NOBODY, NoticeBoard
 from dhmpi.execution.output import Output
 from dhmpi.execution.pipes import Pipes
@@ -51,7 +51,7 @@ class ChildExecutor(Executor):
         self._pipes: Pipes | None = None  # to the child, while there is one
         self._num_sent = 0  # tasks that the child has; the others wait here
         self._has_loaded = self._loaded_once = False  # this child, and any child
-        self._is_stopping = False
+        self._is_stopping, self._saves_until = False, -math.inf
         self._verdict: ExitVerdict | None = None
         self._begin_of_task = Begin.now()
         self._deadline = self._stop_by = math.inf
@@ -71,7 +71,7 @@ class ChildExecutor(Executor):
     def seconds_left(self) -> float:
         """Until the running task's time is over, or the next look is due."""
         if self._is_stopping:
-            return 0.0
+            return max(0.0, self._saves_until - time.monotonic()) if self._is_saving else 0.0
         return min(LOOK_INTERVAL, max(0.0, min(self._deadline, self._stop_by) - time.monotonic()))
 
     @property
@@ -133,7 +133,7 @@ class ChildExecutor(Executor):
         if self._num_sent > 1:
             time.sleep(BATCH_TIME / 2)  # for several short evaluations one look is enough
         outcomes = self._take_in(self._pipes, min(timeout, self.seconds_left))
-        if self._is_stopping:
+        if self._is_stopping and not self._is_saving:
             outcomes += self._stop()
         elif not outcomes and time.monotonic() >= self._deadline:
             self._condemn(State.TIMEOUT, f"ran longer than {self._setup.timeout:g} s")
@@ -154,11 +154,18 @@ class ChildExecutor(Executor):
                 outcomes = [self._verdict.outcome(self._tasks.popleft(), self._begin_of_task)]
             self._num_sent, self._deadline, self._stop_by = 0, math.inf, math.inf
             self._supervisor.stop()
-        return outcomes + self._cancelled(began)
+        return outcomes + self._cancelled(began, self._output)
 
     def cancel(self) -> None:
         """Have the next `poll` end the child; tasks become CANCELLED unless their outcomes are already on their way."""
-        self._is_stopping = bool(self._tasks)
+        self._is_stopping, self._saves_until = bool(self._tasks), time.monotonic() + SAVE_GRACE
+
+    @property
+    def _is_saving(self) -> bool:
+        """Whether the running evaluation knows of the end of the time, and is about to say what became of it."""
+        if self._board is None or not self._num_sent or time.monotonic() >= self._saves_until:
+            return False
+        return self.ready and self._board.is_acknowledged(self._tasks[0].id)
 
     def tell(self, notice: Notice) -> None:
         """Give the running evaluation a notice; see `Executor`."""

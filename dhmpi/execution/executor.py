@@ -15,6 +15,7 @@ from dhmpi.errors import OptionError, option_name
 from dhmpi.evaluation import Report, State
 from dhmpi.execution.context import NO_FEEDBACK, Feedback, Notice
 from dhmpi.execution.fresh_main import LOADING
+from dhmpi.execution.output import Output
 from dhmpi.execution.pickles import PickledRun
 from dhmpi.execution.runner import (
     Outcome,
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 BATCH_TIME = 1e-3
 # How long an evaluation that is told to stop may take to do so, before its process is ended [s].
 STOP_GRACE = 10.0
+# How long one that knows of the end of the time may take to say what became of it, when it is cancelled [s].
+SAVE_GRACE = 0.5
 
 
 OnReports = Callable[[Sequence[Report]], object]
@@ -249,16 +252,19 @@ class Executor(ABC):
         """Return the environment of a process that runs user code."""
         return self.place.environment(environment.child_environment(threads=self.threads))
 
-    def _cancelled(self, began: float | None = None) -> list[Outcome]:
+    def _cancelled(self, began: float | None = None, output: Output | None = None) -> list[Outcome]:
         """Give up all tasks.
 
         Args:
             began: When the first one began [s since 1970-01-01 UTC]; None if none has.
+            output: What it has printed, if that is kept.
         """
         now = time.time()
         outcomes = [Outcome(task.id, State.CANCELLED, None, now, now) for task in self._tasks]
         if outcomes and began is not None:
             outcomes[0] = outcomes[0]._replace(started=min(began, now))
+            if output is not None:
+                outcomes[0] = output.explain(outcomes[0])
         self._tasks.clear()
         return outcomes
 

@@ -28,11 +28,14 @@ class NoticeBoard:
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
+        is_new = descriptor is None
         if descriptor is None:
             descriptor = os.memfd_create("notices", os.MFD_CLOEXEC)
             os.ftruncate(descriptor, _NOTICE.size + _ID.size)
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, _NOTICE.size + _ID.size)
+        if is_new:
+            self.acknowledge(NOBODY)
 
     def put(self, notice: Notice) -> None:
         """Put up a notice in place of the one before."""

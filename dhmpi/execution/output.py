@@ -20,6 +20,8 @@ _CHUNK = 1 << 20
 # How many characters are the last output, and how far back they are looked for: most of a progress bar is overwritten.
 _LAST, _READ_BACK = 2000, 100_000
 _FAILURES = (State.FAILED, State.TIMEOUT)
+# Of which there are files even if there are none of others.
+_KEPT = (*_FAILURES, State.CANCELLED)
 
 
 class Output:
@@ -77,7 +79,7 @@ class Output:
         if end is not None and end <= self._begin:
             return outcome  # nothing new
         is_failure = outcome.state in _FAILURES
-        is_kept = self._logs == "all" or (self._logs == "failures" and is_failure)
+        is_kept = self._logs == "all" or (self._logs == "failures" and outcome.state in _KEPT)
         tail = self.collect(outcome.id, end, is_kept).strip()
         if self.trouble:
             trouble = f"its log could not be written: {self.trouble}"

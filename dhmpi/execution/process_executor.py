@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from dhmpi.evaluation import State
 from dhmpi.execution.context import Notice
-from dhmpi.execution.executor import STOP_GRACE, Executor, Setup
+from dhmpi.execution.executor import SAVE_GRACE, STOP_GRACE, Executor, Setup
 from dhmpi.execution.notice_board import NOBODY, NoticeBoard
 from dhmpi.execution.output import Output
 from dhmpi.execution.runner import Outcome, Task
@@ -80,7 +80,7 @@ class ProcessExecutor(Executor):
         self._supervisor = Supervisor(self._output.file)
         self._has_begun = False  # whether there is a process for the first task, or one that loads
         self._verdict: ExitVerdict | None = None
-        self._is_stopping = False
+        self._is_stopping, self._saves_until = False, -math.inf
         self._begin_of_task = Begin.now()
         self._stop_by = math.inf
         self._board = NoticeBoard()
@@ -158,7 +158,7 @@ class ProcessExecutor(Executor):
     @property
     def seconds_left(self) -> float:
         """Until the process must be stopped, or just looked at."""
-        if not self._supervisor.is_active or self._is_stopping:
+        if not self._supervisor.is_active or (self._is_stopping and not self._is_saving):
             return 0.0
         due = min(self._deadline(), self._stop_by) if self._has_begun and self._supervisor.is_running else math.inf
         interval = ANSWER_INTERVAL if self._setup.feedback.has_answers else LOOK_INTERVAL
@@ -184,24 +184,33 @@ class ProcessExecutor(Executor):
         began = None
         if self._has_begun and self._tasks:
             self._look(self._tasks[0])
+        is_stopping = self._is_stopping and not self._is_saving
         if self._has_begun and not self._supervisor.is_active:
             outcomes = self._end()
-        elif self._is_stopping and self.ready and self._has_begun:
+        elif is_stopping and self.ready and self._has_begun:
             outcomes = self._cancel_first()
             began = None if outcomes else self._begin_of_task.time
         elif self._has_begun and self._deadline() <= time.monotonic():
             self._stop_late()
         elif self._has_begun and self._stop_by <= time.monotonic():
             self._stop_early()
-        if self._is_stopping:
+        if is_stopping:
             self._is_stopping = False
-            outcomes += self._cancelled(began)
+            outcomes += self._cancelled(began, self._output)
         self._begin()
         return outcomes
 
     def cancel(self) -> None:
         """Have the next `poll` stop the process; all tasks become CANCELLED but one that has just ended."""
-        self._is_stopping = bool(self._tasks)
+        self._is_stopping, self._saves_until = bool(self._tasks), time.monotonic() + SAVE_GRACE
+
+    @property
+    def _is_saving(self) -> bool:
+        """Whether the running evaluation knows of the end of the time, and is about to say what became of it."""
+        if not (self._tasks and self._has_begun and self._supervisor.is_running):
+            return False
+        knows = self._supervisor.knows_of_end or self._board.is_acknowledged(self._tasks[0].id)
+        return knows and time.monotonic() < self._saves_until
 
     def close(self) -> None:
         """Stop the process, and wait a little until it and whatever it has started are gone."""

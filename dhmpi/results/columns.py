@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.evaluation import Evaluation, Origin, State, active_values
+from dhmpi.results.beginnings import Beginnings
 from dhmpi.results.table import STATES, EvaluationTable, json_object
 
 Array = npt.NDArray[Any]
@@ -58,12 +59,14 @@ class ColumnSource(NamedTuple):
         texts: Returns a column of `REPEATED`, or of some rows alone.
         sparse: Returns the texts of a column of `SPARSE` that are not empty, by row.
         values: Returns the values of a dimension, or of some rows alone: an array of its type, or of objects.
+        earlier: Returns earlier beginnings.
     """
 
     numbers: Callable[[str], Array]
     texts: Callable[[str, Array | None], Texts]
     sparse: Callable[[str], dict[int, str]]
     values: Callable[[str, Array | None], Array]
+    earlier: Callable[[], Beginnings]
 
 
 class Columns:
@@ -166,6 +169,11 @@ class Columns:
     def detail(self) -> Array:
         """Other numbers that the choice depended on, int64."""
         return self._source.numbers("detail")
+
+    @cached_property
+    def earlier(self) -> Beginnings:
+        """Earlier beginnings of those that have begun again."""
+        return self._source.earlier()
 
     @cached_property
     def host(self) -> Texts:
@@ -296,6 +304,7 @@ class Columns:
         table.points = list(zip(*values, strict=True)) if values else [()] * len(chosen)
         table.rows = {number: row for row, number in enumerate(table.id)}
         table.counts = [table.state.count(code) for code in range(len(STATES))]
+        table.earlier = [each for each in self.earlier.rows() if each.evaluation in table.rows]
         table.num_ordered = int(self.order.max(initial=-1)) + 1
         return table
 
@@ -337,6 +346,7 @@ def _source_of(table: EvaluationTable) -> ColumnSource:
         texts=texts,
         sparse=sparse,
         values=values,
+        earlier=lambda: Beginnings.of(table.earlier),
     )
 
 
@@ -384,4 +394,5 @@ def _merged(old: Columns, new: Columns) -> ColumnSource:
         texts=texts,
         sparse=sparse,
         values=values,
+        earlier=lambda: old.earlier.replaced(new.id, new.earlier),
     )

@@ -20,7 +20,7 @@ from dhmpi.results.table import EvaluationTable, read_finished, read_reported, r
 
 if TYPE_CHECKING:
     from dhmpi.results.columns import Columns
-    from dhmpi.results.report_log import ReportLog, Reports
+    from dhmpi.results.report_log import ReportHistory, ReportLog, Reports
     from dhmpi.results.snapshot_reader import Content
 
 PathLike = str | os.PathLike[str]
@@ -38,7 +38,7 @@ class Results:
         dropped: Sentences about what a torn or damaged journal lost, or a checksum that is gone; empty if nothing.
         policy: What agents have learned; empty for a search without any.
         path: The results file, if they were read from one.
-        report_source: Returns what `reports` is; None if there is nothing.
+        report_source: Returns what `report_history` is; None if there is nothing.
     """
 
     metadata: Metadata
@@ -46,7 +46,7 @@ class Results:
     dropped: str = ""
     policy: PolicyLog = field(default_factory=PolicyLog)
     path: Path | None = field(default=None, compare=False)
-    report_source: "Callable[[], Reports] | None" = field(default=None, compare=False)
+    report_source: "Callable[[], ReportHistory] | None" = field(default=None, compare=False)
 
     @classmethod
     def of(cls, metadata: Metadata, evaluations: Sequence[Evaluation], **more: Any) -> "Results":
@@ -72,12 +72,17 @@ class Results:
         """All evaluations as records."""
         return self.columns.evaluations()
 
-    @cached_property
+    @property
     def reports(self) -> "Reports":
         """Reports of evaluations while they ran, in the order in which they came."""
-        from dhmpi.results.report_log import NO_REPORTS  # numpy is slow to import
+        return self.report_history.current
 
-        return NO_REPORTS if self.report_source is None else self.report_source()
+    @cached_property
+    def report_history(self) -> "ReportHistory":
+        """Reports, and those that the search has known beside them."""
+        from dhmpi.results.report_log import ReportHistory  # numpy is slow to import
+
+        return ReportHistory() if self.report_source is None else self.report_source()
 
     @cached_property
     def best(self) -> Evaluation | None:
@@ -196,12 +201,12 @@ class _Found(NamedTuple):
                 log.append([report], row[-1] if len(row) > len(report) else -1)
         return log
 
-    def reports(self) -> "Reports":
+    def reports(self) -> "ReportHistory":
         """Return all reports by column."""
         if not any(kind == REPORTED for kind, _ in self.events):
             return self.content.reports()
         with explained(self.path):
-            return self.report_log().columns()
+            return self.report_log().history()
 
 
 def read_snapshot(path: Path) -> "Content":

@@ -14,9 +14,11 @@ GROUP = "evaluations"
 POINT = "point"
 ACTIVE = "active"
 ORIGIN = "origin"
+EARLIER = "earlier"
 POLICY = "policy"
 STATE = "state"
 REPORTS = "reports"
+SUPERSEDED = "superseded"
 
 _TIME = "s since 1970-01-01 UTC"
 _MEANINGS = {
@@ -74,6 +76,16 @@ ORIGIN_COLUMNS = (
     Column("fitted", "int64", "", "results that its model was fitted to; 0 without a model"),
     Column("detail", "int64", "", "lot of candidates, how many were followed downhill, or place in a batch"),
     Column("memory", "json", "", "what the search must know of the choice to go on; empty if nothing", optional=True),
+)
+# The datasets of `/evaluations/earlier`, one row for each time that an evaluation began again, or was redone.
+EARLIER_COLUMNS = (
+    Column("evaluation", "int64", "", "number of the evaluation"),
+    Column("state", "state", "", "what it was until then; RUNNING if its run was killed"),
+    Column("submitted", "float64", _TIME, "when the search rank had sent it off; NaN if that is not known"),
+    Column("started", "float64", _TIME, "when its worker had begun"),
+    Column("ended", "float64", _TIME, "when its worker had ended it; NaN if its run was killed"),
+    Column("rank", "int32", "", "MPI rank of that worker, or its number in a pool"),
+    Column("host", "name", "", "name of that worker's host"),
 )
 
 ATTRIBUTES = (
@@ -157,7 +169,8 @@ STATE_COLUMNS = (
     Column("first_moment", "float32", "", "Adam's mean of gradients"),
     Column("second_moment", "float32", "", "Adam's mean of their squares"),
 )
-# The datasets of `/reports`, one row per report of `context.report`, in the order in which they came.
+# The datasets of `/reports`, one row per report of `context.report`, in the order in which they came; and those of
+# `/reports/superseded`, which is there if a search has known more than these.
 REPORT_COLUMNS = (
     Column("evaluation", "int64", "", "number of the evaluation"),
     Column("step", "float64", "", "how far it was, such as a number of epochs; of one evaluation, it grows"),
@@ -243,7 +256,10 @@ def markdown_table() -> str:
     active = Column("", "bool", "", "whether the point has the dimension; there for those with conditions")
     rows.append((f"`/{GROUP}/{ACTIVE}/<dimension>`", active))
     rows += [(f"`/{GROUP}/{ORIGIN}/{column.name}`", column) for column in ORIGIN_COLUMNS]
+    rows += [(f"`/{GROUP}/{EARLIER}/{column.name}`", column) for column in EARLIER_COLUMNS]
     rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
+    earlier = "the same of reports that are no longer there, as far as searches have learned from them"
+    rows.append((f"`/{REPORTS}/{SUPERSEDED}/<column>`", Column("", f"as in `/{REPORTS}`", "", earlier)))
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
     rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]

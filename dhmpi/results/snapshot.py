@@ -12,14 +12,17 @@ import h5py
 import numpy as np
 
 from dhmpi.evaluation import INACTIVE
+from dhmpi.results.beginnings import Beginnings
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.report_log import NO_REPORTS, Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.results.schema import (
     ACTIVE,
     ATTRIBUTES,
     COLUMNS,
+    EARLIER,
+    EARLIER_COLUMNS,
     FORMAT,
     GROUP,
     ORIGIN,
@@ -31,6 +34,7 @@ from dhmpi.results.schema import (
     REPORTS,
     STATE,
     STATE_COLUMNS,
+    SUPERSEDED,
     VERSION,
     Column,
     Dimension,
@@ -66,7 +70,7 @@ class Snapshot(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
-    reports: Reports = NO_REPORTS
+    reports: ReportHistory = ReportHistory()
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -89,10 +93,14 @@ def dump(snapshot: Snapshot) -> bytes:
                 _write(group.require_group(ACTIVE), column, dimension.link, active[order])
                 values = [_FILLER.get(dimension.dtype) if value == INACTIVE else value for value in values]
             _write_dimension(points, dimension, values, order)
-        if len(snapshot.reports.step):
+        if table.earlier:
+            _write_earlier(group.create_group(EARLIER), Beginnings.of(table.earlier))
+        current, superseded = snapshot.reports
+        if len(current.step):
             reports = file.create_group(REPORTS)
-            for column, values in zip(REPORT_COLUMNS, snapshot.reports, strict=True):
-                _write(reports, column, column.name, values)
+            _write_reports(reports, current)
+            if len(superseded.step):
+                _write_reports(reports.create_group(SUPERSEDED), superseded)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
@@ -154,6 +162,17 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset = _write(group, dimension, dimension.link, column[order])
     dataset.attrs["encoding"] = "json" if typed is None else "value"
     dataset.attrs["spec"] = dumps(dimension.spec)
+
+
+def _write_earlier(group: Any, earlier: Beginnings) -> None:
+    written = earlier._replace(state=_STATE_NAMES[earlier.state], host=_names(earlier.host.tolist()))
+    for column, values in zip(EARLIER_COLUMNS, written, strict=True):
+        _write(group, column, column.name, values)
+
+
+def _write_reports(group: Any, reports: Reports) -> None:
+    for column, values in zip(REPORT_COLUMNS, reports, strict=True):
+        _write(group, column, column.name, values)
 
 
 def _write_policy(group: Any, policy: PolicyLog) -> None:

@@ -12,16 +12,19 @@ import numpy as np
 
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import INACTIVE, MEASURED_STATES
+from dhmpi.results.beginnings import BEGINNING_TYPES, Beginnings
 from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.checksum import is_intact
 from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
-from dhmpi.results.report_log import NO_REPORTS, Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.results.schema import (
     ACTIVE,
     ATTRIBUTES,
     COLUMNS,
+    EARLIER,
+    EARLIER_COLUMNS,
     FORMAT,
     GROUP,
     ORIGIN,
@@ -32,6 +35,7 @@ from dhmpi.results.schema import (
     REPORTS,
     STATE,
     STATE_COLUMNS,
+    SUPERSEDED,
     VERSION,
     PolicyRow,
     documented,
@@ -63,7 +67,7 @@ class Content(NamedTuple):
     campaign: str
     generation: int
     policy: PolicyLog
-    reports: Callable[[], Reports]
+    reports: Callable[[], ReportHistory]
     doubt: str = ""
 
 
@@ -126,9 +130,9 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
     columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source(), metadata.optional)
     _check(columns)
 
-    def reports() -> Reports:
+    def reports() -> ReportHistory:
         with _explained(name):
-            return NO_REPORTS if _is_missing(file, REPORTS) else _read_reports(_member(file, REPORTS))
+            return ReportHistory() if _is_missing(file, REPORTS) else _read_history(_member(file, REPORTS))
 
     return Content(metadata, columns, campaign, generation, policy, reports)
 
@@ -180,7 +184,7 @@ class _FileColumns:
 
     def source(self) -> ColumnSource:
         """Return the source of these columns."""
-        return ColumnSource(self.numbers, self.texts, self.sparse, self.values)
+        return ColumnSource(self.numbers, self.texts, self.sparse, self.values, self.earlier)
 
     def numbers(self, name: str) -> Array:
         """Return a column of numbers; in an older file, results came in the order of their ends."""
@@ -231,6 +235,13 @@ class _FileColumns:
             texts = [text.decode() for text in self._rows(_bytes(dataset) if rows is None else dataset, rows).tolist()]
             return objects([json.loads(text) for text in texts] if dataset.attrs["encoding"] == "json" else texts)
 
+    def earlier(self) -> Beginnings:
+        """Return earlier beginnings."""
+        with _explained(self._name):
+            if _is_missing(self._group, EARLIER):
+                return Beginnings.of(())
+            return _read_earlier(_member(self._group, EARLIER), _member(self._group, "id")[()])
+
     def _rows(self, column: Any, rows: Array | None = None) -> Array:
         """Return a column in order of id; of a dataset, read some rows of it."""
         if column.shape != (self._num,):
@@ -251,13 +262,7 @@ class _FileColumns:
         return None if column.optional and _is_missing(group, name) else _member(group, name)
 
     def _states(self) -> Array:
-        names = self._rows(_member(self._group, "state")[()])
-        codes = np.full(len(names), len(STATES), np.uint8)
-        for code, state in enumerate(STATES):
-            codes[names == state.value.encode()] = code
-        if (codes == len(STATES)).any():
-            raise ValueError(f"its states must be known, got {names[codes == len(STATES)][0]!r:.80}")
-        return codes
+        return _codes(self._rows(_member(self._group, "state")[()]))
 
     def _order_of_ends(self) -> Array:
         states, ended = self.numbers("state"), self.numbers("ended")
@@ -265,6 +270,29 @@ class _FileColumns:
         order = np.full(self._num, -1, np.int64)
         order[final[np.argsort(ended[final], kind="stable")]] = np.arange(len(final))
         return order
+
+
+def _codes(names: Array) -> Array:
+    """Return the codes of states."""
+    codes = np.full(len(names), len(STATES), np.uint8)
+    for code, state in enumerate(STATES):
+        codes[names == state.value.encode()] = code
+    if (codes == len(STATES)).any():
+        raise ValueError(f"its states must be known, got {names[codes == len(STATES)][0]!r:.80}")
+    return codes
+
+
+def _read_earlier(group: Any, ids: Array) -> Beginnings:
+    columns = {column.name: _member(group, column.name) for column in EARLIER_COLUMNS}
+    if len({column.shape for column in columns.values()}) != 1 or columns["state"].ndim != 1:
+        raise ValueError("the columns of its earlier beginnings must have one length")
+    host, state = _bytes(columns.pop("host")), columns.pop("state")
+    numbers = {name: _numbers(name, column[()], BEGINNING_TYPES[name]) for name, column in columns.items()}
+    found = Beginnings(**numbers, state=_codes(state[()]), host=objects([text.decode() for text in host.tolist()]))
+    _require_times(found.submitted, found.started, found.ended)
+    if not np.isin(found.evaluation, ids).all():
+        raise ValueError("what has begun again must be among its evaluations")
+    return found
 
 
 def _require_numbers(name: str, dtype: Any) -> None:
@@ -298,16 +326,20 @@ def _check(columns: Columns) -> None:
     """Check what all readers rely on."""
     if not (np.diff(columns.id) > 0).all():
         raise ValueError("its ids must differ")
-    for times in (columns.submitted, columns.started, columns.ended):
-        if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
-            raise ValueError("its times must be seconds since 1970")
+    _require_times(columns.submitted, columns.started, columns.ended)
     if not np.isfinite(columns.objective[columns.is_in(*MEASURED_STATES)]).all():
         raise ValueError("what is DONE or STOPPED must have a finite objective")
 
 
+def _require_times(*columns: Array) -> None:
+    for times in columns:
+        if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
+            raise ValueError("its times must be seconds since 1970")
+
+
 def _check_all(columns: Columns) -> None:
     """Check every column."""
-    for name in NUMBERS:
+    for name in (*NUMBERS, "earlier"):
         getattr(columns, name)
     for name in columns.names:
         columns.values(name)
@@ -316,6 +348,15 @@ def _check_all(columns: Columns) -> None:
         raise ValueError("its columns must have one length")
     if not all(isinstance(json.loads(text), dict) for text in texts):
         raise ValueError("extras and memories must be JSON objects")
+
+
+def _read_history(group: Any) -> ReportHistory:
+    current = _read_reports(group)
+    return (
+        ReportHistory(current)
+        if _is_missing(group, SUPERSEDED)
+        else ReportHistory(current, _read_reports(_member(group, SUPERSEDED)))
+    )
 
 
 def _read_reports(group: Any) -> Reports:

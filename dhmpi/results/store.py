@@ -170,7 +170,7 @@ class ResultsStore:
             copy.deepcopy(self.metadata),
             Columns.of(self._table),
             policy=self.policy,
-            report_source=self.reports.columns,
+            report_source=self.reports.history,
         )
 
     @property
@@ -363,7 +363,7 @@ class ResultsStore:
         from dhmpi.results import snapshot  # h5py is slow to import
 
         state = snapshot.Snapshot(
-            self.metadata, self._table, self._campaign, self._generation + 1, self.policy, self.reports.columns()
+            self.metadata, self._table, self._campaign, self._generation + 1, self.policy, self.reports.history()
         )
         replace_file(self.path, snapshot.dump(state), self._ownership.owner.token, self._require_sole_writer)
         self._generation += 1

@@ -47,6 +47,18 @@ class FinishedRow(NamedTuple):
     step: float | None = None
 
 
+class Beginning(NamedTuple):
+    """Earlier beginning of an evaluation that has begun again, with its state until then. See `Beginnings`."""
+
+    evaluation: int
+    state: int
+    submitted: float
+    started: float
+    ended: float
+    rank: int
+    host: str
+
+
 class EvaluationTable:
     """The columns of `/evaluations`, in order of submission.
 
@@ -80,6 +92,7 @@ class EvaluationTable:
         self.fitted = array("q")
         self.detail = array("q")
         self.memory: dict[int, str] = {}
+        self.earlier: list[Beginning] = []
         self.counts = [0] * len(STATES)
         self._hosts: dict[str, str] = {}  # one clean string per host, not per evaluation
 
@@ -106,6 +119,8 @@ class EvaluationTable:
             started = moment if rank >= 0 else _NAN  # its worker will know better
             if number in rows:
                 row = rows[number]
+                if self.submitted[row] != moment:  # else a record of the journal was written twice
+                    self._keep_beginning(row)
                 self.points[row] = values
                 self.submitted[row] = moment
                 self.finish([Evaluation(number, {}, state=State.RUNNING, started=started, rank=rank, host=host)])
@@ -191,12 +206,19 @@ class EvaluationTable:
         return written
 
     def take_back(self, numbers: Iterable[int]) -> None:
-        """Make evaluations that have ended PENDING, as if they had never begun; nothing of their results stays."""
+        """Make evaluations that have ended PENDING; nothing of their results stays, but when workers had them."""
         for number in numbers:
             row = self.rows[number]
+            self._keep_beginning(row)
             self.finish([Evaluation(number, {}, state=State.PENDING)])
             self.submitted[row] = self.step[row] = _NAN
             self.order[row] = -1
+
+    def _keep_beginning(self, row: int) -> None:
+        """Keep when a worker had an evaluation that begins again."""
+        if self.started[row] == self.started[row]:  # not NaN
+            columns = self.id, self.state, self.submitted, self.started, self.ended, self.rank, self.host
+            self.earlier.append(Beginning(*(column[row] for column in columns)))  # type: ignore[arg-type]  # by column
 
     def note_steps(self, reports: Iterable[Report]) -> None:
         """Take note of how far evaluations are; of those that are not there, nothing."""

@@ -29,7 +29,9 @@ class Latencies:
         return sorted(self._latest)[max(wanted, 1) - 1]
 
     def summary(self) -> dict[str, float]:
-        """Return the percentiles that are worth knowing [s]."""
+        """Return the percentiles that are worth knowing [s]; nothing without any call."""
+        if not self._latest:
+            return {}
         return {
             "ask_median": self.percentile(50),
             "ask_p90": self.percentile(90),

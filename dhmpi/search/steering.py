@@ -36,7 +36,8 @@ class Steering:
     ) -> None:
         self._deliver, self._budget, self._stopper, self._has_answers = tell, budget, stopper, has_answers
         self._num_seen: Counter[int] = Counter()  # reports of what is running
-        self._steps: dict[int, float] = {}  # the latest of each evaluation
+        self._steps: dict[int, float] = {}  # the furthest of each evaluation since it began
+        self._begun: set[int] = set()  # what has begun again, and not reported since then
         self._stopped: set[int] = set()
         self._times: dict[int, float] = {}  # of the latest report of what is running [s since 1970-01-01 UTC]
         self._told: dict[int, float] = {}  # when those were told that are to save their state [monotonic s]
@@ -85,6 +86,7 @@ class Steering:
         """Take note that an evaluation begins, perhaps again."""
         self._num_seen.pop(evaluation.id, None)
         self._stopped.discard(evaluation.id)
+        self._begun.add(evaluation.id)
         if self._stopper is not None and evaluation.step is None:
             self._stopper.begin(evaluation.id)
 
@@ -134,8 +136,10 @@ class Steering:
         self._times[report.id] = report.time
 
     def _count(self, report: Report) -> None:
+        """Count the steps since an evaluation was furthest; of its threads, each reports steps of its own."""
         before = self._steps.get(report.id, 0.0)
-        self._steps[report.id] = report.step
+        self._steps[report.id] = report.step if report.id in self._begun else max(before, report.step)
+        self._begun.discard(report.id)
         self._budget.spend_steps(max(0.0, report.step - before))
 
     def _decide(self, report: Report) -> bool:

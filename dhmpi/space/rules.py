@@ -231,6 +231,10 @@ class Rules(NamedTuple):
         """Dimensions on which conditions depend."""
         return {name for several in self.conditions.values() for each in several for name in each.test.names}
 
+    def num_decided(self, name: str) -> int:
+        """Return on how many dimensions a dimension decides."""
+        return sum(any(name in each.test.names for each in several) for several in self.conditions.values())
+
     def needed(self, names: Sequence[str]) -> set[str]:
         """Return the dimensions on which rules depend; all of them if a constraint is a function."""
         tests = [each.test for each in self.constraints]

@@ -37,7 +37,7 @@ class Resources:
         1, integer(1), "evaluations that share a node, in job mode serial", setting=_setting("packing", "balsam")
     )
     gpus_per_rank: int = option(
-        0, integer(0), "GPUs of each rank; 0: all of its node's", setting=_setting("gpus_per_rank", "launch")
+        0, integer(0), "GPUs of each rank; 0: all of its node's", setting=_setting("gpus-per-rank", "launch")
     )
     launcher: str = option(
         "auto",

@@ -41,6 +41,22 @@ def test_searches_are_compared_at_equal_budgets():
     assert test.p_value == pytest.approx(1 / 3)  # 2 of the 6 orders are as extreme
 
 
+def test_stoppers_of_one_search_are_told_apart_and_compared_by_steps():
+    def stopped(steps, **options):
+        run = campaign("ambs", [5, 1, 3], options=options)
+        evaluations = [each._replace(step=step) for each, step in zip(run.evaluations, steps, strict=True)]
+        return Results.of(run.metadata, evaluations)
+
+    short, full = stopped([4, 2, None], stopper="asha"), stopped([4, 4, 4], stopper="none")
+    found = compare([short, full, full, stopped([4, 2, 2], stopper="asha")])
+    assert [(each.name, each.num_campaigns) for each in found.groups] == [("ambs, asha", 2), ("ambs", 2)]
+    asha, none = (each.by_steps for each in found.groups)
+    assert (asha.x[0], asha.x[-1], none.x[-1]) == (4.0, 6.0, 12.0)
+    assert asha.median[-1] == none.median[-1] == 1.0
+    assert found.has_steps
+    assert not compare([short, campaign("ambs", [1])]).has_steps
+
+
 def test_rewards_are_compared_as_rewards():
     found = compare([campaign("a", [-1, -2], maximises=True), campaign("b", [-4, -3], maximises=True)])
     assert [group.finals.tolist() for group in found.groups] == [[2], [4]]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from contracts.campaigns import campaign, evaluation, run
+from contracts.campaigns import begun_again, campaign, evaluation, run
 
 from dhmpi.analysis import curves
 from dhmpi.analysis.curves import Curve
@@ -9,7 +9,9 @@ from dhmpi.analysis.lanes import lanes, shares
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
+from dhmpi.results.columns import Columns
 from dhmpi.results.schema import PolicyRow
+from dhmpi.results.table import STATES, EvaluationTable
 
 
 def test_incumbent_by_evaluations_counts_failures():
@@ -55,6 +57,61 @@ def test_clocks_of_hosts_may_be_wrong(skew):
     timeline = Timeline(campaign([late, evaluation(1, 2.0, 3.0, host="b")]))
     assert timeline.spans.start.tolist() == [1.0, 2.0]
     assert timeline.spans.end.tolist() == [6.0, 3.0]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_began_again_was_evaluated_before_too(is_killed):
+    found = begun_again(is_killed)
+    timeline = Timeline(found)
+    spans = timeline.spans
+    assert (spans.row.tolist(), spans.rank.tolist()) == ([0, 0, 1, 1], [1, 2, 2, 1])
+    assert (spans.start.tolist(), spans.end.tolist()) == ([0, 10, 0, 10], [10, 20, 10, 20])
+    assert spans.is_last.tolist() == [False, True, False, True]
+    assert curves.utilisation(found, timeline, 4).busy.tolist() == [2, 2, 2, 2]
+    assert curves.utilisation(found).mean == 1.0
+    lane = lanes(found)
+    assert lane.names == ["rank 1, a", "rank 2, b"]
+    assert [STATES[code] for code in lane.state.tolist()][:2] == [State.PAUSED, State.DONE]
+
+
+def test_the_clock_of_a_host_is_that_of_what_began_there():
+    """It is an hour ahead; what it had paused went on elsewhere."""
+    table = EvaluationTable(["x"])
+    table.submit([Evaluation(0, {"x": 0.5}, submitted=1.0)])
+    table.finish([Evaluation(0, {}, None, State.PAUSED, started=3601.0, ended=3606.0, rank=1, host="ahead")])
+    table.submit([Evaluation(0, {"x": 0.5}, submitted=7.0, started=7.0, rank=2, host="right")])
+    table.finish([Evaluation(0, {}, 1.0, State.DONE, started=7.0, ended=9.0, rank=2, host="right")])
+    found = Results(campaign([]).metadata, Columns.of(table))
+    assert (Timeline(found).spans.start.tolist(), Timeline(found).spans.end.tolist()) == ([1.0, 7.0], [6.0, 9.0])
+
+
+def test_states_are_those_of_their_time():
+    """Paused and cancelled until they went on; and what was redone had ended once."""
+    found = curves.states(begun_again(), num=5)
+    assert found.x.tolist() == [0, 5, 10, 15, 20]
+    assert found.running.tolist() == [2, 2, 2, 2, 0]
+    assert {state: num.tolist() for state, num in found.ended.items()} == {
+        State.DONE: [0, 0, 0, 0, 2],
+        State.PAUSED: [0, 0, 0, 0, 0],
+        State.CANCELLED: [0, 0, 0, 0, 0],
+    }
+    table = begun_again().columns.table()
+    table.take_back([1])
+    redone = Results(begun_again().metadata, Columns.of(table))
+    assert curves.states(redone, num=5).ended[State.DONE].tolist() == [0, 0, 0, 0, 2]
+    assert curves.utilisation(redone).mean == 1.0
+
+
+def test_what_was_paused_waits_until_it_is_sent_off_again():
+    table = EvaluationTable(["x"])
+    table.submit([Evaluation(0, {"x": 0.5}, submitted=0.0)])
+    table.finish([Evaluation(0, {}, None, State.LOST, started=0.0, ended=2.0, rank=1)])
+    table.submit([Evaluation(0, {"x": 0.5}, submitted=6.0)])
+    found = curves.states(Results(campaign([]).metadata, Columns.of(table)), num=6)
+    assert found.x.tolist() == [0, 2, 4, 6, 8, 10]
+    assert found.ended[State.LOST].tolist() == [0, 1, 1, 0, 0, 0]
+    assert found.running.tolist() == [1, 0, 0, 0, 0, 0]
+    assert found.waiting.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_what_waits_long_is_no_wrong_clock():

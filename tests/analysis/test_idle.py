@@ -1,5 +1,5 @@
 import pytest
-from contracts.campaigns import campaign, evaluation, run
+from contracts.campaigns import begun_again, campaign, evaluation, run
 
 from dhmpi.analysis.idle import Reason, idle_time, sentences
 from dhmpi.evaluation import State
@@ -32,6 +32,13 @@ def test_a_worker_that_gets_nothing_more_is_told_from_one_that_waits():
     evaluations += [evaluation(number, 2 * number, 2 * number + 2, rank=2) for number in range(1, 10)]
     shown = idle_time(campaign(evaluations, [run(0.0, 20.0)]))
     assert shown.idle == {Reason.START: 2.0, Reason.DROPPED: 16.0, Reason.TAIL: 2.0}
+
+
+def test_what_began_again_was_no_idle_time():
+    shown = idle_time(begun_again())
+    assert (shown.available, shown.busy, shown.idle) == (40.0, 40.0, {})
+    assert shown.spent == {State.PAUSED: 10.0, State.CANCELLED: 10.0, State.DONE: 20.0}
+    assert idle_time(begun_again(is_killed=True)).spent == {State.PAUSED: 10.0, State.RUNNING: 10.0, State.DONE: 20.0}
 
 
 def test_seconds_count_once_where_spans_overlap():

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from dhmpi.analysis.gaussian_process import Axis, fitted
-from dhmpi.analysis.importance import data, fenced, importances, surface
+from dhmpi.analysis.importance import data, fenced, importances, meaning, surface
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
+from dhmpi.results.report_log import Reports
 from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.random import RandomSearch
 
@@ -83,7 +84,7 @@ def test_extreme_and_equal_objectives(method):
 
 
 def test_too_few_evaluations():
-    with pytest.raises(ResultsError, match="need 10 evaluations that are DONE, got 3"):
+    with pytest.raises(ResultsError, match="need 10 evaluations that are DONE or STOPPED, got 3"):
         importances(campaign(lambda point: 1.0, 3))
 
 
@@ -146,3 +147,49 @@ def test_few_evaluations_have_a_larger_spread():
 
 def _noisy(point):
     return point["a"] + 0.3 * np.sin(1e6 * point["b"])
+
+
+TRAINING = {"lr": (1e-5, 1.0, "log-uniform"), "dropout": (0.0, 0.6), "units": (8, 256)}
+NUM_EPOCHS, FIRST_RUNG, GOING_ON = 27, 3, 0.2
+
+
+def _error_after(point, epoch):
+    """Error that falls the slower, the smaller lr is; where lr is right, only dropout makes a difference."""
+    away = abs(np.log10(point["lr"]) + 2.5) / 2.5
+    end = 0.05 + 3 * max(0.0, away - 0.45) ** 2 + 0.1 * point["dropout"] ** 2
+    return end + (1 - end) * np.exp(-epoch / (2.0 + 4.0 * (np.log10(point["lr"]) < -2.5) * away))
+
+
+def _halved(num=120):
+    """Return trainings of which the worst are stopped at an early step, and the same without that."""
+    rng, rows, stopped, whole = np.random.default_rng(3), [], [], []
+    points = [
+        {"lr": 10 ** rng.uniform(-5, 0), "dropout": 0.6 * rng.random(), "units": int(rng.integers(8, 257))}
+        for _ in range(num)
+    ]
+    worst = np.quantile([_error_after(point, FIRST_RUNG) for point in points], GOING_ON)
+    for number, point in enumerate(points):
+        is_last = _error_after(point, FIRST_RUNG) > worst
+        last, state = (FIRST_RUNG, State.STOPPED) if is_last else (NUM_EPOCHS, State.DONE)
+        rows += [(number, epoch, _error_after(point, epoch)) for epoch in range(1, last + 1)]
+        stopped.append(Evaluation(number, point, rows[-1][-1], state, step=float(last)))
+        whole.append(Evaluation(number, point, _error_after(point, NUM_EPOCHS), State.DONE))
+    numbers, steps, values = np.array(rows).T
+    reports = Reports(numbers.astype(np.int64), steps, values, 100.0 + steps, np.full(len(steps), -1))
+    without, made = (Results.of(Metadata("s", "p", TRAINING), each) for each in (whole, stopped))
+    return without, Results(made.metadata, made.columns, report_source=lambda: reports)
+
+
+def _shares(results):
+    return {each.name: each.share for each in importances(results)}
+
+
+def test_what_was_stopped_counts_with_what_it_would_have_come_to():
+    whole, halved = _halved()
+    true, found = _shares(whole), _shares(halved)
+    done = [each for each in halved.evaluations if each.state is State.DONE]
+    assert true["lr"] > 0.9
+    assert _shares(Results.of(halved.metadata, done))["lr"] < 0.1  # all of these have a good lr
+    assert found == pytest.approx(true, abs=0.05)
+    assert meaning(halved, "fanova").endswith(f"; {120 - len(done)} STOPPED ones with their probable ends")
+    assert "STOPPED" not in meaning(whole, "fanova")

@@ -11,7 +11,7 @@ from dhmpi.analysis.optuna_study import write_study
 from dhmpi.errors import OptionError, OutputError
 from dhmpi.evaluation import State
 from dhmpi.results import Results
-from dhmpi.results.report_log import Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 
 SPACE = {"x": (0.001, 1.0, "log-uniform"), "n": (1, 9), "act": ["relu", None], "flag": [True, 1]}
 
@@ -62,7 +62,7 @@ def test_a_study_has_a_trial_for_each_evaluation(found, url, ended):
 def test_steps_are_integers_and_none_takes_the_place_of_another(steps, numbers, found, url):
     rows = [(id, step, step / 10, 1.0, -1) for id, part in zip((3, 4), steps, strict=True) for step in part]
     reports = Reports(*map(np.array, zip(*rows, strict=True)))
-    write_study(replace(found, report_source=lambda: reports), url, "s")
+    write_study(replace(found, report_source=lambda: ReportHistory(reports)), url, "s")
     trials = optuna.load_study(study_name="s", storage=url).trials
     curves = {each.user_attrs["id"]: each.intermediate_values for each in trials if each.intermediate_values}
     assert {id: list(curve) for id, curve in curves.items()} == dict(zip((3, 4), numbers, strict=True))

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from contracts.campaigns import campaign, evaluation, run
 from matplotlib import rcParams
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from dhmpi.analysis import plots
 from dhmpi.analysis.kind_names import KINDS, SEVERAL
-from dhmpi.analysis.plots import View, kinds, sheet
+from dhmpi.analysis.plots import View, kinds, sheet, style
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
@@ -133,7 +135,7 @@ def test_kinds_say_how_many_files_they_show():
         kinds.panels([view, view], ["gantt"])
     with pytest.raises(OptionError, match="the picture finals must be of several files, got 1"):
         kinds.panels([view], ["finals"])
-    assert len(kinds.panels([view, view], [])) == len(SEVERAL)
+    assert len(kinds.panels([view, view], [])) == len(SEVERAL) - 1  # nothing has been reported
     assert len(kinds.panels([view], [])) == 6
 
 
@@ -223,4 +225,32 @@ def test_random_search_has_no_model_and_titles_fit():
     assert axes.texts[0].get_text() == "all points: drawn at random, without a model"
     axes = plots.importance(Figure().add_subplot(), View(hostile()), "ped-anova")
     assert axes.get_title("left").startswith("PED-ANOVA: ")
-    assert max(map(len, axes.get_title("left").splitlines())) <= 60
+    assert max(map(len, axes.get_title("left").splitlines())) <= style.TITLE_WIDTH
+
+
+@pytest.mark.parametrize("name", ["x", "a dimension of a long name, too"])
+@pytest.mark.parametrize("kind", ["importance", "ped-anova"])
+def test_titles_and_whiskers_of_importances_are_within_the_picture(kind, name):
+    rng = np.random.default_rng(1)
+    evaluations = [
+        Evaluation(number, {name: x, "y": y}, x, State.DONE, number, number, number + 1, order=number)
+        for number, (x, y) in enumerate(rng.random((12, 2)).tolist())
+    ]
+    view = View(campaign(evaluations, space={name: (0.0, 1.0), "y": (0.0, 1.0)}))
+    figure = sheet.figure([view], [kind])
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    [title] = [each for each in axes.findobj(Text) if each.get_text() == axes.get_title("left")]
+    assert title.get_window_extent().x1 <= figure.bbox.x1
+    [whiskers] = [each for each in axes.collections if isinstance(each, LineCollection)]
+    ends = np.concatenate(whiskers.get_segments())[:, 0]
+    assert 0.0 <= ends.min() <= ends.max() <= 100.0
+
+
+def test_values_against_steps_are_a_picture():
+    steps = [evaluation(number, number, number + 1)._replace(step=2.0 + number) for number in range(3)]
+    axes = plots.incumbent(Figure().add_subplot(), View(campaign(steps)), "steps")
+    assert axes.get_xlabel() == "steps of all evaluations"
+    assert axes.lines[0].get_xdata()[-1] == 2 + 3 + 4
+    axes = plots.incumbent(Figure().add_subplot(), View(campaign([evaluation(0, 0, 1)])), "steps")
+    assert axes.texts[0].get_text().startswith("no evaluation has reported anything")

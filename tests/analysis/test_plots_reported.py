@@ -39,6 +39,14 @@ def test_curves_have_the_colours_of_their_states_and_the_best_stands_out():
     )
 
 
+@pytest.mark.parametrize("draw", [plots.learning, plots.stopped, plots.states])
+def test_legends_cover_no_data(draw):
+    figure = Figure(layout="constrained")
+    axes = draw(figure.add_subplot(), View(reported(max_steps=4)))
+    figure.draw_without_rendering()
+    assert axes.get_legend().get_window_extent().y1 <= axes.get_window_extent().y0
+
+
 def test_what_was_stopped_ends_with_a_mark():
     axes = drawn(plots.learning, reported())
     [marks] = [line for line in axes.lines if line.get_marker() == "^"]
@@ -94,7 +102,7 @@ def test_evaluations_that_go_on_are_stacked_by_state_with_what_was_saved_above()
     axes = drawn(plots.stopped, reported(max_steps=4))
     assert legend(axes) == ["DONE", "RUNNING", "STOPPED", "saved: 5 steps"]
     assert axes.get_title(loc="left") == (
-        "evaluations still going on; 9 steps, 64 % of full training\nof all 5 evaluations"
+        "evaluations still going on; 9 steps, 64 % of full\ntraining of all 5 evaluations"
     )
     tops = [each.get_paths()[0].vertices[:, 1].max() for each in axes.collections]
     assert tops == [1.0, 2.0, 4.0, 4.0]

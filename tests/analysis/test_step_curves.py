@@ -3,7 +3,9 @@ import pytest
 from contracts.campaigns import campaign, evaluation
 from contracts.reported import CURVES, reported
 
-from dhmpi.analysis.step_curves import learning_curves, step_cost, survival
+from dhmpi.analysis.step_curves import learning_curves, step_cost, step_doubts, survival
+from dhmpi.analysis.top.live_figures import step_cost as step_cost_of_tally
+from dhmpi.analysis.top.tally import Tally
 from dhmpi.evaluation import State
 
 
@@ -57,6 +59,37 @@ def test_stopping_saves_what_a_full_training_would_have_taken():
     assert (cost.taken, cost.saved, cost.repeated, cost.num) == (9.0, 5.0, 0.0, 5)
     assert cost.share == pytest.approx(9 / 14)
     assert str(cost) == "9 steps, 64 % of full training of all 5 evaluations"
+
+
+@pytest.mark.parametrize("maximum", [None, 1.0, 1e308])
+def test_steps_may_be_too_many_for_a_number(maximum):
+    """Warnings are errors."""
+    curves = {number: (State.STOPPED, [0.5]) for number in range(3)}
+    found = reported(curves, max_steps=maximum)
+    found.columns.step[:] = 1.7e308
+    assert str(step_cost(found)).startswith("1.8e+308 steps")
+    tally = Tally()
+    tally.begin(found)
+    assert str(step_cost_of_tally(tally)).startswith("1.8e+308 steps")
+
+
+@pytest.mark.parametrize("stopper", ["asha", "auto"])
+def test_a_stopper_that_hears_nothing_is_told(stopper):
+    done = campaign([evaluation(0, 0.0, 1.0)], options={"stopper": stopper})
+    assert step_doubts(done) == [
+        f"--stopper {stopper} has stopped nothing, since no evaluation has reported anything; "
+        "run functions report by context.report(step, value)"
+    ]
+    assert step_doubts(campaign([evaluation(0, 0.0, 1.0)], options={"stopper": "none"})) == []
+    assert step_doubts(campaign([evaluation(0, 0.0, None, state=State.RUNNING)], options={"stopper": stopper})) == []
+
+
+def test_steps_beyond_the_last_one_are_told():
+    assert step_doubts(reported(max_steps=4)) == []
+    assert step_doubts(reported(max_steps=3)) == [
+        "evaluations have reported up to step 4, beyond --max-steps 3, "
+        "where a full training ends and nothing is stopped any more; give its last step"
+    ]
 
 
 def test_without_the_last_step_there_is_no_share():

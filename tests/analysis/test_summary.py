@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from contracts.campaigns import begun_again
 
 from dhmpi.analysis.summary import run_windows, summarise
 from dhmpi.evaluation import Evaluation, State
@@ -58,6 +59,16 @@ def test_a_killed_run_ends_with_its_last_evaluation():
     assert run_windows(runs, Columns.of_evaluations((), evaluations)) == [(0.0, 8.0), (20.0, 24.0)]
     assert run_windows(runs, Columns.of_evaluations((), evaluations), now=30.0) == [(0.0, 8.0), (20.0, 30.0)]
     assert run_windows(runs, Columns.of_evaluations((), [])) == [(0.0, 0.0), (20.0, 20.0)]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_workers_were_busy_with_what_began_again(is_killed):
+    assert summarise(begun_again(is_killed)).utilisation == 1.0
+
+
+def test_a_killed_run_lasted_until_what_began_again():
+    found = begun_again(is_killed=True)
+    assert run_windows(found.metadata.runs, found.columns) == [(0.0, 10.0), (100.0, 110.0)]
 
 
 def test_best_is_the_first_of_equals_and_done():

@@ -131,7 +131,7 @@ def test_the_report_of_an_interrupted_campaign_says_how_to_continue():
 
 def test_the_report_counts_states():
     assert text(terminal.report, UNSUCCESSFUL, "my.h5").startswith(
-        "2 evaluations are complete: 2 evaluations in 0:01:00, workers 75 % busy\n"
+        "2 evaluations are complete: 3 evaluations in 0:01:00, workers 75 % busy\n"
         "3 evaluations: 1 CANCELLED, 1 FAILED, 1 TIMEOUT\nno evaluation has succeeded\n"
     )
     assert text(terminal.report, UNSUCCESSFUL, "my.h5").splitlines()[-2] == (
@@ -221,6 +221,27 @@ def test_show_says_what_proposed_the_points_and_what_that_cost():
     assert rows(results)["surrogate"] == (
         "gp; a point took 12.3 ms, 99 % of them at most 45.6 ms; rank 0 was computing 3 % of the time"
     )
+
+
+def test_where_no_point_was_asked_none_took_any_time():
+    """As when a complete campaign is resumed."""
+    results = Results.of(replace(METADATA, statistics={"mode": "gp", "busy_share": 0.5}), [])
+    assert rows(results)["surrogate"] == "gp; no point was asked"
+
+
+def test_models_may_be_one_result_behind():
+    origin = Origin("gp", 2, 1)
+    results = Results.of(METADATA, [each._replace(origin=origin) for each in DONE[:2]])
+    assert rows(results)["models"] == "0 of 2 points without a model; models were 1 result behind (median; at most 1)"
+
+
+def test_what_a_stopper_could_not_do_is_told():
+    metadata = replace(COMPLETE.metadata, options={"stopper": "asha"})
+    results = Results.of(metadata, COMPLETE.evaluations)
+    sentence = "--stopper asha has stopped nothing, since no evaluation has reported anything; "
+    assert rows(results)["note"].startswith(sentence)
+    assert f"\n{sentence}" in text(lambda found, stream: terminal.report(found, "r.h5", stream), results)
+    assert "note" not in rows(COMPLETE)
 
 
 def test_show_says_how_agents_have_learned():

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fcntl import ioctl
 
 import pytest
+from contracts.campaigns import begun_again
 from contracts.reported import reported
 
 from dhmpi.analysis.step_curves import step_cost as step_cost_of
@@ -23,7 +24,7 @@ from dhmpi.cli.main import main
 from dhmpi.evaluation import Evaluation, Origin, Report, State
 from dhmpi.results import Metadata, Results, ResultsStore, read
 from dhmpi.results.owner import Owner
-from dhmpi.results.table import FinishedRow
+from dhmpi.results.table import FinishedRow, SubmittedRow
 
 BEGUN = 1_700_000_000.0
 CHOICE = Choice()
@@ -114,6 +115,33 @@ def test_utilisation_is_that_of_all_runs_and_so_is_that_of_show():
     tally.changed(replace(first, runs=[earlier]))
     tally.changed(found.metadata)
     assert (tally.busy_before, tally.available_before) == pytest.approx((16.0, 400.0))
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_workers_were_busy_with_what_began_again(is_killed):
+    """Whether it is read, or seen."""
+    found = begun_again(is_killed)
+    read_at_once, followed = tally_of(found), tally_of(begun_again(is_killed, num_runs=1))
+    followed.changed(found.metadata)
+    for each in found.evaluations[:2]:
+        followed.submitted([SubmittedRow(each.id, [0.5], each.submitted, rank=each.rank, host=each.host)])
+        followed.finished([FinishedRow(each.id, "DONE", 1.0, each.started, each.ended, each.rank, each.host, "", "")])
+    for tally in (read_at_once, followed):
+        assert (tally.busy_before, tally.available_before, tally.busy) == (20.0, 20.0, {"a": 10.0, "b": 10.0})
+        figures = live_figures(tally, Liveness.ENDED, 110.0)
+        assert (figures.utilisation, figures.utilisation_of_all) == (1.0, 1.0)
+
+
+def test_what_began_again_in_the_same_run_was_busy_twice():
+    found = begun_again()
+    found = Results(replace(found.metadata, runs=[{**found.metadata.runs[0], "ended": 110.0}]), found.columns)
+    tally = tally_of(found)
+    assert tally.busy == {"a": 20.0, "b": 20.0}
+    tally.submitted([SubmittedRow(5, [0.5], 105.0, rank=1, host="a")])
+    for state, moment in (("LOST", 106.0), ("DONE", 108.0)):
+        tally.finished([FinishedRow(5, state, None, 105.0, moment, 1, "a", "", "")])
+        tally.submitted([SubmittedRow(5, [0.5], 107.0, rank=1, host="a")])
+    assert tally.busy["a"] == 24.0
 
 
 def test_workers_of_a_pool_are_no_ranks():

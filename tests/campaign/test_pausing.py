@@ -102,6 +102,9 @@ def test_what_is_paused_goes_on_without_a_step_twice(place, until_step):
     assert [each.state for each in evaluations()] == [State.DONE] * 2
     for each in evaluations():
         assert steps(each.id) == list(range(1, NUM_STEPS + 1))
+    earlier = results.read("results.h5").columns.earlier
+    assert sorted(earlier.evaluation.tolist()) == [each.id for each in found.evaluations]
+    assert (earlier.duration > 0).all()
     for each in found.evaluations:
         assert lines("beginnings", each.id) == [f"{each.step} {each.step:g}"]
 

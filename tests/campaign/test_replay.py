@@ -1,7 +1,11 @@
 import dataclasses
+import math
 import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -11,7 +15,10 @@ from dhmpi import results
 from dhmpi.campaign.replay import first_difference
 from dhmpi.cli import main
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Report, State
+from dhmpi.results import report_log
+from dhmpi.results.report_log import ReportLog
+from dhmpi.search.hps.surrogate.course_history import CourseHistory
 from dhmpi.search.registry import find
 
 BENCHMARKS = {"nas-random": "dhmpi.benchmark.nas.table", "default": "dhmpi.benchmark.hps.polynome2"}
@@ -186,3 +193,106 @@ def test_reports_change_what_is_proposed(output, tmp_path, monkeypatch):
     assert first_difference(found) is None
     without = dataclasses.replace(found, report_source=None)
     assert first_difference(without) is not None
+
+
+def known_of(history, num):
+    return [dict(course.values) for _, course in history._running_at(num)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_all_that_was_known_at_any_time_comes_from_the_log(monkeypatch, seed):
+    """However often an evaluation begins again, reports a step once more, or what cannot be learned from."""
+    monkeypatch.setattr(report_log, "MOST_ROWS", 12)
+    draw, live, log = random.Random(seed), CourseHistory(), ReportLog()
+    step, order = 0.0, 0
+    for number in range(300):
+        order += draw.random() < 0.3
+        step = draw.choice([step, step + 1, step + 1, step + 1, step * 1.5, draw.choice([0.0, 1.0, step / 2])])
+        report = Report(7, step, draw.choice([float(number), float(number), math.nan, 1e200]), 0.0)
+        log.append([report], order)
+        live.report("key", report.step, report.value, order)
+        if draw.random() < 0.02:
+            log = ReportLog(log.history())  # resumed
+    again = CourseHistory()
+    for report, known in log.history().ordered():
+        again.report("key", report.step, report.value, known)
+    assert len({str(known_of(live, num)) for num in range(order + 2)}) > 10
+    assert [known_of(again, num) for num in range(order + 2)] == [known_of(live, num) for num in range(order + 2)]
+
+
+# What evaluations do that have reported something: they begin again, or stay at a step.
+UNEVEN = """
+import math
+import random
+import time
+
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("x", (-5.0, 5.0), 4.0)
+Problem.add_dim("y", (-5.0, 5.0), 4.0)
+
+
+def run(point, context):
+    end = point["x"] ** 2 + point["y"] ** 2
+    for step in [STEPS]:
+        time.sleep(SECONDS * (1 + point["y"] % 1))  # evaluations end one by one
+        context.report(step, end + 30 * math.exp(-step / 5) + 50 * random.Random(step).random())
+    return end
+"""
+
+
+def uneven(tmp_path, steps, seconds=0.01):
+    (tmp_path / "uneven.py").write_text(UNEVEN.replace("STEPS", steps).replace("SECONDS", str(seconds)))
+    command = ["ambs", "--problem", str(tmp_path / "uneven.py"), "--output", str(tmp_path / "results.h5"), "--quiet"]
+    return [*command, "--evaluator", "threadPool", "--num-workers", "4", "--max-evals"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "*range(1, 20), *range(1, 28)",  # it has begun again by itself
+        "*(step for step in range(1, 12) for _ in range(4))",
+        "*range(1, 80)",
+    ],
+)
+def test_what_later_reports_took_the_place_of_leads_to_the_same_points_again(tmp_path, monkeypatch, capsys, steps):
+    monkeypatch.setattr(report_log, "MOST_ROWS", 20)
+    command = uneven(tmp_path, steps)
+    assert main([*command, "30"]) == 0
+    assert main([*command, "45", "--resume"]) == 0
+    found = results.read(tmp_path / "results.h5")
+    assert len(found.report_history.superseded.step) > 10
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "results.h5")]) == 0
+    assert capsys.readouterr().out == "the same: ambs proposes all 45 points again\n"
+
+
+def is_in_the_middle(output):
+    """Return whether there are models, and something runs that has reported before and after the latest result."""
+    if not output.exists():
+        return False
+    found = results.read(output)
+    num, running = int(found.columns.is_in(State.DONE).sum()), found.columns.id[found.columns.is_in(State.RUNNING)]
+    order = [found.reports.of(number).order for number in running.tolist()]
+    return num >= 13 and any(len(each) > 20 and each[0] < each[-1] for each in order)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.timeout(180)
+def test_what_began_again_after_an_end_before_its_time_leads_to_the_same_points_again(tmp_path, capsys, sent):
+    command = [sys.executable, "-m", "dhmpi", *uneven(tmp_path, "*range(1, 60)")]
+    output = tmp_path / "results.h5"
+    with subprocess.Popen([*command, "30"], stderr=subprocess.PIPE) as process:
+        while not is_in_the_middle(output):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(sent)
+        process.communicate(timeout=60)
+    begun = {each.id for each in results.read(output).evaluations if each.state is not State.DONE and each.step}
+    assert begun
+    subprocess.run([*command, "30", "--resume"], check=True, capture_output=True, timeout=120)
+    found = results.read(output)
+    assert begun & set(found.report_history.superseded.evaluation.tolist())
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == "the same: ambs proposes all 30 points again\n"

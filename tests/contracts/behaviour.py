@@ -33,10 +33,21 @@ def burn(seconds):
 
 def announce(context):
     """Tell who runs, then wait for the end."""
+    print("announced")
     name = context.directory / "pid"
     name.with_suffix(".new").write_text(str(os.getpid()))
     name.with_suffix(".new").rename(name)
     time.sleep(30)
+
+
+def save(context):
+    """Save when the time ends, and report a little later."""
+    (context.directory / "begun").touch()
+    while not context.should_checkpoint:
+        time.sleep(0.01)
+    (context.directory / "saved").touch()
+    time.sleep(0.1)
+    context.report(1, 0.5)
 
 
 def fail(how):
@@ -73,6 +84,7 @@ def behave(point, context):
         "mimic": lambda: mimic(value),
         "burn": lambda: burn(value),
         "announce": lambda: announce(context),
+        "save": lambda: save(context),
         "fail": lambda: fail(value),
         "memory": lambda: (_ for _ in ()).throw(MemoryError("no memory")),
         "large": lambda: {"objective": 1.0, "text": "x" * value},

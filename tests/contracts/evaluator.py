@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.execution.context import Notice
 
 LIMIT = 20.0
 # Texts of points that a shell, a line or an encoding might change.
@@ -221,6 +222,14 @@ class EvaluatorContract:
         assert evaluator.cancel(5.0) == []
 
 
+def wait_for_file(evaluator, path):
+    """Wait until user code has written a file."""
+    end = time.monotonic() + LIMIT
+    while not path.exists():
+        assert time.monotonic() < end
+        assert evaluator.gather(0.01) == []
+
+
 class StoppableEvaluatorContract(EvaluatorContract):
     """For evaluators whose user code runs in other processes; the time-out of an evaluation is 1 s."""
 
@@ -241,10 +250,8 @@ class StoppableEvaluatorContract(EvaluatorContract):
 
     def test_the_killing_of_a_child_costs_one_evaluation(self, evaluator, files):
         evaluator.submit(Evaluation(0, {"do": "announce"}))
-        path, end = files / "evaluation-000000" / "pid", time.monotonic() + LIMIT
-        while not path.exists():
-            assert time.monotonic() < end
-            assert evaluator.gather(0.01) == []
+        path = files / "evaluation-000000" / "pid"
+        wait_for_file(evaluator, path)
         os.kill(int(path.read_text()), signal.SIGTERM)
         found = collect(evaluator, 1)[0]
         assert found.state is State.LOST
@@ -289,6 +296,19 @@ class StoppableEvaluatorContract(EvaluatorContract):
         assert [(each.id, each.state) for each in found] == [(0, State.CANCELLED)]
         assert time.monotonic() - begun < 40
         assert evaluator.num_pending == 0
+
+    def test_what_is_saving_when_the_time_ends_is_paused(self, evaluator, files):
+        evaluator.submit(Evaluation(0, {"do": "save"}))
+        wait_for_file(evaluator, files / "evaluation-000000" / "begun")
+        evaluator.tell(Notice(0, must_save=True))
+        wait_for_file(evaluator, files / "evaluation-000000" / "saved")
+        assert [(each.state, each.step) for each in evaluator.cancel(50.0)] == [(State.PAUSED, 1.0)]
+
+    def test_what_a_cancelled_evaluation_has_printed_is_kept(self, evaluator, files):
+        evaluator.submit(Evaluation(0, {"do": "announce"}))
+        wait_for_file(evaluator, files / "evaluation-000000" / "pid")
+        assert [each.state for each in evaluator.cancel(50.0)] == [State.CANCELLED]
+        assert (files / "evaluation-000000.log").read_text() == "announced\n"
 
     def test_a_cancelled_evaluation_has_taken_time(self, evaluator):
         evaluator.submit(Evaluation(0, {"do": "sleep", "value": 60}, submitted=time.time()))

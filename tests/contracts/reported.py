@@ -4,7 +4,7 @@ import numpy as np
 from contracts.campaigns import campaign, run
 
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.results.report_log import Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 
 # State and values of each evaluation, at the steps 1, 2 and so on; the last of five has reported nothing.
 CURVES = {
@@ -28,7 +28,7 @@ def reported(curves=None, maximises=False, max_steps=None, **metadata):
     step, number, value = (np.array(column) for column in zip(*rows, strict=True))
     found = Reports(number.astype(np.int64), step, value, 100.0 + step, np.full(len(step), -1))
     made = campaign(evaluations, [run(0.0, 10.0)], maximises, options={"max_steps": max_steps}, **metadata)
-    return type(made)(made.metadata, made.columns, report_source=lambda: found)
+    return type(made)(made.metadata, made.columns, report_source=lambda: ReportHistory(found))
 
 
 def _evaluation(number, state, values):

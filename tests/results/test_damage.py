@@ -14,6 +14,7 @@ import pytest
 from dhmpi.analysis import terminal
 from dhmpi.cli import main
 from dhmpi.errors import ResultsError
+from dhmpi.evaluation import Report, State
 from dhmpi.results import ResultsStore, export_csv, export_json, load, read
 from dhmpi.results.checksum import is_intact, with_checksum
 from dhmpi.results.schema import PolicyRow
@@ -30,6 +31,13 @@ def path(tmp_path, metadata, ended):
     evaluations = [ended(number, extra={"loss": number}) for number in range(8)]
     store.submitted(evaluations)
     store.finished(evaluations)
+    store.submitted([ended(7)._replace(id=8)])
+    store.reported([Report(8, step, 1.0, 1e9) for step in (1.0, 2.0)])
+    store.finished([ended(8, State.PAUSED)])
+    store.submitted([ended(9)])
+    store.finished([ended(9)])
+    store.submitted([ended(7)._replace(id=8, submitted=2e9)])
+    store.reported([Report(8, 1.0, 1.0, 1e9)])
     store.learned([PolicyRow(*[float(number)] * 26) for number in range(2)])
     arrays = {name: np.arange(4, dtype=np.float32) for name in ("parameters", "first_moment", "second_moment")}
     store.keep_policy(arrays, 5)

@@ -11,7 +11,7 @@ from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.results import Metadata, ResultsStore
 from dhmpi.results.checksum import with_checksum
 from dhmpi.results.journal import JournalTail
-from dhmpi.results.report_log import MOST_ROWS, ReportLog
+from dhmpi.results.report_log import MOST_LEFT_OUT, MOST_ROWS, ReportLog
 
 METADATA = Metadata("s", "p", {"x": (0.0, 1.0)})
 
@@ -68,6 +68,57 @@ def test_what_is_redone_is_forgotten():
     assert log.columns().evaluation.tolist() == [1]
     log.append(reports(0, 1), 0)
     assert steps_of(log, 0) == [1]
+
+
+def superseded(history):
+    columns = history.superseded
+    return sorted(zip(columns.evaluation.tolist(), columns.step.tolist(), columns.order.tolist(), strict=True))
+
+
+def test_what_is_superseded_is_kept_as_far_as_models_have_known_it():
+    """The steps 1, 1.1 are of one rung; what came while a result was known, and was replaced meanwhile, none knew."""
+    log = ReportLog()
+    log.append(reports(0, 1, 1.1, 2, 3), 0)
+    log.append(reports(0, 4, 2, 5), 1)
+    log.append(reports(0, 1) + reports(1, 7), 2)
+    assert steps_of(log, 0) == [1]
+    assert superseded(log.history()) == [(0, 1.1, 0), (0, 2, 0), (0, 2, 1), (0, 3, 0), (0, 5, 1)]
+    known = [(report.step, order) for report, order in log.history().ordered() if report.id == 0]
+    assert known == [(1.1, 0), (2, 0), (3, 0), (2, 1), (5, 1), (1, 2)]
+
+
+def test_what_is_left_out_does_not_fill_the_memory():
+    log = ReportLog()
+    for step in range(20_000, 0, -1):
+        log.append(reports(0, step) + reports(1, 20_001 - step), 0)
+        assert len(log._step) <= 2 * len(log) + 2 * MOST_LEFT_OUT
+    assert (steps_of(log, 0), len(steps_of(log, 1))) == ([1], log._places[1].num_rows)
+    assert superseded(log.history())[0][0] == 1
+
+
+def test_a_file_has_what_was_superseded_however_its_writer_ended(tmp_path):
+    path = tmp_path / "r.h5"
+    store = ResultsStore.create(path, METADATA)
+    store.submitted([Evaluation(id, {"x": id / 10}) for id in range(2)])
+    store.reported(reports(0, 1, 2, 3) + reports(1, 1))
+    store.finished([Evaluation(1, {}, 0.5, State.DONE)])
+    store.snapshot()
+    store.reported(reports(0, 1, 2))
+    store.commit()  # and then the process is killed
+    expected = [(0, 1, 0), (0, 2, 0), (0, 3, 0)]
+    assert superseded(results.read(path).report_history) == expected  # from the journal
+    store._ownership.release()
+    ResultsStore.resume(path, METADATA).close("over")
+    found = results.read(path)
+    assert superseded(found.report_history) == expected  # from the file
+    assert found.reports.step.tolist() == [1, 1, 2]
+    assert results.redo(path, ids=[1]) == {1: State.DONE}
+    assert superseded(results.read(path).report_history) == expected
+    store = ResultsStore.resume(path, METADATA)
+    store.finished([Evaluation(0, {}, 0.5, State.DONE)])
+    store.close("over")
+    results.redo(path, ids=[0])
+    assert superseded(results.read(path).report_history) == []
 
 
 def test_it_is_known_how_many_results_there_were_when_a_report_came(tmp_path):

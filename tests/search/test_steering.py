@@ -87,3 +87,21 @@ def test_what_comes_to_its_end_together_with_what_would_have_stopped_it_goes_on(
     made, told, _ = steering(Once(), has_answers=True)
     made.take([Report(0, 3, 0.5, 1.0), Report(1, 3, 0.5, 1.0), Report(0, 9, 0.5, 1.0)])
     assert [(notice.id, notice.must_stop) for notice in told] == [(0, False), (1, True)]
+
+
+def test_threads_of_an_evaluation_take_their_steps_together():
+    made, _, budget = steering()
+    made.begin(Evaluation(0, {}))
+    made.take([Report(0, step, 0.5, 1.0) for step in (1, 2, 1, 3, 2, 4, 3, 4)])
+    assert budget.steps == 4
+
+
+def test_steps_are_taken_again_after_a_new_beginning():
+    made, _, budget = steering()
+    made.recall([], [Report(0, step, 0.5, 1.0) for step in (1, 2, 3)])
+    made.begin(Evaluation(0, {}))
+    made.take([Report(0, step, 0.5, 1.0) for step in (1, 2, 3, 4)])
+    assert budget.steps == 3 + 3  # to where it began again, nobody knows
+    made.begin(Evaluation(0, {}))
+    made.take([Report(0, 6, 0.5, 1.0)])
+    assert budget.steps == 3 + 3 + 2

@@ -10,22 +10,23 @@ from dhmpi.analysis.comparison import Comparison, SearchGroup
 from dhmpi.analysis.curves import Axis, Curve
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
+from dhmpi.analysis.step_curves import NO_REPORTS
 from dhmpi.analysis.summary import why_no_best
 from dhmpi.evaluation import State
 
 MOST_CAUSES = 5
+LABELS = {"evaluations": "evaluations", "steps": "steps of all evaluations"}
 
 
 def incumbent(axes: Axes, view: View, axis: Axis = "evaluations") -> Axes:
     """Draw the best value so far, and the values of the evaluations."""
     curve = curves.incumbent(view.results, axis, view.timeline)
-    title, scale, label = f"best {view.measure} so far", 1.0, "evaluations"
-    if axis == "seconds":
-        scale, label = style.time_scale(view.timeline.duration)
+    title, (scale, label) = f"best {view.measure} so far", _scale(axis, view.timeline.duration)
     if not len(curve.x):
-        return style.nothing(axes, title, why_no_best(view.results))
+        has_steps = axis != "steps" or np.isfinite(view.results.columns.step).any()
+        return style.nothing(axes, title, why_no_best(view.results) if has_steps else NO_REPORTS)
     rows = curves.in_order(view.results, view.timeline)
-    places = np.arange(1.0, len(rows) + 1) if axis == "evaluations" else view.timeline.ended[rows]
+    places = curves.places(view.results, view.timeline, rows, axis)
     values = curves.values(view.results)[rows]
     shown = style.sample(np.flatnonzero(np.isfinite(values)))
     found = style.drawable(values[shown])
@@ -39,15 +40,20 @@ def incumbent(axes: Axes, view: View, axis: Axis = "evaluations") -> Axes:
     return style.finish(axes, title, label, view.measure)
 
 
+def _scale(axis: Axis, seconds: float) -> tuple[float, str]:
+    """Return by what places of an axis are divided, and its label."""
+    return style.time_scale(seconds) if axis == "seconds" else (1.0, LABELS[axis])
+
+
 def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> Axes:
     """Draw the best values so far of several searches: medians, and bands between the quartiles."""
     measure = "reward" if comparison.maximises else "objective"
     longest = max([each.x[-1] for group in comparison.groups for each in group.seconds], default=0.0)
-    scale, label = (1.0, "evaluations") if axis == "evaluations" else style.time_scale(longest)
+    scale, label = _scale(axis, longest)
     drawn = []
     num = len(comparison.groups)
     for place, (group, colour) in enumerate(zip(comparison.groups, _colours(comparison.groups), strict=True)):
-        band = group.by_evaluations if axis == "evaluations" else group.by_seconds
+        band = {"evaluations": group.by_evaluations, "seconds": group.by_seconds, "steps": group.by_steps}[axis]
         if not len(band.x):
             continue
         x, median = band.x / scale, style.drawable(band.median)
@@ -58,7 +64,8 @@ def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> 
             axes.fill_between(x, lower, upper, step="post", color=colour, alpha=0.2, linewidth=0)
         drawn.append(median)
     if not drawn:
-        return style.nothing(axes, f"best {measure} so far", "no evaluation has succeeded")
+        why = NO_REPORTS if axis == "steps" else "no evaluation has succeeded"
+        return style.nothing(axes, f"best {measure} so far", why)
     if (bounds := style.limits(np.concatenate(drawn))) is not None:
         axes.set_ylim(*bounds)
     several = any(group.num_campaigns > 1 for group in comparison.groups)
@@ -126,7 +133,8 @@ def states(axes: Axes, view: View) -> Axes:
     names = [state.value for state, _ in layers]
     axes.stackplot(found.x / scale, [num for _, num in layers], colors=colours, labels=names, linewidth=0)
     style.runs(axes, view.timeline.bounds, scale)
-    return style.finish(axes, "evaluations by state", label, "evaluations")
+    style.finish(axes, "evaluations by state", label, "evaluations")
+    return style.legend_below(axes)
 
 
 def failures(axes: Axes, view: View) -> Axes:

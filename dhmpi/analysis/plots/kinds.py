@@ -24,6 +24,7 @@ def _single(draw: Callable[..., Axes]) -> Callable[[View], list[Panel]]:
 _ONE: Mapping[str, Callable[[View], list[Panel]]] = {
     "incumbent": _single(convergence.incumbent),
     "time": lambda view: [partial(convergence.incumbent, view=view, axis="seconds")],
+    "steps": lambda view: [partial(convergence.incumbent, view=view, axis="steps")],
     "states": _single(convergence.states),
     "failures": _single(convergence.failures),
     "curves": _single(reported.learning),
@@ -66,10 +67,13 @@ def panels(views: Sequence[View], kinds: Sequence[str]) -> list[Panel]:
     drawings: Mapping[str, Panel] = {
         "incumbent": partial(convergence.compared, comparison=comparison),
         "time": partial(convergence.compared, comparison=comparison, axis="seconds"),
+        "steps": partial(convergence.compared, comparison=comparison, axis="steps"),
         "finals": partial(convergence.finals, comparison=comparison),
         "targets": partial(convergence.targets, comparison=comparison),
     }
-    return [drawings[kind] for kind in kinds or SEVERAL]
+    if not kinds:
+        kinds = [kind for kind in SEVERAL if kind != "steps" or comparison.has_steps]
+    return [drawings[kind] for kind in kinds]
 
 
 def _of_one(view: View, kinds: Sequence[str]) -> list[Panel]:

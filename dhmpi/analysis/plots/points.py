@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.importance import MEANINGS, Method, Surface, fence, fenced, importances, surface
+from dhmpi.analysis.importance import Method, Surface, fence, fenced, importances, meaning, surface
 from dhmpi.analysis.plots import style
 from dhmpi.analysis.plots.view import View
 from dhmpi.analysis.summary import why_no_best
@@ -22,7 +22,7 @@ MOST_BARS, MOST_AXES, MOST_LINES, MOST_CHOICES = 15, 9, 300, 15
 
 def importance(axes: Axes, view: View, method: Method = "fanova") -> Axes:
     """Draw how important the dimensions are, by fANOVA or PED-ANOVA."""
-    title = MEANINGS[method]
+    title = meaning(view.results, method)
     try:
         found = (view.importances if method == "fanova" else importances(view.results, method))[:MOST_BARS]
     except ResultsError as error:
@@ -30,7 +30,8 @@ def importance(axes: Axes, view: View, method: Method = "fanova") -> Axes:
     shares, spreads = 100 * np.array([(each.share, each.spread) for each in found]).T
     axes.barh(range(len(found)), shares, color=style.SKY)
     lower = np.minimum(shares, spreads)
-    axes.errorbar(shares, range(len(found)), xerr=[lower, spreads], fmt="none", ecolor=style.DARK, capsize=3)
+    upper = np.minimum(100.0 - shares, spreads)
+    axes.errorbar(shares, range(len(found)), xerr=[lower, upper], fmt="none", ecolor=style.DARK, capsize=3)
     axes.set_yticks(range(len(found)), [style.text(each.name) for each in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlim(0, max(5.0, min(105.0, 1.1 * float((shares + spreads).max(initial=0.0)))))

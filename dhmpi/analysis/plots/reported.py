@@ -65,8 +65,7 @@ def learning(axes: Axes, view: View) -> Axes:
         _write_numbers(axes.xaxis)
     title = f"learning curves: {num:,} of {len(found):,} evaluations" if num < len(found) else "learning curves"
     style.finish(axes, title, "step", view.measure)
-    axes.legend(handles=handles, fontsize=style.SMALL, frameon=False)
-    return axes
+    return style.legend_below(axes, handles)
 
 
 def _thinned(curve: LearningCurve) -> LearningCurve:
@@ -151,8 +150,7 @@ def stopped(axes: Axes, view: View) -> Axes:
         axes.set_xlim(x[0], found.end)
     axes.set_ylim(0, 1.02 * sum(each[0] for each in num))
     style.finish(axes, f"{title}; {cost}" if cost is not None else title, "step", "evaluations")
-    axes.legend(fontsize=style.SMALL, loc="upper right", framealpha=0.9, edgecolor="none")
-    return axes
+    return style.legend_below(axes)
 
 
 def _draw_saved(axes: Axes, x: Sequence[float], num: tuple[Array, Array], cost: StepCost) -> None:

@@ -45,8 +45,10 @@ COUNTED = {
     *("evaluation", "evaluations", "evaluations that have ended", "points", "results", "failures"),
     *("workers", "architectures learned from", "number of the evaluation"),
 }
-# Characters of a line of a title.
-TITLE_WIDTH = 60
+# Characters of a line of a title, of which long names beside the axes take some, and those that it has in any case.
+TITLE_WIDTH, SHORT_NAME, LEAST_TITLE_WIDTH = 52, 6, 28
+# Columns of a legend below axes.
+LEGEND_COLUMNS = 5
 # Characters of a name, and points of a scatter plot, at most.
 LONGEST = 28
 MOST_POINTS = 2000
@@ -75,8 +77,25 @@ def finish(axes: Axes, title: str, x: str, y: str) -> Axes:
     return axes
 
 
+def legend_below(axes: Axes, handles: Sequence[Any] | None = None) -> Axes:
+    """Draw the legend below axes whose data may be anywhere, and return these.
+
+    Args:
+        axes: With their labels.
+        handles: What stands in the legend. Default: what is drawn that has a label.
+    """
+    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
+    form: dict[str, Any] = {"fontsize": SMALL - 1, "frameon": False, "columnspacing": 1.2, "handletextpad": 0.5}
+    axes.legend(
+        handles=shown, ncols=min(len(shown), LEGEND_COLUMNS), loc="upper center", bbox_to_anchor=(0.5, -0.16), **form
+    )
+    return axes
+
+
 def _entitle(axes: Axes, title: str) -> None:
-    axes.set_title(textwrap.fill(title, TITLE_WIDTH), fontsize=10, loc="left")
+    longest = max((len(label.get_text()) for label in axes.get_yticklabels()), default=0)
+    width = max(LEAST_TITLE_WIDTH, TITLE_WIDTH - max(0, longest - SHORT_NAME))
+    axes.set_title(textwrap.fill(title, width), fontsize=10, loc="left")
 
 
 def _whole_numbers() -> MaxNLocator:

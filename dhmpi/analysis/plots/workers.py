@@ -41,11 +41,7 @@ def gantt(axes: Axes, view: View) -> Axes:
     who = f"{len(found.names)} workers" if len(found.names) > 1 else "the worker"
     style.finish(axes, f"what {who} did", label, "")
     patches = [Patch(color=style.STATE_COLOURS[state], label=state.value) for state in present]
-    below = (0.5, -0.16)
-    axes.legend(
-        handles=patches, fontsize=7, frameon=False, ncols=len(patches), loc="upper center", bbox_to_anchor=below
-    )
-    return axes
+    return style.legend_below(axes, patches)
 
 
 def _sparse(axes: Axes, found: Lanes, scale: float) -> list[State]:
@@ -140,8 +136,7 @@ def models(axes: Axes, view: View) -> Axes:
         asked = f"asking took {1000 * found.latency['ask_median']:.3g} ms"
         asked += f", 99 %: {1000 * found.latency['ask_p99']:.3g} ms" if "ask_p99" in found.latency else ""
         axes.set_xlabel(f"evaluation; {asked}", fontsize=9)
-    axes.legend(fontsize=style.SMALL, loc="lower right")
-    return axes
+    return style.legend_below(axes)
 
 
 def _unnamed(view: View) -> str:

@@ -12,7 +12,7 @@ from dhmpi.analysis import curves
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.sample import Sample
 from dhmpi.analysis.timeline import Timeline
-from dhmpi.evaluation import State
+from dhmpi.evaluation import INACTIVE, State
 from dhmpi.results import Results
 from dhmpi.results.columns import Array
 from dhmpi.results.schema import Dimension
@@ -122,7 +122,9 @@ def numbers(values: Array) -> list[float | None]:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as people see it: a text as it is, all else as Python writes it."""
+    """Return a value as people see it: a text as it is, nothing where it is inactive, all else as Python writes it."""
+    if value == INACTIVE:
+        return "-"
     return escape(value if isinstance(value, str) else repr(value), keep="")
 
 
@@ -143,7 +145,9 @@ def _dimension(dimension: Dimension, column: Array) -> DimensionValues:
 
 
 def _exact(value: Any) -> Any:
-    """Return a number as JSON has it, as a text if a browser would round it."""
+    """Return a number as JSON has it, as a text if a browser would round it; nothing where it is inactive."""
+    if value == INACTIVE:
+        return None
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,8 +8,7 @@ import numpy as np
 
 from dhmpi.analysis import curves
 from dhmpi.analysis.idle import MEANINGS, IdleTime, idle_time
-from dhmpi.analysis.importance import MEANINGS as IMPORTANCE_MEANINGS
-from dhmpi.analysis.importance import MOST_EVALUATIONS, NAMES, Method, importances
+from dhmpi.analysis.importance import MOST_EVALUATIONS, NAMES, Method, importances, meaning
 from dhmpi.analysis.lanes import Lanes, lanes
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import numbers
@@ -143,7 +142,7 @@ def _importance(results: Results) -> Iterator[Figure]:
         for name, each in named
     ]
     first = ", ".join(f"{name} {each.text}" for name, each in named[:3])
-    caption = f"{IMPORTANCE_MEANINGS[method]}. The most important ones, with standard errors: {first}."
+    caption = f"{meaning(results, method)}. The most important ones, with standard errors: {first}."
     title = f"Importance of the dimensions, by {NAMES[method]}"
     yield Figure("importance", "dimensions", title, caption, data={"importance": data})
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dhmpi.analysis import curves
-from dhmpi.analysis.comparison import Comparison, SearchGroup, compare
+from dhmpi.analysis.comparison import Comparison, SearchGroup, compare, group_name
 from dhmpi.analysis.curves import Axis, Band, Curve
 from dhmpi.analysis.report.evaluation_rows import numbers
 from dhmpi.analysis.report.figures import Figure
@@ -23,7 +23,7 @@ from dhmpi.support.printing import escape
 
 # Campaigns with a curve of their own, and steps of a curve.
 MOST_CURVES, NUM_STEPS = 8, 500
-AXES: dict[str, Axis] = {"count": "evaluations", "seconds": "seconds"}
+AXES: dict[str, Axis] = {"count": "evaluations", "seconds": "seconds", "steps": "steps"}
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def _campaigns(
         best, busy = results.best, curves.utilisation(results, timeline, 1).mean
         value = None if best is None else turned(best.objective, results.metadata.maximises)
         found_best = number_text(value) if is_one_word or value is None else f"{word} {number_text(value)}"
-        row = [name, results.metadata.search, f"{len(results.columns):,}", found_best]
+        row = [name, group_name(results.metadata), f"{len(results.columns):,}", found_best]
         row += [duration_text(timeline.duration), "unknown" if busy is None else f"{100 * busy:.1f} %"]
         row.append(f"{int(results.columns.is_in(*FAILURES).sum()):,}")
         if found is not None:
-            budgets = {"evaluations": found.num_evaluations, "seconds": found.seconds}
-            row += [_at(results, timeline, axis, budgets[axis]) for axis in AXES.values()]
+            row.append(_at(results, timeline, "evaluations", found.num_evaluations))
+            row.append(_at(results, timeline, "seconds", found.seconds))
         rows.append(row)
     if found is not None:
         titles += [f"best in {found.num_evaluations:,} evaluations", f"best in {duration_text(found.seconds)}"]
@@ -167,18 +167,20 @@ def _curves(
     campaigns: Sequence[Results], timelines: Sequence[Timeline], names: Sequence[str], found: Comparison
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the curves of searches with several campaigns, and of single campaigns where these are few."""
-    drawn: dict[str, list[dict[str, Any]]] = {key: [] for key in AXES}
+    axes = {key: axis for key, axis in AXES.items() if axis != "steps" or found.has_steps}
+    drawn: dict[str, list[dict[str, Any]]] = {key: [] for key in axes}
     several = {group.name for group in found.groups if group.num_campaigns > 1}
     is_one_search = len(found.groups) == 1
     for group in found.groups:
         if group.name in several:
-            for key, band in zip(AXES, (group.by_evaluations, group.by_seconds), strict=True):
+            for key, band in zip(axes, (group.by_evaluations, group.by_seconds, group.by_steps), strict=False):
                 drawn[key] += _band(f"{group.name}, {counted(group.num_campaigns, 'campaign')}", band)
-    single = [place for place, each in enumerate(campaigns) if is_one_search or each.metadata.search not in several]
+    groups = [group_name(each.metadata) for each in campaigns]
+    single = [place for place, name in enumerate(groups) if is_one_search or name not in several]
     for place in single[:MOST_CURVES]:
-        for key, axis in AXES.items():
+        for key, axis in axes.items():
             curve = curves.incumbent(campaigns[place], axis, timelines[place])
-            drawn[key] += _single(f"{names[place]} ({campaigns[place].metadata.search})", curve)
+            drawn[key] += _single(f"{names[place]} ({groups[place]})", curve)
     return drawn
 
 

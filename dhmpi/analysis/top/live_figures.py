@@ -1,12 +1,15 @@
 """Figures that a live view shows, as they are at one moment."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from dhmpi.analysis.step_curves import StepCost, finite_or_none
+import numpy as np
+
+from dhmpi.analysis.step_curves import StepCost, finite_or_none, total_steps
 from dhmpi.analysis.top.tally import RATE_NUMBER, RATE_SECONDS, Tally
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import NO_MODELS, RANDOM, State
@@ -189,12 +192,12 @@ def _workers(run: Mapping[str, Any]) -> Counter[str]:
 def step_cost(tally: Tally) -> StepCost | None:
     """Return what evaluations cost in steps; None if none has reported any. As `step_curves.step_cost` counts it."""
     assert tally.metadata is not None
-    last = tally.ended_steps + math.fsum(tally.last_steps.values())
+    last = total_steps(np.array([tally.ended_steps, *tally.last_steps.values()]))
     taken = max(last, finite_or_none(tally.metadata.statistics.get("steps")) or 0.0)
     if not taken:
         return None
     most, num = max_steps(tally), tally.counts[State.STOPPED]
-    saved = None if most is None else max(0.0, most * num - tally.stopped_steps)
+    saved = None if most is None else min(max(0.0, most * num - tally.stopped_steps), sys.float_info.max)
     return StepCost(taken, saved, taken - last, sum(tally.counts.values()))
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dhmpi.analysis.summary import run_windows
+from dhmpi.analysis.step_curves import total_steps
+from dhmpi.analysis.summary import earlier_seconds, run_windows
 from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, Report, State
 from dhmpi.results import Metadata, Results
 from dhmpi.results.columns import Columns
@@ -74,11 +75,6 @@ class ErrorGroup(NamedTuple):
     place: int
 
 
-class _Busy(NamedTuple):
-    host: str
-    seconds: float
-
-
 class Tally:
     """The figures of a campaign; it listens to `results.follow`.
 
@@ -126,6 +122,7 @@ class Tally:
         self._by_second: Counter[int] = Counter()
         self._second = -math.inf
         self.busy_before = self.available_before = 0.0
+        self._end_before = -math.inf  # when the run before the latest one ended
         self._begin_run(math.inf)
 
     def _begin_run(self, started: float) -> None:
@@ -133,7 +130,6 @@ class Tally:
         self.num_in_run, self.latest = 0, started
         self.busy: defaultdict[str, float] = defaultdict(float)
         self.workers: defaultdict[str, set[int]] = defaultdict(set)
-        self._left: dict[int, _Busy] = {}  # of evaluations that may run again
 
     def begin(self, results: Results) -> None:
         """Forget everything, and count what a snapshot holds."""
@@ -180,25 +176,27 @@ class Tally:
         for code, rank in zip(codes[pairs].tolist(), ranks[pairs].tolist(), strict=True):
             if rank >= 0:
                 self.workers[columns.host.names[code]].add(rank)
+        for each, moment in zip(columns.earlier.rows(), columns.earlier.begun.tolist(), strict=True):
+            if moment >= self._started:
+                self.busy[each.host] += max(0.0, each.ended - each.started)
+                self.workers[each.host].add(each.rank)
         unended = np.flatnonzero(~final)
         started = columns.started[unended]
         began = np.nan_to_num(np.where(np.isnan(started), submitted[unended], started), nan=math.inf)
-        numbers = (columns.id[unended], columns.rank[unended], began, columns.duration[unended], in_run[unended])
+        numbers = (columns.id[unended], columns.rank[unended], began, in_run[unended])
         hosts, codes = columns.host.at(unended).tolist(), columns.state[unended].tolist()
-        for host, code, (number, rank, moment, spent, is_in_run) in zip(
+        for host, code, (number, rank, moment, is_in_run) in zip(
             hosts, codes, zip(*(column.tolist() for column in numbers), strict=True), strict=True
         ):
             if STATES[code] is State.RUNNING:
                 self.running[number] = Running(number, rank, host, moment, is_in_run)
-            elif is_in_run:
-                self._left[number] = _Busy(host, spent)
 
     def _count_steps(self, results: Results, final: Any) -> None:
         """Count steps, and take note of the latest reports of what is running."""
         columns = results.columns
         has_step = np.isfinite(columns.step)
-        self.ended_steps = float(columns.step[has_step & final].sum())
-        self.stopped_steps = float(columns.step[has_step & columns.is_in(State.STOPPED)].sum())
+        self.ended_steps = total_steps(columns.step[has_step & final])
+        self.stopped_steps = total_steps(columns.step[has_step & columns.is_in(State.STOPPED)])
         rows = np.flatnonzero(has_step & ~final)
         self.last_steps = dict(zip(columns.id[rows].tolist(), columns.step[rows].tolist(), strict=True))
         if running := [number for number in self.last_steps if number in self.running]:
@@ -211,11 +209,14 @@ class Tally:
         assert self.metadata is not None
         if len(self.metadata.runs) > 1:
             runs = self.metadata.runs[:-1]
-            windows = run_windows(self.metadata.runs, columns)[:-1]
+            windows = run_windows(self.metadata.runs, columns)
+            busy = float(columns.duration.sum()) + float(earlier_seconds(columns, windows).sum())
+            self.busy_before = max(0.0, busy - math.fsum(self.busy.values()))
+            del windows[-1]
+            self._end_before = windows[-1][1]
             self.available_before = math.fsum(
                 run["num_workers"] * (end - start) for run, (start, end) in zip(runs, windows, strict=True)
             )
-            self.busy_before = max(0.0, float(columns.duration.sum()) - math.fsum(self.busy.values()))
 
     def _count_models(self, columns: Columns) -> None:
         numbers = np.bincount(columns.model.codes, minlength=len(columns.model.names)).tolist()
@@ -241,6 +242,7 @@ class Tally:
                 end = self.latest if run["ended"] is None else run["ended"]
                 self.available_before += run["num_workers"] * max(0.0, end - run["started"])
                 self.busy_before += math.fsum(self.busy.values())
+                self._end_before = end
             self._begin_run(started)
             self.running = {number: each._replace(in_run=False) for number, each in self.running.items()}
 
@@ -257,9 +259,8 @@ class Tally:
                 continue
             else:
                 counts[before] -= 1
-                if number in self._left:
-                    left = self._left.pop(number)
-                    self.busy[left.host] -= left.seconds
+                if number in running and not running[number].in_run:  # its run was killed
+                    self.busy_before += max(0.0, self._end_before - running[number].begun)
             begun = math.inf if row.submitted is None else row.submitted
             in_run = started <= begun < math.inf
             states[number] = State.RUNNING
@@ -317,10 +318,7 @@ class Tally:
         moment = running.begun + seconds
         if moment > self.latest:
             self.latest = moment
-        if state.is_final:
-            self.num_in_run += 1
-        else:
-            self._left[row.id] = _Busy(row.host, seconds)
+        self.num_in_run += state.is_final
 
     def _end(self, row: FinishedRow, state: State) -> None:
         """Count an evaluation that has ended for good."""

@@ -98,8 +98,8 @@ class AMBS(HpSearch):
         """Return how long asking for a point took, and what the model is.
 
         Returns:
-            ask_median, ask_p90, ask_p99 and ask_max [s]; refits, refit_seconds of the last one, mode; and for models
-            model_wait_seconds, points_with_model and points_without_model after the first design.
+            ask_median, ask_p90, ask_p99 and ask_max [s], if a point was asked; refits, refit_seconds of the last one,
+            mode; and for models model_wait_seconds, points_with_model and points_without_model after the first design.
         """
         proposer = self._proposer
         if proposer is None:

@@ -33,7 +33,8 @@ class MedianStopper(RungStopper):
         averages.forget(id)
         others = averages.ordered
         num = len(others)
-        may_go_on = num < self._min_others or course.lowest <= (others[(num - 1) // 2] + others[num // 2]) / 2
+        # A sum may be too large for a number; what is between two infinite ones stops nothing.
+        may_go_on = num < self._min_others or not course.lowest > others[(num - 1) // 2] / 2 + others[num // 2] / 2
         averages.record(id, course.average)
         return may_go_on
 

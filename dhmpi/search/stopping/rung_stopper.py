@@ -48,8 +48,9 @@ class Course:
 
     @property
     def average(self) -> float:
-        """Mean of all values."""
-        return (self.total + self.value) / (self.num + 1)
+        """Mean of all values; infinite if it is none, as of values that are not finite in either direction."""
+        mean = (self.total + self.value) / (self.num + 1)
+        return math.inf if math.isnan(mean) else mean
 
     @property
     def lowest(self) -> float:

@@ -27,7 +27,7 @@ class StopperSettings:
         None,
         number(SMALLEST_STEP),
         "step before which nothing is stopped (default: a small share of --max-steps, or 1)",
-        setting=Setting("stopper", "min_steps", REAL),
+        setting=Setting("stopper", "min-steps", REAL),
     )
     reduction: float = option(
         3.0,
@@ -39,7 +39,7 @@ class StopperSettings:
         5,
         integer(1),
         "evaluations that must have come to a step before any is stopped there",
-        setting=Setting("stopper", "min_others", ("median",)),
+        setting=Setting("stopper", "min-others", ("median",)),
     )
     risk: float = option(
         0.35,

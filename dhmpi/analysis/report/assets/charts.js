@@ -92,6 +92,7 @@ function centralRange(values, isLargeGood) {
 }
 
 const TIME_OR_COUNT = [['count', 'evaluations'], ['seconds', 'time']];
+const ACROSS = { ...Object.fromEntries(TIME_OR_COUNT), steps: 'steps' };
 
 const CHARTS = {
   convergence: {
@@ -187,7 +188,7 @@ const CHARTS = {
         tooltip: { ...basis(colours).tooltip, formatter: (params) => lines(`${reversed[params.dataIndex].name}: ${shareText(reversed[params.dataIndex])}`) },
         series: [
           { type: 'bar', barMaxWidth: 24, data: reversed.map((each) => each.value), itemStyle: { color: colours.accent, opacity: 0.6 } },
-          { type: 'custom', renderItem: drawnWhisker(colours), encode: { x: [1, 2], y: 0 }, data: reversed.map((each, number) => [number, Math.max(0, each.value - each.spread), each.value + each.spread]), z: 3 },
+          { type: 'custom', renderItem: drawnWhisker(colours), encode: { x: [1, 2], y: 0 }, data: reversed.map((each, number) => [number, Math.max(0, each.value - each.spread), Math.min(1, each.value + each.spread)]), z: 3 },
         ],
       });
     },
@@ -337,7 +338,7 @@ const CHARTS = {
   },
 
   comparison: {
-    choices: (report) => ({ x: ['Across', Object.keys(report.comparison.curves).map((key) => [key, key === 'count' ? 'evaluations' : 'time'])] }),
+    choices: (report) => ({ x: ['Across', Object.keys(report.comparison.curves).map((key) => [key, ACROSS[key]])] }),
     option(report, settings, colours) {
       const curves = report.comparison.curves[settings.x];
       const series = curves.flatMap((curve, number) => {
@@ -348,11 +349,11 @@ const CHARTS = {
         return curve.low ? [median, { ...edge, data: points(curve.low) }, { ...edge, data: points(curve.high) }] : [median];
       });
       return basis(colours, {
-        xAxis: settings.x === 'count' ? axis('evaluations that have ended', colours, { type: 'value', min: 0, minInterval: 1 }) : timeAxis(colours),
+        xAxis: settings.x === 'seconds' ? timeAxis(colours) : axis(settings.x === 'count' ? 'evaluations that have ended' : 'steps of all evaluations', colours, { type: 'value', min: 0, minInterval: 1 }),
         yAxis: valueAxis(`best ${report.comparison.word} so far`, colours, centralRange(curves.flatMap((curve) => curve.median.filter((value) => value !== null).map(clamped)), report.comparison.maximises)),
         tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => {
           const seen = found.filter((each, number) => found.findIndex((other) => other.seriesName === each.seriesName) === number);
-          const at = settings.x === 'count' ? `${formatNumber(found[0].value[0])} evaluations` : formatDuration(found[0].value[0]);
+          const at = settings.x === 'seconds' ? formatDuration(found[0].value[0]) : `${formatNumber(found[0].value[0])} ${ACROSS[settings.x]}`;
           return lines(`after ${at}`, ...seen.map((each) => `${each.seriesName}: ${formatNumber(each.value[1])}`));
         } },
         series,
@@ -360,7 +361,7 @@ const CHARTS = {
     },
     table: (report, settings) => {
       const curves = report.comparison.curves[settings.x];
-      return [['', 'after', 'median of the best so far'], curves.flatMap((curve) => spread(curve.x.map((x, at) => [curve.name, settings.x === 'count' ? String(x) : formatDuration(x), formatNumber(curve.median[at])]), 8))];
+      return [['', 'after', 'median of the best so far'], curves.flatMap((curve) => spread(curve.x.map((x, at) => [curve.name, settings.x === 'seconds' ? formatDuration(x) : formatNumber(x), formatNumber(curve.median[at])]), 8))];
     },
   },
 };

@@ -1,7 +1,7 @@
 """History of courses: what evaluations had reported when any number of results was known."""
 
 from array import array
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.surrogate.encoding import Matrix
-from dhmpi.search.hps.surrogate.forecast import Forecast, Foretold, RungValues, finite, rung
+from dhmpi.support.forecast import Forecast, Foretold, RungValues
+from dhmpi.support.step_rungs import finite, rung, teaches
 
 # Forecasts are learned from so many evaluations, the latest ones.
 MOST_LEARNED = 500
@@ -31,13 +32,13 @@ class EndedCourse(NamedTuple):
     Attributes:
         key: Its key.
         reported: What it had reported.
-        objective: Its objective if it is DONE.
+        course: What it came to.
         has_failed: Whether it teaches nothing.
     """
 
     key: Hashable
     reported: list[Reported]
-    objective: float | None
+    course: RungValues
     has_failed: bool
 
 
@@ -71,14 +72,12 @@ class CourseHistory:
 
     def report(self, key: Hashable, step: float, value: float, known: int) -> None:
         """Take note of what an evaluation reported when so many results were known; what says nothing is left out."""
-        if step > 0 and finite(value):
+        if teaches(step, value):
             reported = self._running.setdefault(key, [])
-            latest = Reported(rung(step), value, known)
-            while reported and reported[-1].height > latest.height:  # it has begun again
-                reported.pop()
-            if reported and reported[-1][::2] == latest[::2]:
-                reported.pop()
-            reported.append(latest)
+            height = rung(step)
+            while reported and reported[-1].known == known and reported[-1].height >= height:
+                reported.pop()  # no model has known it
+            reported.append(Reported(height, value, known))
 
     def end(self, key: Hashable, evaluation: Evaluation) -> None:
         """Take note of a result."""
@@ -91,9 +90,9 @@ class CourseHistory:
         self._values.append(reported[-1].value if is_stopped else 0.0)
         self._num_stopped += is_stopped
         if reported:
-            objective = evaluation.objective if evaluation.state is State.DONE else None
-            teaches = evaluation.objective is not None and finite(evaluation.objective)
-            self._ended[self._num] = EndedCourse(key, reported, objective, not teaches)
+            course = RungValues(_at_rungs(reported), evaluation.objective if evaluation.state is State.DONE else None)
+            has_failed = evaluation.objective is None or not finite(evaluation.objective)
+            self._ended[self._num] = EndedCourse(key, reported, course, has_failed)
         self._num += 1
         if len(self._ended) > 2 * MOST_LEARNED:
             for number in list(islice(self._ended, MOST_LEARNED)):
@@ -101,11 +100,7 @@ class CourseHistory:
 
     def outlook(self, num: int) -> Outlook:
         """Return what could be foretold when so many results were known, by what had been reported until the last."""
-        ended = [
-            RungValues(dict(map(_entry, each.reported)), each.objective)
-            for at, each in self._ended.items()
-            if at < num and not each.has_failed
-        ]
+        ended = [each.course for at, each in self._ended.items() if at < num and not each.has_failed]
         # In whatever order they came: sums must not depend on it.
         running = dict(sorted(self._running_at(num), key=lambda each: list(each[1].values.items())))
         forecast = Forecast([*ended[-MOST_LEARNED:], *running.values()])
@@ -138,10 +133,16 @@ class CourseHistory:
         """Yield the keys and courses of what was running when so many results were known."""
         later = ((each.key, each.reported) for at, each in self._ended.items() if at >= num)
         for key, reported in chain(later, self._running.items()):
-            known = dict(_entry(each) for each in reported if each.known < num)
+            known = _at_rungs(each for each in reported if each.known < num)
             if known:
                 yield key, RungValues(known)
 
 
-def _entry(reported: Reported) -> tuple[int, float]:
-    return reported.height, reported.value
+def _at_rungs(reported: Iterable[Reported]) -> dict[int, float]:
+    """Return the last values at rungs, ascending; of an evaluation that has begun again, those since then."""
+    found: dict[int, float] = {}
+    for height, value, _ in reported:
+        while found and next(reversed(found)) > height:
+            found.popitem()
+        found[height] = value
+    return found

@@ -124,6 +124,11 @@ class Encoding:
         columns: Indices = self.conditional[row[self.conditional + 1] == 0.0]
         return columns
 
+    def inactive_dimensions(self, units: Matrix) -> Indices:
+        """Return the dimensions of ranges that are inactive in units, shape (num_dimensions,)."""
+        dimensions: Indices = self.columns_of[self.inactive(self.rows(units[None])[0])]
+        return dimensions
+
     def _values(self, units: Matrix, names: Collection[str]) -> list[Sequence[Any]]:
         """Return the values of some dimensions, and placeholders of the others."""
         named = zip(self.space.names, self.space.dimensions, units.T, strict=True)

@@ -22,13 +22,15 @@ from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
-from dhmpi.space.space import Categorical, Real, Space
+from dhmpi.space.space import Categorical, Choices, Real, Space
 
 NUM_POINTS = 200
 # Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.
 KAPPA = 1.5
 # How often a point is looked for in the whole space instead of the trust region.
 FAR_SHARE = 0.2
+# How often such a point is looked for in other branches of a space with conditions.
+BRANCH_SHARE = 0.5
 # How many pending points are considered, the latest ones; the nearest of them become part of the process.
 MOST_PENDING = 512
 # How many of the best candidates are tried before the whole space is looked at: they are known already.
@@ -92,6 +94,13 @@ class RegionalProposer(Proposer[Surrogates]):
         # that goes on may have another number of evaluations than before.
         self._num_settling = max(FEWEST_FIRST, len(space.dimensions))
         self._steps = np.array([_smallest_step(dim.size, dim) for dim in space.dimensions])
+        # How many dimensions each category decides on, by its place.
+        self._deciding = {
+            index: num
+            for index, (name, dim) in enumerate(zip(space.names, space.dimensions, strict=True))
+            if isinstance(dim, Choices) and (num := space.rules.num_decided(name))
+        }
+        self._num_decided = sum(self._deciding.values())
         self._load = LoadController(guide(options), background.clock, self.refits.durations)
         # The trust region and the tabu regions of models that are due, by how many results they know.
         self._due: dict[int, tuple[Box, TabuRegions]] = {}
@@ -229,10 +238,29 @@ class RegionalProposer(Proposer[Surrogates]):
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
         process = surrogate.process(self._with_running(known, outlook), pending, budget)
         units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
+        if is_far and self._deciding and rng.random() < BRANCH_SHARE:
+            units = self._in_other_branches(units, rng)
         optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
         feasible = surrogates.feasibility
         feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
+
+    def _in_other_branches(self, units: Matrix, rng: np.random.Generator) -> Matrix:
+        """Give units other values than the best point's of one of the categories that decide what is active.
+
+        What is best in another branch takes several points to be found, each of which looks worse than the best one.
+        """
+        center = self._regions.region.center
+        if center is None:
+            return units
+        index = int(rng.choice(list(self._deciding), p=np.array(list(self._deciding.values())) / self._num_decided))
+        size = self._space.dimensions[index].size
+        assert size is not None
+        others = rng.integers(1, size, size=len(units)) if size > 1 else 0
+        moved = units.copy()
+        moved[:, index] = ((int(center[index] * size) + others) % size + 0.5) / size
+        allowed = self._encoding.allowed(moved)
+        return moved[allowed] if allowed.any() else units
 
     def _with_running(self, known: KnownEvaluations, outlook: Outlook) -> KnownEvaluations:
         """Return what is known with what is foretold of pending evaluations that had reported something."""
@@ -255,7 +283,10 @@ class RegionalProposer(Proposer[Surrogates]):
         region = self._regions.region
         if region.center is None:
             return whole_box(self._encoding)
-        return Box(region.center, np.maximum(region.half, self._steps))
+        half = np.maximum(region.half, self._steps)
+        # Nothing is known yet of a range that is inactive at the centre: points that have it may have it anywhere.
+        half[self._encoding.inactive_dimensions(region.center)] = 0.5
+        return Box(region.center, half)
 
 
 def _permitted(

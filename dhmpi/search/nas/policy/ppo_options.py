@@ -56,21 +56,21 @@ class PPOOptions:
     epochs: int = option(4, integer(1), "steps for each batch", setting=_of_adam("epochs"))
     gamma: float = option(0.99, number(0, maximum=1), "discount of later rewards", setting=_of_policy("gamma"))
     gae_lambda: float = option(
-        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_policy("gae_lambda")
+        0.95, number(0, maximum=1), "decay of generalised advantage estimates", setting=_of_policy("gae-lambda")
     )
     entropy_coefficient: float = option(0.01, number(0), "weight of the policy's entropy")
     entropy_floor: float = option(
         0.5,
         number(0, maximum=1),
         "share of the largest entropy that the policy is kept at, by a larger weight; goes down likewise",
-        setting=Setting("schedule", "entropy_floor", SCHEDULES),
+        setting=Setting("schedule", "entropy-floor", SCHEDULES),
     )
     value_coefficient: float = option(1.0, number(0), "weight of the squared error of expected rewards")
     target_kl: float | None = option(
         None,
         number(0, exclusive=True),
         "a batch's steps end when the policy has moved so far (default: no limit)",
-        setting=_of_adam("target_kl"),
+        setting=_of_adam("target-kl"),
     )
     optimizer: str = option(
         "adam", choice_with_settings(OPTIMIZERS), f"what makes steps of gradients: {', '.join(OPTIMIZERS)}"
@@ -83,7 +83,7 @@ class PPOOptions:
     )
     adam_epsilon: float = option(1e-5, number(0, exclusive=True), "keeps its steps finite", setting=_of_adam("epsilon"))
     max_gradient_norm: float = option(
-        0.5, number(0, exclusive=True), "longer gradients are shortened to it", setting=_of_adam("max_norm")
+        0.5, number(0, exclusive=True), "longer gradients are shortened to it", setting=_of_adam("max-norm")
     )
     max_staleness: int | None = option(
         None,

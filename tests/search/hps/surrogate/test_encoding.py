@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhmpi.search.hps.surrogate.encoding import Encoding
+from dhmpi.benchmark import HpProblem
+from dhmpi.evaluation import active_values
+from dhmpi.search.hps.surrogate.box import Box, Frame
+from dhmpi.search.hps.surrogate.encoding import IMPUTED, Encoding
 from dhmpi.space.space import Space
 
 
@@ -148,3 +151,58 @@ def test_every_row_is_a_point_of_its_own():
     rows = encoding.every_row()
     assert len({row.tobytes() for row in rows}) == len(rows) == space.size
     assert encoding.decode(encoding.to_unit_cube(rows))[1].tolist() == rows.tolist()
+
+
+# --- what is inactive
+
+
+def nested():
+    problem = HpProblem()
+    problem.add_dim("kind", ["a", "b"])
+    problem.add_dim("x", (0.0, 4.0))
+    problem.add_dim("mode", ["p", "q"])
+    problem.add_dim("n", (0, 4))
+    problem.add_condition("x", when="kind", is_in=["a"])
+    problem.add_condition("mode", when="kind", is_in=["b"])
+    problem.add_constraint("n < 4")
+    return problem
+
+
+def test_what_is_inactive_has_a_column_that_says_so():
+    found = Encoding(nested().dimensions)
+    rows = found.encode([{"kind": "a", "x": 4.0, "n": 0}, {"kind": "b", "mode": "q", "n": 4}])
+    assert rows.tolist() == [[1, 0, 1.0, 1, 0, 0, 0.0], [0, 1, IMPUTED, 0, 0, 1, 1.0]]
+    assert found.conditional.tolist() == [2]
+    assert found.owners.tolist() == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_all_ways_to_rows_agree_on_what_is_inactive():
+    found = Encoding(nested().dimensions)
+    units = np.random.default_rng(0).random((50, 4))
+    points = found.space.from_unit(units)
+    values, rows = found.decode(units)
+    assert (rows == found.encode(points)).all()
+    assert np.allclose(found.rows(units), rows)
+    for index, point in enumerate(points):
+        decoded = zip(found.space.names, (column[index] for column in values), strict=True)
+        assert active_values(decoded) == point
+    back = found.space.from_unit(found.to_unit_cube(rows))
+    assert [set(point) for point in back] == [set(point) for point in points]
+    assert found.allowed(units).tolist() == [point["n"] < 4 for point in points]
+
+
+def test_every_row_of_a_nested_space():
+    problem = HpProblem()
+    problem.add_dim("kind", ["a", "b"])
+    problem.add_dim("n", (0, 4))
+    problem.add_condition("n", when="kind", is_in=["a"])
+    problem.add_constraint("n < 3")
+    assert len(Encoding(problem.dimensions).every_row()) == 4
+
+
+def test_in_the_frame_of_a_box_what_is_inactive_lies_in_the_middle():
+    found = Encoding(nested().dimensions)
+    frame = Frame(found, Box(np.array([0.5, 0.9, 0.5, 0.5]), np.array([0.5, 0.05, 0.5, 0.5])))
+    rows = frame.rows(found.encode([{"kind": "a", "x": 3.8, "n": 0}, {"kind": "b", "mode": "q", "n": 4}]))
+    assert rows[0, 2:4] == pytest.approx([1.0, 1.0])
+    assert rows[1, 2:4].tolist() == [0.0, 0.0]

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from dhmpi.search.hps.surrogate.encoding import Indices, Matrix
+Matrix = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
-# Each rung is so many times as far as the one below.
-RATIO = 1.2
 # Weight of the belief that at a rung all change alike, against that of one evaluation.
 DOUBT = 1.0
 # Share of the changes at either end that count as no more than the next one, if there are enough of them.
 TAIL, ENOUGH = 0.05, 8
-# No value is worth more; squares of larger ones are no floats.
-LARGEST = 1e150
 
 
 class RungValues(NamedTuple):
@@ -128,13 +126,3 @@ class Forecast:
             at, line = heights == height, self._lines[height]
             found.objectives[at], found.spreads[at] = line(values[at]), line.spread
         return found
-
-
-def finite(value: float) -> bool:
-    """Return whether a value says something, and can be computed with."""
-    return abs(value) < LARGEST
-
-
-def rung(step: float) -> int:
-    """Return the number of the rung that a step above 0 belongs to; it may be negative."""
-    return math.floor(math.log(step) / math.log(RATIO) + 1e-9)

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.forecast import RATIO, Forecast, RungValues, finite, rung
+from dhmpi.support.forecast import Forecast, RungValues
+from dhmpi.support.step_rungs import rung
 
 STEPS = range(1, 28)
 
@@ -65,14 +66,3 @@ def test_scales_do_not_matter(scale):
 
     forecast = Forecast([course(scaled(quality / 20)) for quality in range(10)])
     assert end(forecast, course(scaled(0.22), 4)) == pytest.approx(scaled(0.22)(27), rel=0.1)
-
-
-def test_rungs_are_so_many_times_as_far_each_time():
-    assert [rung(RATIO**height) for height in (-3, 0, 1, 40)] == [-3, 0, 1, 40]
-    assert rung(5e-324) < rung(1e-300) < rung(1e300)
-
-
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e200])
-def test_what_cannot_be_computed_with_is_told(value):
-    assert not finite(value)
-    assert finite(1e100)
