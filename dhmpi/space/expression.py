@@ -31,7 +31,7 @@ EXTREMES = {"min": "minimum", "max": "maximum"}
 
 
 class Found(NamedTuple):
-    """What a part of an expression is for each of some points.
+    """Values of a part of an expression for some points.
 
     Attributes:
         values: Numbers, truth values or objects, shape (num,).
