@@ -14,7 +14,7 @@ from dhmpi.analysis.step_curves import step_cost, step_doubts
 from dhmpi.analysis.summary import Summary, model_use, summarise, why_no_best
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
 from dhmpi.evaluation import FINAL_STATES, MEASURED_STATES, PAUSES_IN_VAIN, Evaluation, Point, State, turned
-from dhmpi.results import Results, rank_table
+from dhmpi.results import Metadata, Results, rank_table
 from dhmpi.support.printing import Stream, escape
 from dhmpi.support.wording import counted
 
@@ -85,17 +85,17 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         print(why_no_best(results), file=stream)
         _print_errors(results, stream)
     else:
-        _print_best(found, results.metadata.maximises, stream)
+        _print_best(found, results.metadata, stream)
 
 
-def print_ranked(evaluations: Sequence[Evaluation], maximises: bool, stream: Stream) -> None:
+def print_ranked(evaluations: Sequence[Evaluation], metadata: Metadata, stream: Stream) -> None:
     """Print evaluations that are DONE, in their order."""
     for number, each in enumerate(evaluations, start=1):
-        found = turned(each.objective, maximises)
-        print(f"{number}. {'reward' if maximises else 'objective'} {found:.10g}, evaluation {each.id}:", file=stream)
+        what, found = "reward" if metadata.maximises else "objective", turned(each.objective, metadata.maximises)
+        print(f"{number}. {what} {found:.10g}, evaluation {each.id}:", file=stream)
         width = max((len(escape(name, keep="")) for name in each.point), default=0)
         for name, value in each.point.items():
-            print(f"   {escape(name, keep=''):{width}}  {value!r}", file=stream)
+            print(f"   {escape(name, keep=''):{width}}  {value!r}{_unit(metadata, name)}", file=stream)
 
 
 def print_ranks(results: Results, stream: Stream) -> None:
@@ -226,12 +226,19 @@ def repetition(results: Results, difference: tuple[Evaluation, Point | None] | N
     return EXIT_FAILURE
 
 
-def _print_best(found: Evaluation, maximises: bool, stream: Stream) -> None:
-    what, value = "reward" if maximises else "objective", turned(found.objective, maximises)
+def _unit(metadata: Metadata, name: str) -> str:
+    """Return the unit of a dimension, as it stands behind a value."""
+    unit = metadata.labels.get(name, {}).get("unit", "")
+    return escape(f" {unit}", keep="") if unit else ""
+
+
+def _print_best(found: Evaluation, metadata: Metadata, stream: Stream) -> None:
+    what, value = "reward" if metadata.maximises else "objective", turned(found.objective, metadata.maximises)
     print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
     names = [escape(name, keep="") for name in (*found.point, *found.extra)]
     width = max(map(len, names), default=0)
-    texts = [*map(repr, found.point.values()), *map(_shortened, found.extra.values())]
+    texts = [f"{value!r}{_unit(metadata, name)}" for name, value in found.point.items()]
+    texts += map(_shortened, found.extra.values())
     for index, (name, text) in enumerate(zip(names, texts, strict=True)):
         if index == len(found.point):
             print("its other results:", file=stream)

@@ -119,7 +119,7 @@ def _best(command: str, words: list[str]) -> int:
     elif top is None or not best:
         terminal.best(found, printer, arguments.json)
     else:
-        terminal.print_ranked(best, found.metadata.maximises, printer)
+        terminal.print_ranked(best, found.metadata, printer)
     return 0 if best else EXIT_FAILURE
 
 

@@ -7,6 +7,7 @@ import pytest
 from contracts.reported import reported
 
 from dhmpi.analysis import terminal
+from dhmpi.analysis.report import overview
 from dhmpi.errors import EXIT_INCOMPLETE
 from dhmpi.evaluation import Evaluation, Origin, State
 from dhmpi.results import Metadata, Results
@@ -390,3 +391,14 @@ def test_show_says_from_which_models_points_came():
     sentence = "1 of 3 points without a model; models were 4 results behind (median; at most 7)"
     assert f"\nmodels      {sentence}\n" in text(terminal.show, Results.of(METADATA, evaluations))
     assert "\nmodels" not in text(terminal.show, Results.of(METADATA, evaluations[:2]))
+
+
+def test_values_have_their_units():
+    labelled = replace(METADATA, labels={"units": {"unit": "cells", "description": "of the network"}})
+    done = Evaluation(0, {"units": 3, "act": None}, 1.0, State.DONE)
+    stream = io.StringIO()
+    terminal.best(Results.of(labelled, [done]), stream)
+    terminal.print_ranked([done], labelled, stream)
+    lines = [line.split() for line in stream.getvalue().splitlines()]
+    assert [line for line in lines if line[0] == "units"] == [["units", "3", "cells"]] * 2
+    assert overview.best_point(Results.of(labelled, [done]))[0] == ("units", "3", "(1, 9), cells, of the network")

@@ -70,7 +70,8 @@ def slices(axes: Axes, view: View, name: str) -> Axes:
     _scale(axes, dimension, "x")
     if (bounds := style.limits(found)) is not None:
         axes.set_ylim(min(bounds[0], top[0]), max(bounds[1], top[0]))
-    return style.finish(axes, f"{view.measure} along {label}", _label(whole, label), view.measure)
+    named = style.text(view.results.metadata.with_unit(name))
+    return style.finish(axes, f"{view.measure} along {label}", _label(whole, named), view.measure)
 
 
 def _dimension(view: View, name: str, rows: Array) -> Encoded:
@@ -140,7 +141,7 @@ def pairs(view: View) -> list[tuple[str, str]]:
 
 def contours(axes: Axes, view: View, pair: tuple[str, str]) -> Axes:
     """Draw what a model predicts over two dimensions, averaged over the others, and the evaluations; dark is good."""
-    names = [style.text(name, 20) for name in pair]
+    names = [style.text(view.results.metadata.with_unit(name), 20) for name in pair]
     title = f"predicted {view.measure}"
     try:
         found = surface(view.results, *pair)

@@ -13,8 +13,10 @@ from dhmpi.analysis.timeline import Timeline
 from dhmpi.evaluation import State, turned
 from dhmpi.results import Metadata, Results
 from dhmpi.support.json_text import dumps
+from dhmpi.support.printing import escape
 
 # Statistics whose names say too little.
+LABELS = ("unit", "description")
 STATISTICS = {"busy_share": "share of the time that rank 0 was computing"}
 
 
@@ -111,8 +113,11 @@ def best_point(results: Results) -> list[tuple[str, str, str]]:
     best = results.best
     if best is None:
         return []
-    searched = {each.name: each.documented for each in results.metadata.dimensions}
-    return [(name, value_text(value), _shortened(repr(searched[name]))) for name, value in best.point.items()]
+    metadata = results.metadata
+    searched = {each.name: _shortened(repr(each.documented)) for each in metadata.dimensions}
+    for name, label in metadata.labels.items():
+        searched[name] = ", ".join([searched[name], *(escape(label[key], keep="") for key in LABELS if label.get(key))])
+    return [(name, value_text(value), searched[name]) for name, value in best.point.items()]
 
 
 def environment(results: Results) -> Iterator[tuple[str, str]]:
