@@ -13,6 +13,7 @@ import numpy as np
 
 from dhmpi.evaluation import INACTIVE
 from dhmpi.results.checksum import with_checksum
+from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.report_log import NO_REPORTS, Reports
@@ -22,6 +23,8 @@ from dhmpi.results.schema import (
     COLUMNS,
     FORMAT,
     GROUP,
+    KNOWLEDGE,
+    KNOWLEDGE_COLUMNS,
     ORIGIN,
     ORIGIN_COLUMNS,
     POINT,
@@ -29,6 +32,7 @@ from dhmpi.results.schema import (
     POLICY_COLUMNS,
     REPORT_COLUMNS,
     REPORTS,
+    SOURCES,
     STATE,
     STATE_COLUMNS,
     VERSION,
@@ -59,6 +63,7 @@ class Snapshot(NamedTuple):
         generation: Number of the snapshot.
         policy: What its agents have learned.
         reports: What its evaluations have reported.
+        knowledge: What it knew from earlier campaigns.
     """
 
     metadata: Metadata
@@ -67,6 +72,7 @@ class Snapshot(NamedTuple):
     generation: int
     policy: PolicyLog
     reports: Reports = NO_REPORTS
+    knowledge: Knowledge = NO_KNOWLEDGE
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -93,6 +99,8 @@ def dump(snapshot: Snapshot) -> bytes:
             reports = file.create_group(REPORTS)
             for column, values in zip(REPORT_COLUMNS, snapshot.reports, strict=True):
                 _write(reports, column, column.name, values)
+        if snapshot.knowledge.sources:
+            _write_knowledge(file.create_group(KNOWLEDGE), snapshot.knowledge)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
@@ -154,6 +162,17 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset = _write(group, dimension, dimension.link, column[order])
     dataset.attrs["encoding"] = "json" if typed is None else "value"
     dataset.attrs["spec"] = dumps(dimension.spec)
+
+
+def _write_knowledge(group: Any, knowledge: Knowledge) -> None:
+    group.attrs[SOURCES] = dumps(knowledge.sources)
+    values = {
+        "source": np.array([each.source for each in knowledge.observations], np.int32),
+        "objective": np.array([each.objective for each in knowledge.observations], np.float64),
+        "point": _texts([dumps(each.point) for each in knowledge.observations]),
+    }
+    for column in KNOWLEDGE_COLUMNS:
+        _write(group, column, column.name, values[column.name])
 
 
 def _write_policy(group: Any, policy: PolicyLog) -> None:

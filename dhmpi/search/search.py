@@ -5,13 +5,14 @@ import reprlib
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
-from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, did_you_mean, option_name
-from dhmpi.evaluation import MEASURED_STATES, METHODS, START, Evaluation, Origin, Point, Proposal, Report, State
+from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, option_name
+from dhmpi.evaluation import EARLIER, METHODS, START, Evaluation, Observation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
+from dhmpi.search.told import as_told, checked_result
 from dhmpi.space.problem import starting_point_of
 from dhmpi.space.space import Space
 from dhmpi.space.values import finite_number
@@ -113,7 +114,8 @@ class Search(ABC):
                 f"{option_name('max_evals')} must not exceed the {size} points of the space, got {options.max_evals}"
             )
         self._start = start
-        self._first = deque([] if start is None else [start])
+        self._knowledge: Sequence[Observation] = ()
+        self._first: deque[tuple[str, Point]] = deque([] if start is None else [(START, start)])
         self.is_waiting = False
         self._num_known = 0
         self._origin = Origin()
@@ -189,7 +191,8 @@ class Search(ABC):
         seen, key_of = self._seen, self.space.key
         while len(found) < num and not self.is_exhausted:
             if self._first:
-                point, origin = self._first.popleft(), Origin(START, self._num_known)
+                source, point = self._first.popleft()
+                origin = Origin(source, self._num_known)
             elif self._is_ready(0.0 if found and timeout is not None else timeout):
                 proposed = self._propose()
                 if proposed is None:
@@ -212,8 +215,8 @@ class Search(ABC):
 
         To be called in the order of asking, each time after the results have been told that were known then.
         """
-        if origin.model != START:
-            self._first.clear()  # it was known already
+        if origin.model not in (START, EARLIER):
+            self._first.clear()  # they were known already
         self._follow(origin)
         return next((proposal.point for proposal in self.proposals(1)), None)
 
@@ -245,7 +248,7 @@ class Search(ABC):
         """Return the key of an evaluation's point, and the evaluation with plain values."""
         if not isinstance(evaluation, Evaluation):
             raise EvaluationError(f"what is told must be an Evaluation, got {reprlib.repr(evaluation)}; make one")
-        state, value = _checked_result(evaluation)
+        state, value = checked_result(evaluation)
         key, point = self._known_point(evaluation.point)
         if point is not evaluation.point or value is not evaluation.objective or state is not evaluation.state:
             evaluation = evaluation._replace(point=point, objective=value, state=state)
@@ -315,6 +318,22 @@ class Search(ABC):
             self.remember(evaluations, reports)
             self._tell([self._recognised(each) for each in evaluations])
 
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Let it know what earlier campaigns have found; to be called before anything is asked.
+
+        After the problem's starting point, some of their best points come first. They count as no results of this one.
+
+        Raises:
+            OptionError: This search cannot use it.
+        """
+        self._knowledge = observations
+        self._begin(self.seed)
+        self._first.extend((EARLIER, point) for point in self._earlier_points())
+
+    def _earlier_points(self) -> Iterable[Point]:
+        """Return points of earlier campaigns that are to be evaluated first."""
+        raise OptionError(f"a search must learn to make use of earlier results, got {self.name}; use ambs or ga")
+
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""
         self.seed = seed
@@ -361,39 +380,3 @@ class Search(ABC):
         from dhmpi.campaign.start import run_search
 
         return run_search(self)
-
-
-def _checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
-    """Return the state and the objective of an evaluation as plain values."""
-    if not isinstance(evaluation.state, State):
-        if evaluation.state not in tuple(State):
-            remedy = did_you_mean(str(evaluation.state), [state.value for state in State])
-            raise EvaluationError(f"state must be known, got {reprlib.repr(evaluation.state)}; {remedy}")
-        return _checked_result(evaluation._replace(state=State(evaluation.state)))
-    state, value = evaluation.state, evaluation.objective
-    if state not in MEASURED_STATES:
-        if value is not None:
-            remedy = f"leave it out, or say {State.DONE}"
-            raise EvaluationError(
-                f"objective of an evaluation that is {state} must be None, got {reprlib.repr(value)}; {remedy}"
-            )
-        return state, None
-    number = finite_number(value)
-    if type(value) is float and number is not None:
-        return state, value
-    if number is None:
-        remedy = f"tell what has none as {State.FAILED}"
-        raise EvaluationError(f"objective must be a finite number, got {reprlib.repr(value)}; {remedy}")
-    return state, float(number)
-
-
-def as_told(evaluations: list[Evaluation]) -> list[Evaluation]:
-    """Return evaluations in the order in which their results came, if that is known: a file has them in order of id."""
-    final = [each for each in evaluations if each.state.is_final]
-    if all(each.order >= 0 for each in final):
-        final.sort(key=lambda each: each.order)
-    elif all(each.ended is not None for each in final):
-        final.sort(key=lambda each: each.ended or 0.0)
-    else:
-        return evaluations
-    return final + [each for each in evaluations if not each.state.is_final]

@@ -2,7 +2,7 @@
 
 import copy
 import reprlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Self
@@ -103,10 +103,18 @@ class HpProblem(Problem):
         super().__init__()
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
+        self._formerly: dict[str, tuple[str, ...]] = {}
         self.rules = NO_RULES
 
     def add_dim(
-        self, p_name: str, p_space: Any, default: Any = None, *, ordered: bool = False, step: float | None = None
+        self,
+        p_name: str,
+        p_space: Any,
+        default: Any = None,
+        *,
+        ordered: bool = False,
+        step: float | None = None,
+        formerly: str | Sequence[str] = (),
     ) -> None:
         """Add a dimension after the present ones.
 
@@ -118,6 +126,7 @@ class HpProblem(Problem):
             default: Value in the starting point. None means that there is none, unless None is a category.
             ordered: Whether the values of a list are in their order: models see which are neighbours.
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
+            formerly: Names that it had in earlier campaigns, whose results `--warm-start` reads.
 
         Raises:
             ProblemError: If the name, the space or the default is not legal; nothing is added then.
@@ -130,9 +139,15 @@ class HpProblem(Problem):
             defaults = {p_name: new.canonical(default)} if has_default else {}
         except ProblemError as error:
             raise ProblemError(f"default of dimension {p_name!r}: {error}") from None
+        names = [formerly] if isinstance(formerly, str) else formerly
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) and name for name in names):
+            raise ProblemError(
+                f"dimension {p_name!r}: formerly must be names that it had, got {reprlib.repr(formerly)}"
+            )
         self._add(p_name, new.spec())
         self._dimensions[p_name] = new
         self._defaults |= defaults
+        self._formerly[p_name] = tuple(names)
 
     @property
     def space(self) -> dict[str, Any]:
@@ -211,6 +226,16 @@ class HpProblem(Problem):
 
     def _constrain(self, constraint: Constraint) -> None:
         self.rules = self.rules._replace(constraints=(*self.rules.constraints, constraint))
+
+    @property
+    def formerly(self) -> dict[str, tuple[str, ...]]:
+        """Names that dimensions had in earlier campaigns, by those that they have."""
+        return {name: names for name, names in self._formerly.items() if names}
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Default values by name, of dimensions that have one; None may be a value."""
+        return dict(self._defaults)
 
     @property
     def starting_point(self) -> list[Value]:

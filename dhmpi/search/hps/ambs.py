@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
+from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
-from dhmpi.search.search import Search, as_told
+from dhmpi.search.search import Search
+from dhmpi.search.told import as_told
 from dhmpi.support.options import choice, number, option
 from dhmpi.support.wording import counted
 
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")
+# How many of the best points of earlier campaigns come first.
+NUM_EARLIER = 3
 LIES = ("cl_min", "cl_mean", "cl_max")
 
 
 @dataclass(frozen=True)
-class AMBSOptions:
+class AMBSOptions(WarmStartOptions):
     """Options of AMBS: its model of the objective, and how points are chosen by it."""
 
     learner: str = option(
@@ -126,6 +130,9 @@ class AMBS(Search):
         if self._proposer is not None:
             self._proposer.restore(evaluations)
             self._proposer.settle()
+
+    def _earlier_points(self) -> Iterable[Point]:
+        return best_points(self.space, self._knowledge, NUM_EARLIER)
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
