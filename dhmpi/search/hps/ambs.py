@@ -11,12 +11,13 @@ if __name__ == "__main__":
     sys.exit(main(["ambs", *sys.argv[1:]]))
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point, Report
+from dhmpi.errors import OptionError, option_name
+from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Observation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
 from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
 from dhmpi.search.hps.surrogate.background import Background
@@ -131,6 +132,12 @@ class AMBS(Search):
             self._proposer.restore(evaluations)
             self._proposer.settle()
 
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Let the model know what earlier campaigns have found; see `Search`."""
+        if (learner := self.own_options.learner) != "auto":
+            raise OptionError(f"{option_name('warm_start')} must go with the learner auto, got {learner}; leave it out")
+        super().prime(observations)
+
     def _earlier_points(self) -> Iterable[Point]:
         return best_points(self.space, self._knowledge, NUM_EARLIER)
 
@@ -155,6 +162,10 @@ class AMBS(Search):
         from dhmpi.search.hps.surrogate.regional import RegionalProposer
 
         use_one_thread()
+        if self._knowledge:  # the first result says how far it is to be trusted
+            primed = RegionalProposer(self.space, seed, self.own_options, self._background, num_first=1)
+            primed.prime(self._knowledge)
+            return primed
         kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
         num_first = first_results(len(self.space.dimensions), self.options.max_evals)
         return kind(self.space, seed, self.own_options, self._background, num_first)

@@ -1,0 +1,80 @@
+"""Observations of earlier campaigns as models know them: rows, objectives, and the task of each."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dhmpi.evaluation import Observation
+from dhmpi.search.hps.surrogate.box import Box
+from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
+from dhmpi.search.hps.surrogate.warp import tidy, warp
+
+# Observations of all sources together that a process knows, and fewest; they become fewer as a campaign knows more.
+MOST_EARLIER, FEWEST_EARLIER, MOST_TOGETHER = 100, 30, 200
+
+
+class EarlierRows(NamedTuple):
+    """Observations of earlier campaigns.
+
+    Attributes:
+        rows: Their rows, shape (num, num_columns).
+        objectives: Their objectives, finite, shape (num,).
+        tasks: The number of each one's source, from 1, shape (num,); all are there, in order.
+    """
+
+    rows: Matrix
+    objectives: Matrix
+    tasks: Indices
+
+    @classmethod
+    def of(cls, encoding: Encoding, observations: Sequence[Observation]) -> "EarlierRows":
+        """Return observations, of which there is at least one."""
+        sources = np.array([each.source for each in observations])
+        order = np.argsort(sources, kind="stable")
+        rows = encoding.encode([observations[index].point for index in order.tolist()])
+        objectives = np.array([each.objective for each in observations], float)[order]
+        return cls(rows, objectives, np.unique(sources[order], return_inverse=True)[1] + 1)
+
+    @property
+    def num_sources(self) -> int:
+        """Number of sources."""
+        return int(self.tasks.max(initial=0))
+
+    def near(self, encoding: Encoding, box: Box, num_own: int) -> "EarlierRows":
+        """Return the observations that are nearest to a box, beside so many of the campaign's own."""
+        distances = (((encoding.to_unit_cube(self.rows) - box.center) / box.half) ** 2).sum(axis=1)
+        return self._chosen(num_own, lambda own, num: own[np.argsort(distances[own], kind="stable")[:num]])
+
+    def spread(self, num_own: int) -> "EarlierRows":
+        """Return the best observations and others from all over, beside so many of the campaign's own."""
+
+        def choose(own: Indices, num: int) -> Indices:
+            order = own[np.argsort(self.objectives[own], kind="stable")]
+            best, others = order[: (num + 1) // 2], order[(num + 1) // 2 :]
+            places = np.linspace(0, len(others) - 1, min(num - len(best), len(others))).astype(int)
+            return np.concatenate([best, others[places]])
+
+        return self._chosen(num_own, choose)
+
+    def best(self, num: int) -> Matrix:
+        """Return the rows of the best observations of each source, shape (at most num, num_columns)."""
+        share = max(1, num // self.num_sources)
+        ranks = [np.flatnonzero(self.tasks == task) for task in range(1, self.num_sources + 1)]
+        found = [own[np.argsort(self.objectives[own], kind="stable")[:share]] for own in ranks]
+        return self.rows[np.concatenate(found)[:num]]
+
+    def warped(self, relative_turn: float) -> tuple[Matrix, float]:
+        """Return objectives warped and standardised by source, shape (num,), and the log of the warps' density."""
+        values, total = np.empty_like(self.objectives), 0.0
+        for task in range(1, self.num_sources + 1):
+            own = self.tasks == task
+            values[own], density = warp(tidy(self.objectives[own]), relative_turn)
+            total += density
+        return values, total
+
+    def _chosen(self, num_own: int, choose: Callable[[Indices, int], Indices]) -> "EarlierRows":
+        num = max(FEWEST_EARLIER, min(MOST_EARLIER, MOST_TOGETHER - num_own)) // self.num_sources
+        tasks = range(1, self.num_sources + 1)
+        at = np.concatenate([choose(np.flatnonzero(self.tasks == task), max(num, 1)) for task in tasks])
+        return EarlierRows(self.rows[at], self.objectives[at], self.tasks[at])
