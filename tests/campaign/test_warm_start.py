@@ -3,7 +3,8 @@ import pytest
 from dhmpi.benchmark import HpProblem
 from dhmpi.campaign.replay import first_difference
 from dhmpi.campaign.warm_start import MOST_KEPT, gather
-from dhmpi.errors import OptionError
+from dhmpi.cli import main
+from dhmpi.errors import OptionError, ResultsError
 from dhmpi.evaluation import EARLIER, Observation
 from dhmpi.results import read
 from dhmpi.search.hps.ambs import AMBS
@@ -112,3 +113,73 @@ def test_one_that_began_without_goes_on_without(old, tmp_path, caplog):
     found = campaign(AMBS, path, old, max_evals=6, resume=True)
     assert not found.knowledge.observations
     assert "counts when a campaign begins" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem", "sentence"),
+    [
+        (AMBS, old_problem, "search must be 'hps-random' as in the file, got 'ambs'"),
+        (GA, old_problem, "search must be 'hps-random' as in the file, got 'ga'"),
+    ],
+)
+def test_what_cannot_be_resumed_can_be_known(kind, problem, sentence, old):
+    search = kind(problem(), new_run, "serial", output=old, resume=True, quiet=True)
+    with pytest.raises(ResultsError, match=sentence) as caught:
+        search.main()
+    assert "begin another file with warm_start and this one" in str(caught.value)
+
+
+def test_a_campaign_in_a_space_that_has_changed_can_be_known(old, tmp_path):
+    path = tmp_path / "new.h5"
+    campaign(GA, path, old, max_evals=2)
+    search = GA(old_problem(), new_run, "serial", output=str(path), resume=True, quiet=True)
+    with pytest.raises(ResultsError, match=r"dimension 'x' is in the file.*begin another file with warm_start"):
+        search.main()
+
+
+def test_a_search_that_does_not_learn_gets_no_such_advice(old):
+    search = RandomSearch(new_problem(), new_run, "serial", output=old, resume=True, quiet=True)
+    with pytest.raises(ResultsError, match="dimension 'rate' is in the file") as caught:
+        search.main()
+    assert "warm_start" not in str(caught.value)
+
+
+def test_other_learners_refuse_it(old, tmp_path):
+    with pytest.raises(OptionError, match="warm_start must go with the learner auto, got RF"):
+        campaign(AMBS, tmp_path / "new.h5", old, learner="RF")
+    assert not (tmp_path / "new.h5").exists()
+
+
+def test_a_command_line_takes_several_files(old, tmp_path, capfd):
+    (tmp_path / "mine.csv").write_text("x,y,objective\n0.25,0.5,1\n0.75,0.5,2\n")
+    (tmp_path / "problem.py").write_text(
+        "from dhmpi.benchmark import HpProblem\n"
+        "Problem = HpProblem()\n"
+        "Problem.add_dim('x', (0.0, 0.5), formerly='rate')\n"
+        "Problem.add_dim('y', (0.0, 1.0))\n"
+        "def run(point):\n    return point['x'] + point['y']\n"
+    )
+    words = ["ambs", "--problem", str(tmp_path / "problem.py"), "--max-evals", "5", "--isolation", "inline"]
+    words += ["--output", str(tmp_path / "new.h5")]
+    assert main([*words, "--warm-start", old, str(tmp_path / "mine.csv")]) == 0
+    told = capfd.readouterr().err
+    assert f"results in {old} fit, best" in told
+    assert f"warm start: 1 of 2 results in {tmp_path / 'mine.csv'} fit, best 1\n" in told
+    assert {each.source for each in read(tmp_path / "new.h5").knowledge.observations} == {0, 1}
+    assert main([*words, "--overwrite", "--warm-start", str(tmp_path / "none.h5")]) == 2
+    assert "--warm-start must name files that can be read" in capfd.readouterr().err
+
+
+# --- the model
+
+
+def test_fewer_evaluations_are_needed_than_without(old, tmp_path):
+    knowing = campaign(AMBS, tmp_path / "warm.h5", old, max_evals=12)
+    without = campaign(AMBS, tmp_path / "cold.h5", None, max_evals=12)
+    assert knowing.best.objective < without.best.objective
+
+
+def test_source_points_are_no_results(old, tmp_path):
+    found = campaign(AMBS, tmp_path / "new.h5", old, max_evals=5)
+    assert [each.id for each in found.evaluations] == list(range(5))
+    assert [each.origin.known for each in found.evaluations] == list(range(5))

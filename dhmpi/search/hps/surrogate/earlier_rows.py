@@ -11,7 +11,9 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.warp import tidy, warp
 
 # Observations of all sources together that a process knows, and fewest; they become fewer as a campaign knows more.
-MOST_EARLIER, FEWEST_EARLIER, MOST_TOGETHER = 100, 30, 200
+MOST_EARLIER, FEWEST_EARLIER, MOST_TOGETHER = 60, 20, 150
+# In halves of the widths of a box.
+REACH = 2.0
 
 
 class EarlierRows(NamedTuple):
@@ -41,10 +43,17 @@ class EarlierRows(NamedTuple):
         """Number of sources."""
         return int(self.tasks.max(initial=0))
 
-    def near(self, encoding: Encoding, box: Box, num_own: int) -> "EarlierRows":
-        """Return the observations that are nearest to a box, beside so many of the campaign's own."""
-        distances = (((encoding.to_unit_cube(self.rows) - box.center) / box.half) ** 2).sum(axis=1)
-        return self._chosen(num_own, lambda own, num: own[np.argsort(distances[own], kind="stable")[:num]])
+    def near(self, encoding: Encoding, box: Box, num_own: int) -> "EarlierRows | None":
+        """Return the observations that are nearest to a box, beside so many of the campaign's own; None if all are far.
+
+        What is farther than `REACH` says nothing about a box, and would bend the quadratic part of its process.
+        """
+        offsets = (encoding.to_unit_cube(self.rows) - box.center) / box.half
+        close = self._at(np.flatnonzero(np.abs(offsets).max(axis=1) <= REACH))
+        if not len(close.rows):
+            return None
+        distances = (((encoding.to_unit_cube(close.rows) - box.center) / box.half) ** 2).sum(axis=1)
+        return close._chosen(num_own, lambda own, num: own[np.argsort(distances[own], kind="stable")[:num]])
 
     def spread(self, num_own: int) -> "EarlierRows":
         """Return the best observations and others from all over, beside so many of the campaign's own."""
@@ -77,4 +86,9 @@ class EarlierRows(NamedTuple):
         num = max(FEWEST_EARLIER, min(MOST_EARLIER, MOST_TOGETHER - num_own)) // self.num_sources
         tasks = range(1, self.num_sources + 1)
         at = np.concatenate([choose(np.flatnonzero(self.tasks == task), max(num, 1)) for task in tasks])
-        return EarlierRows(self.rows[at], self.objectives[at], self.tasks[at])
+        return self._at(at)
+
+    def _at(self, at: Indices) -> "EarlierRows":
+        """Return some of the observations; sources of which none is left are not counted."""
+        tasks = np.unique(self.tasks[at], return_inverse=True)[1] + 1 if len(at) else self.tasks[at]
+        return EarlierRows(self.rows[at], self.objectives[at], tasks)

@@ -161,7 +161,7 @@ def test_predictions_for_the_campaign_are_those_of_the_textbook(rows, values):
 
 
 def test_the_gradient_of_several_tasks_is_that_of_the_likelihood(rows, values):
-    prior = np.zeros((11, 2)) + [0.0, 2.0]
+    prior = np.tile([0.0, 2.0], (11, 1))
     found = _Fit(rows, values, OWNERS, prior, kernel=TaskKernel(TASKS))
     at = np.array([0.1, -0.2, 0.3, 0.2, -2.0, -1.0, 0.9, -0.4, 0.5, 1.2, 0.3])
     assert check_grad(lambda logs: found(logs)[0], lambda logs: found(logs)[1], at) < 1e-3
