@@ -10,12 +10,14 @@ from dhmpi.search.hps.surrogate.box import Box, Frame
 from dhmpi.search.hps.surrogate.earlier_rows import EarlierRows
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
-from dhmpi.search.hps.surrogate.task_kernel import TaskKernel
-from dhmpi.search.hps.surrogate.trend_gp import Descent, Parameters, TrendGP, fit
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrainingSet, TrendGP, fit, log_likelihood
 from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp, warped_variances
 
 MOST_FITTED = 150
 NUM_STEPS, NUM_MORE_STEPS = 40, 12
+# Earlier campaigns are left out where the campaign's own results are more probable without them, by so many nats: its
+# first results are too few to tell.
+BENEFIT = 3.0
 
 
 @dataclass(frozen=True)
@@ -73,43 +75,14 @@ class BoxSurrogate(NamedTuple):
         chosen = np.concatenate([self.indices[: budget.num_points], latest])
         values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
         doubts = warped_variances(objectives[chosen], known.spreads[chosen], values)
-        given = _Given(self.frame.rows(rows[chosen]), values, doubts)
+        training = TrainingSet(self.frame.rows(rows[chosen]), values, self.frame.owners, doubts)
         if self.earlier is not None:
-            given = given.with_earlier(self.frame, self.earlier, self.relative_turn)
-        kernel = None if given.tasks is None else TaskKernel(given.tasks)
-        process = TrendGP(given.rows, given.values, self.frame.owners, self.parameters, given.doubts, kernel)
+            training, _ = _with_earlier(training, self.frame, self.earlier, self.relative_turn)
+        process = TrendGP(*training[:3], self.parameters, training.more_noise, training.tasks)
         if len(pending) > budget.num_pending:
             distances = (self.frame.rows(pending) ** 2).sum(axis=1)
             pending = pending[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
         return process.with_pending(self.frame.rows(pending)) if len(pending) else process
-
-
-class _Given(NamedTuple):
-    """What a process is given: rows in its coordinates, warped objectives, variances of these, and their tasks.
-
-    `density` is the log of the density of the warps of earlier objectives.
-    """
-
-    rows: Matrix
-    values: Matrix
-    doubts: Matrix | float
-    tasks: Indices | None = None
-    density: float = 0.0
-
-    def with_earlier(self, frame: Frame, earlier: EarlierRows, relative_turn: float) -> "_Given":
-        """Return the same with what is known of earlier campaigns behind."""
-        warped, density = earlier.warped(relative_turn)
-        num, more = len(self.rows), len(earlier.rows)
-        doubts = self.doubts
-        if isinstance(doubts, np.ndarray):
-            doubts = np.append(doubts, np.zeros(more))
-        return _Given(
-            np.concatenate([self.rows, frame.rows(earlier.rows)]),
-            np.concatenate([self.values, warped]),
-            doubts,
-            np.concatenate([np.zeros(num, np.intp), earlier.tasks]),
-            density,
-        )
 
 
 def fit_surrogate(
@@ -132,17 +105,64 @@ def fit_surrogate(
     """
     frame = Frame(encoding, box)
     fitted = indices[:MOST_FITTED]
-    rows, objectives, spreads = frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted]
-    values = tidy(objectives)
-    start, best = None, (np.inf, RELATIVE_TURNS[0], np.empty(0))
+    own = KnownEvaluations(frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted])
+    best = _fitted(frame, own, None)
+    if earlier is not None:
+        primed = _fitted(frame, own, earlier)
+        best = primed if primed.evidence() + BENEFIT >= best.evidence() else best
+    _, relative_turn, logs, training, _ = best
+    earlier = None if training.tasks is None else earlier
+    parameters = Parameters.from_logs(logs, 0 if earlier is None else earlier.num_sources)
+    return BoxSurrogate(frame, indices, len(known.rows), relative_turn, parameters, tabu, earlier)
+
+
+class _Fitted(NamedTuple):
+    """Fit of a process: the negative log posterior, the turn of the warp, hyperparameters, and what it is fitted to.
+
+    `density` is the log of the density of the warp of the campaign's own objectives.
+    """
+
+    loss: float
+    relative_turn: float
+    logs: Matrix
+    training: TrainingSet
+    density: float
+
+    def evidence(self) -> float:
+        """Return the log likelihood of the campaign's own objectives when those of earlier ones are known."""
+        total = log_likelihood(self.training, self.logs) + self.density
+        if self.training.tasks is None:
+            return total
+        return total - log_likelihood(self.training.of(self.training.tasks > 0), self.logs)
+
+
+def _fitted(frame: Frame, own: KnownEvaluations, earlier: EarlierRows | None) -> _Fitted:
+    """Fit a process to evaluations, whose rows are in its coordinates, on the scale on which they are most probable."""
+    values = tidy(own.objectives)
+    best: _Fitted | None = None
+    start = None
     for relative_turn in RELATIVE_TURNS:
-        standard, density = warp(values, relative_turn)
-        given = _Given(rows, standard, warped_variances(objectives, spreads, standard))
+        warped, density = warp(values, relative_turn)
+        doubts = warped_variances(own.objectives, own.spreads, warped)
+        training, more = TrainingSet(own.rows, warped, frame.owners, doubts), 0.0
         if earlier is not None:
-            given = given.with_earlier(frame, earlier, relative_turn)
-        descent = Descent(start, NUM_STEPS if start is None else NUM_MORE_STEPS)
-        logs, loss = fit(given.rows, given.values, frame.owners, descent, given.doubts, given.tasks)
+            training, more = _with_earlier(training, frame, earlier, relative_turn)
+        logs, loss = fit(training, start, NUM_STEPS if start is None else NUM_MORE_STEPS)
         start = logs if start is None else start
-        best = min(best, (loss - density - given.density, relative_turn, logs), key=lambda each: each[0])
-    parameters = Parameters.from_logs(best[2], 0 if earlier is None else earlier.num_sources)
-    return BoxSurrogate(frame, indices, len(known.rows), best[1], parameters, tabu, earlier)
+        found = _Fitted(loss - density - more, relative_turn, logs, training, density)
+        best = found if best is None or found.loss < best.loss else best
+    assert best is not None
+    return best
+
+
+def _with_earlier(
+    training: TrainingSet, frame: Frame, earlier: EarlierRows, relative_turn: float
+) -> tuple[TrainingSet, float]:
+    """Return what is known with what earlier campaigns have found, and the log of the density of their warps."""
+    rows, values, owners, noise, _ = training
+    warped, density = earlier.warped(relative_turn)
+    if isinstance(noise, np.ndarray):
+        noise = np.append(noise, np.zeros(len(warped)))
+    tasks = np.concatenate([np.zeros(len(rows), np.intp), earlier.tasks])
+    rows, values = np.concatenate([rows, frame.rows(earlier.rows)]), np.append(values, warped)
+    return TrainingSet(rows, values, owners, noise, tasks), density

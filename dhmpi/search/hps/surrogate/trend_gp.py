@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotri
 
@@ -67,7 +68,7 @@ class TrendGP:
         owners: Which dimension each column belongs to, shape (num_columns,).
         parameters: The hyperparameters.
         more_noise: Variance of noise that single values have besides, shape (num,), or 0.
-        kernel: Covariance between the tasks of the points; None if there is one task. What is predicted is task 0.
+        tasks: The task of each point, shape (num,); None if there is one. What is predicted is task 0.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class TrendGP:
         owners: Indices,
         parameters: Parameters,
         more_noise: Matrix | float = 0.0,
-        kernel: TaskKernel | None = None,
+        tasks: Indices | None = None,
     ) -> None:
         self._rows, self._parameters = rows, parameters
         self._lengths = parameters.lengths[owners]
         self._reach = float(len(parameters.lengths))  # of the polynomial, squared
         self._own = self._shares = among = None
-        if kernel is not None and parameters.tasks is not None:
+        if tasks is not None and parameters.tasks is not None:
+            kernel = TaskKernel(tasks)
             self._own, self._shares = campaign_shares(parameters.tasks), kernel.across(parameters.tasks)
             among = kernel.among(parameters.tasks)
         covariance = self._covariance(rows, rows, among)
@@ -188,70 +190,81 @@ class TrendGP:
         return variance if self._own is None else self._own.matern * variance + self._own.offset
 
 
-class Descent(NamedTuple):
-    """Settings of the optimiser of hyperparameters.
+class TrainingSet(NamedTuple):
+    """Training set of a process; see `TrendGP`.
 
     Attributes:
-        start: Logarithms to start from; None for what is expected.
-        num_steps: How many steps are made at most.
-    """
-
-    start: Matrix | None = None
-    num_steps: int = 30
-
-
-def fit(
-    rows: Matrix,
-    values: Matrix,
-    owners: Indices,
-    descent: Descent | None = None,
-    more_noise: Matrix | float = 0.0,
-    tasks: Indices | None = None,
-) -> tuple[Matrix, float]:
-    """Find the most probable hyperparameters, by L-BFGS on the log posterior (Rasmussen and Williams 2006, 5.9).
-
-    Args:
         rows: Shape (num, num_columns).
         values: Shape (num,).
         owners: Which dimension each column belongs to, shape (num_columns,).
-        descent: Where to start, and how many steps to make.
         more_noise: Variance of noise that single values have besides, shape (num,), or 0.
-        tasks: The task of each point, shape (num,), if there are several; see `TaskKernel`.
+        tasks: The task of each point, shape (num,); None if there is one.
+    """
+
+    rows: Matrix
+    values: Matrix
+    owners: Indices
+    more_noise: Matrix | float = 0.0
+    tasks: Indices | None = None
+
+    @property
+    def num_dimensions(self) -> int:
+        """Number of dimensions that have columns."""
+        return int(self.owners[-1]) + 1
+
+    @property
+    def num_sources(self) -> int:
+        """Number of tasks besides the campaign."""
+        return 0 if self.tasks is None else int(self.tasks.max())
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> "TrainingSet":
+        """Return a part of it."""
+        noise = self.more_noise[chosen] if isinstance(self.more_noise, np.ndarray) else self.more_noise
+        tasks = None if self.tasks is None else self.tasks[chosen]
+        return TrainingSet(self.rows[chosen], self.values[chosen], self.owners, noise, tasks)
+
+
+def fit(training: TrainingSet, start: Matrix | None = None, num_steps: int = 30) -> tuple[Matrix, float]:
+    """Find the most probable hyperparameters, by L-BFGS on the log posterior (Rasmussen and Williams 2006, 5.9).
+
+    Args:
+        training: What it is fitted to.
+        start: Logarithms to start from; by default, what is expected.
+        num_steps: How many steps are made at most.
 
     Returns:
         The logarithms, shape (num_dimensions + 3,) or with those of tasks behind, and the negative log posterior.
     """
     from scipy.optimize import minimize  # slow to import, and needed only with the first model
 
-    num_dimensions = int(owners[-1]) + 1
-    prior = np.array([LENGTH] * num_dimensions + [AMPLITUDE, NOISE, TREND])
-    limits = [LENGTH_BOUNDS] * num_dimensions + [AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS]
-    if tasks is None:
-        objective = _Fit(rows, values, owners, prior, more_noise)
-    else:
-        num_sources = int(tasks.max())
-        prior, limits = np.concatenate([prior, task_prior(num_sources)]), limits + task_bounds(num_sources)
-        objective = _Fit(rows, values, owners, prior, more_noise, TaskKernel(tasks))
-    start, num_steps = descent or Descent()
+    prior = _prior(training)
+    limits = [LENGTH_BOUNDS] * training.num_dimensions + [AMPLITUDE_BOUNDS, NOISE_BOUNDS, TREND_BOUNDS]
+    limits += task_bounds(training.num_sources) if training.num_sources else []
     begin = prior[:, 0] if start is None else start
-    found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": num_steps})
+    steps = {"maxiter": num_steps}
+    found = minimize(_Fit(training, prior), begin, jac=True, method="L-BFGS-B", bounds=limits, options=steps)
     return found.x, float(found.fun)
+
+
+def log_likelihood(training: TrainingSet, logs: Matrix) -> float:
+    """Return the log likelihood of values, but for a constant for each."""
+    return -_Fit(training, np.stack([logs, np.ones_like(logs)], axis=1))(logs)[0]
+
+
+def _prior(training: TrainingSet) -> Matrix:
+    """Return what is expected of the logarithms and how far they may be from that, shape (num, 2)."""
+    prior = np.array([LENGTH] * training.num_dimensions + [AMPLITUDE, NOISE, TREND])
+    return np.concatenate([prior, task_prior(training.num_sources)]) if training.num_sources else prior
 
 
 class _Fit:
     """The negative log posterior of hyperparameters, and its gradient."""
 
-    def __init__(
-        self,
-        rows: Matrix,
-        values: Matrix,
-        owners: Indices,
-        prior: Matrix,
-        more_noise: Matrix | float = 0.0,
-        kernel: TaskKernel | None = None,
-    ) -> None:
-        self._values, self._prior, self._more_noise, self._kernel = values, prior, more_noise, kernel
-        num, num_dimensions = len(rows), int(owners[-1]) + 1
+    def __init__(self, training: TrainingSet, prior: Matrix) -> None:
+        rows, owners, num_dimensions = training.rows, training.owners, training.num_dimensions
+        self._values, self._more_noise, self._prior = training.values, training.more_noise, prior
+        self._kernel = None if training.tasks is None else TaskKernel(training.tasks)
+        num = len(rows)
         self._squares = np.empty((num_dimensions, num * num))
         for dimension in range(num_dimensions):
             own = rows[:, owners == dimension]

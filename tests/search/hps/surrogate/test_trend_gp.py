@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dhmpi.search.hps.surrogate.task_kernel import TaskKernel, TaskParameters
-from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, _Fit, fit
+from dhmpi.search.hps.surrogate.task_kernel import TaskParameters
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrainingSet, TrendGP, _Fit, fit
 
 OWNERS = np.array([0, 1, 1, 2])  # the second dimension has two columns
 
@@ -78,7 +78,7 @@ def test_choices_know_the_choices_before_them(rows, values):
 
 def test_the_slope_of_the_likelihood_is_right(rows, values):
     expected = np.array([(0.0, 1.0)] * 6)
-    objective = _Fit(rows, values, OWNERS, expected)
+    objective = _Fit(TrainingSet(rows, values, OWNERS), expected)
     for logs in (np.zeros(6), np.array([0.3, -0.5, 0.2, 0.4, -3.0, -1.0])):
         assert check_grad(lambda at: objective(at)[0], lambda at: objective(at)[1], logs) < 1e-3
 
@@ -90,7 +90,7 @@ def test_a_fit_finds_a_quadratic_in_any_direction():
     rows, new = rng.uniform(-1, 1, (2, 60, 4))
     values = np.einsum("ij,jk,ik->i", rows, stretch, rows)
     mean, std = values.mean(), values.std()
-    logs, _ = fit(rows, (values - mean) / std, np.arange(4))
+    logs, _ = fit(TrainingSet(rows, (values - mean) / std, np.arange(4)))
     predicted = TrendGP(rows, (values - mean) / std, np.arange(4), Parameters.from_logs(logs)).predict(new).mean
     truth = np.einsum("ij,jk,ik->i", new, stretch, new)
     assert np.abs(predicted * std + mean - truth).max() < 0.02 * std
@@ -143,7 +143,7 @@ def test_predictions_for_the_campaign_are_those_of_the_textbook(rows, values):
     pairs = list(zip(rows, TASKS.tolist(), strict=True))
     known = np.array([[joint(a, b, (s, t)) for b, t in pairs] for a, s in pairs]) + PARAMETERS.noise * np.eye(len(rows))
     across = np.array([[joint(a, b, (0, t)) for b, t in pairs] for a in new])
-    process = TrendGP(rows, values, OWNERS, parameters, kernel=TaskKernel(TASKS))
+    process = TrendGP(rows, values, OWNERS, parameters, tasks=TASKS)
     posterior = process.predict(new)
     variance = [joint(a, a, (0, 0)) - each @ np.linalg.solve(known, each) for a, each in zip(new, across, strict=True)]
     assert posterior.mean == pytest.approx(across @ np.linalg.solve(known, values), rel=1e-4, abs=1e-6)
@@ -162,7 +162,7 @@ def test_predictions_for_the_campaign_are_those_of_the_textbook(rows, values):
 
 def test_the_gradient_of_several_tasks_is_that_of_the_likelihood(rows, values):
     prior = np.tile([0.0, 2.0], (11, 1))
-    found = _Fit(rows, values, OWNERS, prior, kernel=TaskKernel(TASKS))
+    found = _Fit(TrainingSet(rows, values, OWNERS, tasks=TASKS), prior)
     at = np.array([0.1, -0.2, 0.3, 0.2, -2.0, -1.0, 0.9, -0.4, 0.5, 1.2, 0.3])
     assert check_grad(lambda logs: found(logs)[0], lambda logs: found(logs)[1], at) < 1e-3
 
@@ -173,6 +173,6 @@ def test_it_is_learned_how_much_a_source_says(sign, least, most):
     values = np.sin(4 * rows[:, 0]) * np.cos(3 * rows[:, 1])
     tasks = np.repeat([0, 1], 25)
     values[25:] *= sign
-    logs, _ = fit(rows, values, np.arange(2), tasks=tasks)
+    logs, _ = fit(TrainingSet(rows, values, np.arange(2), tasks=tasks))
     learned = Parameters.from_logs(logs, 1).tasks
     assert least <= learned.matern[0] <= most
