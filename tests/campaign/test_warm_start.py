@@ -5,7 +5,7 @@ from dhmpi.campaign.replay import first_difference
 from dhmpi.campaign.warm_start import MOST_KEPT, gather
 from dhmpi.cli import main
 from dhmpi.errors import OptionError, ResultsError
-from dhmpi.evaluation import EARLIER, Observation
+from dhmpi.evaluation import DESIGN, EARLIER, Observation
 from dhmpi.results import read
 from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.ga import GA
@@ -43,7 +43,7 @@ def old(tmp_path):
     return path
 
 
-def campaign(kind, path, old, max_evals=12, **more):
+def campaign(kind, path, old, max_evals=6, **more):
     options = {"max_evals": max_evals, "output": str(path), "quiet": True, "isolation": "inline", **more}
     return kind(new_problem(), new_run, "serial", warm_start=old, **options).main()
 
@@ -86,7 +86,7 @@ def test_of_very_many_the_best_and_others_are_kept(tmp_path):
 @pytest.mark.parametrize("kind", [AMBS, GA])
 def test_a_campaign_begins_with_the_best_points(kind, old, tmp_path):
     found = campaign(kind, tmp_path / "new.h5", old)
-    assert len(found.evaluations) == 12
+    assert len(found.evaluations) == 6
     knowledge, _ = gather(AMBS(new_problem()), [old])
     best = min(knowledge.observations, key=lambda each: each.objective)
     assert (found.evaluations[0].point, found.evaluations[0].origin.model) == (best.point, EARLIER)
@@ -98,10 +98,10 @@ def test_a_campaign_begins_with_the_best_points(kind, old, tmp_path):
 @pytest.mark.parametrize("kind", [AMBS, GA])
 def test_it_goes_on_and_can_be_checked_when_the_source_is_gone(kind, old, tmp_path):
     path = tmp_path / "new.h5"
-    whole = campaign(kind, tmp_path / "whole.h5", old, max_evals=20)
-    campaign(kind, path, old, max_evals=9)
+    whole = campaign(kind, tmp_path / "whole.h5", old, max_evals=9)
+    campaign(kind, path, old, max_evals=5)
     (tmp_path / "old.h5").unlink()
-    found = campaign(kind, path, old, max_evals=20, resume=True)
+    found = campaign(kind, path, old, max_evals=9, resume=True)
     assert [each.point for each in found.evaluations] == [each.point for each in whole.evaluations]
     assert read(path).knowledge == whole.knowledge
     assert first_difference(read(path)) is None
@@ -174,8 +174,8 @@ def test_a_command_line_takes_several_files(old, tmp_path, capfd):
 
 
 def test_fewer_evaluations_are_needed_than_without(old, tmp_path):
-    knowing = campaign(AMBS, tmp_path / "warm.h5", old, max_evals=12)
-    without = campaign(AMBS, tmp_path / "cold.h5", None, max_evals=12)
+    knowing = campaign(AMBS, tmp_path / "warm.h5", old, max_evals=8)
+    without = campaign(AMBS, tmp_path / "cold.h5", None, max_evals=8)
     assert knowing.best.objective < without.best.objective
 
 
@@ -183,3 +183,18 @@ def test_source_points_are_no_results(old, tmp_path):
     found = campaign(AMBS, tmp_path / "new.h5", old, max_evals=5)
     assert [each.id for each in found.evaluations] == list(range(5))
     assert [each.origin.known for each in found.evaluations] == list(range(5))
+
+
+def test_many_workers_begin_with_good_points_and_others_in_turns(old):
+    search = AMBS(new_problem(), seed=3)
+    knowledge, _ = gather(search, [old])
+    search.prime(knowledge.observations)
+    first = search.proposals(12)
+    models = [each.origin.model for each in first]
+    assert models[:3] == [EARLIER] * 3
+    assert (models[3:].count(EARLIER), models[3:].count(DESIGN)) == (4, 5)
+    known = [each.point for each in knowledge.observations]
+    assert all((each.point in known) == (each.origin.model == EARLIER) for each in first)
+    again = AMBS(new_problem(), seed=3)
+    again.prime(knowledge.observations)
+    assert [again.repeat(each.origin) for each in first] == [each.point for each in first]

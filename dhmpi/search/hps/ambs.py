@@ -11,13 +11,14 @@ if __name__ == "__main__":
     sys.exit(main(["ambs", *sys.argv[1:]]))
 
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Observation, Origin, Point, Report
+from dhmpi.evaluation import DESIGN, EARLIER, RANDOM, Evaluation, Observation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
 from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
 from dhmpi.search.hps.surrogate.background import Background
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")
-# How many of the best points of earlier campaigns come first.
-NUM_EARLIER = 3
+# How many of the best points of earlier campaigns come first; and at most, beside a design, before there is a model.
+NUM_EARLIER, NUM_RESERVED = 3, 32
 LIES = ("cl_min", "cl_mean", "cl_max")
 
 
@@ -148,6 +149,7 @@ class AMBS(Search):
         self._latencies = Latencies()
         self._wanted: Origin | None = None
         self._num_with = self._num_without = 0
+        self._reserve = deque(best_points(self.space, self._knowledge, NUM_EARLIER + NUM_RESERVED)[NUM_EARLIER:])
         # Of a single point there is nothing to learn.
         is_random = self.own_options.learner == "DUMMY" or self.space.size == 1
         self._sampler = Sampler(self.space, seed, independent if is_random else spread)
@@ -201,10 +203,21 @@ class AMBS(Search):
         if point is None:
             is_first = self._proposer is not None and not self._proposer.refits.due
             self._num_without += not is_first
-            self._origin = Origin(DESIGN if is_first else RANDOM, self._num_known)
-            point = self._sampler.draw(self._seen)
+            point = self._propose_earlier() if is_first else None
+            source = EARLIER if point is not None else DESIGN if is_first else RANDOM
+            self._origin = Origin(source, self._num_known)
+            point = self._sampler.draw(self._seen) if point is None else point
         self._latencies.add(self._background.clock() - begun)
         return point
+
+    def _propose_earlier(self) -> Point | None:
+        """Return every other time a good point of an earlier campaign: what many workers begin with."""
+        is_due = len(self._seen) % 2 == 0 if self._wanted is None else self._wanted.model == EARLIER
+        while is_due and self._reserve:
+            point = self._reserve.popleft()
+            if self.space.key(point) not in self._seen:
+                return point
+        return None
 
     def _propose_by_model(self) -> Point | None:
         if self._proposer is None or (self._wanted is not None and not self._wanted.fitted):

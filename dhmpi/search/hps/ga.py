@@ -92,8 +92,9 @@ class GA(Search):
     def _propose(self) -> Point | None:
         # A generator for each point, so that a search that is resumed has the same one.
         rng = generator(self.seed, len(self._seen))
-        # The best points of earlier campaigns are parents enough, and those of chance come where places are empty.
-        is_first = len(self._seen) < self.own_options.population_size and not self._knowledge
+        # The best points of earlier campaigns are parents enough; chance comes where places are empty.
+        is_enough = self._population if self._knowledge else len(self._seen) >= self.own_options.population_size
+        is_first = not is_enough
         offspring = None if is_first else self._offspring(rng)
         source = DESIGN if is_first else RANDOM if offspring is None else OFFSPRING
         self._origin = Origin(source, self._num_known)
