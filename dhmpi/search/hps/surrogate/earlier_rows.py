@@ -10,8 +10,9 @@ from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.warp import tidy, warp
 
-# Observations of all sources together that a process knows, and fewest; they become fewer as a campaign knows more.
-MOST_EARLIER, FEWEST_EARLIER, MOST_TOGETHER = 60, 20, 150
+# Observations of all sources together that a process knows, in the beginning; there are fewer the more results a campaign
+# has, and none beside so many: then they would keep the process from what is near the best point.
+MOST_EARLIER, FADED = 60, 50
 # In halves of the widths of a box.
 REACH = 2.0
 
@@ -44,7 +45,7 @@ class EarlierRows(NamedTuple):
         return int(self.tasks.max(initial=0))
 
     def near(self, encoding: Encoding, box: Box, num_own: int) -> "EarlierRows | None":
-        """Return the observations that are nearest to a box, beside so many of the campaign's own; None if all are far.
+        """Return the observations that are nearest to a box, beside so many of the campaign's own; None if none.
 
         What is farther than `REACH` says nothing about a box, and would bend the quadratic part of its process.
         """
@@ -55,8 +56,8 @@ class EarlierRows(NamedTuple):
         distances = (((encoding.to_unit_cube(close.rows) - box.center) / box.half) ** 2).sum(axis=1)
         return close._chosen(num_own, lambda own, num: own[np.argsort(distances[own], kind="stable")[:num]])
 
-    def spread(self, num_own: int) -> "EarlierRows":
-        """Return the best observations and others from all over, beside so many of the campaign's own."""
+    def spread(self, num_own: int) -> "EarlierRows | None":
+        """Return the best observations and others from all over, beside so many of the campaign's own; None if none."""
 
         def choose(own: Indices, num: int) -> Indices:
             order = own[np.argsort(self.objectives[own], kind="stable")]
@@ -82,10 +83,12 @@ class EarlierRows(NamedTuple):
             total += density
         return values, total
 
-    def _chosen(self, num_own: int, choose: Callable[[Indices, int], Indices]) -> "EarlierRows":
-        num = max(FEWEST_EARLIER, min(MOST_EARLIER, MOST_TOGETHER - num_own)) // self.num_sources
+    def _chosen(self, num_own: int, choose: Callable[[Indices, int], Indices]) -> "EarlierRows | None":
+        num = MOST_EARLIER * (FADED - num_own) // FADED // self.num_sources
+        if num <= 0:
+            return None
         tasks = range(1, self.num_sources + 1)
-        at = np.concatenate([choose(np.flatnonzero(self.tasks == task), max(num, 1)) for task in tasks])
+        at = np.concatenate([choose(np.flatnonzero(self.tasks == task), num) for task in tasks])
         return self._at(at)
 
     def _at(self, at: Indices) -> "EarlierRows":

@@ -6,7 +6,7 @@ from dhmpi.evaluation import Observation
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
-from dhmpi.search.hps.surrogate.earlier_rows import FEWEST_EARLIER, MOST_EARLIER, MOST_TOGETHER, EarlierRows
+from dhmpi.search.hps.surrogate.earlier_rows import FADED, MOST_EARLIER, EarlierRows
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 
@@ -29,15 +29,20 @@ def test_sources_are_numbered_from_1(encoding):
     assert made.rows[made.tasks == 1].sum(axis=1) == pytest.approx(made.objectives[made.tasks == 1])
 
 
-@pytest.mark.parametrize(("num_own", "num"), [(1, MOST_EARLIER), (MOST_TOGETHER, FEWEST_EARLIER)])
+@pytest.mark.parametrize(("num_own", "num"), [(0, MOST_EARLIER), (FADED // 2, MOST_EARLIER // 2)])
 def test_fewer_are_used_as_a_campaign_knows_more(encoding, num_own, num):
     made = earlier(encoding)
     assert len(made.spread(num_own).rows) == len(made.near(encoding, whole_box(encoding), num_own).rows) == num
 
 
+def test_a_campaign_that_knows_enough_does_without(encoding):
+    made = earlier(encoding)
+    assert made.spread(FADED) is made.near(encoding, whole_box(encoding), FADED) is None
+
+
 def test_the_best_ones_are_among_those_from_all_over(encoding):
     made = earlier(encoding)
-    few = made.spread(MOST_TOGETHER)
+    few = made.spread(FADED // 2)
     assert few.objectives.min() == made.objectives.min()
     assert few.objectives.max() == made.objectives.max()
 
