@@ -1,5 +1,6 @@
 """Surrogate over a box: a Gaussian process fitted to the evaluations that matter there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -106,9 +107,10 @@ def fit_surrogate(
     frame = Frame(encoding, box)
     fitted = indices[:MOST_FITTED]
     own = KnownEvaluations(frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted])
-    best = _fitted(frame, own, None)
+    best = _fitted(frame, own, None, RELATIVE_TURNS)
     if earlier is not None:
-        primed = _fitted(frame, own, earlier)
+        # On the scale on which its own results are most probable: others might lose what is near the best point.
+        primed = _fitted(frame, own, earlier, [best.relative_turn])
         best = primed if primed.evidence() + BENEFIT >= best.evidence() else best
     _, relative_turn, logs, training, _ = best
     earlier = None if training.tasks is None else earlier
@@ -136,12 +138,14 @@ class _Fitted(NamedTuple):
         return total - log_likelihood(self.training.of(self.training.tasks > 0), self.logs)
 
 
-def _fitted(frame: Frame, own: KnownEvaluations, earlier: EarlierRows | None) -> _Fitted:
+def _fitted(
+    frame: Frame, own: KnownEvaluations, earlier: EarlierRows | None, relative_turns: Sequence[float]
+) -> _Fitted:
     """Fit a process to evaluations, whose rows are in its coordinates, on the scale on which they are most probable."""
     values = tidy(own.objectives)
     best: _Fitted | None = None
     start = None
-    for relative_turn in RELATIVE_TURNS:
+    for relative_turn in relative_turns:
         warped, density = warp(values, relative_turn)
         doubts = warped_variances(own.objectives, own.spreads, warped)
         training, more = TrainingSet(own.rows, warped, frame.owners, doubts), 0.0
