@@ -16,9 +16,9 @@ from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp, warped_v
 
 MOST_FITTED = 150
 NUM_STEPS, NUM_MORE_STEPS = 40, 12
-# Earlier campaigns are left out where the campaign's own results are more probable without them, by so many nats: its
-# first results are too few to tell.
-BENEFIT = 3.0
+# Earlier campaigns are made use of where the campaign's own results are more probable with them, by so many nats; but
+# the first results are too few to tell.
+GAIN, FEW = 2.0, 10
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ def fit_surrogate(
     if earlier is not None:
         # On the scale on which its own results are most probable: others might lose what is near the best point.
         primed = _fitted(frame, own, earlier, [best.relative_turn])
-        best = primed if primed.evidence() + BENEFIT >= best.evidence() else best
+        is_plausible = len(fitted) < FEW or primed.evidence() >= best.evidence() + GAIN
+        best = primed if is_plausible else best
     _, relative_turn, logs, training, _ = best
     earlier = None if training.tasks is None else earlier
     parameters = Parameters.from_logs(logs, 0 if earlier is None else earlier.num_sources)

@@ -257,10 +257,7 @@ class RegionalProposer(Proposer[Surrogates]):
     def _best(self, surrogate: BoxSurrogate, objectives: Matrix) -> Matrix:
         """Return the best evaluations that a surrogate knows, in the unit cube."""
         order = np.argsort(objectives[surrogate.indices], kind="stable")[:NUM_PARENTS]
-        rows = self._archive.rows[surrogate.indices[order]]
-        if self._earlier is not None:
-            rows = np.concatenate([rows, self._earlier.best(NUM_PARENTS)])
-        return self._encoding.to_unit_cube(rows)
+        return self._encoding.to_unit_cube(self._archive.rows[surrogate.indices[order]])
 
     def _near(self) -> Box:
         region = self._regions.region
@@ -299,10 +296,10 @@ def _refit(task: RegionalTask) -> Surrogates:
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
     close = None if earlier is None else earlier.near(encoding, near, len(nearest))
-    wide = None if earlier is None else earlier.spread(len(landmarks))
     return Surrogates(
         fit_surrogate(encoding, near, nearest, known, tabu, close),
-        fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu, wide),
+        # It knows nothing of earlier campaigns: one point of five is chosen as if there were none.
+        fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
         feasibility(encoding, rows, objectives),
         outlook,
         len(rows),

@@ -32,19 +32,12 @@ def test_sources_are_numbered_from_1(encoding):
 @pytest.mark.parametrize(("num_own", "num"), [(0, MOST_EARLIER), (FADED // 2, MOST_EARLIER // 2)])
 def test_fewer_are_used_as_a_campaign_knows_more(encoding, num_own, num):
     made = earlier(encoding)
-    assert len(made.spread(num_own).rows) == len(made.near(encoding, whole_box(encoding), num_own).rows) == num
+    assert len(made.near(encoding, whole_box(encoding), num_own).rows) == num
 
 
 def test_a_campaign_that_knows_enough_does_without(encoding):
     made = earlier(encoding)
-    assert made.spread(FADED) is made.near(encoding, whole_box(encoding), FADED) is None
-
-
-def test_the_best_ones_are_among_those_from_all_over(encoding):
-    made = earlier(encoding)
-    few = made.spread(FADED // 2)
-    assert few.objectives.min() == made.objectives.min()
-    assert few.objectives.max() == made.objectives.max()
+    assert made.near(encoding, whole_box(encoding), FADED) is None
 
 
 def test_none_is_far_from_a_box(encoding):
@@ -91,4 +84,5 @@ def test_few_results_and_a_source_foretell_the_others(encoding):
     process = surrogate.process(known, np.empty((0, 2)), AcquisitionBudget(200, 0, 1, 1))
     points = encoding.space.sample(np.random.default_rng(9), 40)
     means = process.predict(surrogate.frame.rows(encoding.encode(points))).mean
-    assert np.corrcoef(means, [bowl(point) for point in points])[0, 1] > 0.95
+    ranks = [np.argsort(np.argsort(each)) for each in (means, [bowl(point) for point in points])]
+    assert np.corrcoef(*ranks)[0, 1] > 0.9
