@@ -1,11 +1,38 @@
+import numpy as np
 import pytest
+from contracts.search import SearchContract
 from contracts.watch import problem_of
 
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import Evaluation, Observation, State
+from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.earlier_points import best_points
 from dhmpi.search.hps.ga import GA
 from dhmpi.search.hps.random import RandomSearch
+
+
+def primed(kind, problem, **options):
+    """A search that knows points of its space, with objectives that say nothing."""
+    search = kind(problem, **options)
+    rng = np.random.default_rng(5)
+    search.prime([Observation(point, float(rng.random())) for point in search.space.sample(rng, 8)])
+    return search
+
+
+class TestPrimedAmbsContract(SearchContract):
+    test_another_process_gives_the_same_points = None  # there, it would know nothing
+
+    @pytest.fixture
+    def make(self):
+        return lambda problem, **options: primed(AMBS, problem, **options)
+
+
+class TestPrimedGaContract(SearchContract):
+    test_another_process_gives_the_same_points = None  # there, it would know nothing
+
+    @pytest.fixture
+    def make(self):
+        return lambda problem, **options: primed(GA, problem, population_size=4, **options)
 
 
 def space():
