@@ -6,6 +6,7 @@ from dhmpi.evaluation import Evaluation, Origin
 from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
+    KNOWLEDGE_COLUMNS,
     ORIGIN_COLUMNS,
     POLICY_COLUMNS,
     REPORT_COLUMNS,
@@ -64,7 +65,7 @@ def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
-    num += len(REPORT_COLUMNS)
+    num += len(REPORT_COLUMNS) + len(KNOWLEDGE_COLUMNS)
     assert len(lines) == 2 + num + 2  # with one for points, and one for what is active in them
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
