@@ -16,9 +16,8 @@ from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp, warped_v
 
 MOST_FITTED = 150
 NUM_STEPS, NUM_MORE_STEPS = 40, 12
-# Earlier campaigns are made use of where the campaign's own results are more probable with them, by so many nats; but
-# the first results are too few to tell.
-GAIN, FEW = 2.0, 10
+# So many results are too few to tell whether they are more probable with earlier campaigns than without.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def fit_surrogate(
     if earlier is not None:
         # On the scale on which its own results are most probable: others might lose what is near the best point.
         primed = _fitted(frame, own, earlier, [best.relative_turn])
-        is_plausible = len(fitted) < FEW or primed.evidence() >= best.evidence() + GAIN
+        is_plausible = len(fitted) < FEW or primed.evidence() >= best.evidence()
         best = primed if is_plausible else best
     _, relative_turn, logs, training, _ = best
     earlier = None if training.tasks is None else earlier

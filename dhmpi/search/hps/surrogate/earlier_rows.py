@@ -12,7 +12,7 @@ from dhmpi.search.hps.surrogate.warp import tidy, warp
 
 # Observations of all sources together that a process knows, in the beginning; there are fewer the more results a
 # campaign has, and none beside so many: then they would keep the process from what is near the best point.
-MOST_EARLIER, FADED = 60, 60
+MOST_EARLIER, FADED = 60, 100
 # In halves of the widths of a box.
 REACH = 2.0
 

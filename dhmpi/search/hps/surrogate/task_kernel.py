@@ -53,7 +53,7 @@ class Shares(NamedTuple):
 
     @property
     def column(self) -> "Shares":
-        """The same for the transposed covariance."""
+        """Shares of the transposed covariance."""
         return Shares(*(np.reshape(each, (-1, 1)) for each in self))
 
 
