@@ -71,7 +71,9 @@ PAUSES_IN_VAIN, FURTHEST_PAUSE = "pauses_in_vain", "furthest_pause"
 
 # What proposed a point that no model did: the problem, a list of points, the plan for the first ones, or chance.
 START, GIVEN, DESIGN, RANDOM, OFFSPRING = "start", "given", "design", "random", "offspring"
-NO_MODELS = frozenset(("", START, GIVEN, DESIGN, OFFSPRING))  # where none could be; chance takes the place of one
+EARLIER = "earlier"  # one of the best points of an earlier campaign
+# Where none could be; chance takes the place of one.
+NO_MODELS = frozenset(("", START, GIVEN, DESIGN, OFFSPRING, EARLIER))
 
 
 class Origin(NamedTuple):
@@ -98,6 +100,20 @@ class Proposal(NamedTuple):
 
     point: Point
     origin: Origin = Origin()
+
+
+class Observation(NamedTuple):
+    """Observation of an earlier campaign, in the space of this one.
+
+    Attributes:
+        point: A canonical point.
+        objective: Its objective there, finite; smaller is better.
+        source: Number of the source that it comes from, from 0.
+    """
+
+    point: Point
+    objective: float
+    source: int = 0
 
 
 class Worker(NamedTuple):

@@ -165,7 +165,8 @@ def test_the_modes_of_auto_are_documented():
 def test_the_options_of_ga_are_documented():
     shown = (ROOT / "docs" / "ga.md").read_text()
     for field in (each for each in fields(GAOptions) if each.name != "points"):  # which all searches have
-        default = "1 / number of dimensions" if field.default is None else field.default
+        unset = {"mutation_probability": "1 / number of dimensions", "warm_start": "nothing"}
+        default = unset[field.name] if field.default is None else field.default
         assert f"| `{as_flag(field.name)}` | {default} |" in shown
 
 

@@ -51,7 +51,7 @@ DOORS = {
     "horovod": ("dhmpi/support/data_parallel.py",),
     "mpi4py": ("dhmpi/mpi/comm.py",),
     "networkx": ("dhmpi/search/nas/model/space/",),
-    "optuna": ("dhmpi/analysis/optuna_study.py",),
+    "optuna": ("dhmpi/analysis/optuna_study.py", "dhmpi/results/optuna_storage.py"),
     "pyarrow": ("dhmpi/analysis/parquet.py",),
     "pydot": ("dhmpi/search/nas/model/draw.py",),
     "keras": ("dhmpi/callbacks.py", "dhmpi/search/nas/model/", "dhmpi/support/training_session.py", "dhmpi/benchmark/"),

@@ -1,14 +1,9 @@
-"""A campaign as a study of Optuna; the only importer of optuna."""
+"""A campaign as a study of Optuna."""
 
-import contextlib
 import datetime
 import json
 import math
-import re
-import warnings
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 import optuna
 from optuna.distributions import (
@@ -23,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dhmpi.analysis.export import metadata_text
 from dhmpi.errors import OptionError, OutputError, option_name
 from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.results.optuna_storage import open_storage, quiet, said, shown
 from dhmpi.results.reader import Results
 from dhmpi.support.json_text import dumps
 
@@ -37,17 +33,6 @@ _STATES = {
 
 # Steps beyond are too large for the integers of some databases.
 LARGEST_STEP = 2**31
-# What brings the drivers of databases, by the module that is missing, where that has another name.
-_DRIVERS = {
-    "MySQLdb": "pip install mysqlclient; or pip install pymysql, and write mysql+pymysql://",
-    "psycopg2": "pip install psycopg2-binary",
-    "psycopg": 'pip install "psycopg[binary]"',
-}
-# Passwords in URLs: before the host, and among the parameters.
-_PASSWORD = re.compile(
-    r"((?<=://)[^:/?]*:|^(?!.*://))(.+)(?=@)|([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)([^&]+)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def write_study(results: Results, url: str, name: str) -> int:
@@ -70,12 +55,12 @@ def write_study(results: Results, url: str, name: str) -> int:
     curves = _curves(results)
     # They may not fit, and are made before anything is written.
     trials = [_trial(each, results, curves.get(each.id, {})) for each in results.evaluations]
-    with _quiet():
-        storage = _storage(url)
+    with quiet():
+        storage = open_storage(url)
         try:
             study = optuna.create_study(storage=storage, study_name=name, direction=direction)
         except optuna.exceptions.DuplicatedStudyError as error:
-            there = f"a name that {_shown(url)} does not have yet"
+            there = f"a name that {shown(url)} does not have yet"
             raise OptionError(f"{option_name('study')} must be {there}, got {name!r}; give another one") from error
         try:
             study.set_user_attr("dhmpi", json.loads(metadata_text(results)))
@@ -84,60 +69,8 @@ def write_study(results: Results, url: str, name: str) -> int:
             optuna.delete_study(study_name=name, storage=storage)
             if not isinstance(error, Exception):
                 raise
-            raise OutputError(f"{_shown(url)} cannot be written: {_said(error, url)}") from error
+            raise OutputError(f"{shown(url)} cannot be written: {said(error, url)}") from error
     return len(trials)
-
-
-def _storage(url: str) -> Any:
-    """Open a database."""
-    try:
-        return optuna.storages.get_storage(url)
-    except ImportError as error:
-        raise OptionError(
-            f"{option_name('optuna')} must name a database whose driver is installed, got {_shown(url)} and none; "
-            f"run: {_remedy(error)}"
-        ) from error
-    except Exception as error:  # of SQLAlchemy, a driver, or the database
-        raise OptionError(
-            f"{option_name('optuna')} must be the URL of a database, such as sqlite:///study.db, "
-            f"got {_shown(url)!r}: {_said(error, url)}"
-        ) from error
-
-
-def _remedy(error: BaseException) -> str:
-    """Return how a driver that is missing is installed."""
-    missing: BaseException | None = error
-    while missing is not None and not isinstance(missing, ModuleNotFoundError):
-        missing = missing.__cause__ or missing.__context__
-    name = "DRIVER" if missing is None else str(missing.name)
-    return _DRIVERS.get(name, f"pip install {name}")
-
-
-def _shown(url: str) -> str:
-    """Return a URL as people may see it, without passwords."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[3] or ''}***", url)
-
-
-def _said(error: BaseException, url: str) -> str:
-    """Return the first line of what an error says, without the passwords of a URL."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    for found in _PASSWORD.finditer(url):
-        secret = found[2] or found[4]
-        line = line.replace(secret, "***").replace(unquote(secret), "***")
-    return line
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Let Optuna say nothing but its warnings, and SQLAlchemy nothing about URLs."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _curves(results: Results) -> dict[int, dict[int, float]]:

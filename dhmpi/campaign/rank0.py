@@ -36,6 +36,7 @@ from dhmpi.evaluator import Evaluator
 from dhmpi.execution.program import check_placeholders, is_program
 from dhmpi.mpi import job
 from dhmpi.results import Metadata, Results, ResultsStore, rank_table
+from dhmpi.results.knowledge import NO_KNOWLEDGE
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.search.search import Search
 from dhmpi.support import environment, logs
@@ -72,6 +73,7 @@ class Rank0(ABC):
 
     def __init__(self, options: CampaignOptions, begun: float | None = None) -> None:
         self._options, self._begun = options, begun
+        self._knowledge = NO_KNOWLEDGE
 
     @abstractmethod
     def _make_search(self) -> Search:
@@ -121,6 +123,7 @@ class Rank0(ABC):
                 with stop.interruptible():
                     self._check_problem(search)
                 earlier = self._earlier(search)
+                self._warm_start(search, earlier)
                 self._prepare(search, earlier)
                 with stop.interruptible():
                     self._wait(search)
@@ -162,6 +165,22 @@ class Rank0(ABC):
         search.seed = earlier.metadata.seed
         return earlier
 
+    def _warm_start(self, search: Search, earlier: Results | None) -> None:
+        """Let the search know what earlier campaigns have found; one that is resumed knows what it knew."""
+        names = getattr(search.own_options, "warm_start", None)
+        if earlier is not None:
+            self._knowledge = earlier.knowledge
+            if names and not self._knowledge.sources:
+                log.warning("%s counts when a campaign begins, and this one began without", option_name("warm_start"))
+        elif names:
+            from dhmpi.campaign.warm_start import gather  # most campaigns do without
+
+            self._knowledge, lines = gather(search, names)
+            for line in lines if not self._options.quiet else ():
+                tell(line)
+        if self._knowledge.observations:
+            search.prime(self._knowledge.observations)
+
     def _open(self, search: Search, stop: StopRequest) -> ResultsStore:
         """Open the results file for writing, perhaps after a wait for a writer that may be gone."""
         options, metadata = self._options, _metadata(search)
@@ -178,7 +197,7 @@ class Rank0(ABC):
                 log.warning("files of evaluations that begin anew cannot be removed: %s", error)
             return store
         earlier = end_of_earlier(options.output)
-        store = ResultsStore.create(options.output, metadata, options.overwrite, pause)
+        store = ResultsStore.create(options.output, metadata, options.overwrite, pause, self._knowledge)
         try:
             remove_files(options.files, earlier)  # of a campaign that has been overwritten: logs would be appended to
         except OSError as error:

@@ -66,6 +66,8 @@ def _search_of(results: Results, problem: Any) -> Search:
     options = {name: value for name, value in metadata.options.items() if name in names}
     search = kind(_problem_of(results) if problem is None else problem, seed=metadata.seed, **options)
     metadata.require_space(search.space.specs(), search.space.rules.specs())
+    if results.knowledge.observations:
+        search.prime(results.knowledge.observations)
     if search.learns and any(not each.origin.model for each in results.evaluations):
         raise ResultsError(
             f"the file must say how its points were chosen, got one of dhmpi {metadata.version} that does not; "

@@ -177,7 +177,10 @@ class Follower:
         else:
             _close(tail)
         self._listener.begin(
-            Results(content.metadata, content.columns, content.doubt, content.policy, self.path, content.reports)
+            Results(
+                *(content.metadata, content.columns, content.doubt, content.policy, self.path, content.reports),
+                content.knowledge,
+            )
         )
 
     def _drain(self, until: float) -> bool:

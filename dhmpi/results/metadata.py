@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dhmpi.errors import ResultsError
+from dhmpi.errors import ResultsError, option_name, reason
 from dhmpi.results.schema import Dimension, dimensions
 from dhmpi.support.json_text import dumps
 
@@ -110,9 +110,15 @@ class Metadata:
         Raises:
             ResultsError: The search or the space is another one.
         """
-        if now.search != self.search:
-            raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
-        self.require_space(now.space, now.rules)
+        try:
+            if now.search != self.search:
+                raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
+            self.require_space(now.space, now.rules)
+        except ResultsError as error:
+            if "warm_start" not in now.options or self.maximises != now.maximises:
+                raise
+            remedy = f"to make use of what it knows, begin another file with {option_name('warm_start')} and this one"
+            raise ResultsError(reason(error), remedy=remedy) from error
         problem, source = (now.problem, now.source) if now.source else (self.problem, self.source)
         return replace(
             self,

@@ -13,6 +13,7 @@ from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, turned
 from dhmpi.results.files import journal_path
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, Journal, read_journal
+from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.schema import PolicyRow
@@ -39,6 +40,7 @@ class Results:
         policy: What agents have learned; empty for a search without any.
         path: The results file, if they were read from one.
         report_source: Returns what `report_history` is; None if there is nothing.
+        knowledge: What the campaign knew from earlier ones when it began.
     """
 
     metadata: Metadata
@@ -47,6 +49,7 @@ class Results:
     policy: PolicyLog = field(default_factory=PolicyLog)
     path: Path | None = field(default=None, compare=False)
     report_source: "Callable[[], ReportHistory] | None" = field(default=None, compare=False)
+    knowledge: Knowledge = NO_KNOWLEDGE
 
     @classmethod
     def of(cls, metadata: Metadata, evaluations: Sequence[Evaluation], **more: Any) -> "Results":
@@ -109,6 +112,7 @@ class Recovered(NamedTuple):
     policy: PolicyLog
     reports: "ReportLog"
     dropped: str
+    knowledge: Knowledge = NO_KNOWLEDGE
 
 
 def read(path: PathLike) -> Results:
@@ -128,7 +132,8 @@ def read(path: PathLike) -> Results:
             table = columns.table(columns.rows_of(_ids(found.events)))
         metadata = _replayed(found, table)
         columns = columns.changed(table)
-    return Results(metadata, columns, dropped, found.content.policy, Path(path).absolute(), found.reports)
+    more = found.content.policy, Path(path).absolute(), found.reports, found.content.knowledge
+    return Results(metadata, columns, dropped, *more)
 
 
 def is_results_file(path: PathLike) -> bool:
@@ -180,7 +185,7 @@ def recover(path: Path) -> Recovered:
     with explained(found.path):
         reports = found.report_log()
     campaign, generation = content.campaign, content.generation
-    return Recovered(metadata, table, campaign, generation, content.policy, reports, found.dropped)
+    return Recovered(metadata, table, campaign, generation, content.policy, reports, found.dropped, content.knowledge)
 
 
 class _Found(NamedTuple):

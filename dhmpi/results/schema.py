@@ -19,6 +19,8 @@ POLICY = "policy"
 STATE = "state"
 REPORTS = "reports"
 SUPERSEDED = "superseded"
+KNOWLEDGE = "knowledge"
+SOURCES = "sources"
 
 _TIME = "s since 1970-01-01 UTC"
 _MEANINGS = {
@@ -178,6 +180,13 @@ REPORT_COLUMNS = (
     Column("time", "float64", _TIME, "when"),
     Column("order", "int64", "", "how many results the campaign had when it came; -1 if unknown", optional=True),
 )
+# The datasets of `/knowledge`, one row per result of an earlier campaign; the group is there with `--warm-start`. An
+# attribute of the group, `sources`, says where they come from.
+KNOWLEDGE_COLUMNS = (
+    Column("source", "int32", "", "number of its source, from 0"),
+    Column("objective", "float64", "", "its objective there, smaller being better"),
+    Column("point", "json", "", "its point in the space of this campaign"),
+)
 
 
 @dataclass(frozen=True)
@@ -260,6 +269,7 @@ def markdown_table() -> str:
     rows += [(f"`/{REPORTS}/{column.name}`", column) for column in REPORT_COLUMNS]
     earlier = "the same of reports that are no longer there, as far as searches have learned from them"
     rows.append((f"`/{REPORTS}/{SUPERSEDED}/<column>`", Column("", f"as in `/{REPORTS}`", "", earlier)))
+    rows += [(f"`/{KNOWLEDGE}/{column.name}`", column) for column in KNOWLEDGE_COLUMNS]
     rows += [(f"`/{POLICY}/{column.name}`", column) for column in POLICY_COLUMNS]
     rows += [(f"`/{POLICY}/{STATE}/{column.name}`", column) for column in STATE_COLUMNS]
     lines = ["| name | dtype | unit | meaning |", "|---|---|---|---|"]

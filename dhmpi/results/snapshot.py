@@ -14,6 +14,7 @@ import numpy as np
 from dhmpi.evaluation import INACTIVE
 from dhmpi.results.beginnings import Beginnings
 from dhmpi.results.checksum import with_checksum
+from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.report_log import ReportHistory, Reports
@@ -25,6 +26,8 @@ from dhmpi.results.schema import (
     EARLIER_COLUMNS,
     FORMAT,
     GROUP,
+    KNOWLEDGE,
+    KNOWLEDGE_COLUMNS,
     ORIGIN,
     ORIGIN_COLUMNS,
     POINT,
@@ -32,6 +35,7 @@ from dhmpi.results.schema import (
     POLICY_COLUMNS,
     REPORT_COLUMNS,
     REPORTS,
+    SOURCES,
     STATE,
     STATE_COLUMNS,
     SUPERSEDED,
@@ -63,6 +67,7 @@ class Snapshot(NamedTuple):
         generation: Number of the snapshot.
         policy: What its agents have learned.
         reports: What its evaluations have reported.
+        knowledge: What it knew from earlier campaigns.
     """
 
     metadata: Metadata
@@ -71,6 +76,7 @@ class Snapshot(NamedTuple):
     generation: int
     policy: PolicyLog
     reports: ReportHistory = ReportHistory()
+    knowledge: Knowledge = NO_KNOWLEDGE
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -101,6 +107,8 @@ def dump(snapshot: Snapshot) -> bytes:
             _write_reports(reports, current)
             if len(superseded.step):
                 _write_reports(reports.create_group(SUPERSEDED), superseded)
+        if snapshot.knowledge.sources:
+            _write_knowledge(file.create_group(KNOWLEDGE), snapshot.knowledge)
         if snapshot.policy:
             _write_policy(file.create_group(POLICY), snapshot.policy)
         file.flush()
@@ -173,6 +181,17 @@ def _write_earlier(group: Any, earlier: Beginnings) -> None:
 def _write_reports(group: Any, reports: Reports) -> None:
     for column, values in zip(REPORT_COLUMNS, reports, strict=True):
         _write(group, column, column.name, values)
+
+
+def _write_knowledge(group: Any, knowledge: Knowledge) -> None:
+    group.attrs[SOURCES] = dumps(knowledge.sources)
+    values = {
+        "source": np.array([each.source for each in knowledge.observations], np.int32),
+        "objective": np.array([each.objective for each in knowledge.observations], np.float64),
+        "point": _texts([dumps(each.point) for each in knowledge.observations]),
+    }
+    for column in KNOWLEDGE_COLUMNS:
+        _write(group, column, column.name, values[column.name])
 
 
 def _write_policy(group: Any, policy: PolicyLog) -> None:

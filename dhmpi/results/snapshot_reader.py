@@ -11,11 +11,12 @@ import h5py
 import numpy as np
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import INACTIVE, MEASURED_STATES
+from dhmpi.evaluation import INACTIVE, MEASURED_STATES, Observation
 from dhmpi.results.beginnings import BEGINNING_TYPES, Beginnings
 from dhmpi.results.checks import LAST_TIME, checked
 from dhmpi.results.checksum import is_intact
 from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
+from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
 from dhmpi.results.report_log import ReportHistory, Reports
@@ -27,12 +28,14 @@ from dhmpi.results.schema import (
     EARLIER_COLUMNS,
     FORMAT,
     GROUP,
+    KNOWLEDGE,
     ORIGIN,
     ORIGIN_COLUMNS,
     POINT,
     POLICY,
     REPORT_COLUMNS,
     REPORTS,
+    SOURCES,
     STATE,
     STATE_COLUMNS,
     SUPERSEDED,
@@ -60,6 +63,7 @@ class Content(NamedTuple):
         policy: What its agents have learned.
         reports: Returns what its evaluations have reported, which is read when it is wanted.
         doubt: A sentence about why damage might go unnoticed; empty if it cannot.
+        knowledge: What it knew from earlier campaigns.
     """
 
     metadata: Metadata
@@ -69,6 +73,7 @@ class Content(NamedTuple):
     policy: PolicyLog
     reports: Callable[[], ReportHistory]
     doubt: str = ""
+    knowledge: Knowledge = NO_KNOWLEDGE
 
 
 def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
@@ -134,7 +139,8 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
         with _explained(name):
             return ReportHistory() if _is_missing(file, REPORTS) else _read_history(_member(file, REPORTS))
 
-    return Content(metadata, columns, campaign, generation, policy, reports)
+    knowledge = NO_KNOWLEDGE if _is_missing(file, KNOWLEDGE) else _read_knowledge(_member(file, KNOWLEDGE))
+    return Content(metadata, columns, campaign, generation, policy, reports, knowledge=knowledge)
 
 
 def _is_missing(group: Any, name: str) -> bool:
@@ -370,6 +376,16 @@ def _read_reports(group: Any) -> Reports:
     if not np.isfinite(found.step).all():
         raise ValueError("steps of reports must be finite")
     return found
+
+
+def _read_knowledge(group: Any) -> Knowledge:
+    source = _numbers("source", _member(group, "source")[()], np.int32).tolist()
+    objective = _numbers("objective", _member(group, "objective")[()], np.float64).tolist()
+    points = [json.loads(text) for text in _bytes(_member(group, "point"))]
+    rows = zip(points, objective, source, strict=True)
+    knowledge = Knowledge(json.loads(group.attrs[SOURCES]), [Observation(*row) for row in rows])
+    knowledge.check()
+    return knowledge
 
 
 def _read_policy(group: Any) -> PolicyLog:

@@ -15,6 +15,7 @@ from dhmpi.errors import ResultsError, StorageError, option_name
 from dhmpi.evaluation import Evaluation, Report, State
 from dhmpi.results.files import journal_path, replace_file, sync_directory
 from dhmpi.results.journal import FINISHED, LEARNED, METADATA, REPORTED, SUBMITTED, Event, JournalWriter
+from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.ownership import BEAT_INTERVAL, Ownership, Pause, require_free
 from dhmpi.results.places import require_absent, require_place, require_present, require_writable, traces
@@ -42,6 +43,7 @@ class ResultsStore:
         metadata: The campaign as a whole.
         policy: What agents have learned.
         reports: What evaluations have reported.
+        knowledge: What the campaign knew from earlier ones when it began.
         dropped: A sentence about what a torn or damaged journal lost; empty if nothing.
     """
 
@@ -49,7 +51,7 @@ class ResultsStore:
         self.path = path
         self._ownership = ownership
         self.metadata, self.policy, self.dropped = state.metadata, state.policy, state.dropped
-        self.reports = state.reports
+        self.reports, self.knowledge = state.reports, state.knowledge
         self._table, self._campaign, self._generation = state.table, state.campaign, state.generation
         self._journal: JournalWriter | None = None
         self._events: list[Event] = []
@@ -85,7 +87,12 @@ class ResultsStore:
 
     @classmethod
     def create(
-        cls, path: PathLike, metadata: Metadata, overwrite: bool = False, pause: Pause = time.sleep
+        cls,
+        path: PathLike,
+        metadata: Metadata,
+        overwrite: bool = False,
+        pause: Pause = time.sleep,
+        knowledge: Knowledge = NO_KNOWLEDGE,
     ) -> "ResultsStore":
         """Start the file of a new campaign.
 
@@ -94,6 +101,7 @@ class ResultsStore:
             metadata: The campaign as a whole.
             overwrite: Replace an existing file. Default: False.
             pause: Sleeps so many seconds, where it must be seen whether the file is being written elsewhere.
+            knowledge: What the campaign knows from earlier ones.
 
         Raises:
             ResultsError: The file exists, does not, is being written by another process, or cannot be written.
@@ -108,11 +116,8 @@ class ResultsStore:
         try:
             require_absent(path, overwrite)
             # A crash between the new snapshot and the new journal is harmless: the old journal names another campaign.
-            return cls(
-                path,
-                Recovered(metadata, table, uuid.uuid4().hex, 0, PolicyLog(), ReportLog(), ""),
-                ownership,
-            )
+            begun = Recovered(metadata, table, uuid.uuid4().hex, 0, PolicyLog(), ReportLog(), "", knowledge)
+            return cls(path, begun, ownership)
         except BaseException:
             ownership.release()
             raise
@@ -166,12 +171,8 @@ class ResultsStore:
         from dhmpi.results.columns import Columns  # numpy is slow to import
 
         # A copy: whoever gets them, a callback perhaps, may do to them what he likes.
-        return Results(
-            copy.deepcopy(self.metadata),
-            Columns.of(self._table),
-            policy=self.policy,
-            report_source=self.reports.history,
-        )
+        more = self.policy, None, self.reports.history, self.knowledge
+        return Results(copy.deepcopy(self.metadata), Columns.of(self._table), "", *more)
 
     @property
     def counts(self) -> dict[State, int]:
@@ -363,7 +364,8 @@ class ResultsStore:
         from dhmpi.results import snapshot  # h5py is slow to import
 
         state = snapshot.Snapshot(
-            self.metadata, self._table, self._campaign, self._generation + 1, self.policy, self.reports.history()
+            *(self.metadata, self._table, self._campaign, self._generation + 1, self.policy),
+            *(self.reports.history(), self.knowledge),
         )
         replace_file(self.path, snapshot.dump(state), self._ownership.owner.token, self._require_sole_writer)
         self._generation += 1

@@ -5,12 +5,12 @@ import reprlib
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, option_name
-from dhmpi.evaluation import GIVEN, METHODS, START, Evaluation, Origin, Point, Proposal, Report
+from dhmpi.evaluation import EARLIER, GIVEN, METHODS, START, Evaluation, Observation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.search.told import as_told, checked_result
 from dhmpi.space.problem import starting_point_of
@@ -237,8 +237,8 @@ class Search(ABC):
         To be called in the order of asking, each time after the results have been told that were known then; one
         that was given must be given again.
         """
-        if origin.model not in (START, GIVEN):
-            self._first.clear()  # it was known already
+        if origin.model not in (START, GIVEN, EARLIER):
+            self._first.clear()  # they were known already
         self._follow(origin)
         return next((proposal.point for proposal in self.proposals(1)), None)
 
@@ -340,6 +340,14 @@ class Search(ABC):
         with no_collection():
             self.remember(evaluations, reports)
             self._tell([self._recognised(each) for each in evaluations])
+
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Let it know what earlier campaigns have found; to be called before anything is asked.
+
+        Raises:
+            OptionError: This search cannot use it.
+        """
+        raise OptionError(f"a search must learn to make use of earlier results, got {self.name}; use ambs or ga")
 
     def _begin(self, seed: int) -> None:
         """Set up what depends on the seed."""

@@ -1,4 +1,4 @@
-"""Evaluations as searches are told them."""
+"""Evaluations that are told to a search: in which order, and whether they can be."""
 
 import reprlib
 
@@ -8,7 +8,11 @@ from dhmpi.space.values import finite_number
 
 
 def checked_result(evaluation: Evaluation) -> tuple[State, float | None]:
-    """Return the state and the objective of an evaluation as plain values."""
+    """Return the state and the objective of an evaluation as plain values.
+
+    Raises:
+        EvaluationError: The state is unknown, or the objective does not go with it.
+    """
     if not isinstance(evaluation.state, State):
         if evaluation.state not in tuple(State):
             remedy = did_you_mean(str(evaluation.state), [state.value for state in State])

@@ -2,7 +2,7 @@
 
 import copy
 import reprlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 from typing import TYPE_CHECKING, Any, Self
@@ -109,6 +109,7 @@ class HpProblem(Problem):
         super().__init__()
         self._dimensions: dict[str, Dimension] = {}
         self._defaults: dict[str, Value] = {}
+        self._formerly: dict[str, tuple[str, ...]] = {}
         self.rules = NO_RULES
         # What texts among categories stand for, by dimension.
         self.objects: dict[str, dict[str, Any]] = {}
@@ -126,6 +127,7 @@ class HpProblem(Problem):
         step: float | None = None,
         unit: str = "",
         description: str = "",
+        formerly: str | Sequence[str] = (),
     ) -> None:
         """Add a dimension after the present ones.
 
@@ -141,6 +143,7 @@ class HpProblem(Problem):
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
             unit: Unit of its values, for people.
             description: Description of it, for people.
+            formerly: Names that it had in earlier campaigns, whose results `--warm-start` reads.
 
         Raises:
             ProblemError: If the name, the space, the default or a text is not legal; nothing is added then.
@@ -155,6 +158,11 @@ class HpProblem(Problem):
             defaults = {p_name: new.canonical(category_text(default) if objects else default)} if has_default else {}
         except ProblemError as error:
             raise ProblemError(f"default of dimension {p_name!r}: {error}") from None
+        names = [formerly] if isinstance(formerly, str) else formerly
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) and name for name in names):
+            raise ProblemError(
+                f"dimension {p_name!r}: formerly must be names that it had, got {reprlib.repr(formerly)}"
+            )
         self._add(p_name, new.spec())
         self._dimensions[p_name] = new
         self._defaults |= defaults
@@ -162,6 +170,7 @@ class HpProblem(Problem):
             self.objects[p_name] = objects
         if label:
             self.labels[p_name] = label
+        self._formerly[p_name] = tuple(names)
 
     @property
     def space(self) -> dict[str, Any]:
@@ -287,6 +296,16 @@ class HpProblem(Problem):
             ProblemError: ConfigSpace is missing, or something in the problem cannot be said there.
         """
         return translations().configspace_of(self)
+
+    @property
+    def formerly(self) -> dict[str, tuple[str, ...]]:
+        """Names that dimensions had in earlier campaigns, by those that they have."""
+        return {name: names for name, names in self._formerly.items() if names}
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Default values by name, of dimensions that have one; None may be a value."""
+        return dict(self._defaults)
 
     @property
     def starting_point(self) -> list[Value]:

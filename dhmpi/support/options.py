@@ -171,6 +171,12 @@ def text(name: str, value: object) -> str:
     return parsed
 
 
+def texts(name: str, value: object) -> tuple[str, ...]:
+    """Parse texts, none of them empty; one alone stands for a list of it. The command line takes several words."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return tuple(text(name, each) for each in values)
+
+
 def flag(name: str, value: object) -> bool:
     """Parse a switch."""
     if not isinstance(value, bool):
@@ -203,6 +209,9 @@ def add_arguments(parser: argparse.ArgumentParser, options_class: type, heading:
             continue
         # The texts are parsed by `build`, so that the command line and Python share their sentences.
         shown = hidden or description + _default(field)
+        if parse is texts:
+            group.add_argument(name, default=field.default, nargs="+", metavar="FILE", help=shown)
+            continue
         group.add_argument(name, default=field.default, metavar=field.name.upper(), help=shown)
     for (of, names), fields in settings.items():
         _describe_settings(parser, of, names, fields)

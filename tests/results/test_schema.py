@@ -7,6 +7,7 @@ from dhmpi.results.schema import (
     ATTRIBUTES,
     COLUMNS,
     EARLIER_COLUMNS,
+    KNOWLEDGE_COLUMNS,
     ORIGIN_COLUMNS,
     POLICY_COLUMNS,
     REPORT_COLUMNS,
@@ -65,7 +66,7 @@ def test_markdown_table():
     lines = markdown_table().splitlines()
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
-    num += len(REPORT_COLUMNS) + len(EARLIER_COLUMNS)
+    num += len(REPORT_COLUMNS) + len(EARLIER_COLUMNS) + len(KNOWLEDGE_COLUMNS)
     # A line for all dimensions, one for what is active in points, and one for reports that were superseded.
     assert len(lines) == 2 + num + 3
     assert (

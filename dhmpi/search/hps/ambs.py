@@ -11,14 +11,17 @@ if __name__ == "__main__":
     sys.exit(main(["ambs", *sys.argv[1:]]))
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhmpi.evaluation import DESIGN, RANDOM, Evaluation, Origin, Point, Report
+from dhmpi.errors import OptionError, option_name
+from dhmpi.evaluation import DESIGN, EARLIER, RANDOM, Evaluation, Observation, Origin, Point, Report
 from dhmpi.search.blas_threads import use_one_thread
-from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
+from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
+from dhmpi.search.hps.hp_search import HpSearch
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.latency import Latencies
 from dhmpi.search.sampling import Sampler, independent, spread
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
 
 LEARNERS = ("auto", "RF", "ET", "GBRT", "GP", "DUMMY")
 ACQ_FUNCS = ("LCB", "EI", "PI", "gp_hedge")
+# How many of the best points of earlier campaigns come first; and at most, beside a design, before there is a model.
+NUM_EARLIER, NUM_RESERVED = 3, 32
 LIES = ("cl_min", "cl_mean", "cl_max")
 
 
 @dataclass(frozen=True)
-class AMBSOptions(PointsOptions):
+class AMBSOptions(WarmStartOptions):
     """Options of AMBS: its model of the objective, and how points are chosen by it."""
 
     learner: str = option(
@@ -128,6 +133,15 @@ class AMBS(HpSearch):
             self._proposer.restore(evaluations)
             self._proposer.settle()
 
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Let the model know what earlier campaigns have found; see `Search`."""
+        if (learner := self.own_options.learner) != "auto":
+            raise OptionError(f"{option_name('warm_start')} must go with the learner auto, got {learner}; leave it out")
+        super().prime(observations)
+
+    def _earlier_points(self) -> list[Point]:
+        return best_points(self.space, self._knowledge, NUM_EARLIER)
+
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
         if not hasattr(self, "_background"):  # else it is that of `use`, or of what was begun before
@@ -135,6 +149,7 @@ class AMBS(HpSearch):
         self._latencies = Latencies()
         self._wanted: Origin | None = None
         self._num_with = self._num_without = 0
+        self._reserve = deque(best_points(self.space, self._knowledge, NUM_EARLIER + NUM_RESERVED)[NUM_EARLIER:])
         # Of a single point there is nothing to learn.
         is_random = self.own_options.learner == "DUMMY" or self.space.size == 1
         self._sampler = Sampler(self.space, seed, independent if is_random else spread)
@@ -149,6 +164,10 @@ class AMBS(HpSearch):
         from dhmpi.search.hps.surrogate.regional import RegionalProposer
 
         use_one_thread()
+        if self._knowledge:  # the first result says how far it is to be trusted
+            primed = RegionalProposer(self.space, seed, self.own_options, self._background, num_first=1)
+            primed.prime(self._knowledge)
+            return primed
         kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
         num_first = first_results(len(self.space.dimensions), self.options.max_evals)
         return kind(self.space, seed, self.own_options, self._background, num_first)
@@ -184,10 +203,21 @@ class AMBS(HpSearch):
         if point is None:
             is_first = self._proposer is not None and not self._proposer.refits.due
             self._num_without += not is_first
-            self._origin = Origin(DESIGN if is_first else RANDOM, self._num_known)
-            point = self._sampler.draw(self._seen)
+            point = self._propose_earlier() if is_first else None
+            source = EARLIER if point is not None else DESIGN if is_first else RANDOM
+            self._origin = Origin(source, self._num_known)
+            point = self._sampler.draw(self._seen) if point is None else point
         self._latencies.add(self._background.clock() - begun)
         return point
+
+    def _propose_earlier(self) -> Point | None:
+        """Return every other time a good point of an earlier campaign: what many workers begin with."""
+        is_due = len(self._seen) % 2 == 0 if self._wanted is None else self._wanted.model == EARLIER
+        while is_due and self._reserve:
+            point = self._reserve.popleft()
+            if self.space.key(point) not in self._seen:
+                return point
+        return None
 
     def _propose_by_model(self) -> Point | None:
         if self._proposer is None or (self._wanted is not None and not self._wanted.fitted):

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dhmpi.evaluation import DESIGN, OFFSPRING, RANDOM, Evaluation, Origin, Point
-from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
+from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
+from dhmpi.search.hps.hp_search import HpSearch
 from dhmpi.search.hps.variation import crossed, mutated, value_at
 from dhmpi.search.sampling import Sampler, generator, spread
 from dhmpi.support.options import integer, number, option
@@ -29,7 +30,7 @@ NUM_MUTATIONS = 20
 
 
 @dataclass(frozen=True)
-class GAOptions(PointsOptions):
+class GAOptions(WarmStartOptions):
     """Options of GA: selection of parents, crossover and mutation."""
 
     population_size: int = option(20, integer(2), "best evaluations, from which parents are chosen")
@@ -74,6 +75,9 @@ class GA(HpSearch):
         given = self.own_options.mutation_probability
         self._mutation_probability = 1 / max(len(self._genes), 1) if given is None else given
 
+    def _earlier_points(self) -> list[Point]:
+        return best_points(self.space, self._knowledge, self.own_options.population_size // 2)
+
     def _learn(self, evaluations: list[Evaluation]) -> None:
         for evaluation in evaluations:
             key = self.space.key(evaluation.point)
@@ -88,7 +92,9 @@ class GA(HpSearch):
     def _propose(self) -> Point | None:
         # A generator for each point, so that a search that is resumed has the same one.
         rng = generator(self.seed, len(self._seen))
-        is_first = len(self._seen) < self.own_options.population_size
+        # The best points of earlier campaigns are parents enough; chance comes where places are empty.
+        is_enough = self._population if self._knowledge else len(self._seen) >= self.own_options.population_size
+        is_first = not is_enough
         offspring = None if is_first else self._offspring(rng)
         source = DESIGN if is_first else RANDOM if offspring is None else OFFSPRING
         self._origin = Origin(source, self._num_known)

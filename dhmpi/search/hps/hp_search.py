@@ -1,11 +1,12 @@
 """Contract of searches for hyperparameters: points that are given come first."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dhmpi.errors import LoadError
-from dhmpi.evaluation import GIVEN, Origin, Point, Proposal
+from dhmpi.errors import LoadError, OptionError
+from dhmpi.evaluation import EARLIER, GIVEN, Observation, Origin, Point, Proposal
 from dhmpi.search.campaign_options import PROBLEM
 from dhmpi.search.hps.point_file import read_points
 from dhmpi.search.sampling import generator
@@ -37,6 +38,7 @@ class HpSearch(Search):
     """
 
     Options = PointsOptions
+    _knowledge: Sequence[Observation] = ()
 
     def _read_problem(self, problem: Any) -> tuple[Space, Point | None]:
         space, start = super()._read_problem(problem)
@@ -59,7 +61,26 @@ class HpSearch(Search):
             # A generator for each, so that points that are added to a file change no other ones.
             point = given.completed(self.space, self._defaults, generator(self.seed, index))
             first.append(Proposal(point, Origin(GIVEN)))
+        if self._knowledge:
+            first += [Proposal(point, Origin(EARLIER)) for point in self._earlier_points()]
         return first
+
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Let it know what earlier campaigns have found; to be called before anything is asked.
+
+        After the starting point and those that are given, some of their best points come first. They count as no
+        results of this campaign.
+
+        Raises:
+            OptionError: This search cannot use it.
+        """
+        self._knowledge = observations
+        self._begin(self.seed)
+        self._first = deque(self._first_proposals())
+
+    def _earlier_points(self) -> list[Point]:
+        """Return points of earlier campaigns that are to be evaluated first."""
+        raise OptionError(f"a search must learn to make use of earlier results, got {self.name}; use ambs or ga")
 
 
 def _references(objects: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, Any], dict[str, str]]:

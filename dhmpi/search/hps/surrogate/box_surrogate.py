@@ -1,5 +1,6 @@
 """Surrogate over a box: a Gaussian process fitted to the evaluations that matter there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,13 +8,16 @@ import numpy as np
 
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.box import Box, Frame
+from dhmpi.search.hps.surrogate.earlier_rows import EarlierRows
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
-from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, fit
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrainingSet, TrendGP, fit, log_likelihood
 from dhmpi.search.hps.surrogate.warp import RELATIVE_TURNS, tidy, warp, warped_variances
 
 MOST_FITTED = 150
 NUM_STEPS, NUM_MORE_STEPS = 40, 12
+# So many results are too few to tell whether they are more probable with earlier campaigns than without.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class BoxSurrogate(NamedTuple):
         relative_turn: Turn of the warp of the objectives; see `warp`.
         parameters: Hyperparameters of the process.
         tabu: Regions of which it knows nothing.
+        earlier: What it knows of earlier campaigns; None without any.
     """
 
     frame: Frame
@@ -53,6 +58,7 @@ class BoxSurrogate(NamedTuple):
     relative_turn: float
     parameters: Parameters
     tabu: TabuRegions
+    earlier: EarlierRows | None = None
 
     def process(self, known: KnownEvaluations, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
         """Return the process with everything that is known now.
@@ -69,7 +75,10 @@ class BoxSurrogate(NamedTuple):
         chosen = np.concatenate([self.indices[: budget.num_points], latest])
         values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
         doubts = warped_variances(objectives[chosen], known.spreads[chosen], values)
-        process = TrendGP(self.frame.rows(rows[chosen]), values, self.frame.owners, self.parameters, doubts)
+        training = TrainingSet(self.frame.rows(rows[chosen]), values, self.frame.owners, doubts)
+        if self.earlier is not None:
+            training, _ = _with_earlier(training, self.frame, self.earlier, self.relative_turn)
+        process = TrendGP(*training[:3], self.parameters, training.more_noise, training.tasks)
         if len(pending) > budget.num_pending:
             distances = (self.frame.rows(pending) ** 2).sum(axis=1)
             pending = pending[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
@@ -77,7 +86,12 @@ class BoxSurrogate(NamedTuple):
 
 
 def fit_surrogate(
-    encoding: Encoding, box: Box, indices: Indices, known: KnownEvaluations, tabu: TabuRegions
+    encoding: Encoding,
+    box: Box,
+    indices: Indices,
+    known: KnownEvaluations,
+    tabu: TabuRegions,
+    earlier: EarlierRows | None = None,
 ) -> BoxSurrogate:
     """Fit a surrogate to some evaluations, on the scale on which they are most probable.
 
@@ -87,17 +101,72 @@ def fit_surrogate(
         indices: The evaluations to be fitted, the most important ones first.
         known: All evaluations.
         tabu: Regions in which none of the evaluations to be fitted is.
+        earlier: What is to be fitted of earlier campaigns; None without any.
     """
     frame = Frame(encoding, box)
     fitted = indices[:MOST_FITTED]
-    rows, objectives, spreads = frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted]
-    values = tidy(objectives)
-    start, best = None, (np.inf, RELATIVE_TURNS[0], np.empty(0))
-    for relative_turn in RELATIVE_TURNS:
-        standard, density = warp(values, relative_turn)
-        doubts = warped_variances(objectives, spreads, standard)
-        num_steps = NUM_STEPS if start is None else NUM_MORE_STEPS
-        logs, loss = fit(rows, standard, frame.owners, start, num_steps, doubts)
+    own = KnownEvaluations(frame.rows(known.rows[fitted]), known.objectives[fitted], known.spreads[fitted])
+    best = _fitted(frame, own, None, RELATIVE_TURNS)
+    if earlier is not None:
+        # On the scale on which its own results are most probable: others might lose what is near the best point.
+        primed = _fitted(frame, own, earlier, [best.relative_turn])
+        is_plausible = len(fitted) < FEW or primed.evidence() >= best.evidence()
+        best = primed if is_plausible else best
+    _, relative_turn, logs, training, _ = best
+    earlier = None if training.tasks is None else earlier
+    parameters = Parameters.from_logs(logs, 0 if earlier is None else earlier.num_sources)
+    return BoxSurrogate(frame, indices, len(known.rows), relative_turn, parameters, tabu, earlier)
+
+
+class _Fitted(NamedTuple):
+    """Fit of a process: the negative log posterior, the turn of the warp, hyperparameters, and what it is fitted to.
+
+    `density` is the log of the density of the warp of the campaign's own objectives.
+    """
+
+    loss: float
+    relative_turn: float
+    logs: Matrix
+    training: TrainingSet
+    density: float
+
+    def evidence(self) -> float:
+        """Return the log likelihood of the campaign's own objectives when those of earlier ones are known."""
+        total = log_likelihood(self.training, self.logs) + self.density
+        if self.training.tasks is None:
+            return total
+        return total - log_likelihood(self.training.of(self.training.tasks > 0), self.logs)
+
+
+def _fitted(
+    frame: Frame, own: KnownEvaluations, earlier: EarlierRows | None, relative_turns: Sequence[float]
+) -> _Fitted:
+    """Fit a process to evaluations, whose rows are in its coordinates, on the scale on which they are most probable."""
+    values = tidy(own.objectives)
+    best: _Fitted | None = None
+    start = None
+    for relative_turn in relative_turns:
+        warped, density = warp(values, relative_turn)
+        doubts = warped_variances(own.objectives, own.spreads, warped)
+        training, more = TrainingSet(own.rows, warped, frame.owners, doubts), 0.0
+        if earlier is not None:
+            training, more = _with_earlier(training, frame, earlier, relative_turn)
+        logs, loss = fit(training, start, NUM_STEPS if start is None else NUM_MORE_STEPS)
         start = logs if start is None else start
-        best = min(best, (loss - density, relative_turn, logs), key=lambda each: each[0])
-    return BoxSurrogate(frame, indices, len(known.rows), best[1], Parameters.from_logs(best[2]), tabu)
+        found = _Fitted(loss - density - more, relative_turn, logs, training, density)
+        best = found if best is None or found.loss < best.loss else best
+    assert best is not None
+    return best
+
+
+def _with_earlier(
+    training: TrainingSet, frame: Frame, earlier: EarlierRows, relative_turn: float
+) -> tuple[TrainingSet, float]:
+    """Return what is known with what earlier campaigns have found, and the log of the density of their warps."""
+    rows, values, owners, noise, _ = training
+    warped, density = earlier.warped(relative_turn)
+    if isinstance(noise, np.ndarray):
+        noise = np.append(noise, np.zeros(len(warped)))
+    tasks = np.concatenate([np.zeros(len(rows), np.intp), earlier.tasks])
+    rows, values = np.concatenate([rows, frame.rows(earlier.rows)]), np.append(values, warped)
+    return TrainingSet(rows, values, owners, noise, tasks), density

@@ -6,7 +6,7 @@ import numpy as np
 
 from dhmpi.search.hps.surrogate.box import Frame, whole_box
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
-from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, fit
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrainingSet, TrendGP, fit
 
 # The latest successes, and the latest failures, that it knows.
 MOST_EACH = 75
@@ -36,7 +36,7 @@ class Feasibility:
         self._encoding, self._frame = encoding, Frame(encoding, whole_box(encoding))
         scaled = self._frame.rows(rows[known])
         if parameters is None:
-            logs, _ = fit(scaled, labels, self._frame.owners, None, NUM_STEPS)
+            logs, _ = fit(TrainingSet(scaled, labels, self._frame.owners), num_steps=NUM_STEPS)
             parameters = Parameters.from_logs(logs)
         self._parameters = parameters
         self._process = TrendGP(scaled, labels, self._frame.owners, parameters)

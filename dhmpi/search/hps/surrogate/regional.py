@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Evaluation, Origin, Point
+from dhmpi.evaluation import Evaluation, Observation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
@@ -15,6 +15,7 @@ from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
 from dhmpi.search.hps.surrogate.course_history import Outlook
+from dhmpi.search.hps.surrogate.earlier_rows import EarlierRows
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
 from dhmpi.search.hps.surrogate.load_controller import LoadController
@@ -67,6 +68,7 @@ class RegionalTask(NamedTuple):
         known: The evaluations.
         outlook: What had been reported when there were so many.
         clock: Returns seconds.
+        earlier: What is known from earlier campaigns; None without any.
     """
 
     encoding: Encoding
@@ -75,6 +77,7 @@ class RegionalTask(NamedTuple):
     known: KnownEvaluations
     outlook: Outlook
     clock: Callable[[], float]
+    earlier: EarlierRows | None = None
 
 
 class RegionalProposer(Proposer[Surrogates]):
@@ -105,8 +108,13 @@ class RegionalProposer(Proposer[Surrogates]):
         # The trust region and the tabu regions of models that are due, by how many results they know.
         self._due: dict[int, tuple[Box, TabuRegions]] = {}
         self._surrogates: Surrogates | None = None
+        self._earlier: EarlierRows | None = None
         # Points that were proposed at once, and their places among these; the next one is the last.
         self._queue: list[tuple[int, Point]] = []
+
+    def prime(self, observations: Sequence[Observation]) -> None:
+        """Take note of what earlier campaigns have found, at least one observation; called before anything is told."""
+        self._earlier = EarlierRows.of(self._encoding, observations)
 
     @property
     def mode(self) -> str:
@@ -178,7 +186,7 @@ class RegionalProposer(Proposer[Surrogates]):
         outlook = self._courses.outlook(num)
         foretold = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
         known = KnownEvaluations(self._archive.rows[:num], *foretold)
-        return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock)
+        return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock, self._earlier)
 
     def _queued(self, seen: Collection[Hashable]) -> Point | None:
         while self._queue:
@@ -309,7 +317,7 @@ def _permitted(
 
 
 def _refit(task: RegionalTask) -> Surrogates:
-    encoding, near, tabu, known, outlook, clock = task
+    encoding, near, tabu, known, outlook, clock, earlier = task
     rows, objectives, _ = known
     begun = clock()
     allowed = np.flatnonzero(tabu.allows(rows))
@@ -318,8 +326,10 @@ def _refit(task: RegionalTask) -> Surrogates:
     distances = (((encoding.to_unit_cube(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
     landmarks = allowed[_landmarks(objectives[allowed])]
+    close = None if earlier is None else earlier.near(encoding, near, len(nearest))
     return Surrogates(
-        fit_surrogate(encoding, near, nearest, known, tabu),
+        fit_surrogate(encoding, near, nearest, known, tabu, close),
+        # It knows nothing of earlier campaigns: one point of five is chosen as if there were none.
         fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
         feasibility(encoding, rows, objectives),
         outlook,

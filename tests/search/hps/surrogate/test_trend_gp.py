@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrendGP, _Fit, fit
+from dhmpi.search.hps.surrogate.task_kernel import TaskParameters
+from dhmpi.search.hps.surrogate.trend_gp import Parameters, TrainingSet, TrendGP, _Fit, fit
 
 OWNERS = np.array([0, 1, 1, 2])  # the second dimension has two columns
 
@@ -77,7 +78,7 @@ def test_choices_know_the_choices_before_them(rows, values):
 
 def test_the_slope_of_the_likelihood_is_right(rows, values):
     expected = np.array([(0.0, 1.0)] * 6)
-    objective = _Fit(rows, values, OWNERS, expected)
+    objective = _Fit(TrainingSet(rows, values, OWNERS), expected)
     for logs in (np.zeros(6), np.array([0.3, -0.5, 0.2, 0.4, -3.0, -1.0])):
         assert check_grad(lambda at: objective(at)[0], lambda at: objective(at)[1], logs) < 1e-3
 
@@ -89,7 +90,7 @@ def test_a_fit_finds_a_quadratic_in_any_direction():
     rows, new = rng.uniform(-1, 1, (2, 60, 4))
     values = np.einsum("ij,jk,ik->i", rows, stretch, rows)
     mean, std = values.mean(), values.std()
-    logs, _ = fit(rows, (values - mean) / std, np.arange(4))
+    logs, _ = fit(TrainingSet(rows, (values - mean) / std, np.arange(4)))
     predicted = TrendGP(rows, (values - mean) / std, np.arange(4), Parameters.from_logs(logs)).predict(new).mean
     truth = np.einsum("ij,jk,ik->i", new, stretch, new)
     assert np.abs(predicted * std + mean - truth).max() < 0.02 * std
@@ -114,3 +115,64 @@ def test_points_that_coincide_are_no_fault(values, rows):
     certain = PARAMETERS._replace(noise=0.0)
     posterior = TrendGP(twice, np.concatenate([values, values]), OWNERS, certain).predict(rows)
     assert posterior.mean == pytest.approx(values, abs=1e-2)
+
+
+# --- several tasks
+
+TASKS = np.repeat([0, 1, 2], 10)
+TASK_PARAMETERS = TaskParameters(np.array([0.8, -0.3]), np.array([0.5, 0.9]), 1.7)
+
+
+def joint(left, right, tasks):
+    """The covariance of several tasks, written down once more; points with their tasks."""
+    lengths = PARAMETERS.lengths[OWNERS]
+    distance = np.sqrt(5) * np.linalg.norm((left - right) / lengths)
+    matern = PARAMETERS.amplitude * (1 + distance + distance**2 / 3) * np.exp(-distance)
+    trend = PARAMETERS.trend * (1 + left @ right / 3) ** 2
+    for correlations in (TASK_PARAMETERS.matern, TASK_PARAMETERS.trend):
+        loads = [1.0, *correlations]
+        share = 1.0 if tasks[0] == tasks[1] else loads[tasks[0]] * loads[tasks[1]]
+        matern, trend = trend, matern * share
+    scale = np.prod([1.7 if task == 0 else 1.0 for task in tasks])
+    return scale * (matern + trend) + (4.0 if tasks == (0, 0) else 0.0)
+
+
+def test_predictions_for_the_campaign_are_those_of_the_textbook(rows, values):
+    parameters = PARAMETERS._replace(tasks=TASK_PARAMETERS)
+    new = np.random.default_rng(1).uniform(-1, 1, (5, 4))
+    pairs = list(zip(rows, TASKS.tolist(), strict=True))
+    known = np.array([[joint(a, b, (s, t)) for b, t in pairs] for a, s in pairs]) + PARAMETERS.noise * np.eye(len(rows))
+    across = np.array([[joint(a, b, (0, t)) for b, t in pairs] for a in new])
+    process = TrendGP(rows, values, OWNERS, parameters, tasks=TASKS)
+    posterior = process.predict(new)
+    variance = [joint(a, a, (0, 0)) - each @ np.linalg.solve(known, each) for a, each in zip(new, across, strict=True)]
+    assert posterior.mean == pytest.approx(across @ np.linalg.solve(known, values), rel=1e-4, abs=1e-6)
+    assert posterior.std == pytest.approx(np.sqrt(variance), rel=1e-3)
+    pending = process.with_pending(new[:2])
+    assert pending.predict(new).mean == pytest.approx(posterior.mean, abs=1e-6)
+    mean, std, _, _ = pending.slope(new[3])
+    assert (mean, std) == pytest.approx([each[3] for each in pending.predict(new)], rel=1e-5)
+    for place in (0, 1):
+        turn = check_grad(
+            lambda at, p=place: pending.slope(at)[p], lambda at, p=place: pending.slope(at)[2 + p], new[3]
+        )
+        assert turn < 1e-4
+    assert pending.choose(new, np.ones(3))[0] == (pending.predict(new).mean - pending.predict(new).std).argmin()
+
+
+def test_the_gradient_of_several_tasks_is_that_of_the_likelihood(rows, values):
+    prior = np.tile([0.0, 2.0], (11, 1))
+    found = _Fit(TrainingSet(rows, values, OWNERS, tasks=TASKS), prior)
+    at = np.array([0.1, -0.2, 0.3, 0.2, -2.0, -1.0, 0.9, -0.4, 0.5, 1.2, 0.3])
+    assert check_grad(lambda logs: found(logs)[0], lambda logs: found(logs)[1], at) < 1e-3
+
+
+@pytest.mark.parametrize(("sign", "least", "most"), [(1.0, 0.8, 1.0), (-1.0, -1.0, 0.0)])
+def test_it_is_learned_how_much_a_source_says(sign, least, most):
+    rows = np.random.default_rng(4).uniform(-1, 1, (50, 2))
+    values = np.sin(4 * rows[:, 0]) * np.cos(3 * rows[:, 1])
+    tasks = np.repeat([0, 1], 25)
+    values[25:] *= sign
+    logs, _ = fit(TrainingSet(rows, values, np.arange(2), tasks=tasks))
+    learned = Parameters.from_logs(logs, 1).tasks
+    assert least <= learned.matern[0] <= most
