@@ -368,11 +368,10 @@ def _read_history(group: Any) -> ReportHistory:
 def _read_reports(group: Any) -> Reports:
     known = [column for column in REPORT_COLUMNS if not (column.optional and _is_missing(group, column.name))]
     datasets = {column.name: _member(group, column.name) for column in known}
-    num = datasets["step"].shape
-    if any(dataset.shape != num for dataset in datasets.values()) or len(num) != 1:
+    if len({dataset.shape for dataset in datasets.values()}) > 1 or datasets["step"].ndim != 1:
         raise ValueError("the columns of its reports must have one length")
     columns = {each.name: _numbers(each.name, datasets[each.name][()], each.dtype) for each in known}
-    found = Reports(**{"order": np.full(num, -1), **columns})
+    found = Reports(**{"order": np.full(len(columns["step"]), -1), **columns})
     if not np.isfinite(found.step).all():
         raise ValueError("steps of reports must be finite")
     return found
@@ -382,8 +381,8 @@ def _read_knowledge(group: Any) -> Knowledge:
     source = _numbers("source", _member(group, "source")[()], np.int32).tolist()
     objective = _numbers("objective", _member(group, "objective")[()], np.float64).tolist()
     points = [json.loads(text) for text in _bytes(_member(group, "point"))]
-    rows = zip(points, objective, source, strict=True)
-    knowledge = Knowledge(json.loads(group.attrs[SOURCES]), [Observation(*row) for row in rows])
+    observations = [Observation(*row) for row in zip(points, objective, source, strict=True)]
+    knowledge = Knowledge(json.loads(group.attrs[SOURCES]), observations)
     knowledge.check()
     return knowledge
 

@@ -13,7 +13,7 @@ from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, op
 from dhmpi.evaluation import EARLIER, GIVEN, METHODS, START, Evaluation, Observation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.search.told import as_told, checked_result
-from dhmpi.space.problem import starting_point_of
+from dhmpi.space.starting_point import starting_point_of
 from dhmpi.space.space import Space
 from dhmpi.space.values import finite_number
 from dhmpi.support.collection import no_collection

@@ -6,7 +6,7 @@ from contracts.object_problem import SGD, Adam, Color
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ProblemError
-from dhmpi.space.problem import defaults_of
+from dhmpi.space.starting_point import defaults_of
 
 ConfigSpace = pytest.importorskip("ConfigSpace", reason="ConfigSpace is not installed")
 

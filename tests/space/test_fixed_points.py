@@ -3,7 +3,7 @@ import pytest
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ProblemError
-from dhmpi.space.problem import defaults_of
+from dhmpi.space.starting_point import defaults_of
 
 
 def made(with_rules=True):

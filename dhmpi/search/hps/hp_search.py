@@ -12,7 +12,7 @@ from dhmpi.search.hps.point_file import read_points
 from dhmpi.search.sampling import generator
 from dhmpi.search.search import Search
 from dhmpi.space.fixed_points import FixedPoint
-from dhmpi.space.problem import defaults_of
+from dhmpi.space.starting_point import defaults_of
 from dhmpi.space.space import Space
 from dhmpi.support.options import option, text
 from dhmpi.support.references import reference
