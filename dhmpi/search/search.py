@@ -13,8 +13,8 @@ from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, op
 from dhmpi.evaluation import EARLIER, GIVEN, METHODS, START, Evaluation, Observation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
 from dhmpi.search.told import as_told, checked_result
-from dhmpi.space.starting_point import starting_point_of
 from dhmpi.space.space import Space
+from dhmpi.space.starting_point import starting_point_of
 from dhmpi.space.values import finite_number
 from dhmpi.support.collection import no_collection
 from dhmpi.support.loader import guarded, load_problem

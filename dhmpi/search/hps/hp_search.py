@@ -12,8 +12,8 @@ from dhmpi.search.hps.point_file import read_points
 from dhmpi.search.sampling import generator
 from dhmpi.search.search import Search
 from dhmpi.space.fixed_points import FixedPoint
-from dhmpi.space.starting_point import defaults_of
 from dhmpi.space.space import Space
+from dhmpi.space.starting_point import defaults_of
 from dhmpi.support.options import option, text
 from dhmpi.support.references import reference
 
