@@ -7,7 +7,7 @@ from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.results import Metadata, Results
-from dhmpi.results.report_log import Reports
+from dhmpi.results.report_log import ReportHistory, Reports
 from dhmpi.search.hps.ambs import AMBS
 from dhmpi.search.hps.random import RandomSearch
 
@@ -177,7 +177,7 @@ def _halved(num=120):
     numbers, steps, values = np.array(rows).T
     reports = Reports(numbers.astype(np.int64), steps, values, 100.0 + steps, np.full(len(steps), -1))
     without, made = (Results.of(Metadata("s", "p", TRAINING), each) for each in (whole, stopped))
-    return without, Results(made.metadata, made.columns, report_source=lambda: reports)
+    return without, Results(made.metadata, made.columns, report_source=lambda: ReportHistory(reports))
 
 
 def _shares(results):

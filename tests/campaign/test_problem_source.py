@@ -106,6 +106,7 @@ def test_a_problem_in_a_directory_of_its_own_travels_with_it(tmp_path, monkeypat
     Path("problems/mine.py").write_text(
         PROBLEM.replace("Problem = Problem()", "Mine = Problem()").replace("Problem.a", "Mine.a")
     )
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's problem
     before = set(sys.modules)
     search("problems/mine.py:Mine")
     forget(before)

@@ -126,9 +126,9 @@ def run(point):
 def test_what_is_listed_is_evaluated_to_its_end(tmp_path, monkeypatch, capsys, options, num, why):
     """However many there are, in several runs, and as the replay has it again."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(PROBLEM)
+    (tmp_path / "listed_problem.py").write_text(PROBLEM)
     (tmp_path / "points.csv").write_text("x,y\n" + "".join(f"0.25,{y}\n" for y in range(110)))
-    words = ["hps-random", "--problem", "mine.py", "--quiet", "--isolation", "inline", *options]
+    words = ["hps-random", "--problem", "listed_problem.py", "--quiet", "--isolation", "inline", *options]
     assert main([*words, "--max-evals", "20"]) == 0
     assert main([*words, "--resume"]) == 0
     found = read("results.h5")
