@@ -12,6 +12,7 @@ from dhmpi.campaign.rehearsal import Rehearsal
 from dhmpi.control.walltime import CLOSING, CLOSING_SHARE
 from dhmpi.evaluation import Evaluation, State, turned
 from dhmpi.space.space import Real
+from dhmpi.space.starting_point import defaults_of
 from dhmpi.support.error_lines import error_kind, error_line
 from dhmpi.support.printing import Stream, escape
 from dhmpi.support.wording import in_seconds
@@ -93,8 +94,10 @@ def _problem(rehearsal: Rehearsal) -> Iterator[Finding]:
             Mark.OK, "start", f"the first point is the default of every dimension: {problem.starting_point_asdict}"
         )
     else:
-        names = ", ".join(name for name, value in problem.starting_point_asdict.items() if value is None)
-        text = f"there is no starting point, since {names} lacks a default; add_dim(name, space, default)"
+        known = defaults_of(problem)
+        lacking = [name for name in problem.dimensions.trimmed(problem.starting_point_asdict) if name not in known]
+        names = f"{', '.join(lacking)} {'lacks' if len(lacking) == 1 else 'lack'}"
+        text = f"there is no starting point, since {names} a default; add_dim(name, space, default)"
         yield Finding(Mark.NOTE, "start", text)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from dhmpi.benchmark import HpProblem
+from dhmpi.campaign.problem_source import recall
 from dhmpi.errors import ResultsError
 from dhmpi.evaluation import GIVEN, START, Evaluation, Point
 from dhmpi.results import Results
@@ -64,7 +65,10 @@ def _search_of(results: Results, problem: Any) -> Search:
     # Points that were given are in the file, which may be all that is left of them.
     names = {field.name for field in dataclasses.fields(kind.Options)} - {"points"}
     options = {name: value for name, value in metadata.options.items() if name in names}
-    search = kind(_problem_of(results) if problem is None else problem, seed=metadata.seed, **options)
+    if problem is None:
+        has_functions = any("function" in each for each in metadata.rules.get("constraints", ()))
+        problem = recall(results, None)[0] if has_functions else _problem_of(results)
+    search = kind(problem, seed=metadata.seed, **options)
     metadata.require_space(search.space.specs(), search.space.rules.specs())
     if results.knowledge.observations:
         search.prime(results.knowledge.observations)

@@ -15,7 +15,7 @@ from dhmpi.space.point_columns import PointColumns, Truth
 from dhmpi.space.values import CATEGORY_TYPES
 
 LONGEST = 1000
-NUMBER, TRUTH, VALUE = "a number", "true or false", "a value"
+NUMBER, TRUTH, VALUE = "a number", "true or false", "a category, which is compared by ==, != or in"
 ARITHMETIC = {
     ast.Add: "add",
     ast.Sub: "subtract",
@@ -115,7 +115,7 @@ class Expression:
                 return _computed(EXTREMES[name], *(self._read(each, NUMBER) for each in node.args)), NUMBER
         raise ProblemError(
             f"an expression must be of names, values, comparisons and arithmetic, got {ast.unparse(node)!r:.80} "
-            f"in {self.text!r}; write a function for what is more"
+            f"in {self.text!r}; constraints may be functions"
         )
 
     def _dimension(self, name: str) -> tuple[Part, str]:
@@ -143,7 +143,7 @@ class Expression:
             found = self._equal(left, right)
             return found if isinstance(operator, ast.Eq) else _negated(found)
         raise ProblemError(
-            f"values must be compared by ==, !=, <, <=, >, >= or in, got 'is' in {self.text!r}; write =="
+            f"values must be compared by ==, !=, <, <=, >, >= or in, got 'is' in {self.text!r}; write == or !="
         )
 
     def _equal(self, left: ast.expr, right: ast.expr) -> Part:
@@ -155,14 +155,13 @@ class Expression:
         return _computed("equal", one, other)
 
     def _check_value(self, name: ast.expr, value: ast.expr) -> None:
-        """Check that a dimension that is no number can have a value: a misspelt one would never be met."""
+        """Check that a dimension can have a value that it is compared with: a misspelt one would never be met."""
         if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
             dim = self._dimensions[name.id]
-            if isinstance(dim, Choices) and _kind_of(dim.choices) != NUMBER:
-                try:
-                    dim.canonical(value.value)
-                except ProblemError as error:
-                    raise ProblemError(f"dimension {name.id!r} in {self.text!r}: {error}") from None
+            try:
+                dim.canonical(value.value)
+            except ProblemError as error:
+                raise ProblemError(f"dimension {name.id!r} in {self.text!r}: {error}") from None
 
 
 def _kind_of(values: Any) -> str:

@@ -1,6 +1,7 @@
 """Problems: named dimensions, and for hyperparameters a starting point."""
 
 import copy
+import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ class HpProblem(Problem):
                 categories: strings, bools, None, integers, floats; and tuples, lists, dicts, enum members, classes or
                 functions, which the run function gets, and for which a text stands elsewhere. A number or bool alone
                 is a constant.
-            default: Value in the starting point. None means that there is none, unless None is a category.
+            default: Value in the starting point. None means that there is none, unless None is a category; of a
+                constant, it is the constant.
             ordered: Whether the values of a list are in their order: models see which are neighbours.
             step: Distance of the values of a range `(low, high)`, above 0; `high` is one of them.
             unit: Unit of its values, for people.
@@ -153,6 +155,8 @@ class HpProblem(Problem):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
         plain, objects = _without_objects(p_name, p_space)
         new = _dimension(p_name, plain, ordered, step)
+        if default is None and isinstance(new, Choices) and new.size == 1:
+            default = p_space[0] if isinstance(p_space, list) else p_space  # of a constant there is no other one
         has_default = default is not None or (isinstance(new, Choices) and None in new.choices)
         try:
             defaults = {p_name: new.canonical(category_text(default) if objects else default)} if has_default else {}
@@ -215,7 +219,9 @@ class HpProblem(Problem):
         try:
             new = Condition.read(when, is_in, earlier)
         except ProblemError as error:
-            raise ProblemError(f"condition of dimension {p_name!r}: {error}") from None
+            later = [name for name in re.findall(r"\w+", str(when)) if name in names and name not in earlier]
+            remedy = f"; {later[0]!r} must be added before {p_name!r}, which depends on it" if later else ""
+            raise ProblemError(f"condition of dimension {p_name!r}: {error}{remedy}") from None
         some = (*self.rules.conditions.get(p_name, ()), new)
         self.rules = self.rules._replace(conditions={**self.rules.conditions, p_name: some})
 

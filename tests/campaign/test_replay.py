@@ -296,3 +296,30 @@ def test_what_began_again_after_an_end_before_its_time_leads_to_the_same_points_
     assert begun & set(found.report_history.superseded.evaluation.tolist())
     assert main(["check", str(output)]) == 0
     assert capsys.readouterr().out == "the same: ambs proposes all 30 points again\n"
+
+
+NESTED = """
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("kind", ["a", "b"])
+Problem.add_dim("x", (0, 100))
+Problem.add_condition("x", when="kind", is_in=["a"])
+Problem.add_constraint("x < 90")
+Problem.add_constraint(lambda point: point.get("x") != 5)
+
+
+def run(point):
+    return abs(point.get("x", 70) - 40)
+"""
+
+
+@pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
+def test_conditions_come_from_the_file_and_functions_from_the_problem(tmp_path, monkeypatch, capsys, search):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nested_problem.py").write_text(NESTED)
+    words = [search, "--problem", "nested_problem.py", "--quiet", "--isolation", "inline", "--max-evals", "25"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["check", "results.h5"]) == 0
+    assert capsys.readouterr().out == f"the same: {search} proposes all 25 points again\n"

@@ -166,3 +166,12 @@ class TestLabels:
         with pytest.raises(ProblemError, match=f"dimension 'x': {name} must be a string, got {value}"):
             problem.add_dim("x", (1, 9), **label)
         assert problem.space == problem.labels == {}
+
+
+@pytest.mark.parametrize("constant", [20, "only", False, ["only"], [(1, 2)]])
+def test_a_constant_is_its_own_default(constant):
+    problem = HpProblem()
+    problem.add_dim("x", (0.0, 1.0), 0.5)
+    problem.add_dim("constant", constant if not isinstance(constant, str) else [constant])
+    assert problem.has_starting_point
+    assert problem.starting_point_asdict["constant"] in (constant, "only", "[1,2]")

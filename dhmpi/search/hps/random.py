@@ -13,7 +13,7 @@ if __name__ == "__main__":
 from dataclasses import dataclass
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import Point
+from dhmpi.evaluation import START, Point, Proposal
 from dhmpi.search.hps.grid import grid_of
 from dhmpi.search.hps.hp_search import HpSearch, PointsOptions
 from dhmpi.search.hps.sobol import SobolSequence
@@ -49,7 +49,7 @@ class RandomSearch(HpSearch):
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
         kind: str = self.own_options.sampler
-        if kind == POINTS and self._start is None and not self._given:
+        if kind == POINTS and not self._given:
             need = f"{option_name('sampler')} points must come with points, got none"
             raise OptionError(f"{need}; add {option_name('points')} FILE, or problem.add_point(...)")
         space = grid_of(self.space, self.own_options.grid_size) if kind == GRID else self.space
@@ -57,6 +57,11 @@ class RandomSearch(HpSearch):
         draw = spread if kind == LHS else SobolSequence() if kind in (SOBOL, GRID) else independent
         self._sampler = Sampler(space, seed, draw)
         self._is_over = False
+
+    def _first_proposals(self) -> list[Proposal]:
+        first = super()._first_proposals()
+        is_whole = self.own_options.sampler == POINTS  # the list is all that is wanted
+        return [each for each in first if not (is_whole and each.origin.model == START)]
 
     @property
     def learns(self) -> bool:

@@ -96,7 +96,7 @@ def test_a_grid_follows_the_rules():
 
 def test_without_any_points_their_sampler_is_refused():
     problem = HpProblem()
-    problem.add_dim("x", (0.0, 1.0))
+    problem.add_dim("x", (0.0, 1.0), 0.1)  # which is a starting point, but not in the list
     with pytest.raises(OptionError, match=r"sampler points must come with points, got none; add points FILE, or "):
         RandomSearch(problem, sampler="points")
     problem.add_point({"x": 0.5})
