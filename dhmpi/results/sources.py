@@ -96,7 +96,7 @@ def _campaign(path: str) -> EarlierCampaign:
 def _is_journal(line: bytes) -> bool:
     try:
         return "op_code" in json.loads(line)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 FIRST_BLOCK, LARGEST_BLOCK = 16, 1024
 HOPELESS = 100 * LARGEST_BLOCK
+# So many candidates, allowed or not, take a second or two.
+MOST_CANDIDATES = 4 * HOPELESS
 
 # Returns numbers in [0, 1), shape (num, num_dimensions).
 Draw: TypeAlias = "Callable[[Generator, int, int], Unit]"
@@ -53,6 +55,7 @@ class Sampler:
         self._rng = generator(seed)
         self._draw = draw
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
+        self._num_drawn = 0
         self._block: list[Point] = []  # the next point is the last one
 
     def draw(self, seen: Collection[Hashable]) -> Point | None:
@@ -62,10 +65,13 @@ class Sampler:
         # on nothing but what has been seen: a search that is resumed has not drawn what was drawn before.
         if size is not None and 2 * len(seen) > size:
             return self._left(seen)
+        end = self._num_drawn + MOST_CANDIDATES
         for _ in range(HOPELESS + len(seen)):
             point = self._next()
             if self._space.key(point) not in seen:
                 return point
+            if self._num_drawn > end:  # hardly any is allowed, and those have been seen
+                break
         # A range between which hardly any number lies, on the scale of its prior.
         return None if size is None else self._left(seen)
 
@@ -74,6 +80,7 @@ class Sampler:
 
     def _next(self) -> Point:
         while not self._block:
+            self._num_drawn += self._size
             units = self._draw(self._rng, self._size, len(self._space.dimensions))
             self._block = self._space.allowed_from_unit(units)[::-1]
             if not self._block:

@@ -161,8 +161,7 @@ class Search(ABC):
     @property
     def is_exhausted(self) -> bool:
         """Whether every point of the space has been asked."""
-        size = self.space.size
-        return size is not None and len(self._seen) >= size
+        return self.space.is_covered(self._seen)
 
     @property
     def learns(self) -> bool:
@@ -284,7 +283,8 @@ class Search(ABC):
 
     def _known_point(self, point: Point) -> tuple[Hashable, Point]:
         """Return the key and the canonical form of a point; those that are pending need no check."""
-        if type(self.space) is Space and isinstance(point, dict) and len(point) == len(self.space.names):
+        is_plain = type(self.space) is Space and not self.space.rules.conditions
+        if is_plain and isinstance(point, dict) and len(point) == len(self.space.names):
             try:
                 key = self.space.key(point)
                 if key in self._pending:

@@ -5,6 +5,7 @@ once, in double precision: no power of two integers fills the memory.
 """
 
 import ast
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from dhmpi.errors import ProblemError, did_you_mean
 from dhmpi.space.choices import Choices
 from dhmpi.space.dimension import Dimension
 from dhmpi.space.point_columns import PointColumns, Truth
-from dhmpi.space.values import CATEGORY_TYPES
+from dhmpi.space.values import CATEGORY_TYPES, finite_number
 
 LONGEST = 1000
 NUMBER, TRUTH, VALUE = "a number", "true or false", "a category, which is compared by ==, != or in"
@@ -68,12 +69,18 @@ class Expression:
                 f"an expression must have at most {LONGEST} characters, got {len(text)}; write a function"
             )
         try:
-            tree = ast.parse(text.strip(), mode="eval").body
+            tree = ast.parse(text.replace("\n", " ").strip(), mode="eval").body
+            self._part = self._read(tree, TRUTH)
+        except ProblemError:
+            raise
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise ProblemError(
                 f"an expression must be written as in Python, got {text!r}; write one such as 'units * layers <= 4096'"
             ) from None
-        self._part = self._read(tree, TRUTH)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made: its parts are functions, which cannot be pickled."""
+        return Expression, (self.text, dict(self._dimensions))
 
     def __call__(self, columns: PointColumns) -> Truth:
         """Return for which points it is true, and for which it is true or false."""
@@ -92,12 +99,14 @@ class Expression:
 
     def _part_of(self, node: ast.expr) -> tuple[Part, str]:
         match node:
-            case ast.Constant(value=value) if type(value) in CATEGORY_TYPES:
+            case ast.Constant(value=value) if _is_category(value):
                 return _constant(value), _kind_of([value])
             case ast.Name(id=name):
                 return self._dimension(name)
             case ast.UnaryOp(op=ast.Not()):
                 return _negated(self._read(node.operand, TRUTH)), TRUTH
+            case ast.UnaryOp(op=ast.UAdd()):
+                return self._read(node.operand, NUMBER), NUMBER
             case ast.UnaryOp(op=ast.USub()):
                 return _computed("negative", self._read(node.operand, NUMBER)), NUMBER
             case ast.BoolOp():
@@ -119,6 +128,8 @@ class Expression:
         )
 
     def _dimension(self, name: str) -> tuple[Part, str]:
+        # Python normalises the names in its source.
+        name = next((each for each in self._dimensions if unicodedata.normalize("NFKC", each) == name), name)
         if name not in self._dimensions:
             hint = did_you_mean(name, list(self._dimensions))
             raise ProblemError(f"an expression must name dimensions only, got {name!r} in {self.text!r}; {hint}")
@@ -156,12 +167,33 @@ class Expression:
 
     def _check_value(self, name: ast.expr, value: ast.expr) -> None:
         """Check that a dimension can have a value that it is compared with: a misspelt one would never be met."""
-        if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
-            dim = self._dimensions[name.id]
+        if isinstance(name, ast.Name):
             try:
-                dim.canonical(value.value)
+                plain = ast.literal_eval(value)
+            except ValueError:
+                return  # it is no value by itself
+            dim = next(dim for each, dim in self._dimensions.items() if unicodedata.normalize("NFKC", each) == name.id)
+            if (
+                isinstance(dim, Choices)
+                and _kind_of([plain]) == NUMBER
+                and plain in [_number(each) for each in dim.choices]
+            ):
+                return
+            try:
+                dim.canonical(plain)
             except ProblemError as error:
                 raise ProblemError(f"dimension {name.id!r} in {self.text!r}: {error}") from None
+
+
+def _is_category(value: object) -> bool:
+    """Return whether a constant may stand in an expression: floats have no larger numbers."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) in CATEGORY_TYPES and (not is_number or finite_number(value) is not None)
+
+
+def _number(value: object) -> float | None:
+    """Return a number as such; nothing for truth values, and what is no number."""
+    return None if isinstance(value, bool) else finite_number(value)
 
 
 def _kind_of(values: Any) -> str:
@@ -198,14 +230,14 @@ def _computed(name: str, *parts: Part) -> Part:
 
 
 def _same(one: Part, other: Part) -> Part:
-    """Return whether two values are equal and of one type: 1 is not True."""
+    """Return whether two values are equal; a truth value equals no number: 1 is not True."""
 
     def found(columns: PointColumns) -> Found:
         import numpy as np
 
         left, right = one(columns), other(columns)
         pairs = zip(left.values.tolist(), right.values.tolist(), strict=True)
-        equal = np.array([type(a) is type(b) and a == b for a, b in pairs], bool)
+        equal = np.array([isinstance(a, bool) == isinstance(b, bool) and a == b for a, b in pairs], bool)
         return Found(equal, left.known & right.known)
 
     return found

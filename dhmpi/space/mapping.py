@@ -106,10 +106,12 @@ def _read(dim: Dimension, text: str) -> tuple[Value] | None:
             words = NONE_WORDS if choice is None else (str(choice), repr(choice))
             if text in words or (isinstance(choice, bool) and text.lower() == str(choice).lower()):
                 return (choice,)
-    try:
-        return _converted(dim, float(text))
-    except ValueError:
-        return None
+    for kind in (int, float):
+        try:
+            return _converted(dim, kind(text))
+        except ValueError:
+            continue
+    return None
 
 
 def _converted(dim: Dimension, value: Any) -> tuple[Value] | None:
@@ -118,7 +120,9 @@ def _converted(dim: Dimension, value: Any) -> tuple[Value] | None:
     if number is None:
         return None
     if isinstance(dim, Choices):
-        same = [each for each in dim.choices if not isinstance(each, bool) and finite_number(each) == number]
+        # Other packages add up steps: 0.1 + 0.2 stands for 0.3.
+        numbers = [(each, finite_number(each)) for each in dim.choices if not isinstance(each, bool)]
+        same = [each for each, known in numbers if known is not None and math.isclose(known, number, rel_tol=1e-9)]
         return (same[0],) if same else None
     if isinstance(dim, Integer) and number != math.floor(number):
         return None

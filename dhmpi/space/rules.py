@@ -116,9 +116,11 @@ class Condition(NamedTuple):
         """
         if not isinstance(when, str):
             raise ProblemError(f"when must be a dimension's name or an expression, got {reprlib.repr(when)}")
+        if is_in is None and when in dimensions:
+            if _is_truth(dimensions[when]):
+                return cls(when, None, Membership(when, (True,)))
+            raise ProblemError(f"when={when!r} must go with is_in, a list of its values, got none; add it")
         if is_in is None:
-            if when in dimensions and not _is_truth(dimensions[when]):
-                raise ProblemError(f"when={when!r} must go with is_in, a list of its values, got none; add it")
             return cls(when, None, Expression(when, dimensions))
         test = Membership.read(when, is_in, dimensions)
         return cls(when, test.values, test)

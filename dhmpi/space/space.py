@@ -93,6 +93,12 @@ class Space:
         points, allowed = self.ruled(list(zip(*rows, strict=True)))
         return {self.key(point): point for point, is_allowed in zip(points, allowed, strict=True) if is_allowed}
 
+    def is_covered(self, seen: Collection[Hashable]) -> bool:
+        """Return whether every point that is allowed is among those with seen keys."""
+        if self.size is None or len(seen) < self.size:
+            return False
+        return self.rules == NO_RULES or self._listed is None or all(key in seen for key in self._listed)
+
     def every_point(self) -> list[dict[str, Any]] | None:
         """Return all points of a space with rules; None if there are none, or too many points."""
         return None if self.rules == NO_RULES or self._listed is None else list(self._listed.values())
@@ -199,7 +205,7 @@ class Space:
         Raises:
             ProblemError: Hardly any point is allowed.
         """
-        if self.acceptance < NARROWEST:
+        if self.acceptance < NARROWEST and not self._listed:
             texts = " and ".join(repr(each.text) for each in self.rules.constraints)
             raise ProblemError(
                 f"constraints must allow at least {NARROWEST:.0e} of the points, got {self.acceptance:.1e}: {texts}; "

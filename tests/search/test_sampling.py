@@ -4,6 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from dhmpi.benchmark import HpProblem
+from dhmpi.search import sampling
 from dhmpi.search.sampling import FIRST_BLOCK, LARGEST_BLOCK, Sampler, spread
 from dhmpi.space.space import Space
 
@@ -97,3 +99,19 @@ def test_a_finite_space_is_drawn_to_its_last_point():
     # Both integers have the same logarithm, so one of them is never hit by chance.
     space = Space.from_specs({"x": (2**62, 2**62 + 1, "log-uniform"), "y": list("abcdefgh")})
     assert len(set(keys(space, draw(Sampler(space, 0), space, 16)))) == 16
+
+
+def test_a_few_points_of_a_large_space_do_not_keep_it_looking_for_ever(monkeypatch):
+    problem = HpProblem()
+    problem.add_dim("n", (1, 300_001))
+    problem.add_constraint("n < 31")
+    space, seen = problem.dimensions, set()
+    sampler = Sampler(space, 1)
+    monkeypatch.setattr(sampling, "MOST_CANDIDATES", 100_000)
+    for _ in range(40):
+        point = sampler.draw(seen)
+        if point is None:
+            break
+        assert point["n"] < 31
+        seen.add(space.key(point))
+    assert 5 <= len(seen) <= 30

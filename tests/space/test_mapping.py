@@ -33,6 +33,14 @@ def test_values_and_texts_of_them(value, found):
     assert [type(each) for each in point.values()] == [type(each) for each in found.values()]
 
 
+def test_steps_that_were_added_up_and_integers_that_no_float_holds():
+    made = HpProblem()
+    made.add_dim("x", (0.0, 1.0), step=0.1)
+    made.add_dim("n", (1, 2**62))
+    found = mapping(["x", "n"], made)({"x": 0.1 + 0.2, "n": str(2**53 + 1)})
+    assert found == {"x": 0.3, "n": 2**53 + 1}
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

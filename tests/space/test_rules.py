@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,9 @@ def test_what_depends_on_an_inactive_dimension_is_undecided(text, expected):
         ("units > 1j", "an expression must be of names, values"),
         ("units > b'1'", "an expression must be of names, values"),
         ("", "an expression must be written as in Python"),
+        ("units == -5", "dimension 'units' in .*value must be an integer from 1 to 1000, got -5"),
+        ("rate < 1" + "0" * 400, "an expression must be of names, values"),
+        ("-" * 990 + "units > 0", "an expression must be"),
     ],
 )
 def test_what_is_no_expression(text, sentence):
@@ -124,6 +129,40 @@ def test_what_is_no_expression(text, sentence):
 
 def test_a_power_does_not_fill_the_memory():
     assert truth_of("9 ** 9 ** 9 ** 9 > units") == [True] * 3
+
+
+MIXED = {"depth": dimension("depth", ["auto", 2, 4, True]), "size": dimension("size", (1, 5))}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("depth == 4", [False, False, True, False]),
+        ("depth != 2", [True, False, True, True]),
+        ("depth in ['auto', 2.0]", [True, True, False, False]),
+        ("4 == depth", [False, False, True, False]),
+        ("depth == size", [False, True, True, False]),
+        ("depth == size - 1 + 1", [False, True, True, False]),
+        ("depth == True", [False, False, False, True]),
+        ("+size ==\n 2", [False, True, False, False]),
+    ],
+)
+def test_numbers_among_other_categories(text, expected):
+    columns = PointColumns({"depth": ["auto", 2, 4, True], "size": [1, 2, 4, 1]}, 4)
+    assert Expression(text, MIXED)(columns).holds.tolist() == expected
+
+
+def test_names_are_those_that_python_makes_of_them():
+    dimensions = {"\u00b5": dimension("\u00b5", (1, 5)), "other": dimension("other", (1, 5))}
+    expression = Expression("\u00b5 > 1 and \u00b5 != 3", dimensions)
+    assert expression(PointColumns({"\u00b5": [1, 2, 3]}, 3)).holds.tolist() == [False, True, False]
+
+
+def test_rules_can_be_pickled_and_copied():
+    space = nested().dimensions
+    for again in (pickle.loads(pickle.dumps(space)), copy.deepcopy(space)):
+        assert again.rules.specs() == space.rules.specs()
+        assert again.canonical({"kernel": "linear", "gamma": 0.5}) == {"kernel": "linear"}
 
 
 # --- conditions
@@ -196,6 +235,15 @@ def test_a_bool_may_decide_by_itself():
     assert problem.dimensions.canonical({"use": False, "x": 2}) == {"use": False}
 
 
+def test_a_bool_may_have_any_name():
+    problem = problem_of(**{"use-bn": [True, False], "True": [True, False], "x": (0, 3), "y": (0, 3)})
+    problem.add_condition("x", when="use-bn")
+    problem.add_condition("y", when="True")
+    space = problem.dimensions
+    assert space.canonical({"use-bn": True, "True": False, "x": 1, "y": 2}) == {"use-bn": True, "True": False, "x": 1}
+    assert Space.from_specs(space.specs(), space.rules.specs()).size == space.size == 25
+
+
 def test_a_starting_point_needs_defaults_of_what_is_active():
     problem = HpProblem()
     problem.add_dim("kernel", ["linear", "rbf"], "linear")
@@ -241,6 +289,22 @@ def test_a_space_with_hardly_a_point_says_so():
         ProblemError, match=r"constraints must allow at least 1e-05 of the points, got 0\.0e\+00: 'x \+ y"
     ):
         problem.dimensions.sample(np.random.default_rng(0), 1)
+
+
+def test_a_space_that_can_be_listed_has_room_for_a_single_point():
+    problem = problem_of(x=(1, 100_000))
+    problem.add_constraint("x == 77")
+    assert problem.dimensions.size == 1
+    assert problem.dimensions.sample(np.random.default_rng(0), 1) == [{"x": 77}]
+
+
+def test_what_is_forbidden_covers_nothing():
+    problem = problem_of(x=[1, 2, 3])
+    problem.add_constraint("x < 3")
+    space = problem.dimensions
+    keys = [space.key({"x": x}) for x in (1, 2, 3)]
+    assert not space.is_covered({keys[0], keys[2]})
+    assert space.is_covered({keys[0], keys[1]})
 
 
 def test_what_a_function_raises_is_said():

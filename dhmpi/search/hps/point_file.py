@@ -97,6 +97,8 @@ def _json_records(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield where each object of JSON is, and the object: of a list, of `dhmpi export --json`, or of lines."""
     try:
         whole = json.loads(text)
+    except RecursionError:
+        raise OptionError(f"{name}: points must be CSV or JSON, got lists that are nested too deeply") from None
     except json.JSONDecodeError as error:
         if text.lstrip()[0] == "[":
             raise OptionError(f"{name}, line {error.lineno}: points must be CSV or JSON ({error.msg})") from None
@@ -115,6 +117,8 @@ def _json_records(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _json_of_line(place: str, line: str) -> Any:
     try:
         return json.loads(line)
+    except RecursionError:
+        raise OptionError(f"{place}: points must be CSV or JSON, got lists that are nested too deeply") from None
     except json.JSONDecodeError as error:
         raise OptionError(f"{place}: points must be CSV or JSON ({error.msg})") from None
 
