@@ -10,6 +10,7 @@ from dhmpi.results.knowledge import Knowledge
 from dhmpi.results.sources import EarlierCampaign, read_source
 from dhmpi.search.search import Search
 from dhmpi.space.mapping import Mapped, PointMapping
+from dhmpi.space.starting_point import defaults_of
 from dhmpi.support.wording import counted
 
 # Of each source, so many results are kept at most: the best, and as many of the others.
@@ -58,7 +59,7 @@ def _mapping(search: Search, source: EarlierCampaign) -> PointMapping:
     return PointMapping(
         search.space,
         source.dimensions,
-        getattr(problem, "defaults", {}),
+        defaults_of(problem),
         getattr(problem, "formerly", {}),
     )
 

@@ -309,11 +309,6 @@ class HpProblem(Problem):
         return {name: names for name, names in self._formerly.items() if names}
 
     @property
-    def defaults(self) -> dict[str, Value]:
-        """Default values by name, of dimensions that have one; None may be a value."""
-        return dict(self._defaults)
-
-    @property
     def starting_point(self) -> list[Value]:
         """Default values in the order of the dimensions, None where there is none."""
         return list(self.starting_point_asdict.values())

@@ -3,6 +3,7 @@ import pytest
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import ProblemError
 from dhmpi.space.mapping import PointMapping
+from dhmpi.space.starting_point import defaults_of
 
 
 def problem():
@@ -15,7 +16,7 @@ def problem():
 
 def mapping(others, made=None):
     made = made or problem()
-    return PointMapping(made.dimensions, others, made.defaults, made.formerly)
+    return PointMapping(made.dimensions, others, defaults_of(made), made.formerly)
 
 
 @pytest.mark.parametrize(
