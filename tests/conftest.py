@@ -39,6 +39,12 @@ def time_limit(item):
     return mark.args[0] if mark else 0
 
 
+@pytest.fixture(autouse=True, scope="session")
+def directory_of_launchers(tmp_path_factory):
+    """Open MPI's launchers share a directory for their sessions, which the first one to end may take from the next."""
+    os.environ["PRTE_MCA_prte_tmpdir_base"] = str(tmp_path_factory.mktemp("mpi"))
+
+
 @pytest.fixture(autouse=True)
 def handlers_of_before():
     """A campaign that a signal has ended keeps an eye on that signal; the next test may send it again."""

@@ -1,5 +1,6 @@
 """Signals that ask for an end, on the search rank and on worker ranks."""
 
+import atexit
 import signal
 import threading
 import time
@@ -39,12 +40,12 @@ class StopRequest:
         self._is_writing = False
         self._exit_status: int | None = None
         self._before: dict[int, Any] = {}
-        self._first: _First | None = None
+        self._came: list[_Signal] = []
 
     @property
     def signal_name(self) -> str:
         """Name of the first signal, or nothing."""
-        return signal.Signals(self._first.signum).name if self._first else ""
+        return signal.Signals(self._came[0].signum).name if self._came else ""
 
     def __enter__(self) -> "StopRequest":
         if (thread := threading.current_thread()) is not threading.main_thread():
@@ -58,21 +59,22 @@ class StopRequest:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
-        if self._first is not None:
-            self._first.outlast(self._before[self._first.signum])
+        if self._came:
+            self._came[0].outlast(self._before[self._came[0].signum])
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if any(
-            isinstance(each, _First) and each.is_repeated_by(signum) for each in (self._first, self._before[signum])
-        ):
+        before = self._before[signum]
+        if isinstance(before, _Signal) and before.is_repeated_by(signum):
             return
-        if self._first is not None:
-            self._leave(128 + signum)
-            return
-        self._first = _First(signum)
-        if self._is_interruptible:
+        this = _Signal(signum)
+        self._came.append(this)  # at once: the next signal may come within this call
+        if this is not self._came[0]:
+            if not self._came[0].is_repeated_by(signum):
+                self._leave(128 + signum)
+        elif self._is_interruptible:
             raise Stopped
-        self._interrupt()
+        else:
+            self._interrupt()
 
     def _leave(self, status: int) -> None:
         if not self._is_writing:
@@ -104,8 +106,8 @@ class StopRequest:
                 _exit(self._exit_status)
 
 
-class _First:
-    """The first of the signals that ask for an end.
+class _Signal:
+    """Signal that has asked for an end.
 
     Args:
         signum: Its number.
@@ -124,6 +126,12 @@ class _First:
         """Keep the signal from doing anything for as long as it may be repeated; then a handler gets it."""
         self._handler = handler
         signal.signal(self.signum, self)
+        atexit.register(self._outlast_python)
+
+    def _outlast_python(self) -> None:
+        """Ignore the signal while Python ends: it drops its handlers before MPI ends, which takes a moment."""
+        if self.is_repeated_by(self.signum) and signal.getsignal(self.signum) is self:
+            signal.signal(self.signum, signal.SIG_IGN)
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Handle the signal after the end."""

@@ -13,7 +13,7 @@ from dhmpi.support.environment import END_SIGNALS
 def run(code, *signums):
     """Run code in a process of its own; it gets the signals as numbers and writes without a buffer."""
     head = (
-        "import signal, sys, time\n"
+        "import os, signal, sys, time\n"
         "from dhmpi.control.signals import StopRequest, Stopped, leave_to_search_rank\n"
         "signums = [int(word) for word in sys.argv[1:]]\n"
     )
@@ -136,6 +136,42 @@ def test_a_repeated_signal_does_nothing_when_the_campaign_has_ended():
         signal.SIGUSR1,
     )
     assert (ended.returncode, ended.stdout) == (-signal.SIGUSR1, "''\na second later\n")
+
+
+STORM = """
+    import subprocess
+    from dhmpi.control import signals
+    signals.REPEAT_TIME = 60.0
+    kill = f"[os.kill({os.getpid()}, {signums[0]}) for _ in range(9)]; time.sleep(1e-4)"
+    code = f"import os, time\\nwhile True: {kill}"
+    signal.signal(signums[0], lambda signum, frame: None)
+    storm = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
+
+
+def test_a_repeated_signal_may_come_while_the_first_one_is_handled():
+    body = """
+    for _ in range(500):
+        signal.signal(signums[0], lambda signum, frame: None)
+        with StopRequest() as stop:
+            while not stop.signal_name:
+                pass
+    storm.kill()
+    print("the end")
+    """
+    ended = run(STORM + body, signal.SIGUSR1)
+    assert (ended.returncode, ended.stdout) == (0, "the end\n"), ended.stderr
+
+
+def test_a_repeated_signal_does_nothing_when_python_ends():
+    """Python drops its handlers before libraries like MPI end."""
+    body = """
+    with StopRequest() as stop:
+        while not stop.signal_name:
+            pass
+    """
+    ended = run(STORM + body, signal.SIGUSR1)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_hangup_that_is_ignored_stays_so():

@@ -1,6 +1,5 @@
 """Searches by agents as they are started: `mpirun dhmpi ppo-async` and `ppo-sync`, and what may befall an agent."""
 
-import subprocess
 import sys
 import time
 
@@ -120,12 +119,11 @@ def test_it_searches(launch, tmp_path, ranks, words, layout):
 
 
 @pytest.mark.parametrize("module", ["ppo_a3c_async", "ppo_a3c_sync"])
-def test_the_documented_modules(tmp_path, module):
-    words = ["timeout", "60", "mpirun", "-n", "3", sys.executable, "-m", f"dhmpi.search.nas.{module}", *TABLE]
-    words += ["--num-episodes", "30", "--evaluator", "serial", "--quiet"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "30 episodes are complete" in done.stdout
+def test_the_documented_modules(launch, module):
+    words = ["-m", f"dhmpi.search.nas.{module}", *TABLE, "--num-episodes", "30", "--evaluator", "serial", "--quiet"]
+    job = launch(*words, ranks=3, program=sys.executable)
+    assert job.wait(60) == 0, job.stderr
+    assert "30 episodes are complete" in job.stdout
 
 
 def test_agents_with_pools_of_their_own(launch, tmp_path):
