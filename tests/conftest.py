@@ -42,7 +42,7 @@ def time_limit(item):
 @pytest.fixture(autouse=True, scope="session")
 def directory_of_launchers(tmp_path_factory):
     """Open MPI's launchers share a directory for their sessions, which the first one to end may take from the next."""
-    os.environ["PRTE_MCA_prte_tmpdir_base"] = str(tmp_path_factory.mktemp("mpi"))
+    os.environ["PRTE_MCA_prte_tmpdir_base"] = str(tmp_path_factory.mktemp("mpi"))  # noqa: SIM112  # its name
 
 
 @pytest.fixture(autouse=True)

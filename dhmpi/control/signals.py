@@ -53,7 +53,9 @@ class StopRequest:
                 f"a campaign must run in the main thread, which gets the signals, got {thread.name}; "
                 "start it there, or in a process of its own"
             )
-        self._before = {signum: signal.signal(signum, self._handle) for signum in _end_signals()}
+        self._before = {signum: signal.getsignal(signum) for signum in _end_signals()}
+        for signum in self._before:
+            signal.signal(signum, self._handle)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
