@@ -132,7 +132,8 @@ class _Signal:
 
     def _outlast_python(self) -> None:
         """Ignore the signal while Python ends: it drops its handlers before MPI ends, which takes a moment."""
-        if self.is_repeated_by(self.signum) and signal.getsignal(self.signum) is self:
+        handler: object = signal.getsignal(self.signum)
+        if handler is self and self.is_repeated_by(self.signum):
             signal.signal(self.signum, signal.SIG_IGN)
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
