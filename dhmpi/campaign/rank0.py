@@ -157,6 +157,8 @@ class Rank0(ABC):
         earlier.metadata.resumed(now)
         if changed := problem_source.difference(earlier.metadata.source, now.source):
             log.warning("%s", changed)
+        if changed := earlier.metadata.changed_options(dataclasses.asdict(search.own_options)):
+            log.warning("%s", changed)
         seed = self._options.seed
         if seed not in (None, earlier.metadata.seed):
             raise OptionError(f"{option_name('seed')} must be {earlier.metadata.seed} as in the file, got {seed}")
@@ -171,7 +173,7 @@ class Rank0(ABC):
         if earlier is not None:
             self._knowledge = earlier.knowledge
             if names and not self._knowledge.sources:
-                log.warning("%s counts when a campaign begins, and this one began without", option_name("warm_start"))
+                log.warning("the option warm_start counts when a campaign begins, and this one began without")
         elif names:
             from dhmpi.campaign.warm_start import gather  # most campaigns do without
 

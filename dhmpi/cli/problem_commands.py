@@ -7,6 +7,7 @@ from dhmpi.cli.results_commands import DATA_HELP, check_file
 from dhmpi.cli.search_commands import evaluator_name
 from dhmpi.errors import EXIT_FAILURE, OptionError
 from dhmpi.support import environment
+from dhmpi.support.loader import load_problem
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import Printer, tell
 
@@ -17,13 +18,17 @@ NEW = "a folder with a problem of your own, to begin with"
 
 def _problems(command: str, words: list[str]) -> int:
     parser = Parser(f"dhmpi {command}", description=f"Print {PROBLEMS}.")
-    parser.add_argument("name", nargs="?", help="one of them, with its dimensions and a command that searches it")
+    parser.add_argument(
+        "name", nargs="?", help="one of them, with a command that searches it; or a file of your own, as problem.py"
+    )
     arguments = parser.parse_args(words)
 
     from dhmpi.campaign import catalogue
 
     if arguments.name is None:
         catalogue.print_all(Printer())
+    elif arguments.name.endswith(".py"):
+        print(load_problem(arguments.name), file=Printer())
     else:
         catalogue.print_one(arguments.name, Printer())
     return 0

@@ -131,6 +131,19 @@ class Metadata:
             source=source,
         )
 
+    def changed_options(self, options: Mapping[str, Any]) -> str:
+        """Return a sentence about options of the search that had other values in the latest run; nothing if none had.
+
+        Args:
+            options: Its own options now, by name.
+        """
+        changed = [
+            f"the option {name} is {value}, and was {self.options[name]} in the latest run"
+            for name, value in options.items()
+            if name in self.options and name != "warm_start" and dumps(value) != dumps(self.options[name])
+        ]
+        return "; ".join(changed)
+
     def require_space(self, space: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
         """Check that a space is the one of the file.
 

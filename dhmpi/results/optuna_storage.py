@@ -1,6 +1,7 @@
 """Storages of Optuna: how they are opened, and the trials in them."""
 
 import contextlib
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def read_trials(source: str, study: str | None) -> list[Trial]:
     """
     with quiet():
         if "://" in source:
+            _check_file(source)
             storage = open_storage(source, "warm_start")
         else:
             backend = JournalFileBackend(source)
@@ -96,6 +98,14 @@ def read_trials(source: str, study: str | None) -> list[Trial]:
             )
         maximises = found.direction == StudyDirection.MAXIMIZE
         return [_trial(each, maximises) for each in found.get_trials(deepcopy=False)]
+
+
+def _check_file(url: str) -> None:
+    """Check that the file of a URL is there, if it has one: to open it would make it."""
+    scheme, _, rest = url.partition("://")
+    path = rest.partition("?")[0].removeprefix("/")
+    if scheme.partition("+")[0] == "sqlite" and path not in ("", ":memory:") and not os.path.exists(path):
+        raise OptionError(f"{option_name('warm_start')} must name files that can be read, got {shown(url)}: no {path}")
 
 
 def _trial(trial: FrozenTrial, maximises: bool) -> Trial:

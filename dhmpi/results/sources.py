@@ -75,11 +75,12 @@ def read_source(name: str) -> EarlierCampaign:
         raise OptionError(
             f"{option_name('warm_start')} must name files that can be read, got {name}: {error.strerror}"
         ) from error
-    if is_results_file(path):
-        return _campaign(path)
     if _is_journal(beginning):
         return _study(name if study else path)
-    return _table(path)
+    if study:
+        need = f"{option_name('warm_start')} must have #STUDY after a journal or a database of Optuna only"
+        raise OptionError(f"{need}, got {name}; write {path}")
+    return _campaign(path) if is_results_file(path) else _table(path)
 
 
 def _campaign(path: str) -> EarlierCampaign:

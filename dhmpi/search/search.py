@@ -226,9 +226,9 @@ class Search(ABC):
         """Let a point be asked next, unless it has been before.
 
         Raises:
-            ProblemError: It is not in the space.
+            ProblemError: It is not in the space, or not allowed there.
         """
-        self._first.appendleft(Proposal(self.space.canonical(point), Origin(GIVEN)))
+        self._first.appendleft(Proposal(self.space.allowed(point), Origin(GIVEN)))
 
     def repeat(self, origin: Origin) -> Point | None:
         """Return the point that was asked with this origin, if nothing else has changed; None if there is none.

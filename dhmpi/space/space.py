@@ -153,6 +153,18 @@ class Space:
         """Return whether a canonical point fulfils the constraints."""
         return not self.rules.constraints or bool(self.judge(self._columns(point))[1][0])
 
+    def allowed(self, point: Mapping[str, object]) -> dict[str, Any]:
+        """Return a point in its canonical form.
+
+        Raises:
+            ProblemError: It is not in the space, or does not fulfil the constraints.
+        """
+        found = self.canonical(point)
+        if not self.allows(found):
+            broken = " and ".join(map(repr, self.broken(found)))
+            raise ProblemError(f"a point must fulfil the constraints, got {found}, for which {broken} is not true")
+        return found
+
     def broken(self, point: Mapping[str, Any]) -> list[str]:
         """Return the constraints that a canonical point does not fulfil, as they are written."""
         table = self._table(self._columns(point))

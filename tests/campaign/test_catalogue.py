@@ -87,3 +87,13 @@ def test_known_rewards_are_the_best():
 def test_a_name_that_is_misspelt():
     with pytest.raises(OptionError, match=r"no such problem: 'rosen'; did you mean 'rosen\d'\?"):
         catalogue.look_up("rosen")
+
+
+def test_a_problem_of_one_s_own_is_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("catalogue_mine.py").write_text(
+        "from dhmpi.benchmark import HpProblem\nProblem = HpProblem()\nProblem.add_dim('x', (0, 5), 2)\n"
+    )
+    assert main(["problems", "catalogue_mine.py"]) == 0
+    assert "{'x': (0, 5)}" in capsys.readouterr().out
+    assert main(["problems", "catalogue_your.py"]) == 2

@@ -123,3 +123,15 @@ def test_a_deephyper_objective_is_to_be_large(made, tmp_path):
     assert "F" in written
     assert float(written[3]) == -(3**0.5)
     assert read_source(str(tmp_path / "results.csv")).results[3].objective == 3**0.5
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(InputError, match=r"can be read, got sqlite:///.*no.db: no "):
+        read_source(f"sqlite:///{tmp_path}/no.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_optuna_has_studies(tmp_path):
+    (tmp_path / "old.csv").write_text("x,objective\n1,2\n")
+    with pytest.raises(InputError, match=r"of Optuna only, got .*old.csv#mine; write .*old.csv$"):
+        read_source(f"{tmp_path}/old.csv#mine")

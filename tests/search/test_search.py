@@ -235,3 +235,14 @@ def test_only_what_is_pending_reports_and_numbers_alone():
     search.tell([Evaluation(0, point, 0.5, State.DONE)])
     with pytest.raises(InputError, match="what reports must be pending"):
         search.report(point, 3, 0.5)
+
+
+def test_what_is_not_allowed_cannot_be_given():
+    problem = HpProblem()
+    problem.add_dim("x", (0, 5), 1)
+    problem.add_constraint("x <= 3")
+    search = RandomSearch(problem)
+    with pytest.raises(InputError, match=r"must fulfil the constraints, got \{'x': 4\}, for which 'x <= 3' is"):
+        search.give({"x": 4})
+    search.give({"x": 3})
+    assert search.ask(2) == [{"x": 3}, {"x": 1}]

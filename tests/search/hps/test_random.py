@@ -139,3 +139,13 @@ def test_what_is_listed_is_evaluated_to_its_end(tmp_path, monkeypatch, capsys, o
     capsys.readouterr()
     assert main(["check", "results.h5"]) == 0
     assert capsys.readouterr().out == f"the same: hps-random proposes all {num} points again\n"
+
+
+def test_a_sampler_that_is_forgotten_when_it_goes_on_is_told_of(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    options = {"isolation": "inline", "quiet": True}
+    RandomSearch("dhmpi.benchmark.hps.rosen2.Problem", **options, sampler="grid", max_evals=3).main()
+    RandomSearch("dhmpi.benchmark.hps.rosen2.Problem", **options, resume=True, sampler="grid", max_evals=4).main()
+    assert not caplog.text
+    RandomSearch("dhmpi.benchmark.hps.rosen2.Problem", **options, resume=True, max_evals=5).main()
+    assert "the option sampler is random, and was grid in the latest run" in caplog.text
