@@ -60,6 +60,14 @@ class BoxSurrogate(NamedTuple):
     tabu: TabuRegions
     earlier: EarlierRows | None = None
 
+    def chosen(self, known: KnownEvaluations, budget: AcquisitionBudget) -> Indices:
+        """Return which of all evaluations the process is to know: those that matter most, and the latest ones."""
+        rows, objectives = known.rows, known.objectives
+        latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
+        latest = latest[~np.isnan(objectives[latest])]
+        latest = latest[self.tabu.allows(rows[latest])]
+        return np.concatenate([self.indices[: budget.num_points], latest])
+
     def process(self, known: KnownEvaluations, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
         """Return the process with everything that is known now.
 
@@ -69,10 +77,8 @@ class BoxSurrogate(NamedTuple):
             budget: How many of them the process is to know.
         """
         rows, objectives = known.rows, known.objectives
-        latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
-        latest = latest[~np.isnan(objectives[latest])]
-        latest, pending = latest[self.tabu.allows(rows[latest])], pending[self.tabu.allows(pending)]
-        chosen = np.concatenate([self.indices[: budget.num_points], latest])
+        pending = pending[self.tabu.allows(pending)]
+        chosen = self.chosen(known, budget)
         values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
         doubts = warped_variances(objectives[chosen], known.spreads[chosen], values)
         training = TrainingSet(self.frame.rows(rows[chosen]), values, self.frame.owners, doubts)
