@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
     sys.exit(main(["ambs", *sys.argv[1:]]))
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -77,6 +78,7 @@ class AMBS(HpSearch):
 
     name = "ambs"
     Options = AMBSOptions
+    most_objectives = math.inf
 
     @property
     def learns(self) -> bool:
@@ -164,6 +166,14 @@ class AMBS(HpSearch):
         from dhmpi.search.hps.surrogate.regional import RegionalProposer
 
         use_one_thread()
+        if len(self.objectives) > 1:
+            from dhmpi.search.hps.surrogate.front_proposer import FrontProposer
+
+            num_first = first_results(len(self.space.dimensions), self.options.max_evals)
+            front = FrontProposer(
+                self.space, seed, self.own_options, self._background, num_first, len(self.objectives)
+            )
+            return front
         if self._knowledge:  # the first result says how far it is to be trusted
             primed = RegionalProposer(self.space, seed, self.own_options, self._background, num_first=1)
             primed.prime(self._knowledge)

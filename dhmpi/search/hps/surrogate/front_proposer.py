@@ -14,13 +14,14 @@ from dhmpi.search.hps.surrogate.box import whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
-from dhmpi.search.hps.surrogate.hypervolume_gain import HypervolumeGain, is_on_front
+from dhmpi.search.hps.surrogate.hypervolume_gain import HypervolumeGain
 from dhmpi.search.hps.surrogate.load_controller import LoadController
 from dhmpi.search.hps.surrogate.proposer import Proposer, guide
 from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.search.hps.surrogate.warp import unwarped
 from dhmpi.space.space import Space
+from dhmpi.support.pareto import is_non_dominated
 
 NUM_POINTS = 200
 # Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.
@@ -174,7 +175,7 @@ class FrontProposer(Proposer[FrontSurrogates]):
         gain = HypervolumeGain.of(known[done], rng)
         if len(pending):
             gain = gain.with_points(belief.expected(pending))
-        parents = self._encoding.to_unit_cube(self._archive.rows[done][is_on_front(known[done])])
+        parents = self._encoding.to_unit_cube(self._archive.rows[done][is_non_dominated(known[done])])
         num_wanted = self._load.mode.batch
         units, bounds = self._candidates(parents, budget.num_candidates, belief, surrogates, rng)
         if num_wanted > 1:

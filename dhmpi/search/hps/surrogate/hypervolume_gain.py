@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.support.pareto import is_non_dominated
 
 # Directions in which it is estimated.
 NUM_DIRECTIONS = 128
@@ -39,7 +40,7 @@ class HypervolumeGain(NamedTuple):
             rng: Where directions are drawn from.
             num: How many.
         """
-        front = objectives[is_on_front(objectives)]
+        front = objectives[is_non_dominated(objectives)]
         ideal, nadir = front.min(axis=0), front.max(axis=0)
         extent = np.where(nadir > ideal, nadir - ideal, objectives.max(axis=0) - ideal)
         extent[extent <= 0] = 1.0
@@ -71,16 +72,3 @@ class HypervolumeGain(NamedTuple):
         least = (scaled[:, None, :] / self.directions).min(axis=2)
         reach: Matrix = np.sign(least) * np.abs(least) ** objectives.shape[1]
         return reach
-
-
-def is_on_front(objectives: Matrix) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Return which points no other one dominates, shape (num_points,), by their objectives."""
-    order = np.lexsort(objectives.T[::-1])
-    found = np.zeros(len(objectives), dtype=bool)
-    front = objectives[:0]
-    for index in order:
-        point = objectives[index]
-        if not (front <= point).all(axis=1).any() or (front == point).all(axis=1).any():
-            found[index] = True
-            front = np.concatenate([front, point[None]])
-    return found
