@@ -170,9 +170,7 @@ class AMBS(HpSearch):
             from dhmpi.search.hps.surrogate.front_proposer import FrontProposer
 
             num_first = first_results(len(self.space.dimensions), self.options.max_evals)
-            front = FrontProposer(
-                self.space, seed, self.own_options, self._background, num_first, len(self.objectives)
-            )
+            front = FrontProposer(self.space, seed, self.own_options, self._background, num_first, len(self.objectives))
             return front
         if self._knowledge:  # the first result says how far it is to be trusted
             primed = RegionalProposer(self.space, seed, self.own_options, self._background, num_first=1)

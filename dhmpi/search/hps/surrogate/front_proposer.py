@@ -1,34 +1,30 @@
 """The proposer of several objectives: a Gaussian process of each, and the hypervolume that a point may add."""
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dhmpi.evaluation import Evaluation, Origin, Point
+from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import candidates
 from dhmpi.search.hps.surrogate.archive import Archive, KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.box import whole_box
-from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
-from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
+from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate, fit_surrogate
+from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
+from dhmpi.search.hps.surrogate.gp_proposer import KAPPA, MOST_PENDING, GpProposer, landmarks
 from dhmpi.search.hps.surrogate.hypervolume_gain import HypervolumeGain
-from dhmpi.search.hps.surrogate.load_controller import LoadController
-from dhmpi.search.hps.surrogate.proposer import Proposer, guide
-from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
+from dhmpi.search.hps.surrogate.trend_gp import TrendGP
 from dhmpi.search.hps.surrogate.warp import unwarped
 from dhmpi.space.space import Space
 from dhmpi.support.pareto import is_non_dominated
 
-NUM_POINTS = 200
-# Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.
-KAPPA = 1.5
-MOST_PENDING = 512
-# How many of the best candidates have others drawn around them, and how often.
-NUM_REFINED, NUM_ROUNDS = 8, 3
+# How many of the best candidates have others drawn around them, how often, and how many each time: a share of all.
+NUM_REFINED, NUM_ROUNDS, ROUND_SHARE = 8, 3, 0.25
 
 
 class FrontSurrogates(NamedTuple):
@@ -65,40 +61,25 @@ class FrontTask(NamedTuple):
     clock: Callable[[], float]
 
 
-class FrontProposer(Proposer[FrontSurrogates]):
+class FrontProposer(GpProposer[FrontSurrogates]):
     """Proposes points whose lower confidence bounds add most to the hypervolume (Ponweiser et al. 2008, SMS-EGO).
 
-    Pending points count as if they were where the surrogates expect them. See `Proposer` for the arguments.
+    Pending points count as if they were where the surrogates expect them.
 
     Args:
+        space: As in `Proposer`, like `seed`, `options`, `background` and `num_first`.
+        seed: See there.
+        options: See there.
+        background: See there.
+        num_first: See there.
         num_objectives: How many objectives there are, two at least.
     """
 
-    most: ClassVar[int] = 16
-
-    def __init__(
-        self,
-        space: Space,
-        seed: int,
-        options: Any,
-        background: Background,
-        num_first: int = FEWEST_FIRST,
-        num_objectives: int = 2,
+    def __init__(  # one more than all proposers have
+        self, space: Space, seed: int, options: Any, background: Background, num_first: int, num_objectives: int
     ) -> None:
         super().__init__(space, seed, options, background, num_first)
         self._objectives = [Archive(0) for _ in range(num_objectives)]
-        self._load = LoadController(guide(options), background.clock, self.refits.durations)
-        self._surrogates: FrontSurrogates | None = None
-        self._queue: list[tuple[int, Point]] = []
-
-    @property
-    def mode(self) -> str:
-        """The mode, or `initial` before there is a model."""
-        return self._load.mode.name if self._surrogates else "initial"
-
-    def asked(self, key: Hashable, point: Point) -> None:
-        """Imagine the point; see `Proposer`."""
-        self._pending[key] = self._encoding.encode([point])[0]
 
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Learn; see `Proposer`."""
@@ -112,165 +93,122 @@ class FrontProposer(Proposer[FrontSurrogates]):
             self.refits.told()
         self._advance()
 
-    def propose(self, seen: Collection[Hashable]) -> Point | None:
-        """Return the point that may add most to the hypervolume; see `Proposer`."""
-        if not self._surrogates:
-            return None
-        if self._wanted is not None:
-            self._load.repeat(self._wanted.model, self._wanted.detail)
-            if self._load.mode.batch == 1 or self._wanted.detail == 0:
-                self._queue = []
-        point = self._queued(seen)
-        if point is None:
-            is_possible = self._wanted is not None or self._load.choose(
-                self.refits.num_workers if self.refits.is_timed else None
-            )
-            if not is_possible and self._options.ask_budget is not None:
-                return None  # it is a hard limit
-            with self._load.measured():
-                point = self._search(self._surrogates, seen)
-        return point
-
-    def _begin_refit(self) -> bool:
-        if self.refits.due <= self.refits.fitted:
-            return False
-        self.refits.begin(_refit, self._task(self.refits.due))
-        return True
-
-    def _take_over(self) -> None:
-        assert self.refits.job is not None
-        self._use(self.refits.take(self.refits.job.result().num))
-
-    def _make(self, origin: Origin) -> None:
-        if self._surrogates is None or self._surrogates.num != origin.fitted:
-            self._use(_refit(self._task(origin.fitted)))
-            self.refits.fitted = origin.fitted
-
-    def _use(self, surrogates: FrontSurrogates) -> None:
-        self._surrogates, self.refit_seconds = surrogates, surrogates.seconds
-
-    def _task(self, num: int) -> FrontTask:
-        return FrontTask(
-            self._encoding, self._seed, self._archive.rows[:num], self._known()[:num], self._background.clock
-        )
+    def _refit_of(self, num: int) -> Callable[[], FrontSurrogates]:
+        rows, objectives = self._archive.rows[:num], self._known()[:num]
+        return partial(_refit, FrontTask(self._encoding, self._seed, rows, objectives, self._background.clock))
 
     def _known(self) -> Matrix:
+        """Return the objectives of all evaluations, shape (num, num_objectives), NaN for failures."""
         return np.stack([each.objectives for each in self._objectives], axis=1)
-
-    def _queued(self, seen: Collection[Hashable]) -> Point | None:
-        while self._queue:
-            self.detail, point = self._queue.pop()
-            if self._space.key(point) not in seen:
-                return point
-        return None
 
     def _search(self, surrogates: FrontSurrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
-        budget = self._load.mode.budget
-        known = self._known()
+        known, mode = self._known(), self._load.mode
         done = ~np.isnan(known).any(axis=1)
+        if not done.any():
+            return None
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        belief = _Belief(self._encoding, surrogates, self._archive.rows, known, pending, budget)
-        gain = HypervolumeGain.of(known[done], rng)
-        if len(pending):
-            gain = gain.with_points(belief.expected(pending))
-        parents = self._encoding.to_unit_cube(self._archive.rows[done][is_non_dominated(known[done])])
-        num_wanted = self._load.mode.batch
-        units, bounds = self._candidates(parents, budget.num_candidates, belief, surrogates, rng)
-        if num_wanted > 1:
-            more = gain.each(bounds)
-            rank = more[:, rng.integers(more.shape[1], size=num_wanted)].argmax(axis=0)
-            self._queue = list(enumerate(self._space.from_unit(units[rank])))[::-1]
+        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, pending, mode.budget)
+        gain = HypervolumeGain.of(known[done], rng).with_points(beliefs.bounds(pending))
+        front = self._encoding.to_unit_cube(self._archive.rows[done][is_non_dominated(known[done])])
+        draw = partial(self._candidates, surrogates.feasibility, rng)
+        units = draw(front, mode.budget.num_candidates)
+        if mode.batch > 1:
+            chosen = [self._choice(units, beliefs, gain, rng) for _ in range(mode.batch)]
+            self._queue = list(enumerate(self._space.from_unit(units[chosen])))[::-1]
             return self._queued(seen)
-        scores = gain(bounds)
-        for _ in range(NUM_ROUNDS if budget.num_polished else 0):
-            if not self._load.is_time_left():
-                break
-            best = np.argsort(-scores, kind="stable")[:NUM_REFINED]
-            more_units, more_bounds = self._candidates(
-                units[best], budget.num_candidates // 4, belief, surrogates, rng, belief.kappa
-            )
-            units, scores = np.concatenate([units, more_units]), np.append(scores, gain(more_bounds))
-        for index in np.argsort(-scores, kind="stable"):
-            self.detail = self._load.num_polished
-            [point] = self._space.from_unit(units[index][None])
+        for point in self._ranked(units, draw, beliefs, gain, abs(float(rng.normal(scale=KAPPA)))):
             if self._space.key(point) not in seen:
                 return point
         return None
 
-    def _candidates(
-        self,
-        parents: Matrix,
-        num: int,
-        belief: "_Belief",
-        surrogates: FrontSurrogates,
-        rng: np.random.Generator,
-        kappa: float | None = None,
-    ) -> tuple[Matrix, Matrix]:
+    def _candidates(self, feasible: Feasibility | None, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
+        """Return candidates in the unit cube, shape (num, num_dimensions), that will probably succeed."""
         units = candidates(self._encoding, whole_box(self._encoding), parents, num, rng)
-        rows = self._encoding.rows(units)
-        if surrogates.feasibility is not None:
-            probability = surrogates.feasibility.probability(rows)
-            good = probability >= required(probability, rng)
-            units, rows = units[good], rows[good]
-        if kappa is None:
-            belief.kappa = abs(float(rng.normal(scale=KAPPA)))
-        return units, belief.bounds(rows)
+        if feasible is None:
+            return units
+        probability = feasible.probability(self._encoding.rows(units))
+        return units[probability >= required(probability, rng)]
+
+    def _choice(self, units: Matrix, beliefs: "_Beliefs", gain: HypervolumeGain, rng: np.random.Generator) -> int:
+        """Return the candidate that is best in a direction of its own, one of many that are chosen at once."""
+        bounds = beliefs.bounds(self._encoding.rows(units), abs(float(rng.normal(scale=KAPPA))))
+        return int(gain.by_direction(bounds)[:, rng.integers(len(gain.directions))].argmax())
+
+    def _ranked(
+        self,
+        units: Matrix,
+        draw: Callable[[Matrix, int], Matrix],
+        beliefs: "_Beliefs",
+        gain: HypervolumeGain,
+        kappa: float,
+    ) -> Iterator[Point]:
+        """Yield candidates by what they may gain, and others that were drawn around the best of them."""
+        budget = self._load.mode.budget
+        scores = gain(beliefs.bounds(self._encoding.rows(units), kappa))
+        for _ in range(NUM_ROUNDS if budget.num_polished else 0):
+            if not self._load.is_time_left():
+                break
+            best = units[np.argsort(-scores, kind="stable")[:NUM_REFINED]]
+            more = draw(best, int(ROUND_SHARE * budget.num_candidates))
+            units = np.concatenate([units, more])
+            scores = np.append(scores, gain(beliefs.bounds(self._encoding.rows(more), kappa)))
+        self.detail = self._load.num_polished
+        for index in np.argsort(-scores, kind="stable"):
+            yield self._space.from_unit(units[index][None])[0]
 
 
-class _Belief:
-    """What the surrogates believe now, in the units of the objectives."""
+class _Beliefs(NamedTuple):
+    """Beliefs about the objectives, in their own units.
 
-    def __init__(self, encoding, surrogates, rows, known, pending, budget) -> None:
-        self.kappa = 0.0
-        self._surrogates = surrogates.surrogates
-        self._processes, self._scales = [], []
+    Attributes:
+        surrogates: The surrogate of each.
+        processes: The same with all that is known now.
+        known: Values of each that its process knows.
+    """
+
+    surrogates: tuple[BoxSurrogate, ...]
+    processes: tuple[TrendGP, ...]
+    known: tuple[Matrix, ...]
+
+    @classmethod
+    def of(
+        cls,
+        surrogates: tuple[BoxSurrogate, ...],
+        rows: Matrix,
+        objectives: Matrix,
+        pending: Matrix,
+        budget: AcquisitionBudget,
+    ) -> Self:
+        """Return what is believed when these evaluations, and these pending rows, are known."""
         spreads = np.zeros(len(rows))
-        for surrogate, objectives in zip(self._surrogates, known.T, strict=True):
-            all_known = KnownEvaluations(rows, objectives, spreads)
-            chosen = surrogate.chosen(all_known, budget)
-            self._scales.append((objectives[chosen], surrogate.relative_turn))
-            self._processes.append(surrogate.process(all_known, pending, budget))
+        each_known = [KnownEvaluations(rows, column, spreads) for column in objectives.T]
+        pairs = list(zip(surrogates, each_known, strict=True))
+        return cls(
+            surrogates,
+            tuple(surrogate.process(known, pending, budget) for surrogate, known in pairs),
+            tuple(known.objectives[surrogate.chosen(known, budget)] for surrogate, known in pairs),
+        )
 
-    def expected(self, rows: Matrix) -> Matrix:
-        return self._each(rows, 0.0)
-
-    def bounds(self, rows: Matrix) -> Matrix:
-        return self._each(rows, self.kappa)
-
-    def _each(self, rows: Matrix, kappa: float) -> Matrix:
+    def bounds(self, rows: Matrix, kappa: float = 0.0) -> Matrix:
+        """Return what is expected at rows less some standard deviations, shape (num, num_objectives)."""
         found = []
-        for surrogate, process, scale in zip(self._surrogates, self._processes, self._scales, strict=True):
+        for surrogate, process, known in zip(*self, strict=True):
             mean, std = process.predict(surrogate.frame.rows(rows))
-            found.append(unwarped(mean - kappa * std, *scale))
+            found.append(unwarped(mean - kappa * std, known, surrogate.relative_turn))
         return np.stack(found, axis=1)
 
 
 def _refit(task: FrontTask) -> FrontSurrogates:
     begun = task.clock()
-    encoding, rows, objectives = task.encoding, task.rows, task.objectives
+    encoding, seed, rows, objectives, clock = task
     done = np.flatnonzero(~np.isnan(objectives).any(axis=1))
-    indices = done if len(done) else np.arange(len(rows))
+    indices = np.arange(len(rows))
     if len(done):
-        rng = np.random.default_rng((task.seed, len(rows)))
-        distance = -HypervolumeGain.of(objectives[done], rng).each(objectives[done]).max(axis=1)
-        indices = done[_landmarks(distance)]
-    tabu, spreads = TabuRegions(np.empty((0, encoding.num_columns))), np.zeros(len(rows))
-    surrogates = tuple(
-        fit_surrogate(encoding, whole_box(encoding), indices, KnownEvaluations(rows, each, spreads), tabu)
-        for each in objectives.T
-    )
-    return FrontSurrogates(
-        surrogates, feasibility(encoding, rows, objectives[:, 0]), len(rows), task.clock() - begun
-    )
-
-
-def _landmarks(distances: Matrix) -> Indices:
-    """Return the indices of those nearest to the front and of others from all over, in turns."""
-    order = np.argsort(distances, kind="stable")
-    best = order[: NUM_POINTS // 2]
-    others = order[len(best) :: max(1, (len(order) - len(best)) // (NUM_POINTS - len(best)))]
-    others = others[: NUM_POINTS - len(best)]
-    paired = np.stack([best[: len(others)], others], axis=1).ravel() if len(others) else best[:0]
-    return np.concatenate([paired, best[len(others) :]])
+        gain = HypervolumeGain.of(objectives[done], np.random.default_rng((seed, len(rows))))
+        indices = done[landmarks(-gain.by_direction(objectives[done]).max(axis=1))]
+    nowhere, spreads = TabuRegions(np.empty((0, encoding.num_columns))), np.zeros(len(rows))
+    known = [KnownEvaluations(rows, column, spreads) for column in objectives.T]
+    surrogates = tuple(fit_surrogate(encoding, whole_box(encoding), indices, each, nowhere) for each in known)
+    return FrontSurrogates(surrogates, feasibility(encoding, rows, objectives[:, 0]), len(rows), clock() - begun)

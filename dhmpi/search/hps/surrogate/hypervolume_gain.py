@@ -1,4 +1,4 @@
-"""Hypervolume gain: by how much points would extend the region that a Pareto front dominates, estimated by directions."""
+"""Hypervolume gain: by how much points would extend what a Pareto front dominates, estimated by directions."""
 
 from typing import NamedTuple
 
@@ -59,11 +59,11 @@ class HypervolumeGain(NamedTuple):
         Args:
             objectives: Shape (num_points, num_objectives).
         """
-        more = self._reach(objectives) - self.reached
+        more = self.by_direction(objectives)
         gain: Matrix = np.maximum(more, 0.0).mean(axis=1)
         return np.where(gain > 0, gain, np.minimum(more.max(axis=1), 0.0))
 
-    def each(self, objectives: Matrix) -> Matrix:
+    def by_direction(self, objectives: Matrix) -> Matrix:
         """Return how much farther each point reaches in each direction, shape (num_points, num_directions)."""
         return self._reach(objectives) - self.reached
 
