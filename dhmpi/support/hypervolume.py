@@ -1,7 +1,7 @@
 """Hypervolume: how much of the space of objectives a set of vectors dominates, up to a reference point.
 
-All objectives are to be small. It is exact: for two objectives a sum of rectangles, for three a sweep over layers, for more
-the recursion of While, Bradstreet and Barone 2012, A fast way of calculating exact hypervolumes (WFG).
+All objectives are to be small. It is exact: for two objectives a sum of rectangles, for three a sweep over layers, for
+more the recursion of While, Bradstreet and Barone 2012, A fast way of calculating exact hypervolumes (WFG).
 """
 
 from bisect import bisect_left

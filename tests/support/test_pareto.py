@@ -11,7 +11,9 @@ def brute(values):
     known = [index for index, each in enumerate(values) if not np.isnan(each).any()]
     found = np.zeros(len(values), bool)
     for one in known:
-        found[one] = not any((values[other] <= values[one]).all() and (values[other] < values[one]).any() for other in known)
+        found[one] = not any(
+            (values[each] <= values[one]).all() and (values[each] != values[one]).any() for each in known
+        )
     return found
 
 

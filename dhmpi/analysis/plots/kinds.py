@@ -104,7 +104,7 @@ def _most_telling(view: View) -> list[Panel]:
     if len(view.results.policy):
         learned = partial(agents.learned, view=view, column="entropy")
         return [*_of_one(view, ["incumbent", "rewards"]), learned, *_of_one(view, ["distinct", last, "idle"])]
-    if view.results.metadata.maximises:
+    if view.results.metadata.seeks_architectures:
         return _of_one(view, ["incumbent", "rewards", "importance", "distinct", last, "idle"])
     first = points.ranked(view)[:1]
     along = [partial(points.slices, view=view, name=name) for name in first] or _of_one(view, ["states"])

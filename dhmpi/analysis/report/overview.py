@@ -158,7 +158,7 @@ def options(metadata: Metadata) -> list[tuple[str, str]]:
 
 def word_of(metadata: Metadata) -> str:
     """Return what people call the value of an evaluation."""
-    return "reward" if metadata.maximises else "objective"
+    return metadata.main_objective.name
 
 
 def counted(number: int, what: str, several: str = "") -> str:

@@ -90,7 +90,7 @@ def test_without_mutation_values_that_parents_share_are_kept():
 
 
 def population(search):
-    return [member.objective for member in search._population]
+    return [member.objectives[0] for member in search._population]
 
 
 def test_the_population_is_the_best_that_have_ended():
