@@ -98,7 +98,7 @@ class Columns:
 
     @cached_property
     def is_pareto(self) -> Array:
-        """Which evaluations are DONE and dominated by no other one, bool."""
+        """Truth values of whether each is DONE and dominated by no other one."""
         return is_non_dominated(self.vectors)
 
     @cached_property

@@ -11,9 +11,8 @@ def brute(values):
     known = [index for index, each in enumerate(values) if not np.isnan(each).any()]
     found = np.zeros(len(values), bool)
     for one in known:
-        found[one] = not any(
-            (values[each] <= values[one]).all() and (values[each] != values[one]).any() for each in known
-        )
+        others = values[known]
+        found[one] = not ((others <= values[one]).all(axis=1) & (others != values[one]).any(axis=1)).any()
     return found
 
 
