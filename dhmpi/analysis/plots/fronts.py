@@ -1,6 +1,7 @@
 """Pictures of campaigns with several objectives: the Pareto front, and how the hypervolume grew."""
 
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ def pareto(axes: Axes, view: View, pair: tuple[int, int] = (0, 1)) -> Axes:
     axes.scatter(style.drawable(x[shown]), style.drawable(y[shown]), s=8, color=style.GREY, alpha=0.6, linewidths=0)
     if len(objectives) == 2:
         # What the front dominates has corners towards the worse values of the other objective.
-        where = "pre" if objectives[0].maximises else "post"
+        where: Literal["pre", "post"] = "pre" if objectives[0].maximises else "post"
         axes.step(style.drawable(x[front]), style.drawable(y[front]), where=where, color=style.BLUE, linewidth=1.2)
     axes.scatter(style.drawable(x[front]), style.drawable(y[front]), s=18, color=style.BLUE, linewidths=0)
     of_all = f"{title}: {len(front)} of {len(known)} evaluations"
