@@ -11,8 +11,8 @@ from dhmpi.results.columns import Array
 from dhmpi.support.hypervolume import growing_area, hypervolume, reference_point
 from dhmpi.support.pareto import is_non_dominated
 
-# Places of a curve for which hypervolumes are computed, where there are more than two objectives.
-NUM_PLACES = 60
+# Places of a curve for which hypervolumes are computed, of three objectives and of more.
+NUM_PLACES, FEW_PLACES = 60, 15
 
 
 class ParetoFront(NamedTuple):
@@ -65,7 +65,8 @@ def hypervolume_curve(results: Results, axis: Axis = "evaluations", timeline: Ti
     if vectors.shape[1] == 2:
         volumes = np.fromiter(growing_area(vectors, worst), float, len(vectors))
     else:
-        chosen = np.unique(np.linspace(0, len(vectors) - 1, NUM_PLACES).round().astype(int))
+        num = NUM_PLACES if vectors.shape[1] == 3 else FEW_PLACES
+        chosen = np.unique(np.linspace(0, len(vectors) - 1, num).round().astype(int))
         at, volumes = at[chosen], _volumes(vectors, chosen, worst)
     changes = np.flatnonzero(np.append(True, volumes[1:] != volumes[:-1]) & ~np.isnan(volumes))
     if not len(changes):

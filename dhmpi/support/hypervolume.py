@@ -16,8 +16,8 @@ from dhmpi.support.pareto import is_non_dominated
 Array = npt.NDArray[Any]
 
 # Vectors in a set of more than three objectives from which on it would take too long, by the number of objectives.
-LARGEST_SET = {4: 1000, 5: 300, 6: 100}
-LARGEST_OF_ALL = 40
+LARGEST_SET = {4: 300, 5: 80, 6: 25}
+LARGEST_OF_ALL = 15
 
 
 def reference_point(values: Array) -> Array | None:
