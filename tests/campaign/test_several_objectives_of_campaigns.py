@@ -114,3 +114,20 @@ def test_a_check_tells_the_range_of_each(capsys):
     assert "larger is better" in out
     assert "ok     latency      from 0." in out
     assert "wrong  evaluations  1 of 4 are FAILED: the returned dict must have the key 'latency'" in out
+
+
+def test_earlier_campaigns_must_have_looked_for_the_same(tmp_path, capsys):
+    (tmp_path / "other.py").write_text(PROBLEM.replace('"accuracy"', '"recall"'))
+    assert main(["hps-random", "--problem", "one.py", "--max-evals", "30", "--quiet", "--output", "one.h5"]) == 0
+    assert main(["export", "--csv", "one.h5", "--output", "one.csv"]) == 0
+    best = max(each.point["x"] for each in results.read("one.h5").evaluations)
+    for number, source in enumerate(("one.h5", "one.csv")):
+        words = ["ga", "--problem", "two.py", "--max-evals", "2", "--warm-start", source, "--output", f"{number}.h5"]
+        capsys.readouterr()
+        assert main(words) == 0
+        told = capsys.readouterr().err
+        assert f"warm start: 30 of 30 results in {source} fit, best {best:.6g}" in told
+        assert "no dimensions any more" not in told
+    assert main(["ga", "--problem", "other.py", "--max-evals", "9", "--warm-start", "one.h5", "--overwrite"]) == 2
+    said = "must name results of the objective recall, larger is better, got accuracy, larger is better in one.h5"
+    assert said in capsys.readouterr().err
