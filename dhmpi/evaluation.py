@@ -42,6 +42,10 @@ class Objective(NamedTuple):
     maximises: bool = False
 
 
+# Those of problems that declare none.
+MINIMISED, REWARD = Objective("objective"), Objective("reward", True)
+
+
 def main_objective(objectives: Sequence[Objective], maximises: bool) -> Objective:
     """Return the first objective of those that a problem has declared, or that of one that has declared none.
 
@@ -49,7 +53,7 @@ def main_objective(objectives: Sequence[Objective], maximises: bool) -> Objectiv
         objectives: Those that the problem has declared.
         maximises: Whether the first one, or else what the run function returns, is to be large.
     """
-    return objectives[0] if objectives else Objective("reward" if maximises else "objective", maximises)
+    return objectives[0] if objectives else REWARD if maximises else MINIMISED
 
 
 def all_objectives(

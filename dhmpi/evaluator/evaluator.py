@@ -257,7 +257,7 @@ class Evaluator(ABC):
             error=outcome.error,
             extra=outcome.extra,
             step=pending.step if latest is None else latest.step,
-            objectives=all_objectives(objective, outcome.extra, self.objectives),
+            objectives=all_objectives(objective, outcome.extra, self.objectives) if outcome.state is State.DONE else (),
         )
 
     def _take_reports(self, reports: Sequence[Report]) -> None:

@@ -30,8 +30,8 @@ class Metadata:
             num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values),
             limit (when its time ends, if it does).
         statistics: What the search and the evaluator measured of themselves; JSON values.
-        maximises: Whether the search looks for the largest value, of the first objective; objectives are then minus what
-            was returned.
+        maximises: Whether the search looks for the largest value, of the first objective; its values are then minus
+            what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
         redone: How many results were taken back, for their points to be evaluated again.
         source: Where the problem is: `module`, its name, or nothing for a file; `attribute`; `files`, path and SHA-256

@@ -1,7 +1,7 @@
 """Hypervolume: how much of the space of objectives a set of vectors dominates, up to a reference point.
 
-All objectives are to be small. It is exact: for two objectives a sum of rectangles, for three a sweep over layers, for more
-the recursion of While, Bradstreet and Barone 2012, A fast way of calculating exact hypervolumes (WFG).
+All objectives are to be small. It is exact: for two objectives a sum of rectangles, for three a sweep over layers, for
+more the recursion of While, Bradstreet and Barone 2012, A fast way of calculating exact hypervolumes (WFG).
 """
 
 from bisect import bisect_left
@@ -16,8 +16,8 @@ from dhmpi.support.pareto import is_non_dominated
 Array = npt.NDArray[Any]
 
 # Vectors in a set of more than three objectives from which on it would take too long, by the number of objectives.
-LARGEST_SET = {4: 1000, 5: 300, 6: 100}
-LARGEST_OF_ALL = 40
+LARGEST_SET = {4: 300, 5: 80, 6: 25}
+LARGEST_OF_ALL = 15
 
 
 def reference_point(values: Array) -> Array | None:

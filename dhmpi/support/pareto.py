@@ -39,7 +39,7 @@ def _of_two(distinct: Array) -> Array:
 
 
 def _of_many(distinct: Array) -> Array:
-    """Return which of distinct vectors in lexicographic order are in the set; nothing dominates what comes before it."""
+    """Return which of distinct vectors in lexicographic order are in the set: none dominates one before it."""
     kept = np.zeros(len(distinct), bool)
     front = np.empty((0, distinct.shape[1]))
     for begin in range(0, len(distinct), _CHUNK):
@@ -84,8 +84,8 @@ def ranks(values: Array) -> Array:
 def crowding(values: Array) -> Array:
     """Return the crowding distance of each vector of one front: the larger, the fewer others are near.
 
-    It is the sum over objectives of the distance between both neighbours, as a share of the range; infinite at the ends.
-    Source: the same.
+    It is the sum over objectives of the distance between both neighbours, as a share of the range; infinite at the
+    ends. Source: the same.
 
     Args:
         values: Vectors without NaN, shape (num, number of objectives).

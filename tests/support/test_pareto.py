@@ -11,7 +11,8 @@ def brute(values):
     known = [index for index, each in enumerate(values) if not np.isnan(each).any()]
     found = np.zeros(len(values), bool)
     for one in known:
-        found[one] = not any((values[other] <= values[one]).all() and (values[other] < values[one]).any() for other in known)
+        others = values[known]
+        found[one] = not ((others <= values[one]).all(axis=1) & (others != values[one]).any(axis=1)).any()
     return found
 
 
