@@ -121,7 +121,9 @@ def _networks(name: str, point: Point) -> Values:
 
 
 def _made() -> dict[str, Front]:
-    found = [Front(f"zdt{kind}", 2, _reals(10 if kind in (4, 6) else 30), partial(_zdt, kind)) for kind in (1, 2, 3, 4, 6)]
+    found = [
+        Front(f"zdt{kind}", 2, _reals(10 if kind in (4, 6) else 30), partial(_zdt, kind)) for kind in (1, 2, 3, 4, 6)
+    ]
     found += [Front(f"dtlz{kind}", 3, _reals(7), partial(_dtlz, kind, 3)) for kind in (1, 2, 7)]
     for function, num in ((1, 5), (11, 5), (20, 5), (28, 5), (36, 5), (47, 5), (54, 5), (8, 10), (39, 10)):
         dims = _reals(num, -5.0, 5.0)

@@ -218,7 +218,9 @@ def print_table(record: list[dict[str, Any]]) -> None:
             medians = {}
             for search in searches:
                 found = [
-                    hypervolume(each["fronts"][str(num)], reference) / whole for each in runs if each["search"] == search
+                    hypervolume(each["fronts"][str(num)], reference) / whole
+                    for each in runs
+                    if each["search"] == search
                 ]
                 medians[search] = (statistics.median(found), len(found)) if found else (float("nan"), 0)
             best = max(value for value, count in medians.values() if count)

@@ -52,6 +52,6 @@ def objectives_of(problem: Any, search: str, most: float) -> tuple[Objective, ..
     if len(found) > most:
         need = "at most one objective" if most else "no objectives of its own, since the reward is maximised"
         got = f"{len(found)}: {', '.join(each.name for each in found)}"
-        remedy = "use ga or hps-random" if most else "remove them"
+        remedy = "use ambs, ga or hps-random" if most else "remove them"
         raise OptionError(f"a problem for {search} must have {need}, got {got}; {remedy}")
     return found

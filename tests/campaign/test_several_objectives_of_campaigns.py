@@ -75,11 +75,17 @@ def test_a_single_one_is_typed_and_seen_as_it_was_returned(capsys):
     assert (first["objective"], first["accuracy"]) == (best.objective, best.point["x"])
 
 
-@pytest.mark.parametrize("search", ["ambs"])
-def test_other_searches_refuse_several(search, capsys):
-    assert main([search, "--problem", "two.py", "--max-evals", "3"]) == 2
-    said = f"a problem for {search} must have at most one objective, got 2: accuracy, latency; use ga or hps-random"
+def test_other_learners_refuse_several(capsys):
+    assert main(["ambs", "--problem", "two.py", "--max-evals", "3", "--learner", "RF"]) == 2
+    said = "--learner must be auto where there are several objectives, got RF; leave it out"
     assert said in capsys.readouterr().err
+
+
+def test_ambs_takes_one_objective_from_earlier_campaigns(capsys):
+    assert main(["ga", "--problem", "two.py", "--max-evals", "3", "--quiet"]) == 0
+    words = ["--warm-start", "results.h5", "--output", "more.h5"]
+    assert main(["ambs", "--problem", "two.py", "--max-evals", "3", *words]) == 2
+    assert "--warm-start must go with one objective in ambs, got 2; leave it out, or use ga" in capsys.readouterr().err
 
 
 def test_a_program_cannot_return_several(capsys):

@@ -46,7 +46,9 @@ def test_what_is_none_is_refused_and_nothing_added(arguments, message):
 def test_searches_take_so_many():
     assert len(objectives_of(two_objectives(), "ga", 2)) == 2
     assert objectives_of(object(), "ambs", 1) == ()
-    with pytest.raises(OptionError, match=r"at most one objective, got 2: accuracy, latency; use ga or hps-random"):
+    with pytest.raises(
+        OptionError, match=r"at most one objective, got 2: accuracy, latency; use ambs, ga or hps-random"
+    ):
         objectives_of(two_objectives(), "ambs", 1)
     with pytest.raises(OptionError, match=r"no objectives of its own, since the reward is maximised, got 2: accuracy"):
         objectives_of(two_objectives(), "ppo-async", 0)

@@ -21,7 +21,7 @@ from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.search.hps.surrogate.trend_gp import TrendGP
 from dhmpi.search.hps.surrogate.warp import unwarped
 from dhmpi.space.space import Space
-from dhmpi.support.pareto import is_non_dominated
+from dhmpi.support.pareto import is_non_dominated, ranks
 
 # How many of the best candidates have others drawn around them, how often, and how many each time: a share of all.
 NUM_REFINED, NUM_ROUNDS, ROUND_SHARE = 8, 3, 0.25
@@ -48,14 +48,12 @@ class FrontTask(NamedTuple):
 
     Attributes:
         encoding: The encoding of the rows.
-        seed: Seed of the search.
         rows: Rows of the evaluations, shape (num, num_columns).
-        objectives: Their objectives, shape (num, num_objectives), NaN for failures.
+        objectives: Their objectives, shape (num, num_objectives), NaN where there is none.
         clock: Returns seconds.
     """
 
     encoding: Encoding
-    seed: int
     rows: Matrix
     objectives: Matrix
     clock: Callable[[], float]
@@ -79,27 +77,32 @@ class FrontProposer(GpProposer[FrontSurrogates]):
         self, space: Space, seed: int, options: Any, background: Background, num_first: int, num_objectives: int
     ) -> None:
         super().__init__(space, seed, options, background, num_first)
-        self._objectives = [Archive(0) for _ in range(num_objectives)]
+        self._others = [Archive(0) for _ in range(num_objectives - 1)]
 
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Learn; see `Proposer`."""
         rows = self._encoding.encode([each.point for each in evaluations])
         self._archive.extend(rows, [each.objective for each in evaluations])
-        for index, archive in enumerate(self._objectives):
+        for index, archive in enumerate(self._others, start=1):
             archive.extend(rows[:, :0], [each.objectives[index] if each.objectives else None for each in evaluations])
         for each in evaluations:
-            self._pending.pop(self._space.key(each.point), None)
+            key = self._space.key(each.point)
+            self._pending.pop(key, None)
+            self._courses.end(key, each)
             self.refits.durations.add(each)
             self.refits.told()
         self._advance()
 
     def _refit_of(self, num: int) -> Callable[[], FrontSurrogates]:
         rows, objectives = self._archive.rows[:num], self._known()[:num]
-        return partial(_refit, FrontTask(self._encoding, self._seed, rows, objectives, self._background.clock))
+        return partial(_refit, FrontTask(self._encoding, rows, objectives, self._background.clock))
 
     def _known(self) -> Matrix:
-        """Return the objectives of all evaluations, shape (num, num_objectives), NaN for failures."""
-        return np.stack([each.objectives for each in self._objectives], axis=1)
+        """Return the objectives of all evaluations, shape (num, num_objectives), NaN where there is none.
+
+        Failures have none, and what was stopped early has the first one alone.
+        """
+        return np.stack([self._archive.objectives, *(each.objectives for each in self._others)], axis=1)
 
     def _search(self, surrogates: FrontSurrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
@@ -109,16 +112,19 @@ class FrontProposer(GpProposer[FrontSurrogates]):
             return None
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, pending, mode.budget)
-        gain = HypervolumeGain.of(known[done], rng).with_points(beliefs.bounds(pending))
-        front = self._encoding.to_unit_cube(self._archive.rows[done][is_non_dominated(known[done])])
+        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, mode.budget)
+        kappa = abs(float(rng.normal(scale=KAPPA)))
+        hoped = beliefs.bounds(pending, kappa)
+        beliefs = beliefs.with_pending(pending, mode.budget)
+        on_front = np.flatnonzero(done)[is_non_dominated(known[done])]
         draw = partial(self._candidates, surrogates.feasibility, rng)
-        units = draw(front, mode.budget.num_candidates)
+        units = draw(self._encoding.to_unit_cube(self._archive.rows[on_front]), mode.budget.num_candidates)
+        bounds = beliefs.bounds(self._encoding.rows(units), kappa)
+        gain = HypervolumeGain.of(known[on_front], bounds, rng).with_points(hoped)
         if mode.batch > 1:
-            chosen = [self._choice(units, beliefs, gain, rng) for _ in range(mode.batch)]
-            self._queue = list(enumerate(self._space.from_unit(units[chosen])))[::-1]
+            self._queue = list(enumerate(self._space.from_unit(units[gain.choose(bounds, mode.batch)])))[::-1]
             return self._queued(seen)
-        for point in self._ranked(units, draw, beliefs, gain, abs(float(rng.normal(scale=KAPPA)))):
+        for point in self._ranked(units, draw, lambda units: gain(beliefs.bounds(self._encoding.rows(units), kappa))):
             if self._space.key(point) not in seen:
                 return point
         return None
@@ -131,29 +137,17 @@ class FrontProposer(GpProposer[FrontSurrogates]):
         probability = feasible.probability(self._encoding.rows(units))
         return units[probability >= required(probability, rng)]
 
-    def _choice(self, units: Matrix, beliefs: "_Beliefs", gain: HypervolumeGain, rng: np.random.Generator) -> int:
-        """Return the candidate that is best in a direction of its own, one of many that are chosen at once."""
-        bounds = beliefs.bounds(self._encoding.rows(units), abs(float(rng.normal(scale=KAPPA))))
-        return int(gain.by_direction(bounds)[:, rng.integers(len(gain.directions))].argmax())
-
     def _ranked(
-        self,
-        units: Matrix,
-        draw: Callable[[Matrix, int], Matrix],
-        beliefs: "_Beliefs",
-        gain: HypervolumeGain,
-        kappa: float,
+        self, units: Matrix, draw: Callable[[Matrix, int], Matrix], score: Callable[[Matrix], Matrix]
     ) -> Iterator[Point]:
-        """Yield candidates by what they may gain, and others that were drawn around the best of them."""
-        budget = self._load.mode.budget
-        scores = gain(beliefs.bounds(self._encoding.rows(units), kappa))
+        """Yield candidates by their scores, and others that are drawn around the best of them."""
+        budget, scores = self._load.mode.budget, score(units)
         for _ in range(NUM_ROUNDS if budget.num_polished else 0):
             if not self._load.is_time_left():
                 break
             best = units[np.argsort(-scores, kind="stable")[:NUM_REFINED]]
             more = draw(best, int(ROUND_SHARE * budget.num_candidates))
-            units = np.concatenate([units, more])
-            scores = np.append(scores, gain(beliefs.bounds(self._encoding.rows(more), kappa)))
+            units, scores = np.concatenate([units, more]), np.append(scores, score(more))
         self.detail = self._load.num_polished
         for index in np.argsort(-scores, kind="stable"):
             yield self._space.from_unit(units[index][None])[0]
@@ -174,24 +168,24 @@ class _Beliefs(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        surrogates: tuple[BoxSurrogate, ...],
-        rows: Matrix,
-        objectives: Matrix,
-        pending: Matrix,
-        budget: AcquisitionBudget,
+        cls, surrogates: tuple[BoxSurrogate, ...], rows: Matrix, objectives: Matrix, budget: AcquisitionBudget
     ) -> Self:
-        """Return what is believed when these evaluations, and these pending rows, are known."""
+        """Return what is believed when these evaluations are known."""
         spreads = np.zeros(len(rows))
         each_known = [KnownEvaluations(rows, column, spreads) for column in objectives.T]
         pairs = list(zip(surrogates, each_known, strict=True))
         return cls(
             surrogates,
-            tuple(surrogate.process(known, pending, budget) for surrogate, known in pairs),
+            tuple(surrogate.process(known, budget) for surrogate, known in pairs),
             tuple(known.objectives[surrogate.chosen(known, budget)] for surrogate, known in pairs),
         )
 
-    def bounds(self, rows: Matrix, kappa: float = 0.0) -> Matrix:
+    def with_pending(self, rows: Matrix, budget: AcquisitionBudget) -> Self:
+        """Return what is believed when rows are pending."""
+        pairs = zip(self.surrogates, self.processes, strict=True)
+        return self._replace(processes=tuple(each.imagined(process, rows, budget) for each, process in pairs))
+
+    def bounds(self, rows: Matrix, kappa: float) -> Matrix:
         """Return what is expected at rows less some standard deviations, shape (num, num_objectives)."""
         found = []
         for surrogate, process, known in zip(*self, strict=True):
@@ -202,12 +196,11 @@ class _Beliefs(NamedTuple):
 
 def _refit(task: FrontTask) -> FrontSurrogates:
     begun = task.clock()
-    encoding, seed, rows, objectives, clock = task
+    encoding, rows, objectives, clock = task
     done = np.flatnonzero(~np.isnan(objectives).any(axis=1))
     indices = np.arange(len(rows))
     if len(done):
-        gain = HypervolumeGain.of(objectives[done], np.random.default_rng((seed, len(rows))))
-        indices = done[landmarks(-gain.by_direction(objectives[done]).max(axis=1))]
+        indices = done[landmarks(ranks(objectives[done]))]
     nowhere, spreads = TabuRegions(np.empty((0, encoding.num_columns))), np.zeros(len(rows))
     known = [KnownEvaluations(rows, column, spreads) for column in objectives.T]
     surrogates = tuple(fit_surrogate(encoding, whole_box(encoding), indices, each, nowhere) for each in known)

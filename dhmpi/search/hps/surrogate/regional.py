@@ -186,7 +186,8 @@ class RegionalProposer(GpProposer[Surrogates]):
         others = (row for key, row in reversed(self._pending.items()) if key not in outlook.keys)
         latest = list(islice(others, MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        process = surrogate.process(self._with_running(known, outlook), pending, budget)
+        process = surrogate.process(self._with_running(known, outlook), budget)
+        process = surrogate.imagined(process, pending, budget)
         units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
         if is_far and self._deciding and rng.random() < BRANCH_SHARE:
             units = self._in_other_branches(units, rng)
