@@ -1,4 +1,4 @@
-"""Problems with two or three objectives, all to be minimised: ZDT, DTLZ, bbob-biobj of COCO, and real tables of networks.
+"""Problems with two or three objectives, all to be minimised: ZDT, DTLZ, bbob-biobj of COCO, and tables of networks.
 
 ZDT is of Zitzler, Deb and Thiele (2000), DTLZ of Deb, Thiele, Laumanns and Zitzler (2002), bbob-biobj comes with the
 package coco-experiment, the tables (accuracy and latency of graph networks on three data sets) with nas-bench-graph.
