@@ -1,6 +1,7 @@
 """The record that passes between searches, evaluators and results."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,6 +28,60 @@ def turned(value: float | None, maximises: bool) -> float | None:
     Objectives are to be small, rewards to be large. This is the one place where the sign is turned.
     """
     return -value if maximises and value is not None else value
+
+
+class Objective(NamedTuple):
+    """Objective that a problem has declared.
+
+    Attributes:
+        name: Its name, by which run functions return it.
+        maximises: Whether it is to be large.
+    """
+
+    name: str
+    maximises: bool = False
+
+
+# Those of problems that declare none.
+MINIMISED, REWARD = Objective("objective"), Objective("reward", True)
+
+
+def main_objective(objectives: Sequence[Objective], maximises: bool) -> Objective:
+    """Return the first objective of those that a problem has declared, or that of one that has declared none.
+
+    Args:
+        objectives: Those that the problem has declared.
+        maximises: Whether the first one, or else what the run function returns, is to be large.
+    """
+    return objectives[0] if objectives else REWARD if maximises else MINIMISED
+
+
+def all_objectives(
+    first: float | None, others: Mapping[str, Any], objectives: Sequence[Objective]
+) -> tuple[float, ...]:
+    """Return all of several objectives, each to be small; nothing if one of them is missing, or there are not several.
+
+    Args:
+        first: The first of them, to be small already.
+        others: What the run function returned besides that.
+        objectives: Those that the problem has declared.
+    """
+    if len(objectives) < 2 or first is None:
+        return ()
+    values = [finite(others.get(each.name)) for each in objectives[1:]]
+    turns = [turned(value, each.maximises) for value, each in zip(values, objectives[1:], strict=True)]
+    return (first, *(each for each in turns if each is not None)) if None not in turns else ()
+
+
+def finite(value: Any) -> float | None:
+    """Return a value that comes from JSON as a finite number; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None  # without the sign of -0.0
 
 
 def seed_of(campaign_seed: int, id: int) -> int:
@@ -149,7 +204,7 @@ class Evaluation(NamedTuple):
         id: Number of the evaluation in its campaign, from 0.
         point: Value of every dimension, by name.
         objective: What the run function returned, or the last value it reported if it was STOPPED, finite; None in all
-            other states.
+            other states. Of several, the first.
         state: Its state.
         submitted: When the search rank sent it off [s since 1970-01-01 UTC].
         started: When its worker began; while it runs, when it was sent there; None before that
@@ -163,6 +218,8 @@ class Evaluation(NamedTuple):
         origin: How the point was chosen.
         order: How many results the campaign had when this one came; -1 if it is none, or it was not counted.
         step: The last step that it reported; None if it reported none.
+        objectives: All objectives, each to be small, of a problem with several, if it is DONE; the extra has the others
+            as they were returned.
     """
 
     id: int
@@ -179,6 +236,7 @@ class Evaluation(NamedTuple):
     origin: Origin = Origin()
     order: int = -1
     step: float | None = None
+    objectives: tuple[float, ...] = ()
 
     @property
     def duration(self) -> float:

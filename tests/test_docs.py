@@ -112,6 +112,25 @@ def test_reports_are_written_as_documented(tmp_path):
         assert states == {State.DONE, State.STOPPED}
 
 
+def test_several_objectives_are_searched_as_documented(tmp_path):
+    page = (ROOT / "docs" / "objectives.md").read_text()
+    problem, more = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "network.py").write_text(problem)
+    (tmp_path / "more.py").write_text(more)
+    [lines] = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    commands = [[sys.executable, "-m", *shlex.split(line)] for line in lines.splitlines()]
+    printed = []
+    for command in [*commands, [sys.executable, "more.py"]]:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    found = results.read(tmp_path / "results.h5")
+    assert found.metadata.has_several
+    assert len(json.loads(printed[3])) == len(found.pareto_set) > 5
+    assert len(printed[2].splitlines()) == len(found.pareto_set) + 2
+    assert float(printed[-1].splitlines()[0]) > 0.5
+
+
 class Received(http.server.BaseHTTPRequestHandler):
     """Keeps the bodies of what is posted, in a list of the server."""
 
@@ -166,6 +185,7 @@ def test_the_options_of_ga_are_documented():
     shown = (ROOT / "docs" / "ga.md").read_text()
     for field in (each for each in fields(GAOptions) if each.name != "points"):  # which all searches have
         unset = {"mutation_probability": "1 / number of dimensions", "warm_start": "nothing"}
+        unset["tournament_size"] = "3, or 2 with several objectives"
         default = unset[field.name] if field.default is None else field.default
         assert f"| `{as_flag(field.name)}` | {default} |" in shown
 

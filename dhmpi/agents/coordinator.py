@@ -117,7 +117,7 @@ class Coordinator:
         self._begun = clock()
         self._is_dirty, self._next_commit, self._next_check, self._next_statistics = False, 0.0, 0.0, 0.0
         self._is_drained, self._leave_until = False, math.inf
-        self._log = CampaignLog(True, team.roles.name_of_workers)  # searches by agents maximise rewards
+        self._log = CampaignLog(store.metadata.main_objective, team.roles.name_of_workers)
         self._handlers: Mapping[int, Callable[[int, Any], None]] = {
             AgentTag.LOST: lambda rank, payload: self._lose(rank, payload.value, is_present=False),
             AgentTag.READY: self._take_ready,

@@ -73,6 +73,7 @@ class Comparison(NamedTuple):
             if a group has none.
         tests: For every two searches with at least two campaigns each.
         maximises: Whether larger values are better.
+        measure: Name of the objective, or of the first one.
     """
 
     groups: Sequence[SearchGroup]
@@ -81,6 +82,7 @@ class Comparison(NamedTuple):
     target: float | None
     tests: Sequence[RankTest]
     maximises: bool
+    measure: str = "objective"
 
     @property
     def has_steps(self) -> bool:
@@ -115,7 +117,8 @@ def compare(campaigns: Sequence[Results], target: float | None = None) -> Compar
         medians = [2 * float(np.median(each / 2)) for each in finals.values()]  # halves: no sum is too large
         target = min(medians) if maximises else max(medians)
     groups = [_group(name, curves, (num_evaluations, seconds), target, maximises) for name, curves in found.items()]
-    return Comparison(groups, num_evaluations, seconds, target, _tests(finals), maximises)
+    measure = campaigns[0].metadata.main_objective.name
+    return Comparison(groups, num_evaluations, seconds, target, _tests(finals), maximises, measure)
 
 
 def group_name(metadata: Metadata) -> str:
@@ -133,6 +136,12 @@ def require_same_problem(campaigns: Sequence[Results]) -> None:
     first = campaigns[0].metadata
     for results in campaigns[1:]:
         other = results.metadata
+        if other.objectives and first.objectives and other.main_objective.name != first.main_objective.name:
+            names = [repr(each.main_objective.name) for each in (first, other)]
+            raise ResultsError(
+                f"campaigns that are compared must look for the same, got {names[0]} in {_named(campaigns[0])} and "
+                f"{names[1]} in {_named(results)}; give files of one problem"
+            )
         if other.maximises != first.maximises:
             senses = ["largest" if each.maximises else "smallest" for each in (first, other)]
             raise ResultsError(

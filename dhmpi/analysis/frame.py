@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dhmpi.analysis.export import header, point_columns, rows
+from dhmpi.analysis.export import header, point_columns, rows, value_columns
 from dhmpi.evaluation import INACTIVE
 from dhmpi.results.reader import PathLike, Results, read
-from dhmpi.results.schema import COLUMNS, POLICY_COLUMNS
+from dhmpi.results.schema import COLUMNS, PARETO, PARETO_COLUMN, POLICY_COLUMNS
 
 _WITH_GAPS = {"int64": "Int64", "float64": "float64", "bool": "boolean"}
 _DTYPES = {"int64": np.int64, "float64": np.float64, "int32": np.int32, "bool": np.bool_}
@@ -22,8 +22,9 @@ def load(path: PathLike) -> pd.DataFrame:
 
     Returns:
         The columns id, one per dimension (after `point.` if another column has its name, or could have), objective,
-        reward (minus that, if large values are looked for), state, submitted, started, ended [s since 1970-01-01 UTC],
-        rank, host, error, step if any was reported, and one per key of the extras, after `extra.`.
+        reward (minus that, of searches for architectures) or one per objective that the problem has declared, pareto if
+        there are several (whether no other one dominates it), state, submitted, started, ended [s since 1970-01-01
+        UTC], rank, host, error, step if any was reported, and one per key of the extras, after `extra.`.
 
     Raises:
         ResultsError: It is missing, damaged, or no results file.
@@ -68,7 +69,8 @@ def frame(results: Results) -> pd.DataFrame:
     """Return a campaign as one row per evaluation."""
     names = header(results)
     columns = zip(*rows(results), strict=True) if results.evaluations else iter([()] * len(names))
-    dtypes = {column.name: column.dtype for column in COLUMNS}
+    dtypes = {column.name: column.dtype for column in (*COLUMNS, PARETO_COLUMN)}
+    dtypes |= {name: "float64" for name in value_columns(results) if name != PARETO}
     dtypes |= zip(point_columns(results), (each.dtype for each in results.metadata.dimensions), strict=True)
     return pd.DataFrame({name: _series(values, dtypes.get(name)) for name, values in zip(names, columns, strict=True)})
 

@@ -8,6 +8,8 @@ KINDS = {
     "incumbent": "the best value so far against evaluations; of several files, medians and quartiles by search",
     "time": "the same against the time of the runs, without pauses between them",
     "steps": "the same against the steps that evaluations took (of those that reported any)",
+    "pareto": "of several objectives: every two of them, and which evaluations no other one dominates",
+    "hypervolume": "of several objectives: how much of their space these dominate, against evaluations",
     "finals": "of several files: best values after as many evaluations each, by search, with a rank test",
     "targets": "of several files: how many campaigns have reached the worst search's median, and when",
     "states": "how many evaluations were done, failed, running, ... over time",

@@ -3,6 +3,7 @@
 import datetime
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -15,9 +16,9 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dhmpi.analysis.export import metadata_text
+from dhmpi.analysis.export import metadata_text, returned
 from dhmpi.errors import OptionError, OutputError, option_name
-from dhmpi.evaluation import Evaluation, State, turned
+from dhmpi.evaluation import Evaluation, Objective, State, turned
 from dhmpi.results.optuna_storage import open_storage, quiet, said, shown
 from dhmpi.results.reader import Results
 from dhmpi.support.json_text import dumps
@@ -38,9 +39,9 @@ LARGEST_STEP = 2**31
 def write_study(results: Results, url: str, name: str) -> int:
     """Write a study into a database, a trial for each evaluation, and return how many there are.
 
-    Rewards are maximised, objectives minimised. A trial has the extras, the rank, the host, the error, the id and the
-    state of its evaluation as user attributes, and the values that it reported as intermediate ones; the study has the
-    metadata.
+    Rewards are maximised, objectives as the problem has it, which may be several. A trial has the extras, the rank, the
+    host, the error, the id and the state of its evaluation as user attributes, and the values that it reported as
+    intermediate ones; the study has the metadata.
 
     Args:
         results: What to write.
@@ -51,18 +52,21 @@ def write_study(results: Results, url: str, name: str) -> int:
         OptionError: The database cannot be opened, its driver is missing, or it has a study of this name.
         OutputError: It cannot be written; no part of the study is left.
     """
-    direction = StudyDirection.MAXIMIZE if results.metadata.maximises else StudyDirection.MINIMIZE
+    objectives = results.metadata.objectives or [results.metadata.main_objective]
+    directions = [StudyDirection.MAXIMIZE if each.maximises else StudyDirection.MINIMIZE for each in objectives]
     curves = _curves(results)
     # They may not fit, and are made before anything is written.
     trials = [_trial(each, results, curves.get(each.id, {})) for each in results.evaluations]
     with quiet():
         storage = open_storage(url)
         try:
-            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+            study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         except optuna.exceptions.DuplicatedStudyError as error:
             there = f"a name that {shown(url)} does not have yet"
             raise OptionError(f"{option_name('study')} must be {there}, got {name!r}; give another one") from error
         try:
+            if results.metadata.objectives:
+                study.set_metric_names([each.name for each in objectives])
             study.set_user_attr("dhmpi", json.loads(metadata_text(results)))
             study.add_trials(trials)
         except BaseException as error:
@@ -107,7 +111,8 @@ def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) ->
         number=0,  # the study numbers them, in this order
         trial_id=0,
         state=state,
-        value=turned(evaluation.objective, metadata.maximises),
+        value=None if metadata.has_several else turned(evaluation.objective, metadata.maximises),
+        values=_values(evaluation, metadata.objectives),
         datetime_start=None if is_waiting else _moment(has_begun),
         datetime_complete=_moment(evaluation.ended or has_begun) if state.is_finished() else None,
         params=params,
@@ -118,6 +123,12 @@ def _trial(evaluation: Evaluation, results: Results, curve: dict[int, float]) ->
         system_attrs={"fixed_params": params} if is_waiting else {},  # as Study.enqueue_trial has it
         intermediate_values=curve,
     )
+
+
+def _values(evaluation: Evaluation, objectives: Sequence[Objective]) -> list[float] | None:
+    """Return all of several objectives as they were returned; None if there are not several, or none was."""
+    values = [value for value in returned(evaluation, objectives) if value is not None]
+    return values if 1 < len(values) == len(objectives) else None
 
 
 def _intermediate(reports: Any) -> dict[float, float]:

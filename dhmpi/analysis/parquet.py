@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from dhmpi.analysis.export import header, metadata_text, point_columns, rows
+from dhmpi.analysis.export import header, metadata_text, point_columns, rows, value_columns
 from dhmpi.evaluation import INACTIVE
 from dhmpi.results.reader import Results
-from dhmpi.results.schema import COLUMNS, Dimension
+from dhmpi.results.schema import COLUMNS, PARETO, PARETO_COLUMN, Dimension
 from dhmpi.support.json_text import clean, dumps
 
 _TYPES = {
@@ -34,7 +34,8 @@ def write_parquet(results: Results, path: Path) -> None:
         results: What to write.
         path: The file.
     """
-    types = {column.name: _TYPES.get(column.dtype) for column in COLUMNS} | {"reward": pa.float64()}
+    types = {column.name: _TYPES.get(column.dtype) for column in (*COLUMNS, PARETO_COLUMN)}
+    types |= {name: pa.float64() for name in value_columns(results) if name != PARETO}
     types |= zip(point_columns(results), map(_type_of, results.metadata.dimensions), strict=True)
     names = header(results)
     columns: Sequence[Sequence[Any]] = list(zip(*rows(results), strict=True)) or [()] * len(names)

@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any
 
 from dhmpi.analysis.details import print_errors, print_running
+from dhmpi.analysis.pareto_table import pareto_line
 from dhmpi.analysis.step_curves import step_cost, step_doubts
 from dhmpi.analysis.summary import Summary, model_use, summarise, why_no_best
 from dhmpi.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NO_PROGRESS, OptionError, ResultsError
@@ -35,18 +36,19 @@ def show(
         where: Where the problem is.
     """
     metadata, summary = results.metadata, summarise(results)
-    better = "larger rewards" if metadata.maximises else "smaller objectives"
     counts, of_all = _counts(summary), f" of all {summary.num_runs} runs" if summary.num_runs > 1 else ""
     latest = "latest run: " if summary.num_runs > 1 else ""
     rows = {
         "search": metadata.search,
-        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {better} are better)",
+        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {_better(metadata)})",
         "seed": str(metadata.seed),
         "created": _local(metadata.created),
         "evaluations": f"{len(results.columns)}: {counts}" if counts else "none",
         "utilisation": "unknown" if summary.utilisation is None else f"{100 * summary.utilisation:.1f} %{of_all}",
         "state": _state(results, is_written),
     }
+    if front := pareto_line(results):
+        rows["Pareto set"] = front
     if cost := step_cost(results):
         rows["steps"] = str(cost)
     if where:
@@ -85,13 +87,16 @@ def best(results: Results, stream: Stream, as_json: bool = False) -> None:
         print(why_no_best(results), file=stream)
         _print_errors(results, stream)
     else:
+        if results.metadata.has_several:
+            names = ", ".join(escape(each.name, keep="") for each in results.metadata.objectives)
+            print(f"{len(results.metadata.objectives)} objectives ({names}); the set: dhmpi best --pareto", file=stream)
         _print_best(found, results.metadata, stream)
 
 
 def print_ranked(evaluations: Sequence[Evaluation], metadata: Metadata, stream: Stream) -> None:
     """Print evaluations that are DONE, in their order."""
     for number, each in enumerate(evaluations, start=1):
-        what, found = "reward" if metadata.maximises else "objective", turned(each.objective, metadata.maximises)
+        what, found = _main(each, metadata)
         print(f"{number}. {what} {found:.10g}, evaluation {each.id}:", file=stream)
         width = max((len(escape(name, keep="")) for name in each.point), default=0)
         for name, value in each.point.items():
@@ -126,6 +131,8 @@ def report(results: Results, path: str, stream: Stream) -> None:
     print(f"{run['why']}: {num} in {took}{busy}", file=stream)
     if counts := _counts(summary):
         print(f"{num}: {counts}", file=stream)
+    if front := pareto_line(results):
+        print(f"Pareto set: {front}", file=stream)
     if cost := step_cost(results):
         print(cost, file=stream)
     for sentence in step_doubts(results):
@@ -232,8 +239,21 @@ def _unit(metadata: Metadata, name: str) -> str:
     return escape(f" {unit}", keep="") if unit else ""
 
 
+def _better(metadata: Metadata) -> str:
+    if not metadata.objectives:
+        return "larger rewards are better" if metadata.maximises else "smaller objectives are better"
+    wanted = [f"{'larger' if each.maximises else 'smaller'} {each.name}" for each in metadata.objectives]
+    return f"{' and '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} better"
+
+
+def _main(evaluation: Evaluation, metadata: Metadata) -> tuple[str, float | None]:
+    """Return the name of the main objective, and what an evaluation has returned as that."""
+    name, maximises = metadata.main_objective
+    return escape(name, keep=""), turned(evaluation.objective, maximises)
+
+
 def _print_best(found: Evaluation, metadata: Metadata, stream: Stream) -> None:
-    what, value = "reward" if metadata.maximises else "objective", turned(found.objective, metadata.maximises)
+    what, value = _main(found, metadata)
     print(f"best {what} {value:.10g}, evaluation {found.id}:", file=stream)
     names = [escape(name, keep="") for name in (*found.point, *found.extra)]
     width = max(map(len, names), default=0)

@@ -25,7 +25,7 @@ def print_incumbent(results: Results, stream: Stream, width: int = 80, is_unicod
         path: How the file is called.
     """
     curve = incumbent(results)
-    measure = "reward" if results.metadata.maximises else "objective"
+    measure = escape(results.metadata.main_objective.name, keep="")
     title = f"best {measure} so far, {escape(results.metadata.search, keep='')} on "
     title += f"{escape(results.metadata.problem, keep='')} ({escape(path, keep='')})"
     print(title if is_unicode else title.encode("ascii", "backslashreplace").decode(), file=stream)

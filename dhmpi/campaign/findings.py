@@ -73,7 +73,8 @@ def print_findings(found: Iterable[Finding], stream: Stream) -> None:
 
 def _problem(rehearsal: Rehearsal) -> Iterator[Finding]:
     space, problem = rehearsal.search.space, rehearsal.search.problem
-    kind = "decisions of an architecture" if rehearsal.search.maximises else "dimensions"
+    is_nas = rehearsal.search.seeks_architectures
+    kind = "decisions of an architecture" if is_nas else "dimensions"
     size = "" if space.size is None else f", {space.size:,} points"
     yield Finding(
         Mark.OK, "problem", f"{len(space.names)} {kind}{size}; imported in {in_seconds(rehearsal.load_seconds)}"
@@ -87,7 +88,7 @@ def _problem(rehearsal: Rehearsal) -> Iterator[Finding]:
             better = (dimension.low, dimension.high, "log-uniform")
             text = f"nearly all values drawn for {name} are large; {better} draws small ones as often"
             yield Finding(Mark.NOTE, "problem", text)
-    if rehearsal.search.maximises:
+    if is_nas:
         return
     if problem.has_starting_point:
         yield Finding(
@@ -131,21 +132,31 @@ def _evaluations(rehearsal: Rehearsal) -> Iterator[Finding]:
 
 def _objectives(rehearsal: Rehearsal) -> Iterator[Finding]:
     done = _done(rehearsal)
-    values = [turned(each.objective, rehearsal.search.maximises) or 0.0 for each in done]
+    search = rehearsal.search
+    for number, (name, maximises) in enumerate(search.objectives):
+        some = [turned((each.objectives or (each.objective,))[number], maximises) or 0.0 for each in done]
+        yield from _values(name, some, maximises)
+    if not search.objectives:
+        values = [turned(each.objective, search.maximises) or 0.0 for each in done]
+        yield from _values("rewards" if search.maximises else "objectives", values, search.maximises)
+
+
+def _values(name: str, values: list[float], maximises: bool) -> Iterator[Finding]:
     if not values:
         return
-    name, better = ("rewards", "larger") if rehearsal.search.maximises else ("objectives", "smaller")
-    text = f"from {min(values):.6g} to {max(values):.6g}; {better} is better"
+    text = f"from {min(values):.6g} to {max(values):.6g}; {'larger' if maximises else 'smaller'} is better"
     if len(values) > 2 and min(values) == max(values):
         yield Finding(Mark.NOTE, name, f"all are {values[0]:.6g}; does the run function read the point?")
-    elif not rehearsal.search.maximises and all(0 < value <= 1 for value in values):
-        yield Finding(Mark.NOTE, name, f"{text}: if these are accuracies, return minus the accuracy")
+    elif name == "objectives" and all(0 < value <= 1 for value in values):
+        remedy = "if these are accuracies, problem.add_objective('accuracy', maximise=True)"
+        yield Finding(Mark.NOTE, name, f"{text}: {remedy}")
     else:
         yield Finding(Mark.OK, name, text)
 
 
 def _outputs(rehearsal: Rehearsal) -> Iterator[Finding]:
-    names = sorted({name for each in rehearsal.evaluations for name in each.extra})
+    objectives = {each.name for each in rehearsal.search.objectives}
+    names = sorted({name for each in rehearsal.evaluations for name in each.extra} - objectives)
     if names:
         yield Finding(Mark.OK, "outputs", f"besides the objective, the results file keeps {', '.join(names)}")
     steps = [each.step for each in rehearsal.evaluations if each.step is not None]

@@ -51,7 +51,7 @@ class Campaign:
         self._stop, self._progress = stop, progress
         options = search.options
         self._steering = Steering(evaluator.tell, budget, make_stopper(options), options.feedback.has_answers)
-        self._log = CampaignLog(search.maximises, evaluator.roles.name_of_workers)
+        self._log = CampaignLog(store.metadata.main_objective, evaluator.roles.name_of_workers)
         evaluator.on_reports, evaluator.look = self._take_reports, self._save_in_time
         earlier = store.evaluations
         self._steering.recall(earlier, store.reports.records())

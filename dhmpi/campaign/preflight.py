@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import Evaluation, Objective, State
 from dhmpi.results import ResultsStore
 from dhmpi.search.campaign_options import CampaignOptions
 from dhmpi.support import environment
@@ -42,6 +42,18 @@ def check_feedback(options: CampaignOptions, evaluator: str, can_tell: bool) -> 
         raise OptionError(
             f"{option_name(name)} must be left out with {evaluator}, which cannot tell evaluations to stop, got {value}"
         )
+
+
+def check_single(objectives: Sequence[Objective]) -> None:
+    """Check whether a program can return what a problem wants: it prints one number.
+
+    Raises:
+        OptionError: It cannot.
+    """
+    if len(objectives) > 1:
+        names = ", ".join(each.name for each in objectives)
+        need = f"{option_name('run')} must be a Python function where there are several objectives ({names})"
+        raise OptionError(f"{need}, got a program; let a function run it and return a dict")
 
 
 def end_of_earlier(output: str) -> float:

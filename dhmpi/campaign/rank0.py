@@ -14,7 +14,14 @@ import dhmpi
 from dhmpi import results
 from dhmpi.campaign import problem_source
 from dhmpi.campaign.loop import Campaign
-from dhmpi.campaign.preflight import check_feedback, check_file, end_of_earlier, remove_files, remove_leftovers
+from dhmpi.campaign.preflight import (
+    check_feedback,
+    check_file,
+    check_single,
+    end_of_earlier,
+    remove_files,
+    remove_leftovers,
+)
 from dhmpi.control import walltime
 from dhmpi.control.budget import Budget, Limits
 from dhmpi.control.campaign_log import log_begin, log_end, log_resumed
@@ -316,6 +323,7 @@ class EvaluatingRank0(Rank0):
         check_feedback(self._options, evaluator.name, evaluator.can_tell)
         if isinstance(run, str) and is_program(run):
             check_placeholders(run, search.space.names)
+            check_single(search.objectives)
         wanted = self._options.num_workers
         if wanted is not None and wanted != (there := evaluator.num_workers):
             remedy = "start another number of ranks, or leave it out"
@@ -324,7 +332,8 @@ class EvaluatingRank0(Rank0):
             )
 
     def _prepare(self, search: Search, earlier: Results | None) -> None:
-        self._evaluator.seed, self._evaluator.maximises = search.seed, search.maximises
+        evaluator = self._evaluator
+        evaluator.seed, evaluator.maximises, evaluator.objectives = search.seed, search.maximises, search.objectives
 
     def _wait(self, search: Search) -> None:
         self._evaluator.start()
@@ -382,6 +391,7 @@ def _metadata(search: Search) -> Metadata:
         version=dhmpi.__version__,
         command=sys.argv,
         maximises=search.maximises,
+        objectives=search.objectives,
         labels=dict(getattr(search.problem, "labels", {})),
         source=problem_source.record(target, search.problem),
     )

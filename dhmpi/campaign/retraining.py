@@ -107,7 +107,7 @@ def draw_best(results: Results, given: str | None, path: str) -> Evaluation:
 def _require_architectures(results: Results, what: str) -> None:
     """Check that results have an architecture for which something can be done."""
     search = results.metadata.search
-    if not results.metadata.maximises:
+    if not results.metadata.seeks_architectures:
         raise ResultsError(f"results must hold architectures to be {what}, got hyperparameters of search {search}")
     if results.best is None:
         raise ResultsError(f"results must hold architectures to be {what}, got none of search {search} that is DONE")

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dhmpi.errors import OptionError, option_name
-from dhmpi.evaluation import Observation
+from dhmpi.evaluation import Observation, turned
 from dhmpi.results.knowledge import Knowledge
 from dhmpi.results.sources import EarlierCampaign, read_source
 from dhmpi.search.search import Search
 from dhmpi.space.mapping import Mapped, PointMapping
+from dhmpi.space.objectives import objective_text
 from dhmpi.space.starting_point import defaults_of
 from dhmpi.support.wording import counted
 
@@ -37,6 +38,7 @@ def gather(search: Search, names: Sequence[str]) -> tuple[Knowledge, list[str]]:
     lines: list[str] = []
     for number, name in enumerate(names):
         source = read_source(name)
+        _require_same_objective(search, source)
         mapping = _mapping(search, source)
         found, left_out = _mapped(mapping, source, number)
         if not found:
@@ -50,8 +52,21 @@ def gather(search: Search, names: Sequence[str]) -> tuple[Knowledge, list[str]]:
             {"name": source.name, "found": len(source.results), "used": len(kept), "left_out": dict(left_out)}
         )
         observations += kept
-        lines += _told(source, mapping.mapped, found, left_out)
+        best = turned(min(each.objective for each in found), search.maximises)
+        num = f"{len(found)} of {counted(len(source.results), 'result')}"
+        lines.append(f"warm start: {num} in {source.name} fit, best {best:.6g}")
+        lines += _told(source, mapping.mapped, left_out)
     return Knowledge(sources, observations), lines
+
+
+def _require_same_objective(search: Search, source: EarlierCampaign) -> None:
+    """Check that an earlier campaign has looked for the same, as far as both say."""
+    there, here = source.main_objective, next(iter(search.objectives), None)
+    if there is not None and here is not None and there != here:
+        raise OptionError(
+            f"{option_name('warm_start')} must name results of the objective {objective_text(here)}, got "
+            f"{objective_text(there)} in {source.name}; leave it out"
+        )
 
 
 def _mapping(search: Search, source: EarlierCampaign) -> PointMapping:
@@ -89,9 +104,7 @@ def _kept(found: list[Observation]) -> list[Observation]:
     return best + [others[index * len(others) // num] for index in range(num)]
 
 
-def _told(source: EarlierCampaign, mapped: Mapped, found: list[Observation], left_out: Counter[str]) -> Iterator[str]:
-    best = min(each.objective for each in found)
-    yield f"warm start: {len(found)} of {counted(len(source.results), 'result')} in {source.name} fit, best {best:.6g}"
+def _told(source: EarlierCampaign, mapped: Mapped, left_out: Counter[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in _left_out(left_out, mapped))
     renamed = [f"{name} was {other}" for name, other in mapped.names.items() if name != other]
     if renamed:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dhmpi.cli.parser import Command, Parser
-from dhmpi.errors import EXIT_FAILURE, OptionError
+from dhmpi.errors import EXIT_FAILURE, OptionError, ResultsError
 from dhmpi.evaluation import turned
 from dhmpi.support.options import as_flag
 from dhmpi.support.printing import Printer, tell_written
@@ -100,22 +100,31 @@ def _top(command: str, words: list[str]) -> int:
 def _best(command: str, words: list[str]) -> int:
     parser = _reader(command, BEST)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the point alone, as JSON; with --top a list of objects")
+    form.add_argument(
+        "--json", action="store_true", help="the point alone, as JSON; with --top or --pareto a list of objects"
+    )
     form.add_argument("--csv", action="store_true", help="as dhmpi export --csv, the best one first")
-    parser.add_argument("--top", help="how many DONE evaluations, the best one first (default: 1)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--top", help="how many DONE evaluations, the best one first (default: 1)")
+    which.add_argument("--pareto", action="store_true", help="of several objectives, all that no other one dominates")
     arguments = parser.parse_args(words)
 
     from dhmpi import results
-    from dhmpi.analysis import export, terminal
+    from dhmpi.analysis import export, pareto_table, terminal
     from dhmpi.support.options import integer
 
     found, printer = results.read(arguments.file), Printer()
+    if arguments.pareto and not found.metadata.has_several:
+        name = found.metadata.main_objective.name
+        raise ResultsError(f"--pareto must be of several objectives, got {name!r} alone; use --top")
     top = None if arguments.top is None else int(integer(1)("--top", arguments.top))
-    best = found.ranked(top or 1)
+    best = found.pareto_set if arguments.pareto else found.ranked(top or 1)
     if arguments.csv:
         export.export_csv(found, printer, best)
-    elif arguments.json and top is not None:
+    elif arguments.json and (arguments.pareto or top is not None):
         export.export_points(found, printer, best)
+    elif arguments.pareto:
+        pareto_table.print_pareto_set(found, printer)
     elif top is None or not best:
         terminal.best(found, printer, arguments.json)
     else:
@@ -292,7 +301,7 @@ def check_file(file: str, problem: str | None, data: str | None) -> int:
     from dhmpi.campaign import replay, retraining
 
     found = results.read(file)
-    needed = found.metadata.maximises or problem is not None or data is not None
+    needed = found.metadata.seeks_architectures or problem is not None or data is not None
     recalled = retraining.recall(found, problem, data) if needed else None
     return terminal.repetition(found, replay.first_difference(found, recalled), Printer())
 

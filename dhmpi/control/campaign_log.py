@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
-from dhmpi.evaluation import MEASURED_STATES, Evaluation, State, turned
+from dhmpi.evaluation import MEASURED_STATES, MINIMISED, Evaluation, Objective, State, turned
 from dhmpi.support.error_lines import error_line
 from dhmpi.support.printing import escape
 from dhmpi.support.wording import counted, in_seconds
@@ -24,15 +24,18 @@ class CampaignLog:
     What comes faster than it may be said is counted, and the number said.
 
     Args:
-        maximises: Whether run functions return rewards.
+        objective: What run functions return.
         worker: What workers are called: rank, or worker.
         clock: Tells the time [monotonic s].
     """
 
     def __init__(
-        self, maximises: bool = False, worker: str = "rank", clock: Callable[[], float] = time.monotonic
+        self,
+        objective: Objective = MINIMISED,
+        worker: str = "rank",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._maximises, self._worker = maximises, worker
+        self._objective, self._worker = objective, worker
         self._level = log.getEffectiveLevel()
         self._failures = _Lines(logging.INFO, MOST_FAILURES, "failure", clock)
         self._results = _Lines(logging.DEBUG, MOST_RESULTS, "result", clock)
@@ -47,8 +50,8 @@ class CampaignLog:
                 continue  # it was told to, and goes on
             if each.state in MEASURED_STATES:
                 if self._level <= logging.DEBUG and self._results.may_speak():
-                    name = "reward" if self._maximises else "objective"
-                    value = turned(each.objective, self._maximises)
+                    name, maximises = self._objective
+                    value = turned(each.objective, maximises)
                     took = f" in {in_seconds(each.duration)}"
                     self._results.say(f"evaluation {each.id} {each.state}{self._where(each)}: {name} {value:.6g}{took}")
             elif self._failures.may_speak():

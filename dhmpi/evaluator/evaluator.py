@@ -8,9 +8,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dhmpi.evaluation import NO_WORKER, Evaluation, Point, Report, State, Worker, seed_of, turned
+from dhmpi.evaluation import (
+    NO_WORKER,
+    Evaluation,
+    Objective,
+    Point,
+    Report,
+    State,
+    Worker,
+    all_objectives,
+    seed_of,
+    turned,
+)
 from dhmpi.evaluator.cache import Cache, CacheKey
 from dhmpi.evaluator.killed import KilledEvaluations
+from dhmpi.evaluator.returned import measured
 from dhmpi.execution.context import Notice
 from dhmpi.execution.runner import Outcome, RunFunction, Task
 from dhmpi.mpi.roles import Roles
@@ -35,6 +47,7 @@ class Evaluator(ABC):
         roles: What each rank does in a campaign whose search rank has this evaluator.
         seed: The campaign's seed, from which each evaluation gets one of its own.
         maximises: Whether run functions return rewards, which are maximised; objectives are minimised.
+        objectives: Those that the problem has declared; of several, the first is the one that `maximises` is about.
         cache: Answers evaluations of equal points with the outcome of the first; None: everything is evaluated.
         on_reports: Takes what evaluations report, as soon as it comes, values as objectives; called by `gather`.
         look: Called while user code runs in this process, which may be for long, to look for what to `tell` it.
@@ -50,6 +63,7 @@ class Evaluator(ABC):
         self.roles = Roles.local()
         self.seed = 0
         self.maximises = False
+        self.objectives: Sequence[Objective] = ()
         self.cache: Cache | None = None
         self._pending: dict[int, Evaluation] = {}
         self._warnings: set[str] = set()  # each is given once
@@ -214,6 +228,7 @@ class Evaluator(ABC):
 
     def _conclude(self, outcome: Outcome, rank: int, host: str) -> Evaluation:
         """Take an evaluation off the pending ones."""
+        outcome = measured(outcome, self.objectives)
         id, warning = outcome.id, outcome.warning
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
@@ -242,6 +257,7 @@ class Evaluator(ABC):
             error=outcome.error,
             extra=outcome.extra,
             step=pending.step if latest is None else latest.step,
+            objectives=all_objectives(objective, outcome.extra, self.objectives) if outcome.state is State.DONE else (),
         )
 
     def _take_reports(self, reports: Sequence[Report]) -> None:

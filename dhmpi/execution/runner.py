@@ -62,7 +62,7 @@ class Outcome(NamedTuple):
     """Outcome of a task, with times by the worker's clock [s since 1970-01-01 UTC].
 
     The warning is for the person who runs the campaign, and not kept. The reports are those that could not be sent
-    before.
+    before. What is DONE lacks an objective if the run function returned a dict without this key.
     """
 
     id: int
@@ -186,7 +186,7 @@ class Runner:
             returned = self._call_user_code(resolved(task.point), more)
             if getpid() == pid:
                 reading = Reading(0.0) if part is not None and part.rank else read_result(returned)
-            state = State.DONE if reading.objective is not None else State.FAILED
+            state = State.FAILED if reading.error else State.DONE
         except BaseException as exception:  # sys.exit and KeyboardInterrupt of user code included
             status = _exit_status(exception)
             if self._interruption is not None:  # also if a library has made another exception of it
@@ -269,7 +269,8 @@ def read_answer(message: Any, id: int) -> Outcome | None:
         return None
     if answered != id or not isinstance(state, str) or state not in ANSWERED:
         return None
-    if not (type(objective) is float and math.isfinite(objective) if state == State.DONE else objective is None):
+    is_number = type(objective) is float and math.isfinite(objective)
+    if not (objective is None or (is_number and state == State.DONE)):
         return None
     if not (type(started) is type(ended) is float and type(extra) is dict and type(printed) is int):
         return None
@@ -294,8 +295,9 @@ class Reading(NamedTuple):
     """Reading of what a run function returned.
 
     Attributes:
-        objective: A finite number, or None.
-        error: A sentence that says what was wrong; empty with an objective.
+        objective: A finite number; None if something was wrong, or in a dict it has no or another name: what the
+            problem calls its objectives is known where the outcome goes.
+        error: A sentence that says what was wrong; empty if nothing was.
         extra: Everything else that was returned.
         warning: A sentence about what of that is not kept as it was; empty if all is.
     """
@@ -322,8 +324,7 @@ def read_result(returned: object) -> Reading:
             warning = f"what is returned besides the objective must be numbers, texts, lists and dicts, got {kinds}; "
             warning += "its text is kept"
         if "objective" not in returned:
-            error = f"the returned dict must have the key 'objective', got {sorted(extra)}"
-            return Reading(None, error, extra, warning)
+            return Reading(None, "", extra, warning)
         value = returned["objective"]
     objective = _finite(value)
     if objective is None:

@@ -5,6 +5,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from dhmpi.evaluation import MEASURED_STATES
+from dhmpi.results.column_source import NUMBERS, Array
+from dhmpi.results.columns import Columns
 from dhmpi.results.schema import Column
 
 # Later times than that of the year 5138 are none [s since 1970-01-01 UTC].
@@ -96,6 +101,7 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "space": lambda value: isinstance(value, dict) and all(map(_is_spec, value.values())),
     "source": _is_source,
     "labels": lambda value: isinstance(value, dict) and all(map(_is_label, value.values())),
+    "objectives": lambda value: isinstance(value, dict) and all(isinstance(each, bool) for each in value.values()),
     "command": lambda value: _is_list_of(value, _is_text),
     "runs": lambda value: _is_list_of(value, _is_run),
     "created": is_time,
@@ -105,3 +111,46 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "float64": _is_number,
     "bool": lambda value: isinstance(value, bool),
 }
+
+
+def check_columns(columns: Columns) -> None:
+    """Check what all readers rely on.
+
+    Raises:
+        ValueError: It is not so.
+    """
+    if not (np.diff(columns.id) > 0).all():
+        raise ValueError("its ids must differ")
+    require_times(columns.submitted, columns.started, columns.ended)
+    if not np.isfinite(columns.objective[columns.is_in(*MEASURED_STATES)]).all():
+        raise ValueError("what is DONE or STOPPED must have a finite objective")
+    if len(columns.objectives) > 1 and np.isinf(columns.vectors).any():
+        raise ValueError("objectives must be finite")
+
+
+def require_times(*columns: Array) -> None:
+    """Check that columns hold times, or NaN.
+
+    Raises:
+        ValueError: One does not.
+    """
+    for times in columns:
+        if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
+            raise ValueError("its times must be seconds since 1970")
+
+
+def check_all_columns(columns: Columns) -> None:
+    """Check every column.
+
+    Raises:
+        ValueError: One is not as it must be.
+    """
+    for name in (*NUMBERS, "earlier"):
+        getattr(columns, name)
+    for name in columns.names:
+        columns.values(name)
+    texts = (*columns.extra.values(), *columns.memory.values())
+    if len(columns.host.codes) != len(columns.model.codes) or len(columns.error) > len(columns):
+        raise ValueError("its columns must have one length")
+    if not all(isinstance(json.loads(text), dict) for text in texts):
+        raise ValueError("extras and memories must be JSON objects")

@@ -1,72 +1,26 @@
 """Evaluations of a campaign by column, as NumPy arrays: what figures of many evaluations are computed from."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Evaluation, Origin, State, active_values
+from dhmpi.evaluation import Evaluation, Objective, Origin, State, active_values
 from dhmpi.results.beginnings import Beginnings
+from dhmpi.results.column_source import NUMBERS, ColumnSource, Texts, objects, source_of
 from dhmpi.results.table import STATES, EvaluationTable, json_object
+from dhmpi.support.pareto import is_non_dominated
 
 Array = npt.NDArray[Any]
 
 _CODES: Mapping[State, int] = {state: code for code, state in enumerate(STATES)}
-# What a row of a table holds, and its type.
-NUMBERS = {
-    **dict.fromkeys(("id", "order", "known", "fitted", "detail"), np.int64),
-    **dict.fromkeys(("objective", "submitted", "started", "ended", "step"), np.float64),
-    "rank": np.int32,
-    "state": np.uint8,
-}
 SPARSE = ("error", "extra", "memory")
 REPEATED = ("host", "model")
 # Rows that are read by themselves, where nobody needs the others.
 FEW = 100
-
-
-class Texts(NamedTuple):
-    """Texts of a column in which few occur often.
-
-    Attributes:
-        codes: For each row the place of its text in `names`, shape (num,).
-        names: The texts that differ, in the order of their first rows.
-    """
-
-    codes: Array
-    names: Sequence[str]
-
-    @classmethod
-    def of(cls, values: Iterable[str]) -> "Texts":
-        """Return the texts of a column."""
-        places: dict[str, int] = {}
-        codes = [places.setdefault(value, len(places)) for value in values]
-        return cls(np.array(codes, dtype=np.int32), list(places))
-
-    def at(self, rows: Array) -> Array:
-        """Return the texts of some rows."""
-        return objects(self.names)[self.codes[rows]]
-
-
-class ColumnSource(NamedTuple):
-    """ColumnSource of columns: each is read when it is first wanted.
-
-    Attributes:
-        numbers: Returns a column of `NUMBERS`, by name.
-        texts: Returns a column of `REPEATED`, or of some rows alone.
-        sparse: Returns the texts of a column of `SPARSE` that are not empty, by row.
-        values: Returns the values of a dimension, or of some rows alone: an array of its type, or of objects.
-        earlier: Returns earlier beginnings.
-    """
-
-    numbers: Callable[[str], Array]
-    texts: Callable[[str, Array | None], Texts]
-    sparse: Callable[[str], dict[int, str]]
-    values: Callable[[str, Array | None], Array]
-    earlier: Callable[[], Beginnings]
 
 
 class Columns:
@@ -78,24 +32,35 @@ class Columns:
         names: Names of the dimensions.
         source: Where columns are.
         optional: Dimensions that are not always active; their values are objects, `INACTIVE` among them.
+        objectives: Those that the problem has declared.
     """
 
-    def __init__(self, names: Sequence[str], source: ColumnSource, optional: Collection[str] = ()) -> None:
-        self.names, self.optional = tuple(names), frozenset(optional)
+    def __init__(
+        self,
+        names: Sequence[str],
+        source: ColumnSource,
+        optional: Collection[str] = (),
+        objectives: Sequence[Objective] = (),
+    ) -> None:
+        self.names, self.optional, self.objectives = tuple(names), frozenset(optional), tuple(objectives)
         self._source = source
         self._values: dict[str, Array] = {}
 
     @classmethod
     def of(cls, table: EvaluationTable) -> "Columns":
         """Return the evaluations of a table as they are now."""
-        return cls(table.names, _source_of(table), table.optional)
+        return cls(table.names, source_of(table), table.optional, table.objectives)
 
     @classmethod
     def of_evaluations(
-        cls, names: Sequence[str], evaluations: Iterable[Evaluation], optional: Collection[str] = ()
+        cls,
+        names: Sequence[str],
+        evaluations: Iterable[Evaluation],
+        optional: Collection[str] = (),
+        objectives: Sequence[Objective] = (),
     ) -> "Columns":
         """Return evaluations that are in no file, in order of id."""
-        table, known = EvaluationTable(names, optional), list(evaluations)
+        table, known = EvaluationTable(names, optional, objectives), list(evaluations)
         table.submit(known)
         table.finish(known)
         for each in known:
@@ -124,6 +89,17 @@ class Columns:
     def done_objective(self) -> Array:
         """Objectives of what is DONE, float64; NaN elsewhere, since what was STOPPED is never the best."""
         return np.where(self.is_in(State.DONE), self.objective, np.nan)
+
+    @cached_property
+    def vectors(self) -> Array:
+        """All objectives of what is DONE, each to be small, shape (num, number of objectives); NaN elsewhere."""
+        others = [self._source.others(number) for number in range(1, len(self.objectives))]
+        return np.stack([self.done_objective, *others], axis=1)
+
+    @cached_property
+    def is_pareto(self) -> Array:
+        """Truth values of whether each is DONE and dominated by no other one."""
+        return is_non_dominated(self.vectors)
 
     @cached_property
     def submitted(self) -> Array:
@@ -222,13 +198,20 @@ class Columns:
         return {state: number for state, number in zip(STATES, numbers, strict=True) if number}
 
     def best(self) -> int | None:
-        """Return the row of the evaluation with the smallest objective, the first of equals; None if there is none."""
+        """Return the first of the rows that `ranked` returns; None if there is none."""
+        if len(self.objectives) > 1:
+            return next(iter(self.ranked().tolist()), None)
         done = np.flatnonzero(self.is_in(State.DONE))
         return int(done[np.argmin(self.objective[done])]) if len(done) else None
 
     def ranked(self) -> Array:
-        """Return the rows of what is DONE, that with the smallest objective first, equals in order of id."""
+        """Return the rows of what is DONE, that with the smallest objective first, equals in order of id.
+
+        Of several objectives, the next one decides between equals, so that the first is dominated by none.
+        """
         done = np.flatnonzero(self.is_in(State.DONE))
+        if len(self.objectives) > 1:
+            return done[np.lexsort(self.vectors[done].T[::-1])]
         return done[np.argsort(self.objective[done], kind="stable")]
 
     def rows_of(self, ids: Iterable[int]) -> Array:
@@ -242,6 +225,7 @@ class Columns:
         hosts, models = (self._some_texts(name, chosen) for name in REPEATED)
         points, extra = [self._some_values(name, chosen) for name in self.names], self.extra
         point_of = active_values if self.optional else dict
+        vectors = self.vectors[chosen].tolist() if len(self.objectives) > 1 else None
         return [
             Evaluation(
                 id=numbers["id"][place],
@@ -264,6 +248,7 @@ class Columns:
                 ),
                 order=numbers["order"][place],
                 step=_number(numbers["step"][place]),
+                objectives=() if vectors is None or math.isnan(sum(vectors[place])) else tuple(vectors[place]),
             )
             for place, row in enumerate(chosen.tolist())
         ]
@@ -289,12 +274,14 @@ class Columns:
 
     def table(self, rows: Iterable[int] | None = None) -> EvaluationTable:
         """Return a table of some evaluations, by row; by default of all."""
-        table = EvaluationTable(self.names, self.optional)
+        table = EvaluationTable(self.names, self.optional, self.objectives)
         chosen = self._chosen(rows)
         for name, dtype in NUMBERS.items():
             numbers = getattr(self, name)[chosen].astype(dtype).tobytes()
             column = getattr(table, name)
             column.extend(numbers) if isinstance(column, bytearray) else column.frombytes(numbers)
+        for number, others in enumerate(table.others, start=1):
+            others.frombytes(self.vectors[chosen, number].tobytes())
         table.host, table.model = self.host.at(chosen).tolist(), self.model.at(chosen).tolist()
         for name in SPARSE:
             texts = getattr(self, name)
@@ -312,50 +299,11 @@ class Columns:
         """Return these evaluations, with those of a table in the place of the ones of the same id, and behind them."""
         if not len(table):
             return self
-        return Columns(self.names, _merged(self, Columns.of(table)), self.optional)
+        return Columns(self.names, _merged(self, Columns.of(table)), self.optional, self.objectives)
 
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def objects(values: Sequence[Any]) -> Array:
-    """Return an array of Python objects, which NumPy must not look into."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _source_of(table: EvaluationTable) -> ColumnSource:
-    order = np.array(table.rows_by_id(), dtype=np.int64)
-    places = {row: place for place, row in enumerate(order.tolist())}
-
-    def sparse(name: str) -> dict[int, str]:
-        return {places[row]: text for row, text in getattr(table, name).items()}
-
-    def texts(name: str, rows: Array | None) -> Texts:
-        column = getattr(table, name)
-        return Texts.of(column[row] for row in (order if rows is None else order[rows]).tolist())
-
-    def values(name: str, rows: Array | None) -> Array:
-        column = table.names.index(name)
-        return typed([table.points[row][column] for row in (order if rows is None else order[rows]).tolist()])
-
-    return ColumnSource(
-        numbers=lambda name: np.array(getattr(table, name), dtype=NUMBERS[name])[order],
-        texts=texts,
-        sparse=sparse,
-        values=values,
-        earlier=lambda: Beginnings.of(table.earlier),
-    )
-
-
-def typed(values: Sequence[Any]) -> Array:
-    """Return values as an array of numbers or truth values if they are all of one such type, else of objects."""
-    kinds = {type(value) for value in values}
-    if kinds == {bool} or kinds == {float} or (kinds == {int} and max(map(abs, values)) < 2**63):
-        return np.array(values)
-    return objects(values)
 
 
 def _merged(old: Columns, new: Columns) -> ColumnSource:
@@ -395,4 +343,5 @@ def _merged(old: Columns, new: Columns) -> ColumnSource:
         sparse=sparse,
         values=values,
         earlier=lambda: old.earlier.replaced(new.id, new.earlier),
+        others=lambda number: joined(old.vectors[:, number], new.vectors[:, number]),
     )

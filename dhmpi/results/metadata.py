@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dhmpi.errors import ResultsError, option_name, reason
+from dhmpi.evaluation import Objective, main_objective
 from dhmpi.results.schema import Dimension, dimensions
 from dhmpi.support.json_text import dumps
 
@@ -19,6 +20,7 @@ class Metadata:
         space: Documented form of every dimension, by name: (low, high), (low, high, prior) or a list of choices.
         rules: Conditions and constraints of the space, as JSON values; see `Rules.specs`.
         labels: Unit and description of dimensions, by name; of those that have one.
+        objectives: Those that the problem has declared, in order; none if run functions return `objective`.
         options: Options of the search and the evaluator; JSON values.
         seed: Seed of the campaign.
         created: When it began [s since 1970-01-01 UTC].
@@ -28,7 +30,8 @@ class Metadata:
             num_workers, hosts, layout (text), why (it ended; empty if that is unknown), perhaps roles (JSON values),
             limit (when its time ends, if it does).
         statistics: What the search and the evaluator measured of themselves; JSON values.
-        maximises: Whether the search looks for the largest value; the objectives are then minus what was returned.
+        maximises: Whether the search looks for the largest value, of the first objective; its values are then minus
+            what was returned.
         complete: Whether the campaign came to its end, with nothing left to resume.
         redone: How many results were taken back, for their points to be evaluated again.
         source: Where the problem is: `module`, its name, or nothing for a file; `attribute`; `files`, path and SHA-256
@@ -51,6 +54,7 @@ class Metadata:
     source: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    objectives: Sequence[Objective] = ()
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
@@ -60,6 +64,21 @@ class Metadata:
     def is_open(self) -> bool:
         """Whether the end of the latest run has not been recorded: it is going on, or was killed."""
         return not self.runs or self.runs[-1]["ended"] is None
+
+    @property
+    def main_objective(self) -> Objective:
+        """Objective that is the first, or the only one."""
+        return main_objective(self.objectives, self.maximises)
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are several objectives."""
+        return len(self.objectives) > 1
+
+    @property
+    def seeks_architectures(self) -> bool:
+        """Whether points are architectures, whose rewards are maximised."""
+        return self.maximises and not self.objectives
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -108,7 +127,7 @@ class Metadata:
                 and so does where its problem is, if that can be said, and what it says of dimensions.
 
         Raises:
-            ResultsError: The search or the space is another one.
+            ResultsError: The search, the space or an objective is another one.
         """
         try:
             if now.search != self.search:
@@ -119,6 +138,7 @@ class Metadata:
                 raise
             remedy = f"to make use of what it knows, begin another file with {option_name('warm_start')} and this one"
             raise ResultsError(reason(error), remedy=remedy) from error
+        self.require_objectives(now.objectives)
         problem, source = (now.problem, now.source) if now.source else (self.problem, self.source)
         return replace(
             self,
@@ -144,6 +164,19 @@ class Metadata:
         ]
         return "; ".join(changed)
 
+    def require_objectives(self, objectives: Sequence[Objective]) -> None:
+        """Check that objectives are those of the file.
+
+        Args:
+            objectives: Those that a problem has declared.
+
+        Raises:
+            ResultsError: They are others, or in another order.
+        """
+        if list(objectives) != list(self.objectives):
+            old, new = _listed(self.objectives), _listed(objectives)
+            raise ResultsError(f"objectives must be {old} as in the file, got {new}")
+
     def require_space(self, space: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
         """Check that a space is the one of the file.
 
@@ -159,6 +192,11 @@ class Metadata:
             old, new = self.rules.get(name), rules.get(name)
             if dumps(old) != dumps(new):
                 raise ResultsError(f"{name} must be {old or 'none'} as in the file, got {new or 'none'}")
+
+
+def _listed(objectives: Sequence[Objective]) -> str:
+    words = [f"{each.name} ({'large' if each.maximises else 'small'})" for each in objectives]
+    return ", ".join(words) or "'objective' alone"
 
 
 def _require_same_space(stored: Sequence[Dimension], now: Sequence[Dimension]) -> None:

@@ -62,11 +62,12 @@ class Results:
         """
         from dhmpi.results.columns import Columns
 
-        return cls(metadata, Columns.of_evaluations(tuple(metadata.space), evaluations, metadata.optional), **more)
+        names, optional, objectives = tuple(metadata.space), metadata.optional, metadata.objectives
+        return cls(metadata, Columns.of_evaluations(names, evaluations, optional, objectives), **more)
 
     def __repr__(self) -> str:
-        best, name = self.best, "reward" if self.metadata.maximises else "objective"
-        found = None if best is None else turned(best.objective, self.metadata.maximises)
+        best, (name, maximises) = self.best, self.metadata.main_objective
+        found = None if best is None else turned(best.objective, maximises)
         counted = f"{len(self.columns)} evaluations, best {name} {found}"
         return f"<Results of {self.metadata.search} on {self.metadata.problem}: {counted}>"
 
@@ -92,6 +93,17 @@ class Results:
         """The evaluation with the smallest objective; None before one is DONE."""
         row = self.columns.best()
         return None if row is None else self.columns.evaluations([row])[0]
+
+    @cached_property
+    def pareto_set(self) -> list[Evaluation]:
+        """Evaluations that are DONE and dominated by no other one, the best of the first objective first."""
+        is_pareto = self.columns.is_pareto
+        return self.columns.evaluations(row for row in self.columns.ranked().tolist() if is_pareto[row])
+
+    @cached_property
+    def pareto_ids(self) -> frozenset[int]:
+        """Numbers of those evaluations."""
+        return frozenset(self.columns.id[self.columns.is_pareto].tolist())
 
     def ranked(self, num: int) -> list[Evaluation]:
         """Return the best evaluations that are DONE, the best one first, equals in order of id.

@@ -14,6 +14,8 @@ GROUP = "evaluations"
 POINT = "point"
 ACTIVE = "active"
 ORIGIN = "origin"
+OBJECTIVES = "objectives"
+PARETO = "pareto"
 EARLIER = "earlier"
 POLICY = "policy"
 STATE = "state"
@@ -56,7 +58,8 @@ COLUMNS = (
         "objective",
         "float64",
         "",
-        "what the run function returned, or reported at last if it was stopped, or minus that; NaN when there is none",
+        "what the run function returned, or reported at last if it was stopped, or minus that; of several objectives, "
+        "the first; NaN when there is none",
     ),
     Column("state", "state", "", "PENDING, RUNNING, DONE, STOPPED, PAUSED, FAILED, TIMEOUT, LOST or CANCELLED"),
     Column("submitted", "float64", _TIME, "when the search rank sent it off"),
@@ -107,6 +110,13 @@ ATTRIBUTES = (
     Column("space", "json", "", "specification of every dimension, by name, in order"),
     Column("rules", "json", "", "conditions and constraints of the space; empty without any", optional=True),
     Column("labels", "json", "", "unit and description of dimensions, by name; of those that have one", optional=True),
+    Column(
+        "objectives",
+        "json",
+        "",
+        "whether each objective that the problem has declared is maximised, by name, in order; empty without any",
+        optional=True,
+    ),
     Column("options", "json", "", "options of the latest run"),
     Column("seed", "int64", "", "seed of the campaign"),
     Column("created", "float64", _TIME, "when the campaign began"),
@@ -118,7 +128,7 @@ ATTRIBUTES = (
         "maximises",
         "bool",
         "",
-        "whether the search looks for the largest value; objectives are then minus that",
+        "whether the search looks for the largest value, of the first objective; `objective` is then minus that",
         optional=True,
     ),
     Column("redone", "int64", "", "how many results dhmpi redo has taken back", optional=True),
@@ -189,6 +199,17 @@ KNOWLEDGE_COLUMNS = (
 )
 
 
+# The dataset of `/evaluations` that is there with several objectives, and the meaning of those of one each.
+PARETO_COLUMN = Column(PARETO, "bool", "", "whether it is DONE, and no other one dominates it")
+OBJECTIVE_MEANING = "what the run function returned as this objective, or reported at last if it was stopped; else NaN"
+
+
+def link_of(name: str) -> str:
+    """Return the name of a dataset: that of what it holds, with what HDF5 forbids in names escaped."""
+    link = clean(name).replace("%", "%25").replace("/", "%2F")
+    return {"": "%", ".": "%2E", "..": "%2E%2E"}.get(link, link)
+
+
 @dataclass(frozen=True)
 class Dimension(Column):
     """One dataset of `/evaluations/point`.
@@ -201,9 +222,8 @@ class Dimension(Column):
 
     @property
     def link(self) -> str:
-        """The name of the dataset: that of the dimension, with what HDF5 forbids in names escaped."""
-        name = clean(self.name).replace("%", "%25").replace("/", "%2F")
-        return {"": "%", ".": "%2E", "..": "%2E%2E"}.get(name, name)
+        """The name of the dataset."""
+        return link_of(self.name)
 
     @property
     def documented(self) -> tuple[Any, ...] | list[Any]:
@@ -260,6 +280,8 @@ def markdown_table() -> str:
     """Render the layout for the documentation."""
     rows = [(f"`/` attribute `{column.name}`", column) for column in ATTRIBUTES]
     rows += [(f"`/{GROUP}/{column.name}`", column) for column in COLUMNS]
+    rows.append((f"`/{GROUP}/{OBJECTIVES}/<objective>`", Column("", "float64", "", OBJECTIVE_MEANING)))
+    rows.append((f"`/{GROUP}/{PARETO}`", PARETO_COLUMN))
     point = Column("", "by specification", "", "value of the dimension; attribute `spec` says what was searched")
     rows.append((f"`/{GROUP}/{POINT}/<dimension>`", point))
     active = Column("", "bool", "", "whether the point has the dimension; there for those with conditions")

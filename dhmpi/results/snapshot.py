@@ -28,8 +28,12 @@ from dhmpi.results.schema import (
     GROUP,
     KNOWLEDGE,
     KNOWLEDGE_COLUMNS,
+    OBJECTIVE_MEANING,
+    OBJECTIVES,
     ORIGIN,
     ORIGIN_COLUMNS,
+    PARETO,
+    PARETO_COLUMN,
     POINT,
     POLICY,
     POLICY_COLUMNS,
@@ -42,9 +46,11 @@ from dhmpi.results.schema import (
     VERSION,
     Column,
     Dimension,
+    link_of,
 )
 from dhmpi.results.table import STATES, EvaluationTable
 from dhmpi.support.json_text import clean, dumps
+from dhmpi.support.pareto import is_non_dominated
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What stands for the value of a dimension where it is inactive.
@@ -87,6 +93,7 @@ def dump(snapshot: Snapshot) -> bytes:
         group = file.create_group(GROUP)
         for column in COLUMNS:
             _write(group, column, column.name, _values(table, column.name)[order])
+        _write_objectives(group, table, order)
         origin = group.create_group(ORIGIN)
         for column in ORIGIN_COLUMNS:
             _write(origin, column, column.name, _values(table, column.name)[order])
@@ -172,6 +179,19 @@ def _write_dimension(group: Any, dimension: Dimension, values: Sequence[Any], or
     dataset.attrs["spec"] = dumps(dimension.spec)
 
 
+def _write_objectives(group: Any, table: EvaluationTable, order: Any) -> None:
+    """Write what problems have declared, as it was returned, and of several which evaluations are not dominated."""
+    if not table.objectives:
+        return
+    values = np.array([table.objective, *table.others])[:, order]
+    written = group.create_group(OBJECTIVES, track_order=True)
+    for (name, maximises), column in zip(table.objectives, values, strict=True):
+        returned = -column if maximises else column  # as `evaluation.turned` does for one
+        _write(written, Column(name, "float64", "", OBJECTIVE_MEANING), link_of(name), returned)
+    if len(table.objectives) > 1:
+        _write(group, PARETO_COLUMN, PARETO, is_non_dominated(values.T))
+
+
 def _write_earlier(group: Any, earlier: Beginnings) -> None:
     written = earlier._replace(state=_STATE_NAMES[earlier.state], host=_names(earlier.host.tolist()))
     for column, values in zip(EARLIER_COLUMNS, written, strict=True):
@@ -229,6 +249,7 @@ def _write_attributes(file: Any, snapshot: Snapshot) -> None:
         "campaign": snapshot.campaign,
         "generation": snapshot.generation,
         "space": {dimension.name: dimension.spec for dimension in metadata.dimensions},
+        "objectives": {each.name: each.maximises for each in metadata.objectives},
     }
     for column in ATTRIBUTES:
         value = special[column.name] if column.name in special else getattr(metadata, column.name)

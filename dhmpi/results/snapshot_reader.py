@@ -11,11 +11,12 @@ import h5py
 import numpy as np
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import INACTIVE, MEASURED_STATES, Observation
+from dhmpi.evaluation import INACTIVE, Objective, Observation
 from dhmpi.results.beginnings import BEGINNING_TYPES, Beginnings
-from dhmpi.results.checks import LAST_TIME, checked
+from dhmpi.results.checks import check_all_columns, check_columns, checked, require_times
 from dhmpi.results.checksum import is_intact
-from dhmpi.results.columns import NUMBERS, Array, Columns, ColumnSource, Texts, objects
+from dhmpi.results.column_source import NUMBERS, Array, ColumnSource, Texts, objects
+from dhmpi.results.columns import Columns
 from dhmpi.results.knowledge import NO_KNOWLEDGE, Knowledge
 from dhmpi.results.metadata import Metadata
 from dhmpi.results.policy_log import PolicyLog
@@ -29,6 +30,7 @@ from dhmpi.results.schema import (
     FORMAT,
     GROUP,
     KNOWLEDGE,
+    OBJECTIVES,
     ORIGIN,
     ORIGIN_COLUMNS,
     POINT,
@@ -42,6 +44,7 @@ from dhmpi.results.schema import (
     VERSION,
     PolicyRow,
     documented,
+    link_of,
 )
 from dhmpi.results.table import STATES
 
@@ -96,7 +99,7 @@ def parse(data: bytes, name: str | os.PathLike[str]) -> Content:
         found = _read(file, name)
         if intact:
             return found
-        _check_all(found.columns)  # no checksum vouches for what is read later
+        check_all_columns(found.columns)  # no checksum vouches for what is read later
         found.reports()
         if file.attrs["schema"] < FIRST_SEALED:
             return found
@@ -127,13 +130,15 @@ def _read(file: Any, name: str | os.PathLike[str]) -> Content:
         if not column.optional or column.name in file.attrs
     }
     found["space"] = {key: documented(spec) for key, spec in found["space"].items()}
+    found["objectives"] = tuple(Objective(*each) for each in found.get("objectives", {}).items())
     campaign, generation = found.pop("campaign"), found.pop("generation")
     del found["format"], found["schema"]
     metadata = Metadata(**found)
     policy = PolicyLog() if _is_missing(file, POLICY) else _read_policy(_member(file, POLICY))
     group = _member(file, GROUP)
-    columns = Columns(list(metadata.space), _FileColumns(group, metadata, name).source(), metadata.optional)
-    _check(columns)
+    source = _FileColumns(group, metadata, name).source()
+    columns = Columns(list(metadata.space), source, metadata.optional, metadata.objectives)
+    check_columns(columns)
 
     def reports() -> ReportHistory:
         with _explained(name):
@@ -183,6 +188,7 @@ class _FileColumns:
     def __init__(self, group: Any, metadata: Metadata, name: str | os.PathLike[str]) -> None:
         self._group, self._name = group, name
         self._dimensions, self._optional = {each.name: each for each in metadata.dimensions}, metadata.optional
+        self._objectives = metadata.objectives
         ids = _member(group, "id")[()].astype(np.int64)
         # Files are written in order of id.
         self._order: Any = slice(None) if (np.diff(ids) > 0).all() else np.argsort(ids, kind="stable")
@@ -190,7 +196,7 @@ class _FileColumns:
 
     def source(self) -> ColumnSource:
         """Return the source of these columns."""
-        return ColumnSource(self.numbers, self.texts, self.sparse, self.values, self.earlier)
+        return ColumnSource(self.numbers, self.texts, self.sparse, self.values, self.earlier, self.others)
 
     def numbers(self, name: str) -> Array:
         """Return a column of numbers; in an older file, results came in the order of their ends."""
@@ -248,6 +254,14 @@ class _FileColumns:
                 return Beginnings.of(())
             return _read_earlier(_member(self._group, EARLIER), _member(self._group, "id")[()])
 
+    def others(self, number: int) -> Array:
+        """Return the values of an objective after the first, to be small."""
+        name, maximises = self._objectives[number]
+        with _explained(self._name):
+            column = self._rows(_member(_member(self._group, OBJECTIVES), link_of(name))[()])
+            values = _numbers(name, column, np.float64)
+        return -values if maximises else values  # as `evaluation.turned` does for one
+
     def _rows(self, column: Any, rows: Array | None = None) -> Array:
         """Return a column in order of id; of a dataset, read some rows of it."""
         if column.shape != (self._num,):
@@ -295,7 +309,7 @@ def _read_earlier(group: Any, ids: Array) -> Beginnings:
     host, state = _bytes(columns.pop("host")), columns.pop("state")
     numbers = {name: _numbers(name, column[()], BEGINNING_TYPES[name]) for name, column in columns.items()}
     found = Beginnings(**numbers, state=_codes(state[()]), host=objects([text.decode() for text in host.tolist()]))
-    _require_times(found.submitted, found.started, found.ended)
+    require_times(found.submitted, found.started, found.ended)
     if not np.isin(found.evaluation, ids).all():
         raise ValueError("what has begun again must be among its evaluations")
     return found
@@ -326,34 +340,6 @@ def _bytes(dataset: Any) -> Array:
         raise ValueError(f"{dataset.name} must be text, got {dataset.dtype}")
     found: Array = dataset[()]
     return found
-
-
-def _check(columns: Columns) -> None:
-    """Check what all readers rely on."""
-    if not (np.diff(columns.id) > 0).all():
-        raise ValueError("its ids must differ")
-    _require_times(columns.submitted, columns.started, columns.ended)
-    if not np.isfinite(columns.objective[columns.is_in(*MEASURED_STATES)]).all():
-        raise ValueError("what is DONE or STOPPED must have a finite objective")
-
-
-def _require_times(*columns: Array) -> None:
-    for times in columns:
-        if not (np.isnan(times) | ((times >= 0) & (times <= LAST_TIME))).all():
-            raise ValueError("its times must be seconds since 1970")
-
-
-def _check_all(columns: Columns) -> None:
-    """Check every column."""
-    for name in (*NUMBERS, "earlier"):
-        getattr(columns, name)
-    for name in columns.names:
-        columns.values(name)
-    texts = (*columns.extra.values(), *columns.memory.values())
-    if len(columns.host.codes) != len(columns.model.codes) or len(columns.error) > len(columns):
-        raise ValueError("its columns must have one length")
-    if not all(isinstance(json.loads(text), dict) for text in texts):
-        raise ValueError("extras and memories must be JSON objects")
 
 
 def _read_history(group: Any) -> ReportHistory:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dhmpi.errors import OptionError, ResultsError, option_name
-from dhmpi.evaluation import State, turned
+from dhmpi.evaluation import Objective, State, turned
 from dhmpi.results.reader import is_results_file, read
 
 # Columns of the export of a campaign that are no dimensions, beside `extra.*`.
@@ -47,12 +47,14 @@ class EarlierCampaign(NamedTuple):
         dimensions: Names of its dimensions, or of columns that may be some.
         results: What it has found.
         chooses: Whether dimensions are among other columns.
+        main_objective: The first of those that its problem has declared; None if it has not, or that is not known.
     """
 
     name: str
     dimensions: tuple[str, ...]
     results: list[EarlierResult]
     chooses: bool = False
+    main_objective: Objective | None = None
 
 
 def read_source(name: str) -> EarlierCampaign:
@@ -91,7 +93,8 @@ def _campaign(path: str) -> EarlierCampaign:
         else EarlierResult(each.point, None, _WHY.get(each.state, _UNENDED))
         for each in found.evaluations
     ]
-    return EarlierCampaign(path, tuple(found.metadata.space), results)
+    main = next(iter(found.metadata.objectives), None)
+    return EarlierCampaign(path, tuple(found.metadata.space), results, main_objective=main)
 
 
 def _is_journal(line: bytes) -> bool:
@@ -135,7 +138,9 @@ def _table(path: str) -> EarlierCampaign:
     if any(name.startswith("p:") for name in header):
         return _of_deephyper(path, header, records)
     is_export = {"id", "state"} <= set(header)
-    others = {name for name in header if is_export and (name in _EXPORTED or name.startswith("extra."))} | {"objective"}
+    # Between these two, an export has the objectives that a problem has declared.
+    returned = header[header.index("objective") : header.index("state")] if is_export else ["objective"]
+    others = {name for name in header if is_export and (name in _EXPORTED or name.startswith("extra."))} | {*returned}
     names = {name.removeprefix("point.") if is_export else name: name for name in header if name not in others}
     results = [_result(record, names, record.get("state", "") if is_export else "") for record in records]
     return EarlierCampaign(path, tuple(names), results, chooses=not is_export)

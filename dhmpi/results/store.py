@@ -111,7 +111,8 @@ class ResultsStore:
 
         path = resolve(path)
         cls.check(path, overwrite)
-        table = EvaluationTable([dimension.name for dimension in metadata.dimensions], metadata.optional)
+        names = [dimension.name for dimension in metadata.dimensions]
+        table = EvaluationTable(names, metadata.optional, metadata.objectives)
         ownership = Ownership.take(path, pause)
         try:
             require_absent(path, overwrite)

@@ -8,7 +8,17 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dhmpi.errors import ResultsError
-from dhmpi.evaluation import INACTIVE, Evaluation, Origin, Point, Report, State, active_values
+from dhmpi.evaluation import (
+    INACTIVE,
+    Evaluation,
+    Objective,
+    Origin,
+    Point,
+    Report,
+    State,
+    active_values,
+    all_objectives,
+)
 from dhmpi.support.json_text import clean, dumps, loads
 
 STATES = tuple(State)
@@ -67,11 +77,15 @@ class EvaluationTable:
     Args:
         names: Names of the dimensions.
         optional: Those of them that a point may lack, since they are not always active.
+        objectives: Those that the problem has declared.
     """
 
-    def __init__(self, names: Sequence[str], optional: Collection[str] = ()) -> None:
+    def __init__(
+        self, names: Sequence[str], optional: Collection[str] = (), objectives: Sequence[Objective] = ()
+    ) -> None:
         self.names, self.optional = tuple(names), frozenset(optional)
         self._in_order = _getter(self.names, self.optional)
+        self.objectives = tuple(objectives)
         self.rows: dict[int, int] = {}
         self.points: list[Sequence[Any]] = []
         self.id = array("q")
@@ -87,6 +101,7 @@ class EvaluationTable:
         self.order = array("q")
         self.num_ordered = 0
         self.step = array("d")
+        self.others = [array("d") for _ in self.objectives[1:]]  # of several objectives, those after the first
         self.model: list[str] = []
         self.known = array("q")
         self.fitted = array("q")
@@ -139,6 +154,8 @@ class EvaluationTable:
             self.host.append(hosts[host])
             self.order.append(-1)
             self.step.append(_NAN)
+            for column in self.others:
+                column.append(_NAN)
             self.model.append(origin.model)
             self.known.append(origin.known)
             self.fitted.append(origin.fitted)
@@ -191,6 +208,8 @@ class EvaluationTable:
             self.counts[code] += 1
             self.state[row] = code
             self.objective[row] = _NAN if objective is None else objective
+            if self.others:
+                self._enter_others(row, each)
             self.started[row] = _NAN if started is None else started
             self.ended[row] = _NAN if ended is None else ended
             if step is not None:
@@ -204,6 +223,18 @@ class EvaluationTable:
             if extra or row in self.extra:
                 _keep(self.extra, row, extra)
         return written
+
+    def _enter_others(self, row: int, evaluation: Evaluation) -> None:
+        """Enter the objectives after the first; in a journal, they are in the extra."""
+        known = all_objectives(evaluation.objective, evaluation.extra, self.objectives)
+        values = known[1:] if known and evaluation.state is State.DONE else [_NAN] * len(self.others)
+        for column, value in zip(self.others, values, strict=True):
+            column[row] = value
+
+    def vector(self, row: int) -> tuple[float, ...]:
+        """Return all of several objectives of the evaluation in a row, each to be small; nothing if it has not all."""
+        values = [column[row] for column in self.others]
+        return (self.objective[row], *values) if values and not any(map(math.isnan, values)) else ()
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Make evaluations that have ended PENDING; nothing of their results stays, but when workers had them."""
@@ -268,6 +299,7 @@ class EvaluationTable:
                 Origin(self.model[row], self.known[row], self.fitted[row], self.detail[row], memory.get(row, "")),
                 self.order[row],
                 step[row],
+                self.vector(row),
             )
             for row in rows
         ]

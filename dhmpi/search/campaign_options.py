@@ -64,7 +64,7 @@ class CampaignOptions(SlotOptions, MethodSettings, StopperSettings):
     target: float | None = option(
         None,
         number(-math.inf),
-        "the campaign ends when an objective is at most this, or a reward at least (default: no target)",
+        "the campaign ends when an objective is at most this, or what is maximised at least (default: no target)",
         group=BUDGET,
     )
     patience: int | None = option(

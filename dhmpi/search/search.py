@@ -12,10 +12,10 @@ from dhmpi.control.callbacks import Callbacks
 from dhmpi.errors import EvaluationError, InputError, LoadError, OptionError, option_name
 from dhmpi.evaluation import EARLIER, GIVEN, METHODS, START, Evaluation, Observation, Origin, Point, Proposal, Report
 from dhmpi.search.campaign_options import DEFAULT_SEED, CampaignOptions
-from dhmpi.search.told import as_told, checked_result
+from dhmpi.search.told import as_told, checked_report, checked_result
+from dhmpi.space.objectives import objectives_of
 from dhmpi.space.space import Space
 from dhmpi.space.starting_point import starting_point_of
-from dhmpi.space.values import finite_number
 from dhmpi.support.collection import no_collection
 from dhmpi.support.loader import guarded, load_problem
 from dhmpi.support.options import build, check_names, choice, choice_with_settings, integer, name_alone
@@ -50,6 +50,7 @@ class Search(ABC):
 
     Attributes:
         problem: The problem itself.
+        objectives: Those that the problem has declared.
         callbacks: What `main` calls.
         is_waiting: Whether the latest call got fewer points than it wanted because a model is not ready.
     """
@@ -61,8 +62,12 @@ class Search(ABC):
     default_run: ClassVar[str] = "dhmpi.benchmark.hps.rosen2.rosenbrock2.run"
     # Whether the default run function evaluates points of any problem.
     default_run_fits_all: ClassVar[bool] = False
-    # Whether run functions return what is to be large; objectives are minus that.
-    maximises: ClassVar[bool] = False
+    # Whether run functions return what is to be large, the first of several objectives; objectives are minus that.
+    maximises: bool = False
+    # How many objectives a problem may declare.
+    most_objectives: ClassVar[float] = 1
+    # Whether points are architectures.
+    seeks_architectures: ClassVar[bool] = False
     # Whether several ranks search, each with evaluators of its own.
     has_agents: ClassVar[bool] = False
 
@@ -107,6 +112,8 @@ class Search(ABC):
         self.problem = loaded = load_problem(problem)
         named = repr(problem) if isinstance(problem, str) else "given"
         constraint = f"the problem {named} must tell its space and starting point"
+        self.objectives = objectives_of(loaded, self.name, self.most_objectives)
+        self.maximises = self.objectives[0].maximises if self.objectives else self.maximises
         self.space, start = guarded(lambda: self._read_problem(loaded), constraint, passing=(InputError,))
         size = self.space.size
         if size is not None and options.max_evals is not None and options.max_evals > size:
@@ -269,7 +276,7 @@ class Search(ABC):
         """Return the key of an evaluation's point, and the evaluation with plain values."""
         if not isinstance(evaluation, Evaluation):
             raise EvaluationError(f"what is told must be an Evaluation, got {reprlib.repr(evaluation)}; make one")
-        state, value = checked_result(evaluation)
+        state, value = checked_result(evaluation, self.objectives)
         key, point = self._known_point(evaluation.point)
         if point is not evaluation.point or value is not evaluation.objective or state is not evaluation.state:
             evaluation = evaluation._replace(point=point, objective=value, state=state)
@@ -308,12 +315,7 @@ class Search(ABC):
         key = self._known_point(point)[0]
         if key not in self._pending:
             raise EvaluationError(f"what reports must be pending, got {reprlib.repr(point)}; ask for points first")
-        number = finite_number(step)
-        if number is None:
-            raise EvaluationError(f"a step must be a finite number, got {reprlib.repr(step)}")
-        if not isinstance(value, float) and finite_number(value) is None:
-            raise EvaluationError(f"a value must be a number, got {reprlib.repr(value)}")
-        self._report(key, float(number), float(value), self._num_known)
+        self._report(key, *checked_report(step, value), self._num_known)
 
     def remember(self, evaluations: Iterable[Evaluation], reports: Iterable[tuple[Report, int]]) -> None:
         """Take note of what evaluations of a file have reported; to be called before any of them is told.

@@ -10,6 +10,7 @@ from ConfigSpace.forbidden import ForbiddenClause, ForbiddenRelation
 
 from dhmpi.errors import ProblemError
 from dhmpi.space.object_categories import category_text
+from dhmpi.space.objectives import OBJECTIVES
 from dhmpi.space.values import plain_value
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def fill(problem: "HpProblem", space: ConfigSpace.ConfigurationSpace) -> None:
     for clause in space.forbidden_clauses:
         for part in _parts(clause, ANY):
             _forbid(problem, part)
+    objectives = (space.meta or {}).get(OBJECTIVES, {})
+    for name, maximises in objectives.items() if isinstance(objectives, dict) else ():
+        problem.add_objective(name, maximises)
 
 
 def _parents_first(space: ConfigSpace.ConfigurationSpace) -> list[Any]:

@@ -9,13 +9,15 @@ from pprint import pformat
 from typing import TYPE_CHECKING, Any, Self
 
 from dhmpi.errors import ProblemError
-from dhmpi.evaluation import INACTIVE
+from dhmpi.evaluation import INACTIVE, Objective
 from dhmpi.space.choices import Choices, OrderedList
 from dhmpi.space.configspace import translations
 from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.fixed_points import FixedPoint, read_point
+from dhmpi.space.labels import label_of, labelled
 from dhmpi.space.nas_entries import check_data, check_entry
 from dhmpi.space.object_categories import category_text
+from dhmpi.space.objectives import declared, objective_text
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
 from dhmpi.space.values import Value
@@ -42,6 +44,7 @@ class Problem:
 
     def __init__(self) -> None:
         self._space: dict[str, Any] = {}
+        self.objectives: tuple[Objective, ...] = ()
 
     def add_dim(self, p_name: str, p_space: Any) -> None:
         """Add a dimension after the present ones.
@@ -63,6 +66,25 @@ class Problem:
         if p_name in self._space:
             raise ProblemError(f"a dimension's name must be new, got {p_name!r} again; choose another name")
         self._space[p_name] = p_space
+
+    def add_objective(self, name: str, maximise: bool = False) -> None:
+        """Add an objective after the present ones; without any, run functions return `objective`, to be small.
+
+        >>> from dhmpi.benchmark import HpProblem
+        >>> Problem = HpProblem()
+        >>> Problem.add_dim("units", (16, 256))
+        >>> Problem.add_objective("accuracy", maximise=True)
+        >>> Problem.add_objective("latency")
+
+        Args:
+            name: Name, not in use yet, by which run functions return it. It becomes that of a data set, so `/`, NUL and
+                `.` alone are not allowed; nor is `objective`, which needs no declaration.
+            maximise: Whether it is to be large. Default: False.
+
+        Raises:
+            ProblemError: If it is no such name, or `maximise` no bool; nothing is added then.
+        """
+        self.objectives = (*self.objectives, declared(name, maximise, self.objectives))
 
     @property
     def space(self) -> dict[str, Any]:
@@ -150,7 +172,7 @@ class HpProblem(Problem):
         Raises:
             ProblemError: If the name, the space, the default or a text is not legal; nothing is added then.
         """
-        label = _label(p_name, unit, description)
+        label = label_of(p_name, unit, description)
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
         plain, objects = _without_objects(p_name, p_space)
@@ -337,27 +359,12 @@ class HpProblem(Problem):
             parts.append("\n".join(["Conditions", *lines]))
         if self.rules.constraints:
             parts.append("\n".join(["Constraints", *(f"  {each.text}" for each in self.rules.constraints)]))
+        if self.objectives:
+            parts.append("\n".join(["Objectives", *(f"  {objective_text(each)}" for each in self.objectives)]))
         parts.append(f"Starting Point\n{_pretty(self.starting_point_asdict)}")
         if self.fixed_points:
             parts.append("\n".join(["Points", *(_pretty(each.values) for each in self.fixed_points)]))
         return "\n\n".join(parts)
-
-
-def labelled(name: str, label: Mapping[str, str]) -> str:
-    """Return a dimension's name with its unit and description, as far as there are any."""
-    unit, description = label.get("unit"), label.get("description")
-    return f"{name}{f' [{unit}]' if unit else ''}{f': {description}' if description else ''}"
-
-
-def _label(name: object, unit: object, description: object) -> dict[str, str]:
-    """Return the unit and the description of a dimension, those that are not empty."""
-    found = {}
-    for key, value in (("unit", unit), ("description", description)):
-        if not isinstance(value, str):
-            raise ProblemError(f"dimension {name!r}: {key} must be a string, got {reprlib.repr(value)}")
-        if value:
-            found[key] = value
-    return found
 
 
 def _without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:

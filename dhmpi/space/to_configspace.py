@@ -2,15 +2,17 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ConfigSpace
 
 from dhmpi.errors import ProblemError
+from dhmpi.evaluation import Objective
 from dhmpi.space.choices import Categorical, Choices, Ordinal
 from dhmpi.space.dimension import Dimension, Integer
 from dhmpi.space.logic_tree import Junction, Relation, logic_tree
+from dhmpi.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from dhmpi.space.problem import HpProblem
@@ -67,7 +69,7 @@ class _Translation:
         self._problem, self._dimensions = problem, problem.dimensions.by_name
         self._defaults = problem.starting_point_asdict
         self._parameters = {name: self._parameter(name, dim) for name, dim in self._dimensions.items()}
-        self.space = ConfigSpace.ConfigurationSpace()
+        self.space = ConfigSpace.ConfigurationSpace(meta=_objectives_in_meta(problem.objectives))
         self._add(*self._parameters.values())
         for child, conditions in problem.rules.conditions.items():
             found = []
@@ -177,6 +179,11 @@ class _Translation:
             return CLAUSES[tree.operator](parameter, tree.value)
         except Exception as error:  # of whatever class
             raise _refused(error) from error
+
+
+def _objectives_in_meta(objectives: Sequence[Objective]) -> dict[str, Any] | None:
+    """Return the metadata of a space that tell the objectives, of which ConfigSpace knows nothing."""
+    return {OBJECTIVES: {each.name: each.maximises for each in objectives}} if objectives else None
 
 
 def _beyond(dim: Dimension, value: Any, symbol: str) -> Any:

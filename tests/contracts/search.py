@@ -367,3 +367,65 @@ class SearchContract:
     def test_more_evaluations_than_points_are_refused(self, make):
         with pytest.raises(OptionError, match="max_evals must not exceed the 6 points of the space, got 7"):
             make(small_problem(), max_evals=7)
+
+    def test_a_declared_objective_says_its_sense(self, make):
+        problem = mixed_problem()
+        problem.add_objective("accuracy", maximise=True)
+        search = make(problem)
+        assert search.maximises
+        assert [each.name for each in search.objectives] == ["accuracy"]
+        assert len(converse(search, 12, lambda id, point: done(id, point, objective(point)))) == 12
+
+
+def two_objectives():
+    """The mixed problem with a large and a small objective."""
+    problem = mixed_problem()
+    problem.add_objective("size", maximise=True)
+    problem.add_objective("loss")
+    return problem
+
+
+def both(id, point):
+    """An evaluation of that problem, with objectives that are against each other."""
+    values = (-float(point["units"]), objective(point) + point["units"] / 8)
+    return done(id, point, values[0])._replace(objectives=values)
+
+
+class SeveralObjectivesContract:
+    """For searches of problems with several objectives; `make(problem, **options)` makes one."""
+
+    def test_points_are_asked_and_told(self, make):
+        search = make(two_objectives())
+        points = converse(search, 60, both)
+        assert len(points) == 60
+        assert distinct(search, points)
+
+    def test_what_fails_or_is_stopped_is_told_too(self, make):
+        def evaluate(id, point):
+            if id % 3 == 0:
+                return ended(id, point, State.FAILED)
+            return both(id, point) if id % 3 == 1 else done(id, point, 1.0)._replace(state=State.STOPPED)
+
+        assert len(converse(make(two_objectives()), 40, evaluate)) == 40
+
+    @pytest.mark.parametrize("values", [(), (-8.0,), (-8.0, float("nan")), (-8.0, 1.0, 2.0), (-7.0, 1.0)])
+    def test_all_of_them_must_be_told(self, make, values):
+        search = make(two_objectives())
+        [point] = search.ask(1)
+        with pytest.raises(
+            EvaluationError, match=r"objectives must be 2 finite numbers \(size, loss\), the first of them"
+        ):
+            search.tell([done(0, point, -8.0)._replace(objectives=values)])
+        search.tell([both(0, point)])
+
+    def test_a_search_goes_on_as_if_it_had_never_stopped(self, make):
+        first, known = make(two_objectives(), seed=5), []
+
+        def keep(id, point):
+            known.append(both(id, point)._replace(order=len(known)))
+            return known[-1]
+
+        converse(first, 50, keep)
+        again = make(two_objectives(), seed=5)
+        again.resume(5, known)
+        assert again.ask(5) == first.ask(5)

@@ -5,7 +5,7 @@ import pytest
 
 from dhmpi.control import campaign_log
 from dhmpi.control.campaign_log import CampaignLog, log_begin, log_end, log_resumed
-from dhmpi.evaluation import Evaluation, State
+from dhmpi.evaluation import REWARD, Evaluation, State
 
 BEGUN = 1_000_000.0
 
@@ -47,7 +47,7 @@ def test_failures_are_said_at_info_and_results_at_debug(caplog, clock):
         caplog.set_level(level, "dhmpi")
         CampaignLog(clock=clock).note(ended)
         assert lines(caplog) == expected
-    CampaignLog(True, "worker", clock).note(ended[:1])
+    CampaignLog(REWARD, "worker", clock).note(ended[:1])
     assert lines(caplog) == [("DEBUG", "evaluation 0 DONE on worker 3 (nid0): reward 0.25 in 2.5 s")]
 
 

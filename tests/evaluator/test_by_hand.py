@@ -4,7 +4,7 @@ from collections import deque
 import pytest
 
 from dhmpi.errors import EvaluatorError, InputError
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Evaluation, Objective, Report, State
 from dhmpi.evaluator import Evaluator, HandDrivenEvaluator
 from dhmpi.evaluator.cache import canonical_key
 from dhmpi.execution.runner import Outcome
@@ -251,3 +251,16 @@ def test_time_grows_with_the_number_of_requests_and_no_faster():
         return time.process_time() - begun
 
     assert seconds(10_000) < 5 * 20 * min(seconds(500) for _ in range(3))
+
+
+def test_of_several_objectives_those_that_are_done_have_all_and_no_others():
+    evaluator = Manual(num_workers=2)
+    evaluator.maximises, evaluator.objectives = True, (Objective("a", True), Objective("b"))
+    for id in range(2):
+        evaluator.submit(Evaluation(id, {"x": id}))
+    evaluator._take_reports([Report(1, 1.0, 0.75, 0.0)])
+    for id, state in enumerate((State.DONE, State.STOPPED)):
+        evaluator.outcomes.append(Outcome(id, state, None, 1.0, 2.0, extra={"a": 0.5, "b": 3} if id == 0 else {"b": 3}))
+    done, stopped = evaluator.gather(0.0)
+    assert (done.objective, done.objectives, done.extra) == (-0.5, (-0.5, 3.0), {"b": 3})
+    assert (stopped.state, stopped.objective, stopped.objectives) == (State.STOPPED, -0.75, ())

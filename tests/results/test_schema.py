@@ -57,7 +57,7 @@ def test_links_are_distinct_and_legal():
 
 
 def test_columns_hold_every_field_of_an_evaluation():
-    groups = ("point", "origin")
+    groups = ("point", "origin", "objectives")
     assert [column.name for column in COLUMNS] == [name for name in Evaluation._fields if name not in groups]
     assert tuple(column.name for column in ORIGIN_COLUMNS) == Origin._fields
 
@@ -67,8 +67,9 @@ def test_markdown_table():
     assert lines[0] == "| name | dtype | unit | meaning |"
     num = len(ATTRIBUTES) + len(COLUMNS) + len(ORIGIN_COLUMNS) + len(POLICY_COLUMNS) + len(STATE_COLUMNS)
     num += len(REPORT_COLUMNS) + len(EARLIER_COLUMNS) + len(KNOWLEDGE_COLUMNS)
-    # A line for all dimensions, one for what is active in points, and one for reports that were superseded.
-    assert len(lines) == 2 + num + 3
+    # A line for all dimensions, one for what is active in points, one for reports that were superseded, one for all
+    # objectives, and one for those that are not dominated.
+    assert len(lines) == 2 + num + 5
     assert (
         "| `/evaluations/started` | float64 | s since 1970-01-01 UTC | when its worker began; NaN before that |"
         in lines

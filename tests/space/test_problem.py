@@ -20,7 +20,7 @@ def test_exports():
 
 def test_docstring_example():
     results = doctest.testmod(dhmpi.space.problem)
-    assert results.attempted == 11
+    assert results.attempted == 16
     assert results.failed == 0
 
 

@@ -47,7 +47,7 @@ def _scale(axis: Axis, seconds: float) -> tuple[float, str]:
 
 def compared(axes: Axes, comparison: Comparison, axis: Axis = "evaluations") -> Axes:
     """Draw the best values so far of several searches: medians, and bands between the quartiles."""
-    measure = "reward" if comparison.maximises else "objective"
+    measure = style.text(comparison.measure)
     longest = max([each.x[-1] for group in comparison.groups for each in group.seconds], default=0.0)
     scale, label = _scale(axis, longest)
     drawn = []
@@ -79,7 +79,7 @@ def _colours(groups: Sequence[SearchGroup]) -> list[str]:
 
 def finals(axes: Axes, comparison: Comparison) -> Axes:
     """Draw the best values of campaigns after as many evaluations each, by search."""
-    measure = "reward" if comparison.maximises else "objective"
+    measure = style.text(comparison.measure)
     title = f"best {measure} after {comparison.num_evaluations} evaluations"
     if not any(len(group.finals) for group in comparison.groups):
         return style.nothing(axes, title, "no evaluation has succeeded")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from dhmpi.analysis.comparison import compare
 from dhmpi.analysis.kind_names import SEVERAL
-from dhmpi.analysis.plots import agents, convergence, points, reported, workers
+from dhmpi.analysis.plots import agents, convergence, fronts, points, reported, workers
 from dhmpi.analysis.plots.view import View
 from dhmpi.errors import OptionError
 from dhmpi.evaluation import State
@@ -25,6 +25,8 @@ _ONE: Mapping[str, Callable[[View], list[Panel]]] = {
     "incumbent": _single(convergence.incumbent),
     "time": lambda view: [partial(convergence.incumbent, view=view, axis="seconds")],
     "steps": lambda view: [partial(convergence.incumbent, view=view, axis="steps")],
+    "pareto": lambda view: [partial(fronts.pareto, view=view, pair=pair) for pair in fronts.pairs(view)],
+    "hypervolume": _single(fronts.hypervolume),
     "states": _single(convergence.states),
     "failures": _single(convergence.failures),
     "curves": _single(reported.learning),
@@ -104,8 +106,15 @@ def _most_telling(view: View) -> list[Panel]:
     if len(view.results.policy):
         learned = partial(agents.learned, view=view, column="entropy")
         return [*_of_one(view, ["incumbent", "rewards"]), learned, *_of_one(view, ["distinct", last, "idle"])]
-    if view.results.metadata.maximises:
+    if view.results.metadata.seeks_architectures:
         return _of_one(view, ["incumbent", "rewards", "importance", "distinct", last, "idle"])
     first = points.ranked(view)[:1]
     along = [partial(points.slices, view=view, name=name) for name in first] or _of_one(view, ["states"])
+    if view.results.metadata.has_several:
+        return [
+            partial(fronts.pareto, view=view),
+            *_of_one(view, ["hypervolume", "importance"]),
+            *along,
+            *_of_one(view, [last, "idle"]),
+        ]
     return [*_of_one(view, ["incumbent", "importance"]), *along, *_of_one(view, ["gantt", last, "idle"])]

@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 
 from dhmpi.analysis.importance import Importance, importances
+from dhmpi.analysis.plots import style
 from dhmpi.analysis.timeline import Timeline
 from dhmpi.results import Results, read
 
@@ -41,5 +42,5 @@ class View:
 
     @property
     def measure(self) -> str:
-        """Word for what is found: objective or reward."""
-        return "reward" if self.results.metadata.maximises else "objective"
+        """Word for what is found: the name of the objective, or of the first one."""
+        return style.text(self.results.metadata.main_objective.name)

@@ -11,6 +11,7 @@ from dhmpi.analysis.report import figures, overview
 from dhmpi.analysis.report.causes import Causes, causes_of
 from dhmpi.analysis.report.evaluation_rows import dimension_values, evaluation_rows, names_of_codes
 from dhmpi.analysis.report.figures import Figure
+from dhmpi.analysis.report.front_figures import front
 from dhmpi.analysis.report.learning_figures import learning
 from dhmpi.analysis.report.overview import Duration, Tile
 from dhmpi.analysis.report.reproduction import Reproduction, reproduction
@@ -124,6 +125,7 @@ def _campaign(results: Results, timeline: Timeline, name: str, showing: Showing)
     sample = choose(results.columns, improvements.rows, showing.share)
     drawn: list[Figure] = [
         *figures.convergence(results, timeline, improvements, sample.rows),
+        *front(results, timeline, sample.rows),
         *learning(results, sample.rows, showing.share),
         *figures.dimensions(results),
         *figures.workers(results, timeline, sample.rows),

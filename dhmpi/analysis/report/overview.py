@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dhmpi.analysis.pareto_front import pareto_front
 from dhmpi.analysis.report.causes import Causes
 from dhmpi.analysis.report.evaluation_rows import value_text
 from dhmpi.analysis.step_curves import percent_text, step_cost, steps_text
@@ -53,7 +54,9 @@ def lead(results: Results, timeline: Timeline) -> str:
     metadata, columns = results.metadata, results.columns
     what = f"{metadata.search} searched {counted(len(metadata.space), 'dimension')} of {metadata.problem}"
     word = word_of(metadata)
-    wanted = f"for the {'largest' if metadata.maximises else 'smallest'} {word}"
+    aims = metadata.objectives or [metadata.main_objective]
+    names = [f"the {'largest' if each.maximises else 'smallest'} {escape(each.name, keep='')}" for each in aims]
+    wanted = f"for {' and '.join(names)}"
     took = f"{counted(len(columns), 'evaluation')} in {duration_text(timeline.duration)}"
     if not len(columns):
         return f"{what} {wanted}. There are no evaluations yet."
@@ -91,6 +94,8 @@ def tiles(results: Results, duration: Duration, causes: Causes) -> Iterator[Tile
         yield Tile(f"best {word}", "none", why_no_best(results))
     else:
         yield Tile(f"best {word}", number_text(turned(best.objective, metadata.maximises)), f"evaluation {best.id}")
+    if (front := pareto_front(results)) is not None:
+        yield Tile("Pareto set", f"{front.size:,}", f"hypervolume {number_text(front.hypervolume)}")
     done = counts.get(State.DONE, 0)
     stopped = counts.get(State.STOPPED, 0)
     also = f", {stopped:,} stopped early" if stopped else ""
@@ -158,7 +163,7 @@ def options(metadata: Metadata) -> list[tuple[str, str]]:
 
 def word_of(metadata: Metadata) -> str:
     """Return what people call the value of an evaluation."""
-    return "reward" if metadata.maximises else "objective"
+    return escape(metadata.main_objective.name, keep="")
 
 
 def counted(number: int, what: str, several: str = "") -> str:

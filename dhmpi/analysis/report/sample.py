@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 def choose(columns: Columns, improvements: Array, share: float = 1.0) -> Sample:
-    """Choose evaluations: all of them if they are few, else improvements, extremes, the best, failures, and every n-th.
+    """Choose evaluations: all of them if they are few, else improvements, extremes, the best, failures, and others.
 
     Args:
         columns: All evaluations.
@@ -60,6 +60,8 @@ def _drawn(columns: Columns, improvements: Array, most: int) -> Array:
         spread(np.flatnonzero(columns.is_in(*FAILURES)), most // 8),
         _extremes(columns, most // 16),
     ]
+    if len(columns.objectives) > 1:
+        parts.append(spread(np.flatnonzero(columns.is_pareto), most // 4))
     kept = np.unique(np.concatenate(parts))
     return np.union1d(kept, spread(np.arange(len(columns)), most - len(kept)))
 

@@ -185,7 +185,7 @@ def _best(tally: Tally, size: PageSize) -> Iterable[Line]:
     """Yield the incumbent, and how it has become better."""
     assert tally.metadata is not None
     maximises = tally.metadata.maximises
-    name = f"{'reward' if maximises else 'objective':13}"
+    name = f"{escape(tally.metadata.main_objective.name, keep='')[:12]:13}"
     if not tally.incumbents:
         yield Line(f"{name}none yet")
         return

@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
     sys.exit(main(["ambs", *sys.argv[1:]]))
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -77,6 +78,7 @@ class AMBS(HpSearch):
 
     name = "ambs"
     Options = AMBSOptions
+    most_objectives = math.inf
 
     @property
     def learns(self) -> bool:
@@ -137,6 +139,9 @@ class AMBS(HpSearch):
         """Let the model know what earlier campaigns have found; see `Search`."""
         if (learner := self.own_options.learner) != "auto":
             raise OptionError(f"{option_name('warm_start')} must go with the learner auto, got {learner}; leave it out")
+        if (num := len(self.objectives)) > 1:
+            need = f"{option_name('warm_start')} must go with one objective in ambs"
+            raise OptionError(f"{need}, got {num}; leave it out, or use ga")
         super().prime(observations)
 
     def _earlier_points(self) -> list[Point]:
@@ -164,13 +169,24 @@ class AMBS(HpSearch):
         from dhmpi.search.hps.surrogate.regional import RegionalProposer
 
         use_one_thread()
+        num_first = first_results(len(self.space.dimensions), self.options.max_evals)
+        if len(self.objectives) > 1:
+            return self._make_front_proposer(seed, num_first)
         if self._knowledge:  # the first result says how far it is to be trusted
             primed = RegionalProposer(self.space, seed, self.own_options, self._background, num_first=1)
             primed.prime(self._knowledge)
             return primed
         kind: type[Proposer[Any]] = RegionalProposer if self.own_options.learner == "auto" else PoolProposer
-        num_first = first_results(len(self.space.dimensions), self.options.max_evals)
         return kind(self.space, seed, self.own_options, self._background, num_first)
+
+    def _make_front_proposer(self, seed: int, num_first: int) -> "Proposer[Any]":
+        from dhmpi.search.hps.surrogate.front_proposer import FrontProposer
+
+        if (learner := self.own_options.learner) != "auto":
+            need = f"{option_name('learner')} must be auto where there are several objectives"
+            raise OptionError(f"{need}, got {learner}; leave it out")
+        space, options, background = self.space, self.own_options, self._background
+        return FrontProposer(space, seed, options, background, num_first, len(self.objectives))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on as a copy, maybe in another process."""

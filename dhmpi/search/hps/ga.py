@@ -10,8 +10,9 @@ if __name__ == "__main__":
 
     sys.exit(main(["ga", *sys.argv[1:]]))
 
+import math
 from bisect import insort
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,7 +35,11 @@ class GAOptions(WarmStartOptions):
     """Options of GA: selection of parents, crossover and mutation."""
 
     population_size: int = option(20, integer(2), "best evaluations, from which parents are chosen")
-    tournament_size: int = option(3, integer(1), "members of the population of which the best becomes a parent")
+    tournament_size: int | None = option(
+        None,
+        integer(1),
+        "members of the population of which the best becomes a parent (default: 3; with several objectives 2)",
+    )
     crossover_probability: float = option(0.9, number(0, maximum=1), "share of offspring that have two parents")
     crossover_eta: float = option(
         10.0, number(0), "distribution index of the simulated binary crossover: the larger, the nearer to the parents"
@@ -50,7 +55,7 @@ class GAOptions(WarmStartOptions):
 class Individual(NamedTuple):
     """An evaluation in the population."""
 
-    objective: float
+    objectives: tuple[float, ...]
     id: int
     key: Hashable
     point: Point
@@ -59,12 +64,14 @@ class Individual(NamedTuple):
 class GA(HpSearch):
     """Makes offspring of the best evaluations by crossover and mutation.
 
-    There are no generations: the population is the best evaluations that have ended, whenever a point is asked. See
-    `Search` for the arguments and `GAOptions` for the options.
+    There are no generations: the population is the best evaluations that have ended, whenever a point is asked. With
+    several objectives this is NSGA-II: the best are those of the first fronts, and in a front the least crowded ones
+    (see `dhmpi.support.pareto`). See `Search` for the arguments and `GAOptions` for the options.
     """
 
     name = "ga"
     Options = GAOptions
+    most_objectives = math.inf
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
@@ -74,6 +81,7 @@ class GA(HpSearch):
         self._genes = [(name, dim) for name, dim in named if dim.size != 1]
         given = self.own_options.mutation_probability
         self._mutation_probability = 1 / max(len(self._genes), 1) if given is None else given
+        self._tournament_size = self.own_options.tournament_size or (2 if len(self.objectives) > 1 else 3)
 
     def _earlier_points(self) -> list[Point]:
         return best_points(self.space, self._knowledge, self.own_options.population_size // 2)
@@ -82,12 +90,19 @@ class GA(HpSearch):
         for evaluation in evaluations:
             key = self.space.key(evaluation.point)
             self._population = [member for member in self._population if member.key != key]
-            if evaluation.objective is not None:
-                # Of equal objectives the latest comes first, so that the population drifts over plateaus.
+            values = evaluation.objectives if len(self.objectives) > 1 else (evaluation.objective,)
+            if objectives := tuple(value for value in values if value is not None):
                 point = self.space.canonical(evaluation.point)  # it may be the user's own
-                member = Individual(evaluation.objective, evaluation.id, key, point)
-                insort(self._population, member, key=lambda each: (each.objective, -each.id))
-                del self._population[self.own_options.population_size :]
+                self._enter(Individual(objectives, evaluation.id, key, point))
+
+    def _enter(self, member: Individual) -> None:
+        """Let a member be in the population, and the worst one not if it is full then."""
+        if len(self.objectives) > 1:
+            self._population = best_first([*self._population, member])
+        else:
+            # Of equal objectives the latest comes first, so that the population drifts over plateaus.
+            insort(self._population, member, key=lambda each: (each.objectives, -each.id))
+        del self._population[self.own_options.population_size :]
 
     def _propose(self) -> Point | None:
         # A generator for each point, so that a search that is resumed has the same one.
@@ -131,7 +146,7 @@ class GA(HpSearch):
 
     def _tournament(self, size: int, rng: "Generator") -> int:
         """Return the best of some places that are drawn at random from `size`."""
-        return int(rng.integers(size, size=self.own_options.tournament_size).min())
+        return int(rng.integers(size, size=self._tournament_size).min())
 
     def _cross(self, child: Point, other: Point, rng: "Generator") -> None:
         for name, dim in self._genes:
@@ -145,3 +160,22 @@ class GA(HpSearch):
         for index in chosen.nonzero()[0].tolist():
             name, dim = self._genes[index]
             child[name] = mutated(dim, child[name], self.own_options.mutation_eta, rng)
+
+
+def best_first(members: Sequence[Individual]) -> list[Individual]:
+    """Return members with several objectives in order of their fronts, and in a front the least crowded ones first.
+
+    Among equals the latest comes first. Source: Deb, Pratap, Agarwal and Meyarivan 2002, A fast and elitist
+    multiobjective genetic algorithm: NSGA-II.
+    """
+    import numpy as np  # slow to import, and the options of a search are read by many a program that draws nothing
+
+    from dhmpi.support.pareto import crowding, ranks
+
+    values = np.array([each.objectives for each in members])
+    fronts, distances = ranks(values), np.zeros(len(members))
+    for front in range(int(fronts.max()) + 1):
+        own = np.flatnonzero(fronts == front)
+        distances[own] = crowding(values[own])
+    order = np.lexsort((-np.array([each.id for each in members]), -distances, fronts))
+    return [members[place] for place in order.tolist()]

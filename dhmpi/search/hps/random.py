@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
     sys.exit(main(["hps-random", *sys.argv[1:]]))
 
+import math
 from dataclasses import dataclass
 
 from dhmpi.errors import OptionError, option_name
@@ -45,6 +46,7 @@ class RandomSearch(HpSearch):
 
     name = "hps-random"
     Options = RandomOptions
+    most_objectives = math.inf
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)

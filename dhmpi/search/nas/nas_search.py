@@ -84,6 +84,8 @@ class NasSearch(Search):
     """
 
     maximises = True
+    seeks_architectures = True
+    most_objectives = 0
     default_problem = "dhmpi.benchmark.nas.linearReg.problem.Problem"
     default_run = "dhmpi.search.nas.model.run.alpha.run"
     default_run_fits_all = True  # it trains whatever the problem describes

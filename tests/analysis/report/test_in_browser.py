@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from contracts.campaigns import campaign, evaluation, run
 from contracts.hostile_campaign import ATTACK, NAMES, hostile
 from contracts.reported import CURVES, reported
 
 from dhmpi.analysis.report import page
 from dhmpi.analysis.report.content import content_of
-from dhmpi.evaluation import State
+from dhmpi.evaluation import Objective, State
 
 # `scripts/browser` brings both.
 CHROMIUM = shutil.which("chromium")
@@ -282,6 +283,26 @@ def test_a_learning_curve_shows_its_evaluation_and_is_drawn_there(reader, tmp_pa
     shown.get_by_role("button", name="Evaluation 5", exact=True).click()
     dialog.locator(".curve canvas").wait_for()
     shown.context.close()
+
+
+def test_the_front_of_several_objectives_is_drawn(reader, tmp_path):
+    path, objectives = tmp_path / "front.html", (Objective("__proto__", True), Objective("<b>b"), Objective("c"))
+    space, num = {"x": (0.0, 1.0)}, 20
+    evaluations = [
+        done._replace(extra={"<b>b": 1.0 - id / num, "c": id % 3})
+        for id, done in enumerate(evaluation(id, id, id + 1.0, -id / num) for id in range(num))
+    ]
+    found = campaign(evaluations, [run(0.0, 30.0)], maximises=True, space=space, objectives=objectives)
+    path.write_bytes(page.render(content_of([found])))
+    shown = reader(path)
+    choice(shown.locator("figure[data-chart=pareto]"), "Up").select_option("2")
+    for name in ("pareto", "hypervolume"):
+        figure = shown.locator(f"figure[data-chart={name}]")
+        figure.scroll_into_view_if_needed()
+        figure.locator("canvas").first.wait_for()
+        figure.get_by_text("As a table").click()
+        figure.locator("table tbody tr").first.wait_for()
+    assert shown.evaluate(INHERITED) == []
 
 
 def test_nothing_was_complained_of_or_asked_for(shown, reader):

@@ -6,7 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from contracts.search import SearchContract, converse, done, ended, mixed_problem, objective, small_problem
+from contracts.search import (
+    SearchContract,
+    SeveralObjectivesContract,
+    converse,
+    done,
+    ended,
+    mixed_problem,
+    objective,
+    small_problem,
+)
 from contracts.watch import problem_of
 
 from dhmpi.benchmark.functions import rosenbrock, sphere
@@ -14,9 +23,10 @@ from dhmpi.errors import OptionError, ProblemError
 from dhmpi.evaluation import Evaluation, State
 from dhmpi.search.hps.ga import GA, GAOptions
 from dhmpi.search.hps.random import RandomSearch
+from dhmpi.support.hypervolume import hypervolume
 
 
-class TestContract(SearchContract):
+class TestContract(SearchContract, SeveralObjectivesContract):
     @pytest.fixture
     def make(self):
         return GA
@@ -90,7 +100,7 @@ def test_without_mutation_values_that_parents_share_are_kept():
 
 
 def population(search):
-    return [member.objective for member in search._population]
+    return [member.objectives[0] for member in search._population]
 
 
 def test_the_population_is_the_best_that_have_ended():
@@ -294,3 +304,51 @@ def test_every_option_matters_and_may_be_extreme(name, value):
     )
     assert len(points) == 60
     assert points != default
+
+
+# --- several objectives
+
+
+def test_the_least_crowded_of_the_first_fronts_are_the_population():
+    problem = wide()
+    problem.add_objective("up", maximise=True)
+    problem.add_objective("down")
+    search = GA(problem, population_size=4)
+    vectors = [(0.0, 10.0), (4.0, 1.0), (1.0, 5.0), (10.0, 0.0), (0.5, 11.0), (1.1, 4.9)]
+    points = search.ask(len(vectors))
+    for id, (point, values) in enumerate(zip(points, vectors, strict=True)):
+        search.tell([done(id, point, values[0])._replace(objectives=values)])
+    # The fifth is dominated; of the third and the sixth, which are near each other, one had to go.
+    assert [member.id for member in search._population] == [3, 0, 1, 5]
+
+
+def test_a_front_is_found():
+    """Source of the function: Zitzler, Deb and Thiele 2000, ZDT1; its front is y = 1 - sqrt(x)."""
+    problem = wide(6)
+    problem.add_objective("x")
+    problem.add_objective("y")
+
+    def covered(kind):
+        values = []
+
+        def evaluate(id, point):
+            first, *others = point.values()
+            distance = 1 + 9 * sum(others) / len(others)
+            values.append((first, distance * (1 - (first / distance) ** 0.5)))
+            return done(id, point, values[-1][0])._replace(objectives=values[-1])
+
+        converse(kind(problem, seed=2), 500, evaluate)
+        return hypervolume(np.array(values), np.array([1.0, 2.0]))
+
+    best = 2 - 1 / 3
+    assert covered(GA) > 0.8 * best > covered(RandomSearch)
+
+
+def test_tournaments_are_larger_with_one_objective():
+    problem = wide()
+    assert GA(problem)._tournament_size == 3
+    problem.add_objective("a")
+    assert GA(problem)._tournament_size == 3
+    problem.add_objective("b")
+    assert GA(problem)._tournament_size == 2
+    assert GA(problem, tournament_size=5)._tournament_size == 5

@@ -1,7 +1,7 @@
 import functools
 
 import pytest
-from contracts.search import SearchContract, mixed_problem, small_problem
+from contracts.search import SearchContract, SeveralObjectivesContract, mixed_problem, small_problem
 
 from dhmpi.benchmark import HpProblem
 from dhmpi.cli import main
@@ -11,7 +11,7 @@ from dhmpi.results import read
 from dhmpi.search.hps.random import RandomSearch
 
 
-class TestContract(SearchContract):
+class TestContract(SearchContract, SeveralObjectivesContract):
     @pytest.fixture
     def make(self):
         return RandomSearch

@@ -7,7 +7,7 @@ const clamped = (value) => (value === null ? null : Math.max(-LARGEST, Math.min(
 
 function axis(name, colours, more = {}) {
   return {
-    name, nameLocation: 'middle', nameGap: 30, nameTextStyle: { color: colours.muted }, scale: true,
+    name: drawnText(name, 60), nameLocation: 'middle', nameGap: 30, nameTextStyle: { color: colours.muted }, scale: true,
     axisLine: { lineStyle: { color: colours.line } }, axisLabel: { color: colours.muted, hideOverlap: true },
     splitLine: { lineStyle: { color: colours.grid } }, ...more,
     ...(more.axisLabel ? { axisLabel: { color: colours.muted, hideOverlap: true, ...more.axisLabel } } : {}),
@@ -122,6 +122,45 @@ const CHARTS = {
     },
   },
 
+  pareto: {
+    choices: (campaign) => {
+      const named = campaign.figures.pareto.objectives.map((objective, number) => [String(number), objective.name]);
+      return { x: ['Across', named], y: ['Up', [...named.slice(1), named[0]]] };
+    },
+    option(campaign, settings, colours) {
+      const { pareto } = campaign.figures;
+      const [x, y] = [settings.x, settings.y].map((number) => pareto.objectives[Number(number)]);
+      const points = pareto.place.map((place, number) => ({ value: [clamped(x.values[number]), clamped(y.values[number])], place }));
+      const better = (objective) => `${objective.name} (${objective.maximises ? 'larger' : 'smaller'} is better)`;
+      return basis(colours, {
+        xAxis: axis(better(x), colours, { type: 'value', axisLabel: { formatter: shortNumber } }), yAxis: valueAxis(better(y), colours),
+        tooltip: { ...basis(colours).tooltip, formatter: (params) => (params.data && params.data.place >= 0 ? lines(...pareto.objectives.map((each) => `${each.name} ${formatNumber(each.values[pareto.place.indexOf(params.data.place)])}`), evaluationTip(campaign, params.data.place)) : lines(params.seriesName)) },
+        series: [
+          { name: 'dominated', type: 'scatter', symbolSize: 5, itemStyle: { color: colours.muted, opacity: 0.45 }, data: points.filter((_, number) => !pareto.isFront[number]) },
+          { name: 'Pareto set', type: 'scatter', symbolSize: 9, itemStyle: { color: colours.best }, data: points.filter((_, number) => pareto.isFront[number]) },
+        ],
+      });
+    },
+    table: (campaign) => {
+      const { pareto } = campaign.figures;
+      const found = pareto.place.map((place, number) => [number, place]).filter(([number]) => pareto.isFront[number]);
+      return [['evaluation', ...pareto.objectives.map((each) => each.name)], found.map(([number, place]) => [
+        String(campaign.rows.id[place]), ...pareto.objectives.map((each) => formatNumber(each.values[number]))])];
+    },
+  },
+
+  hypervolume: {
+    option(campaign, settings, colours) {
+      const { hypervolume } = campaign.figures;
+      return basis(colours, {
+        xAxis: axis('evaluations that have ended', colours, { type: 'value', min: 0, minInterval: 1 }), yAxis: valueAxis('hypervolume', colours),
+        series: [{ name: 'hypervolume', type: 'line', step: 'end', showSymbol: false, lineStyle: { width: 2.5, color: colours.best }, itemStyle: { color: colours.best }, data: hypervolume.count.map((count, number) => [count, clamped(hypervolume.value[number])]) }],
+        tooltip: { ...basis(colours).tooltip, trigger: 'axis', formatter: (found) => lines(`${formatNumber(found[0].value[0])} evaluations`, `hypervolume ${formatNumber(found[0].value[1])}`) },
+      });
+    },
+    table: (campaign) => [['evaluations', 'hypervolume'], campaign.figures.hypervolume.count.map((count, number) => [String(count), formatNumber(campaign.figures.hypervolume.value[number])])],
+  },
+
   states: {
     choices: (campaign) => ({ y: ['Values', valueChoices(campaign)] }),
     option(campaign, settings, colours) {
@@ -211,7 +250,7 @@ const CHARTS = {
       return basis(colours, {
         legend: { show: false },
         parallel: { left: 52, right: 72, top: 44, bottom: 56, parallelAxisDefault: { nameTextStyle: { color: colours.text }, areaSelectStyle: { color: colours.accent, borderColor: colours.accent } } },
-        parallelAxis: [...dims, { dim: last, name: campaign.word, type: 'value', scale: true, axisLabel: { formatter: shortNumber, color: colours.muted }, axisLine: { lineStyle: { color: colours.muted } } }],
+        parallelAxis: [...dims, { dim: last, name: drawnText(campaign.word, 40), type: 'value', scale: true, axisLabel: { formatter: shortNumber, color: colours.muted }, axisLine: { lineStyle: { color: colours.muted } } }],
         visualMap: { dimension: last + 1, min: 1, max: Math.max(2, chosen.length), inRange: { color: colours.ramp }, orient: 'horizontal', left: 'center', bottom: 0, text: ['best', 'worst'], textStyle: { color: colours.muted }, itemHeight: 90, itemWidth: 10 },
         tooltip: { ...basis(colours).tooltip, formatter: pointTip(campaign) },
         series: [{ type: 'parallel', lineStyle: { width: 1.3, opacity: 0.55 }, inactiveOpacity: 0.03, activeOpacity: 0.9,

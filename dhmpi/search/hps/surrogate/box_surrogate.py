@@ -60,29 +60,43 @@ class BoxSurrogate(NamedTuple):
     tabu: TabuRegions
     earlier: EarlierRows | None = None
 
-    def process(self, known: KnownEvaluations, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
+    def chosen(self, known: KnownEvaluations, budget: AcquisitionBudget) -> Indices:
+        """Return which of all evaluations the process is to know: those that matter most, and the latest ones."""
+        rows, objectives = known.rows, known.objectives
+        latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
+        latest = latest[~np.isnan(objectives[latest])]
+        latest = latest[self.tabu.allows(rows[latest])]
+        return np.concatenate([self.indices[: budget.num_points], latest])
+
+    def process(self, known: KnownEvaluations, budget: AcquisitionBudget) -> TrendGP:
         """Return the process with everything that is known now.
 
         Args:
             known: All evaluations.
+            budget: How many of them the process is to know.
+        """
+        chosen = self.chosen(known, budget)
+        objectives = known.objectives[chosen]
+        values, _ = warp(tidy(objectives), self.relative_turn)
+        doubts = warped_variances(objectives, known.spreads[chosen], values)
+        training = TrainingSet(self.frame.rows(known.rows[chosen]), values, self.frame.owners, doubts)
+        if self.earlier is not None:
+            training, _ = _with_earlier(training, self.frame, self.earlier, self.relative_turn)
+        return TrendGP(*training[:3], self.parameters, training.more_noise, training.tasks)
+
+    def imagined(self, process: TrendGP, pending: Matrix, budget: AcquisitionBudget) -> TrendGP:
+        """Return the process with the nearest of the pending points as if they had ended as it expects.
+
+        Args:
+            process: One of its own.
             pending: Rows of the pending points, shape (num_pending, num_columns).
             budget: How many of them the process is to know.
         """
-        rows, objectives = known.rows, known.objectives
-        latest = np.arange(max(self.num_fitted, len(rows) - budget.num_points // 2), len(rows))
-        latest = latest[~np.isnan(objectives[latest])]
-        latest, pending = latest[self.tabu.allows(rows[latest])], pending[self.tabu.allows(pending)]
-        chosen = np.concatenate([self.indices[: budget.num_points], latest])
-        values, _ = warp(tidy(objectives[chosen]), self.relative_turn)
-        doubts = warped_variances(objectives[chosen], known.spreads[chosen], values)
-        training = TrainingSet(self.frame.rows(rows[chosen]), values, self.frame.owners, doubts)
-        if self.earlier is not None:
-            training, _ = _with_earlier(training, self.frame, self.earlier, self.relative_turn)
-        process = TrendGP(*training[:3], self.parameters, training.more_noise, training.tasks)
-        if len(pending) > budget.num_pending:
-            distances = (self.frame.rows(pending) ** 2).sum(axis=1)
-            pending = pending[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
-        return process.with_pending(self.frame.rows(pending)) if len(pending) else process
+        rows = self.frame.rows(pending[self.tabu.allows(pending)])
+        if len(rows) > budget.num_pending:
+            distances = (rows**2).sum(axis=1)
+            rows = rows[np.sort(np.argsort(distances, kind="stable")[: budget.num_pending])]
+        return process.with_pending(rows) if len(rows) else process
 
 
 def fit_surrogate(

@@ -1,13 +1,14 @@
 """The proposer behind `auto`: Gaussian processes in a trust region and over the whole space."""
 
 from collections.abc import Callable, Collection, Hashable, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dhmpi.evaluation import Evaluation, Observation, Origin, Point
+from dhmpi.evaluation import Evaluation, Observation, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
@@ -16,24 +17,18 @@ from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
 from dhmpi.search.hps.surrogate.course_history import Outlook
 from dhmpi.search.hps.surrogate.earlier_rows import EarlierRows
-from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
+from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
-from dhmpi.search.hps.surrogate.load_controller import LoadController
-from dhmpi.search.hps.surrogate.proposer import Proposer, guide
+from dhmpi.search.hps.surrogate.gp_proposer import KAPPA, MOST_PENDING, NUM_POINTS, GpProposer, landmarks
 from dhmpi.search.hps.surrogate.refits import FEWEST_FIRST
 from dhmpi.search.hps.surrogate.regions import Regions
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
 from dhmpi.space.space import Categorical, Choices, Real, Space
 
-NUM_POINTS = 200
-# Standard deviation of the weight that the standard deviation has; it is drawn anew for each proposal.
-KAPPA = 1.5
 # How often a point is looked for in the whole space instead of the trust region.
 FAR_SHARE = 0.2
 # The same in a space with conditions, and how often such a point is looked for in other branches than the best one's.
 NESTED_FAR_SHARE, BRANCH_SHARE = 0.3, 2 / 3
-# How many pending points are considered, the latest ones; the nearest of them become part of the process.
-MOST_PENDING = 512
 # How many of the best candidates are tried before the whole space is looked at: they are known already.
 MOST_TRIED = 30
 
@@ -80,13 +75,11 @@ class RegionalTask(NamedTuple):
     earlier: EarlierRows | None = None
 
 
-class RegionalProposer(Proposer[Surrogates]):
+class RegionalProposer(GpProposer[Surrogates]):
     """Proposes the minima of lower confidence bounds, mostly near the best point (kriging believer).
 
     See `Proposer` for the arguments.
     """
-
-    most: ClassVar[int] = 16
 
     def __init__(
         self, space: Space, seed: int, options: Any, background: Background, num_first: int = FEWEST_FIRST
@@ -104,26 +97,13 @@ class RegionalProposer(Proposer[Surrogates]):
             if isinstance(dim, Choices) and (num := space.rules.num_decided(name))
         }
         self._num_decided = sum(self._deciding.values())
-        self._load = LoadController(guide(options), background.clock, self.refits.durations)
         # The trust region and the tabu regions of models that are due, by how many results they know.
         self._due: dict[int, tuple[Box, TabuRegions]] = {}
-        self._surrogates: Surrogates | None = None
         self._earlier: EarlierRows | None = None
-        # Points that were proposed at once, and their places among these; the next one is the last.
-        self._queue: list[tuple[int, Point]] = []
 
     def prime(self, observations: Sequence[Observation]) -> None:
         """Take note of what earlier campaigns have found, at least one observation; called before anything is told."""
         self._earlier = EarlierRows.of(self._encoding, observations)
-
-    @property
-    def mode(self) -> str:
-        """The mode, or `initial` before there is a model."""
-        return self._load.mode.name if self._surrogates else "initial"
-
-    def asked(self, key: Hashable, point: Point) -> None:
-        """Imagine the point; see `Proposer`."""
-        self._pending[key] = self._encoding.encode([point])[0]
 
     def told(self, evaluations: Sequence[Evaluation]) -> None:
         """Learn; see `Proposer`."""
@@ -142,42 +122,11 @@ class RegionalProposer(Proposer[Surrogates]):
                 self._due[num] = self._near(), self._regions.tabu
         self._advance()
 
-    def propose(self, seen: Collection[Hashable]) -> Point | None:
-        """Return the minimum of a lower confidence bound; see `Proposer`."""
-        if not self._surrogates:
-            return None
-        if self._wanted is not None:
-            self._load.repeat(self._wanted.model, self._wanted.detail)
-            if self._load.mode.batch == 1 or self._wanted.detail == 0:
-                self._queue = []  # a campaign that was resumed had none
-        point = self._queued(seen)
-        if point is None:
-            is_possible = self._wanted is not None or self._load.choose(
-                self.refits.num_workers if self.refits.is_timed else None
-            )
-            if not is_possible and self._options.ask_budget is not None:
-                return None  # it is a hard limit
-            with self._load.measured():
-                point = self._search(self._surrogates, seen)
-        return point
-
-    def _begin_refit(self) -> bool:
-        if self.refits.due <= self.refits.fitted:
-            return False
-        self.refits.begin(_refit, self._task(self.refits.due))
-        return True
-
-    def _take_over(self) -> None:
-        assert self.refits.job is not None
-        self._use(self.refits.take(self.refits.job.result().num))
-
-    def _make(self, origin: Origin) -> None:
-        if self._surrogates is None or self._surrogates.num != origin.fitted:
-            self._use(_refit(self._task(origin.fitted)))
-            self.refits.fitted = origin.fitted
+    def _refit_of(self, num: int) -> Callable[[], Surrogates]:
+        return partial(_refit, self._task(num))
 
     def _use(self, surrogates: Surrogates) -> None:
-        self._surrogates, self.refit_seconds = surrogates, surrogates.seconds
+        super()._use(surrogates)
         self._due = {num: due for num, due in self._due.items() if num > surrogates.num}
 
     def _task(self, num: int) -> RegionalTask:
@@ -187,13 +136,6 @@ class RegionalProposer(Proposer[Surrogates]):
         foretold = self._courses.foretold(self._archive.objectives[:num], outlook.forecast)
         known = KnownEvaluations(self._archive.rows[:num], *foretold)
         return RegionalTask(self._encoding, near, tabu, known, outlook, self._background.clock, self._earlier)
-
-    def _queued(self, seen: Collection[Hashable]) -> Point | None:
-        while self._queue:
-            self.detail, point = self._queue.pop()
-            if self._space.key(point) not in seen:
-                return point
-        return None
 
     def _search(self, surrogates: Surrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
@@ -244,7 +186,8 @@ class RegionalProposer(Proposer[Surrogates]):
         others = (row for key, row in reversed(self._pending.items()) if key not in outlook.keys)
         latest = list(islice(others, MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        process = surrogate.process(self._with_running(known, outlook), pending, budget)
+        process = surrogate.process(self._with_running(known, outlook), budget)
+        process = surrogate.imagined(process, pending, budget)
         units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
         if is_far and self._deciding and rng.random() < BRANCH_SHARE:
             units = self._in_other_branches(units, rng)
@@ -325,27 +268,17 @@ def _refit(task: RegionalTask) -> Surrogates:
         allowed = allowed[~np.isnan(objectives[allowed])]
     distances = (((encoding.to_unit_cube(rows[allowed]) - near.center) / near.half) ** 2).sum(axis=1)
     nearest = allowed[np.argsort(distances, kind="stable")[:NUM_POINTS]]
-    landmarks = allowed[_landmarks(objectives[allowed])]
+    all_over = allowed[landmarks(objectives[allowed])]
     close = None if earlier is None else earlier.near(encoding, near, len(nearest))
     return Surrogates(
         fit_surrogate(encoding, near, nearest, known, tabu, close),
         # It knows nothing of earlier campaigns: one point of five is chosen as if there were none.
-        fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
+        fit_surrogate(encoding, whole_box(encoding), all_over, known, tabu),
         feasibility(encoding, rows, objectives),
         outlook,
         len(rows),
         clock() - begun,
     )
-
-
-def _landmarks(objectives: Matrix) -> Indices:
-    """Return the indices of the best evaluations and of others from all over, in turns."""
-    order = np.argsort(objectives, kind="stable")
-    best = order[: NUM_POINTS // 2]
-    others = order[len(best) :: max(1, (len(order) - len(best)) // (NUM_POINTS - len(best)))]
-    others = others[: NUM_POINTS - len(best)]
-    paired = np.stack([best[: len(others)], others], axis=1).ravel() if len(others) else best[:0]
-    return np.concatenate([paired, best[len(others) :]])
 
 
 def _smallest_step(size: int | None, dim: object) -> float:

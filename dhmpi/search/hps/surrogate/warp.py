@@ -1,5 +1,7 @@
 """Warps of objectives, which make them easier to model."""
 
+import math
+
 import numpy as np
 
 from dhmpi.search.hps.surrogate.encoding import Matrix
@@ -63,3 +65,29 @@ def warp(values: Matrix, relative_turn: float) -> tuple[Matrix, float]:
     if std < 1e-300:
         return np.zeros_like(values), density
     return (values - values.mean()) / std, density - len(values) * float(np.log(std))
+
+
+def unwarped(warped: Matrix, objectives: Matrix, relative_turn: float) -> Matrix:
+    """Return the objectives that warped numbers stand for: the inverse of `warp` after `tidy`.
+
+    Args:
+        warped: Any shape.
+        objectives: What had been warped, shape (num,), NaN for failures.
+        relative_turn: As it was for `warp`.
+    """
+    if np.isnan(objectives).all():
+        return np.zeros_like(warped)
+    values = tidy(objectives)
+    scale = float(np.nanmax(np.abs(objectives))) or 1.0
+    turn = math.inf
+    logs = values
+    if np.isfinite(relative_turn):
+        above = values - values.min()
+        turn = max(relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0), SMALLEST_TURN)
+        logs = np.log1p(above / turn)
+    std = float(logs.std())
+    straight = warped * (std if std >= 1e-300 else 0.0) + logs.mean()
+    if np.isfinite(turn):
+        straight = values.min() + turn * np.expm1(np.minimum(straight, 300.0))
+    found: Matrix = scale * straight
+    return found

@@ -33,7 +33,7 @@ def optimiser():
     rng = np.random.default_rng(0)
     encoding, rows = Encoding(CUBE), rng.random((40, 3))
     surrogate = fit_surrogate(encoding, WHOLE, np.arange(40), known(rows, bowl(rows)), NOTHING)
-    process = surrogate.process(known(rows, bowl(rows)), np.empty((0, 3)), BUDGET)
+    process = surrogate.process(known(rows, bowl(rows)), BUDGET)
     return AcquisitionOptimiser(
         encoding, surrogate, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng), NOTHING.allows
     )
@@ -81,8 +81,9 @@ def test_of_what_is_tabu_nothing_is_known_and_nothing_proposed(optimiser):
     rows, optimum = np.random.default_rng(0).random((40, 3)), np.array([[0.3, 0.6, 0.45]])
     surrogate = optimiser.surrogate._replace(tabu=TabuRegions(optimum))
     values = np.append(bowl(rows), -1e6)
-    process = surrogate.process(known(np.vstack([rows, optimum]), values), optimum, BUDGET)
-    same = optimiser.surrogate.process(known(rows, bowl(rows)), np.empty((0, 3)), BUDGET)
+    process = surrogate.process(known(np.vstack([rows, optimum]), values), BUDGET)
+    process = surrogate.imagined(process, optimum, BUDGET)
+    same = optimiser.surrogate.process(known(rows, bowl(rows)), BUDGET)
     framed = surrogate.frame.rows(rows)
     assert process.predict(framed).std.tolist() == same.predict(framed).std.tolist()
     units = optimiser.units[surrogate.tabu.allows(optimiser.units)]

@@ -34,8 +34,9 @@ def test_only_the_nearest_pending_points_are_known(surrogate):
     rows = np.random.default_rng(3).random((40, 3))
     pending = np.vstack([np.full((1, 3), 0.5), np.random.default_rng(4).uniform(0.9, 1.0, (30, 3))])
     frame, few = surrogate.frame, replace(BUDGET, num_pending=1)
+    process = surrogate.process(known(rows, bowl(rows)), few)
     doubts = [
-        surrogate.process(known(rows, bowl(rows)), others, few).predict(frame.rows(pending)).std
+        surrogate.imagined(process, others, few).predict(frame.rows(pending)).std
         for others in (np.empty((0, 3)), pending, pending[:1])
     ]
     assert doubts[1][0] < doubts[0][0]
@@ -46,7 +47,7 @@ def test_what_came_after_the_fit_is_known(surrogate):
     rows = np.random.default_rng(0).random((40, 3))
     late = np.array([[0.05, 0.95, 0.05]])
     values = np.concatenate([bowl(rows), [-5.0]])
-    process = surrogate.process(known(np.vstack([rows, late]), values), np.empty((0, 3)), BUDGET)
+    process = surrogate.process(known(np.vstack([rows, late]), values), BUDGET)
     predicted = process.predict(surrogate.frame.rows(np.vstack([late, rows]))).mean
     assert predicted.argmin() == 0
 

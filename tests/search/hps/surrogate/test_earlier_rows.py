@@ -81,7 +81,7 @@ def test_what_helps_is_used_and_what_does_not_is_left_out(encoding):
 
 def test_few_results_and_a_source_foretell_the_others(encoding):
     surrogate, known = fitted(encoding, bowl, lambda point: 100 + 7 * bowl(point), num=4)
-    process = surrogate.process(known, np.empty((0, 2)), AcquisitionBudget(200, 0, 1, 1))
+    process = surrogate.process(known, AcquisitionBudget(200, 0, 1, 1))
     points = encoding.space.sample(np.random.default_rng(9), 40)
     means = process.predict(surrogate.frame.rows(encoding.encode(points))).mean
     ranks = [np.argsort(np.argsort(each)) for each in (means, [bowl(point) for point in points])]

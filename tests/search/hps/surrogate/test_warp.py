@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.warp import FARTHEST, RELATIVE_TURNS, tidy, warp
+from dhmpi.search.hps.surrogate.warp import FARTHEST, RELATIVE_TURNS, tidy, unwarped, warp
 
 
 @pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
@@ -54,3 +54,19 @@ def test_an_outlier_does_not_hide_the_others():
 @pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
 def test_extreme_values_stay_finite(values, relative_turn):
     assert np.isfinite(warp(tidy(np.array(values)), relative_turn)[0]).all()
+
+
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+@pytest.mark.parametrize("scale", [1.0, 1e12, 1e-12])
+def test_what_is_warped_can_be_unwarped(relative_turn, scale):
+    values = scale * (np.random.default_rng(3).exponential(size=50) - 0.3)
+    warped, _ = warp(tidy(values), relative_turn)
+    assert unwarped(warped, values, relative_turn) == pytest.approx(values, rel=1e-6, abs=1e-9 * scale)
+    lower, higher = unwarped(np.array([-9.0, 9.0]), values, relative_turn)
+    assert lower < values.min() < values.max() < higher
+
+
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+def test_of_equal_values_the_same_is_unwarped(relative_turn):
+    assert unwarped(np.array([-2.0, 0.0, 2.0]), np.full(5, 7.0), relative_turn) == pytest.approx([7, 7, 7])
+    assert unwarped(np.array([1.0]), np.full(5, np.nan), relative_turn).tolist() == [0.0]

@@ -1,0 +1,95 @@
+"""Hypervolume gain: by how much points would extend what a Pareto front dominates, estimated by directions."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dhmpi.search.hps.surrogate.encoding import Matrix
+from dhmpi.support.pareto import is_non_dominated
+
+# Directions in which it is estimated.
+NUM_DIRECTIONS = 128
+# How far behind the worst corner of what may become the front the reference point lies, in extents of that.
+MARGIN = 0.1
+
+
+class HypervolumeGain(NamedTuple):
+    """Estimate of the hypervolume that points would add (Golovin and Zhang 2020, random hypervolume scalarisations).
+
+    The hypervolume between a front and a reference point is proportional to the mean, over directions of the positive
+    orthant, of how far the front reaches in them, to the power of the number of objectives.
+
+    Attributes:
+        reference: Reference point, shape (num_objectives,).
+        extent: Extent of what may become the front by objective, shape (num_objectives,).
+        directions: Unit vectors, shape (num_directions, num_objectives).
+        reached: How far the front reaches in each direction, to that power, shape (num_directions,).
+    """
+
+    reference: Matrix
+    extent: Matrix
+    directions: Matrix
+    reached: Matrix
+
+    @classmethod
+    def of(cls, front: Matrix, hoped: Matrix, rng: np.random.Generator, num: int = NUM_DIRECTIONS) -> "HypervolumeGain":
+        """Return the estimate for a front.
+
+        Args:
+            front: Shape (num_points, num_objectives), all finite, smaller being better; at least one point.
+            hoped: Objectives that points may have at best, of the same shape; those of them that no other one
+                dominates say how far the front may reach: farther than what has been found so far.
+            rng: Where directions are drawn from.
+            num: How many.
+        """
+        both = np.concatenate([front, hoped[is_non_dominated(hoped)]])
+        ideal, nadir = both.min(axis=0), both.max(axis=0)
+        extent = nadir - ideal
+        extent[extent <= 0] = 1.0
+        directions = np.abs(rng.normal(size=(num, front.shape[1]))) + 1e-9
+        directions /= np.linalg.norm(directions, axis=1)[:, None]
+        gain = cls(nadir + MARGIN * extent, extent, directions, np.zeros(num))
+        return gain._replace(reached=gain._reach(front).max(axis=0))
+
+    def with_points(self, objectives: Matrix) -> "HypervolumeGain":
+        """Return the estimate beyond some more points, shape (num_points, num_objectives)."""
+        return self._replace(reached=np.maximum(self.reached, self._reach(objectives).max(axis=0, initial=-np.inf)))
+
+    def __call__(self, objectives: Matrix) -> Matrix:
+        """Return the gain of each point, shape (num_points,); where there is none, minus how much farther it lies.
+
+        Args:
+            objectives: Shape (num_points, num_objectives).
+        """
+        return _gain(self.by_direction(objectives))
+
+    def choose(self, objectives: Matrix, num: int) -> list[int]:
+        """Choose several of some points, each for what it gains beyond those before.
+
+        Args:
+            objectives: Shape (num_points, num_objectives).
+            num: How many.
+        """
+        reach, reached, chosen = self._reach(objectives), self.reached, list[int]()
+        for _ in range(num):
+            gain = _gain(reach - reached)
+            gain[chosen] = -np.inf
+            chosen.append(int(gain.argmax()))
+            reached = np.maximum(reached, reach[chosen[-1]])
+        return chosen
+
+    def by_direction(self, objectives: Matrix) -> Matrix:
+        """Return how much farther each point reaches in each direction, shape (num_points, num_directions)."""
+        return self._reach(objectives) - self.reached
+
+    def _reach(self, objectives: Matrix) -> Matrix:
+        scaled = (self.reference - objectives) / self.extent
+        least = (scaled[:, None, :] / self.directions).min(axis=2)
+        reach: Matrix = np.sign(least) * np.abs(least) ** objectives.shape[1]
+        return reach
+
+
+def _gain(more: Matrix) -> Matrix:
+    """Return the gain of points that reach so much farther in each direction, shape (num_points, num_directions)."""
+    gain: Matrix = np.maximum(more, 0.0).mean(axis=1)
+    return np.where(gain > 0, gain, np.minimum(more.max(axis=1), 0.0))
