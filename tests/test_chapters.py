@@ -1,0 +1,58 @@
+"""Chapters of the documentation are run: their files are written, their commands and programs run in order."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = ("concepts",)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_blocks_of_a_chapter_run_and_print_what_it_shows(name, tmp_path):
+    printed, num_run = "", 0
+    for number, (language, text) in enumerate(BLOCK.findall((DOCS / f"{name}.md").read_text())):
+        if language == "text" and num_run:
+            assert without_figures(text) in without_figures(printed)
+        for command in commands_of(language, text, number, tmp_path):
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=100
+            )
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            printed, num_run = printed + done.stdout + done.stderr, num_run + 1
+    assert num_run
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_chapter_says_where_to_go_next(name):
+    last = (DOCS / f"{name}.md").read_text().split("\n## ")[-1]
+    assert last.startswith("Where to go next\n")
+    assert re.search(r"\]\([\w/.-]+\.md\b", last)
+
+
+def commands_of(language, text, number, directory):
+    """Write a block's file, if it is one, and return the commands that it stands for."""
+    if language == "sh":
+        return [[sys.executable, "-m", *shlex.split(line)] for line in text.splitlines()]
+    if language != "python":
+        return []
+    named = re.match(r"# ([\w/]+\.py)\n", text)
+    path = directory / (named[1] if named else f"block{number}.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return [] if named else [[sys.executable, path.name]]
+
+
+def environment():
+    return dict(os.environ, PYTHONWARNINGS="ignore", TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
+
+
+def without_figures(text):
+    """Return a text in which numbers that depend on machine and clock stand for each other, and so do blanks."""
+    return re.sub(r"\s+", " ", re.sub(r"\d[\d:.,e-]*", "#", text)).strip()
