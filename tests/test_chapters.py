@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PAGES = ("concepts",)
+PAGES = ("concepts", "why")
 
 
 @pytest.mark.parametrize("name", PAGES)
