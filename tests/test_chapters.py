@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PAGES = ("concepts", "why")
+PAGES = ("concepts", "why", "nas-structures")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -39,7 +39,10 @@ def test_a_chapter_says_where_to_go_next(name):
 def commands_of(language, text, number, directory):
     """Write a block's file, if it is one, and return the commands that it stands for."""
     if language == "sh":
-        return [[sys.executable, "-m", *shlex.split(line)] for line in text.splitlines()]
+        lines = [
+            line.removeprefix("python ") if line.startswith("python ") else f"-m {line}" for line in text.splitlines()
+        ]
+        return [[sys.executable, *shlex.split(line)] for line in lines]
     if language != "python":
         return []
     named = re.match(r"# ([\w/]+\.py)\n", text)
