@@ -1,5 +1,6 @@
 """Chapters of the documentation are run: their files are written, their commands and programs run in order."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PAGES = ("concepts", "why", "nas-structures")
+PAGES = ("concepts", "why", "nas-structures", "migrating")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -44,6 +45,8 @@ def commands_of(language, text, number, directory):
         ]
         return [[sys.executable, *shlex.split(line)] for line in lines]
     if language != "python":
+        return []
+    if (other := re.match(r"# in (\w+)\n", text)) and importlib.util.find_spec(other[1]) is None:
         return []
     named = re.match(r"# ([\w/]+\.py)\n", text)
     path = directory / (named[1] if named else f"block{number}.py")
