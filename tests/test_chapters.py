@@ -10,18 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from dhmpi.search.registry import SEARCHES
+
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PAGES = ("concepts", "why", "nas-structures", "migrating")
+PAGES = ("concepts", "why", "nas-structures", "migrating", "python")
 
 
+@pytest.mark.timeout(300)  # some of them train networks
 @pytest.mark.parametrize("name", PAGES)
 def test_the_blocks_of_a_chapter_run_and_print_what_it_shows(name, tmp_path):
     printed, num_run = "", 0
+    cells = ""
     for number, (language, text) in enumerate(BLOCK.findall((DOCS / f"{name}.md").read_text())):
         if language == "text" and num_run:
             assert without_figures(text) in without_figures(printed)
-        for command in commands_of(language, text, number, tmp_path):
+        if text.startswith("# a cell\n"):  # all cells so far, in an interpreter without a file, as in a notebook
+            cells += text
+            commands = [[sys.executable, "-c", cells]]
+        else:
+            commands = commands_of(language, text, number, tmp_path)
+        for command in commands:
             done = subprocess.run(
                 command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=100
             )
@@ -35,6 +44,12 @@ def test_a_chapter_says_where_to_go_next(name):
     last = (DOCS / f"{name}.md").read_text().split("\n## ")[-1]
     assert last.startswith("Where to go next\n")
     assert re.search(r"\]\([\w/.-]+\.md\b", last)
+
+
+def test_searches_are_documented_with_their_classes():
+    page = (DOCS / "python.md").read_text()
+    for name, entry in SEARCHES.items():
+        assert f"| `dhmpi {name}` | `{entry.module}.{entry.attribute}` |" in page
 
 
 def commands_of(language, text, number, directory):
