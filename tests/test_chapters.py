@@ -39,11 +39,19 @@ def test_the_blocks_of_a_chapter_run_and_print_what_it_shows(name, tmp_path):
     assert num_run
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "errors", "glossary"])
 def test_a_chapter_says_where_to_go_next(name):
     last = (DOCS / f"{name}.md").read_text().split("\n## ")[-1]
     assert last.startswith("Where to go next\n")
     assert re.search(r"\]\([\w/.-]+\.md\b", last)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_links_lead_to_headings(page):
+    for link, place in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        target = page.parent / link if link else page
+        headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", target.read_text()), re.MULTILINE)
+        assert place in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], link
 
 
 def test_searches_are_documented_with_their_classes():
