@@ -20,8 +20,9 @@ PAGES = ("concepts", "why", "nas-structures", "migrating", "python")
 @pytest.mark.timeout(300)  # some of them train networks
 @pytest.mark.parametrize("name", PAGES)
 def test_the_blocks_of_a_chapter_run_and_print_what_it_shows(name, tmp_path):
-    printed, num_run = "", 0
-    cells = ""
+    if name == "nas-structures":
+        pytest.importorskip("keras")
+    printed, cells, num_run = "", "", 0
     for number, (language, text) in enumerate(BLOCK.findall((DOCS / f"{name}.md").read_text())):
         if language == "text" and num_run:
             assert without_figures(text) in without_figures(printed)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dhmpi.cli.main import main
+from dhmpi.errors import EXIT_INPUT
 from dhmpi.support.options import as_flag
 
 ROOT = Path(__file__).parents[1]
@@ -60,3 +62,37 @@ def pattern(message):
 
 def test_what_no_code_says_is_found(sentences):
     assert not any(pattern("the moon must be ..., got ...").match(sentence) for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ambz"],
+        ["ambs", "--max-evls", "3"],
+        ["ambs", "--max-evals", "0"],
+        ["ambs", "--learner", "RG"],
+        ["ambs", "--stopper", "asha:reducton=3"],
+        ["ambs", "--resume", "--overwrite"],
+        ["ambs", "--num-workers", "3"],
+        ["ambs", "--problem", "no_module.Problem"],
+        ["ambs", "--problem", "no_file.py"],
+        ["ambs", "--end-time", "2020-01-01T00:00"],
+        ["ambs", "--end-time", "soon"],
+        ["ambs", "--points", "none.csv"],
+        ["ambs", "--resume", "--output", "none.h5"],
+        ["ambs", "--output", "none/results.h5"],
+        ["hps-random", "--sampler", "points"],
+        ["ppo-async", "--problem", "dhmpi.benchmark.nas.table.Problem", "--run", "dhmpi.benchmark.nas.table.run"],
+        ["show", "none.h5"],
+        ["show", __file__],
+        ["plot", "gant"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_mistake_makes_a_command_say_is_on_the_page(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == EXIT_INPUT
+    said = capsys.readouterr().err.splitlines()[-1].partition(": error: ")[2]
+    assert said
+    assert any(pattern(message).match(said) for message in MESSAGES), said
+    assert not list(tmp_path.iterdir())
