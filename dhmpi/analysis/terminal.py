@@ -40,7 +40,7 @@ def show(
     latest = "latest run: " if summary.num_runs > 1 else ""
     rows = {
         "search": metadata.search,
-        "problem": f"{metadata.problem} ({len(metadata.space)} dimensions, {_better(metadata)})",
+        "problem": f"{metadata.problem} ({counted(len(metadata.space), 'dimension')}, {_better(metadata)})",
         "seed": str(metadata.seed),
         "created": _local(metadata.created),
         "evaluations": f"{len(results.columns)}: {counts}" if counts else "none",

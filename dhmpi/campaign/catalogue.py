@@ -15,6 +15,7 @@ from dhmpi.errors import DataError, InputError, OptionError, did_you_mean, reaso
 from dhmpi.search.nas.nas_search import load_structure
 from dhmpi.space.problem import HpProblem
 from dhmpi.support.printing import Stream
+from dhmpi.support.wording import counted
 
 KINDS = {"hyperparameters": hps, "architectures": nas}
 
@@ -76,14 +77,15 @@ def look_up(name: str) -> Listed:
     """Return a problem.
 
     Args:
-        name: Its name, an alias, or the dotted name of its package.
+        name: Its name, an alias, the dotted name of its package, or that by which `--problem` takes it.
 
     Raises:
         OptionError: There is none of that name.
     """
     known = names()
     rooms = [each.__name__ for each in KINDS.values()]
-    for full in [name, *(f"{each}.{name}" for each in rooms)]:
+    package = name.removesuffix(".Problem").removesuffix(".problem")
+    for full in [package, *(f"{each}.{package}" for each in rooms)]:
         room, _, last = (resolved(full) or full).rpartition(".")
         if room in rooms and last in known:
             name = last
@@ -126,7 +128,7 @@ def print_one(name: str, stream: Stream) -> None:
     aim = "an objective to be minimised" if each.kind == "hyperparameters" else "a reward to be maximised"
     known = "unknown" if each.optimum is None else f"{each.optimum:.6g}"
     rows = {
-        "kind": f"{each.kind}: {each.num_dimensions} dimensions, {aim}",
+        "kind": f"{each.kind}: {counted(each.num_dimensions, 'dimension')}, {aim}",
         "optimum": known,
         "needs": f"{each.needs} ({each.state})" if each.needs else "nothing besides dhmpi",
     }

@@ -40,6 +40,11 @@ def gather(search: Search, names: Sequence[str]) -> tuple[Knowledge, list[str]]:
         source = read_source(name)
         _require_same_objective(search, source)
         mapping = _mapping(search, source)
+        if not mapping.mapped.names:
+            raise OptionError(
+                f"{option_name('warm_start')} must name results whose dimensions some of the space are, got "
+                f"{', '.join(source.dimensions) or 'none'} in {source.name}; say what one was called by formerly="
+            )
         found, left_out = _mapped(mapping, source, number)
         if not found:
             remedy = "; ".join(_left_out(left_out, mapping.mapped)) or "it has no results"

@@ -41,7 +41,8 @@ class Parser(argparse.ArgumentParser):
     def _remedy(self, words: list[str]) -> str:
         misspelt = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
         if misspelt is None:
-            return ""
+            is_problem = "--problem" in self._option_string_actions and any(".py" in word for word in words)
+            return "; write --problem before the file of a problem" if is_problem else ""
         shown = [action for action in self._actions if action.help is not argparse.SUPPRESS]
         remedy = did_you_mean(misspelt, [name for action in shown for name in action.option_strings])
         return f"; {remedy if remedy.startswith('did') else f'see {self.prog} --help'}"

@@ -27,7 +27,7 @@ def _problems(command: str, words: list[str]) -> int:
 
     if arguments.name is None:
         catalogue.print_all(Printer())
-    elif arguments.name.endswith(".py"):
+    elif ".py" in arguments.name:
         print(load_problem(arguments.name), file=Printer())
     else:
         catalogue.print_one(arguments.name, Printer())

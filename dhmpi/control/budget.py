@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dhmpi.control.failures import Failures
 from dhmpi.control.walltime import Drain, LostTime, Pauses
 from dhmpi.evaluation import Evaluation, State
-from dhmpi.support.wording import in_seconds
+from dhmpi.support.wording import counted, in_seconds
 
 # How long running evaluations get to end when a campaign stops early [s].
 CANCEL_WAIT = 1.5
@@ -153,7 +153,7 @@ class Budget:
         if self.has_spent_steps:
             # What runs is told to stop, and then has an objective.
             return "" if num_running else f"{self.steps:,.10g} steps have been taken, of {self.limits.steps:,.10g}"
-        return f"{self.num_final} evaluations are complete"
+        return f"{counted(self.num_final, 'evaluation')} {'is' if self.num_final == 1 else 'are'} complete"
 
     @property
     def is_spent(self) -> bool:

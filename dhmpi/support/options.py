@@ -97,9 +97,9 @@ def number(minimum: float, *, exclusive: bool = False, maximum: float = math.inf
         except (ValueError, TypeError):
             parsed = math.nan
         if not math.isfinite(parsed) or not minimum <= parsed <= maximum or (exclusive and parsed == minimum):
-            bound = f"above {minimum:g}" if exclusive else f"of at least {minimum:g}"
+            bound = "" if math.isinf(minimum) else f" above {minimum:g}" if exclusive else f" of at least {minimum:g}"
             limit = "" if math.isinf(maximum) else f" and at most {maximum:g}"
-            raise OptionError(f"{name} must be a finite number {bound}{limit}, got {_shown(value)}")
+            raise OptionError(f"{name} must be a finite number{bound}{limit}, got {_shown(value)}")
         return parsed
 
     return parse

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from dhmpi.evaluation import Evaluation
+from dhmpi.support.wording import counted
 
 # A campaign ends when so many episodes in a row have chosen what was known.
 PATIENCE = 2000
@@ -152,9 +153,9 @@ class Ledger:
     def why(self) -> str:
         """Return why nothing new may be begun, or nothing if it may."""
         if self._eval_limit is not None and self._num_begun >= self._eval_limit:
-            return f"{self._eval_limit} evaluations are complete"
+            return f"{counted(self._eval_limit, 'evaluation')} {'is' if self._eval_limit == 1 else 'are'} complete"
         if self._episode_limit is not None and self.num_episodes >= self._episode_limit:
-            return f"{self._episode_limit} episodes are complete"
+            return f"{counted(self._episode_limit, 'episode')} {'is' if self._episode_limit == 1 else 'are'} complete"
         if self._size is not None and len(self._known) + len(self._running) + len(self._left) >= self._size:
             return "every architecture of the space has been evaluated"
         if self._patience is not None and self._in_a_row >= self._patience:
