@@ -29,7 +29,7 @@ def measured(outcome: Outcome, objectives: Sequence[Objective]) -> Outcome:
     if error := _lack(values, objectives, outcome):
         return _failed(outcome, error)
     value = finite(values.pop(first.name))
-    return outcome._replace(objective=value, extra=values)
+    return outcome._replace(objective=value, extra=values, error="")
 
 
 def _lack(values: dict[str, Any], objectives: Sequence[Objective], outcome: Outcome) -> str:
@@ -54,4 +54,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _failed(outcome: Outcome, error: str) -> Outcome:
-    return outcome._replace(state=State.FAILED, objective=None, error=error)
+    return outcome._replace(state=State.FAILED, objective=None, error=f"{error}{outcome.error}")

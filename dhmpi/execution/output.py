@@ -78,7 +78,8 @@ class Output:
         """Collect what an evaluation has printed; the end of it becomes part of a failure's error."""
         if end is not None and end <= self._begin:
             return outcome  # nothing new
-        is_failure = outcome.state in _FAILURES
+        # What has no objective by now may prove to be a failure, where the names of objectives are known.
+        is_failure = outcome.state in _FAILURES or (outcome.state is State.DONE and outcome.objective is None)
         is_kept = self._logs == "all" or (self._logs == "failures" and outcome.state in _KEPT)
         tail = self.collect(outcome.id, end, is_kept).strip()
         if self.trouble:

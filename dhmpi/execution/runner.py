@@ -62,7 +62,8 @@ class Outcome(NamedTuple):
     """Outcome of a task, with times by the worker's clock [s since 1970-01-01 UTC].
 
     The warning is for the person who runs the campaign, and not kept. The reports are those that could not be sent
-    before. What is DONE lacks an objective if the run function returned a dict without this key.
+    before. What is DONE lacks an objective if the run function returned a dict without this key; its error is then the
+    end of what it has printed, should it prove to be a failure.
     """
 
     id: int

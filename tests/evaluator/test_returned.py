@@ -79,3 +79,11 @@ def test_what_is_missing_is_said_with_what_to_return(returned, error):
 def test_failures_stay_what_they_are():
     failed = Outcome(3, State.FAILED, None, 1.0, 2.0, "Traceback")
     assert measured(failed, [ACCURACY, LATENCY]) is failed
+
+
+def test_what_was_printed_is_part_of_failures_alone():
+    printed = "\n--- last output ---\nlast words"
+    some = outcome({"accuracy": 0.5})._replace(error=printed)
+    assert measured(some, [ACCURACY]).error == ""
+    failed = measured(some, [ACCURACY, LATENCY])
+    assert failed.error.endswith(f"{REMEDY}{printed}")

@@ -97,7 +97,8 @@ class TestOutput:
         with contextlib.closing(Output(str(files), logs)) as output:
             for id, name in enumerate(["DONE", "FAILED", "TIMEOUT", "CANCELLED"]):
                 output.file.write(name.encode())
-                outcome = output.explain(Outcome(id, State(name), None, 1.0, 2.0, "why"))
+                value = 0.5 if name == "DONE" else None
+                outcome = output.explain(Outcome(id, State(name), value, 1.0, 2.0, "why"))
                 assert (name in outcome.error) == (name in ("FAILED", "TIMEOUT"))
         found = {path.read_text() for path in files.iterdir()} if files.exists() else set()
         assert found == set(kept)
