@@ -8,7 +8,15 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "cmake"), str(HERE.parent)]
 os.environ["COLUMNS"] = "90"  # the width of usage lines
 
+from pygments.lexers.special import TextLexer  # noqa: E402  # those above are for what follows
+from sphinx.application import Sphinx  # noqa: E402
+from sphinx.ext.autodoc.mock import MockFinder  # noqa: E402
+
 import dhmpi  # noqa: E402  # it need not be installed
+
+# Imported for their docstrings, modules need no libraries but those of every installation, and none that take seconds.
+LEFT_OUT = "ConfigSpace balsam django horovod keras matplotlib mpi4py optuna pandas pyarrow tensorflow"
+sys.meta_path.insert(0, MockFinder(LEFT_OUT.split()))
 
 project = "dhmpi"
 release = version = dhmpi.__version__
@@ -42,20 +50,16 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_dmath_allow_space = False
 myst_dmath_allow_digits = False
 
-# Imported for their docstrings, modules need no more than what every installation has.
-autodoc_mock_imports = [
-    *("ConfigSpace", "balsam", "django", "horovod", "keras", "matplotlib", "mpi4py", "optuna", "pandas", "pyarrow"),
-    "tensorflow",
-]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_use_type_comments = False
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+viewcode_follow_imported_members = False
 todo_include_todos = True
-doctest_global_setup = ""
 coverage_show_missing_items = True
 
 # Nothing is fetched while it is built, and no page needs another site.
@@ -71,5 +75,8 @@ html_title = f"dhmpi {release}"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sphinx = False
-# The list of all pages beside each file of the code would be most of the site.
-html_sidebars = {"_modules/**": ["sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html", "sidebar/scroll-end.html"]}
+
+
+def setup(app: Sphinx) -> None:
+    """Show Mermaid's charts as text: the program that draws them is larger than the rest of the site."""
+    app.add_lexer("mermaid", TextLexer)

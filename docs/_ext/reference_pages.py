@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,15 +11,19 @@ from typing import Any
 
 from generated_pages import escaped, heading, write_changed
 from sphinx.application import Sphinx
-from sphinx.ext.autodoc.mock import mock
+from sphinx.environment import BuildEnvironment
 
 import dhmpi
 from dhmpi.aliases import ALIASES
 
 FOLDER = Path(__file__).parents[1] / "reference"
-# Packages that programs of users import; the others are inside.
-PUBLIC = ("dhmpi", "dhmpi.analysis", "dhmpi.benchmark", "dhmpi.evaluator", "dhmpi.results", "dhmpi.search", "dhmpi.space")
-# On the pages of these are the packages in them, too: each is one problem.
+# What programs of users import; the rest is for those who read the code.
+PUBLIC = (
+    *("dhmpi.callbacks", "dhmpi.errors", "dhmpi.evaluation", "dhmpi.analysis.plots", "dhmpi.benchmark"),
+    *("dhmpi.evaluator", "dhmpi.results", "dhmpi.search", "dhmpi.space"),
+)
+NOT_PUBLIC = ("dhmpi.search.hps.surrogate",)
+# On the pages of these are the packages in them: each is one problem, and shown without its modules.
 PROBLEMS = ("dhmpi.benchmark.hps", "dhmpi.benchmark.nas")
 
 
@@ -26,12 +31,15 @@ def packages() -> dict[str, list[str]]:
     """Return the names of the modules on the page of each package, without the package itself."""
     pages: dict[str, list[str]] = {"dhmpi": []}
     for found in pkgutil.walk_packages(dhmpi.__path__, "dhmpi."):
+        if not found.name.startswith(PUBLIC) or found.name.startswith(NOT_PUBLIC):
+            continue
         parent = found.name.rpartition(".")[0]
-        page = next((each for each in PROBLEMS if parent.startswith(each)), parent)
-        if found.ispkg and page not in PROBLEMS:
+        if parent in PROBLEMS:
+            pages[parent] += [found.name] if found.ispkg else []
+        elif found.ispkg:
             pages[found.name] = []
-        elif not found.name.endswith("__main__"):
-            pages[page].append(found.name)
+        elif not parent.startswith(PROBLEMS):
+            pages[parent].append(found.name)
     return pages
 
 
@@ -59,13 +67,13 @@ def reexports(module: ModuleType) -> Iterator[str]:
     for name, value in public_names(module):
         there = home(value)
         if there is None or there != f"{module.__name__}.{name}":
-            yield from described(name, value, there)
+            yield from described(name, value, there, f"{module.__name__}.{name}" in sys.modules)
 
 
-def described(name: str, value: object, there: str | None) -> Iterator[str]:
-    """Yield the lines of a name that is described elsewhere."""
+def described(name: str, value: object, there: str | None, is_module: bool = False) -> Iterator[str]:
+    """Yield the lines of a name that is described elsewhere; in the index it may be that of a module, too."""
     where = f"Is :py:obj:`{there}`." if there else escaped(f"A {type(value).__name__}.")
-    yield from (f".. py:{kind(value)}:: {name}", "", f"    {where}", "")
+    yield from (f".. py:{kind(value)}:: {name}", *(["    :no-index:"] if is_module else []), "", f"    {where}", "")
 
 
 def members(class_: type) -> Iterator[str]:
@@ -91,8 +99,7 @@ def page(package: str, modules: list[str]) -> str:
 def names_page() -> str:
     """Return the page of the names that are kept for what is somewhere else."""
     lines = [*heading("Names of DeepHyper 0.0.5", "=")]
-    lines += ["What its documentation imports is imported with ``dhmpi`` in place of ``deephyper``. These modules are", ""]
-    lines[-1:] = ["the very modules named beside them.", ""]
+    lines += ["What its documentation imports is imported with ``dhmpi`` in place of ``deephyper``.", ""]
     for alias, real in ALIASES.items():
         lines += [*heading(alias, "-"), f".. py:module:: {alias}", "", f"Is :py:mod:`{real}`.", ""]
         for name, value in public_names(importlib.import_module(real)):
@@ -103,25 +110,39 @@ def names_page() -> str:
 
 def index(pages: list[str]) -> str:
     """Return the page that lists the packages."""
-    public = [name for name in pages if name == "dhmpi" or name.startswith(PUBLIC[1:])]
     lines = heading("API", "=")
-    for title, names in (("For programs", public), ("Inside", [name for name in pages if name not in public])):
-        lines += heading(title, "-")
-        for name in names:
-            first = (importlib.import_module(name).__doc__ or "").partition("\n")[0]
-            lines += [f":doc:`{name}`", f"    {escaped(first)}"]
-        lines += ["", ".. toctree::", "    :hidden:", "", *(f"    {name}" for name in names), ""]
-    return "\n".join([*lines, ".. toctree::", "    :hidden:", "", "    names", ""])
+    for name in pages:
+        first = (importlib.import_module(name).__doc__ or "").partition("\n")[0]
+        lines += [f":doc:`{name}`", f"    {escaped(first)}"]
+    lines += [":doc:`names`", "    Names of DeepHyper 0.0.5, for what is somewhere else.", ""]
+    return "\n".join([*lines, ".. toctree::", "    :hidden:", "", *(f"    {name}" for name in [*pages, "names"]), ""])
 
 
 def write_pages(app: Sphinx) -> None:
     """Write all pages anew."""
-    with mock(app.config.autodoc_mock_imports):
-        pages = {name: page(name, modules) for name, modules in sorted(packages().items())}
-        write_changed(FOLDER, {**pages, "index": index(list(pages)), "names": names_page()})
+    pages = {name: page(name, modules) for name, modules in sorted(packages().items())}
+    write_changed(FOLDER, {**pages, "index": index(list(pages)), "names": names_page()})
+
+
+def mark_aliases(app: Sphinx, env: BuildEnvironment) -> None:
+    """Let a class's own name be found where only its last part is given, not those under which others offer it."""
+    objects = env.domains.python_domain.objects
+    for name, found in objects.items():
+        module = sys.modules.get(name.rpartition(".")[0])
+        there = home(getattr(module, name.rpartition(".")[2], None)) if found.objtype == "class" else name
+        if found.docname.endswith("/names") or there != name:
+            objects[name] = found._replace(aliased=True)
+
+
+def leave_out_navigation(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Leave out the list of all pages beside the code, which would be most of the site."""
+    if name.startswith("_modules/"):
+        context["toctree"] = lambda **options: ""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages before Sphinx looks for them."""
     app.connect("builder-inited", write_pages)
+    app.connect("env-updated", mark_aliases)
+    app.connect("html-page-context", leave_out_navigation, priority=400)  # before the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,11 +36,9 @@ def relinked(text: str, source: Path, page: Path) -> str:
         there = Path(os.path.normpath(source.parent / target))
         name = there.relative_to(ROOT).as_posix()
         there = DOCS / SHOWN[name] if name in SHOWN else there
-        if name.startswith("dhmpi/") and there.suffix == ".py":
-            return f"[{words}](#{name.removesuffix('.py').replace('/', '.')})"
         if there.suffix == ".md" and there.is_relative_to(DOCS):
             return f"[{words}]({os.path.relpath(there, page.parent)}{anchor})"
-        return words  # a folder, a script: of the repository alone
+        return words  # a folder, a module: on the disk alone
 
     def image(found: re.Match[str]) -> str:
         return f"{found[1]}{os.path.relpath(source.parent / found[2], page.parent)})"
