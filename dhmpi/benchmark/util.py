@@ -53,6 +53,7 @@ def str2bool(text: str | bool) -> bool:
 class Timer:
     """Prints how long parts of a program take; a part may lie within another.
 
+    >>> from dhmpi.benchmark.util import Timer
     >>> timer = Timer()
     >>> timer.start("stage in")
     >>> timer.end()  # doctest: +ELLIPSIS

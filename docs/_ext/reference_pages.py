@@ -12,6 +12,8 @@ from typing import Any
 from generated_pages import escaped, heading, write_changed
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import PycodeError
+from sphinx.pycode import ModuleAnalyzer
 
 import dhmpi
 from dhmpi.aliases import ALIASES
@@ -140,9 +142,23 @@ def leave_out_navigation(app: Sphinx, name: str, template: str, context: dict[st
         context["toctree"] = lambda **options: ""
 
 
+def source(app: Sphinx, module: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the code of a module without places in it if Sphinx does not find them; None for all others."""
+    try:
+        analyzer = ModuleAnalyzer.for_module(module)
+    except PycodeError:
+        return None  # left out
+    try:
+        analyzer.find_tags()
+    except PycodeError:
+        return analyzer.code, {}  # an f-string in an annotation
+    return None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages before Sphinx looks for them."""
     app.connect("builder-inited", write_pages)
     app.connect("env-updated", mark_aliases)
+    app.connect("viewcode-find-source", source)
     app.connect("html-page-context", leave_out_navigation, priority=400)  # before the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}
