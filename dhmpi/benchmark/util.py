@@ -57,7 +57,7 @@ class Timer:
     >>> timer = Timer()
     >>> timer.start("stage in")
     >>> timer.end()  # doctest: +ELLIPSIS
-    TIMER stage in: 0.... seconds
+    TIMER stage in: ... seconds
     """
 
     def __init__(self) -> None:
