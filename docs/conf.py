@@ -39,6 +39,7 @@ extensions = [
 ]
 exclude_patterns = ["_ext"]
 default_role = "literal"  # in docstrings, as in Markdown
+smartquotes = False  # options have two hyphens
 add_module_names = False
 toc_object_entries = False
 highlight_language = "text"
