@@ -89,7 +89,7 @@ def index() -> str:
     """Return the page that lists the commands."""
     lines = [*heading("Commands", "="), "``dhmpi COMMAND --help`` shows the same in a terminal.", ""]
     for title, commands in GROUPS.items():
-        lines += [*heading(title[0].upper() + title[1:], "-"), *["", ""]]
+        lines += heading(title[0].upper() + title[1:], "-")
         for name, command in commands.items():
             lines += [f":doc:`dhmpi {name} <{name}>`", f"    {escaped(command.summary)}"]
         lines += ["", ".. toctree::", "    :hidden:", "", *(f"    {name}" for name in commands), ""]

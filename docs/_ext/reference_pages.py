@@ -74,7 +74,7 @@ def reexports(module: ModuleType) -> Iterator[str]:
 
 def described(name: str, value: object, there: str | None, is_module: bool = False) -> Iterator[str]:
     """Yield the lines of a name that is described elsewhere; in the index it may be that of a module, too."""
-    where = f"Is :py:obj:`{there}`." if there else escaped(f"A {type(value).__name__}.")
+    where = f"The same as :py:obj:`{there}`." if there else escaped(f"A {type(value).__name__}.")
     yield from (f".. py:{kind(value)}:: {name}", *(["    :no-index:"] if is_module else []), "", f"    {where}", "")
 
 
@@ -103,7 +103,7 @@ def names_page() -> str:
     lines = [*heading("Names of DeepHyper 0.0.5", "=")]
     lines += ["What its documentation imports is imported with ``dhmpi`` in place of ``deephyper``.", ""]
     for alias, real in ALIASES.items():
-        lines += [*heading(alias, "-"), f".. py:module:: {alias}", "", f"Is :py:mod:`{real}`.", ""]
+        lines += [*heading(alias, "-"), f".. py:module:: {alias}", "", f"The same as :py:mod:`{real}`.", ""]
         for name, value in public_names(importlib.import_module(real)):
             lines += described(name, value, home(value))
             lines += members(value) if isinstance(value, type) else ()
