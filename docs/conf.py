@@ -76,6 +76,8 @@ html_title = f"dhmpi {release}"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
+html_show_search_summary = False  # browsers fetch no pages from the disk
 
 
 def setup(app: Sphinx) -> None:

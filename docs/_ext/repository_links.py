@@ -48,7 +48,7 @@ def relinked(text: str, source: Path, page: Path) -> str:
 
 def with_others(index: str) -> str:
     """Return the index with the pages that it does not name in place of its line `OTHERS`."""
-    named = set(index.splitlines())
+    named = {line.rpartition("<")[2].rstrip(">") for line in index.splitlines()}
     others = sorted(page.stem for page in DOCS.glob("*.md") if page.stem not in {*named, "index"})
     return index.replace("OTHERS\n", "".join(f"{name}\n" for name in others))
 
