@@ -31,9 +31,9 @@ def relinked(text: str, source: Path, page: Path) -> str:
 
     def link(found: re.Match[str]) -> str:
         words, target, anchor = found[1], found[2], found[3] or ""
-        if ":" in target:
-            return found[0]
         there = Path(os.path.normpath(source.parent / target))
+        if ":" in target or not there.exists():
+            return found[0]  # of the Web; or no link, but code
         name = there.relative_to(ROOT).as_posix()
         there = DOCS / SHOWN[name] if name in SHOWN else there
         if there.suffix == ".md" and there.is_relative_to(DOCS):
