@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import NoReturn
 from unittest import mock
 
-import shtab
-
 from dhmpi import cli
 from dhmpi.cli.main import COMMANDS
 
@@ -48,6 +46,8 @@ def commands() -> list[str]:
 
 def script() -> str:
     """Return the text."""
+    import shtab  # the pages of commands are made with the parsers alone
+
     whole = argparse.ArgumentParser("dhmpi", parents=[parser_of()], add_help=False)
     subparsers = whole.add_subparsers()
     for name in commands():

@@ -1,21 +1,23 @@
 """Every exception that dhmpi raises.
 
-* DhmpiError
-  x InputError         input that cannot be used; exit status 2
-    + ProblemError     a problem, one of its dimensions, or a point
-    + EvaluationError  an evaluation that cannot be told to a search
-    + LoadError        a name or file that should hold a problem or a run function
-    + OptionError      an option's value, or a combination of options
-    + ResultsError     a results file that cannot be read, begun or resumed
-    + DataError        a data set whose files are missing or broken
-    + ResumeError      a saved model that has been trained for as many epochs as are wanted, or more
-  x StorageError       results cannot be written any more: a full disk, another writer
-  x CampaignError      nothing in a campaign is DONE
-  x OutputError        what was asked for cannot be printed
-    + UnreadError      nobody reads it any more, as behind dhmpi show | head
-  x TrainingError      an architecture cannot be built or trained
-  x EvaluatorError     an evaluator cannot start or go on
-    + ProtocolError    ranks disagree, or a rank is gone
+::
+
+    * DhmpiError
+      x InputError         input that cannot be used; exit status 2
+        + ProblemError     a problem, one of its dimensions, or a point
+        + EvaluationError  an evaluation that cannot be told to a search
+        + LoadError        a name or file that should hold a problem or a run function
+        + OptionError      an option's value, or a combination of options
+        + ResultsError     a results file that cannot be read, begun or resumed
+        + DataError        a data set whose files are missing or broken
+        + ResumeError      a saved model that has been trained for as many epochs as are wanted, or more
+      x StorageError       results cannot be written any more: a full disk, another writer
+      x CampaignError      nothing in a campaign is DONE
+      x OutputError        what was asked for cannot be printed
+        + UnreadError      nobody reads it any more, as behind dhmpi show | head
+      x TrainingError      an architecture cannot be built or trained
+      x EvaluatorError     an evaluator cannot start or go on
+        + ProtocolError    ranks disagree, or a rank is gone
 """
 
 from collections.abc import Callable, Iterable

@@ -49,18 +49,18 @@ def write_parquet(results: Results, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata({"dhmpi": metadata_text(results)}), file)
 
 
-def _type_of(dimension: Dimension) -> pa.DataType | None:
+def _type_of(dimension: Dimension) -> "pa.DataType | None":
     """Return the type of a dimension, whose values may be None; nothing if its choices have several types."""
     return _TYPES[dimension.dtype] if dimension.dtype in _TYPES else _common_type(dimension.spec["choices"])
 
 
-def _common_type(values: Iterable[Any]) -> pa.DataType | None:
+def _common_type(values: Iterable[Any]) -> "pa.DataType | None":
     """Return the type that all values have but None; nothing if there is no such type."""
     kinds = {type(value) for value in values if value is not None}
     return _KINDS.get(next(iter(kinds))) if len(kinds) == 1 else None
 
 
-def _array(values: Sequence[Any], wanted: pa.DataType | None) -> pa.Array:
+def _array(values: Sequence[Any], wanted: "pa.DataType | None") -> pa.Array:
     """Return a column of a type; of JSON texts without one, or if a value does not have it."""
     if wanted is not None:
         try:

@@ -4,12 +4,13 @@ The first two take plain numbers; the others take arrays whose last axis holds t
 return an array of shape (...). `dhmpi.benchmark.known_minima` has domains and minima as values.
 
 Sources:
-    [Hedar] A.-R. Hedar, Test functions for unconstrained global optimization, 2005.
-    [Surjanovic] S. Surjanovic and D. Bingham, Virtual Library of Simulation Experiments: Test Functions and Datasets,
-        https://www.sfu.ca/~ssurjano/optimization.html
-    [Gurbuzbalaban] M. Gurbuzbalaban and M. L. Overton, On Nesterov's nonsmooth Chebyshev-Rosenbrock functions,
-        Nonlinear Analysis 75, 2012.
-    [ndtestfuncs] D. Bzowy, ndtestfuncs: n-dimensional test functions in Python, after Hedar.
+
+* [Hedar] A.-R. Hedar, Test functions for unconstrained global optimization, 2005.
+* [Surjanovic] S. Surjanovic and D. Bingham, Virtual Library of Simulation Experiments: Test Functions and Datasets,
+  https://www.sfu.ca/~ssurjano/optimization.html
+* [Gurbuzbalaban] M. Gurbuzbalaban and M. L. Overton, On Nesterov's nonsmooth Chebyshev-Rosenbrock functions,
+  Nonlinear Analysis 75, 2012.
+* [ndtestfuncs] D. Bzowy, ndtestfuncs: n-dimensional test functions in Python, after Hedar.
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,7 +114,7 @@ def michalewicz(x: npt.ArrayLike, m: float = 0.5) -> Any:
 
 
 def nesterov(x: npt.ArrayLike) -> Any:
-    """Return |1 - x_1| / 4 + sum_i |x_(i+1) - 2 |x_i| + 1| for i = 1 .. n-1.
+    """Return `|1 - x_1| / 4 + sum_i |x_(i+1) - 2 |x_i| + 1|` for i = 1 .. n-1.
 
     Domain: usually -2 <= x_i <= 2. Minimum: 0, at 1. Source: [Gurbuzbalaban].
     """
@@ -122,7 +123,7 @@ def nesterov(x: npt.ArrayLike) -> Any:
 
 
 def perm(x: npt.ArrayLike, b: float = 0.5) -> Any:
-    """Return mean_k (mean_i (i**k + b) ((|x_i| / i)**k - 1))**2 for k = 1/n, 2/n .. 1.
+    """Return `mean_k (mean_i (i**k + b) ((|x_i| / i)**k - 1))**2` for k = 1/n, 2/n .. 1.
 
     Domain: usually -n <= x_i <= n. Minimum: 0, at x_i = i, with any signs. Source: [ndtestfuncs].
     """
@@ -185,7 +186,7 @@ def saddle(x: npt.ArrayLike) -> Any:
 
 
 def schwefel(x: npt.ArrayLike) -> Any:
-    """Return 418.9829 n - sum_i x_i sin(sqrt(|x_i|)).
+    """Return `418.9829 n - sum_i x_i sin(sqrt(|x_i|))`.
 
     Domain: usually -500 <= x_i <= 500. Minimum: 1.2728e-5 n, at 420.968746. Source: [Hedar].
     """

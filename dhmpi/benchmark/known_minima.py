@@ -1,5 +1,6 @@
 """Domains and minima of the functions of `dhmpi.benchmark.functions`.
 
+>>> from dhmpi.benchmark.known_minima import KNOWN
 >>> known = KNOWN["trid"]
 >>> known.bounds(3), known.minimiser(3), known.minimum(3)
 ((-9.0, 9.0), array([3., 4., 3.]), -7.0)

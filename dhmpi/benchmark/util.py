@@ -53,10 +53,11 @@ def str2bool(text: str | bool) -> bool:
 class Timer:
     """Prints how long parts of a program take; a part may lie within another.
 
+    >>> from dhmpi.benchmark.util import Timer
     >>> timer = Timer()
     >>> timer.start("stage in")
     >>> timer.end()  # doctest: +ELLIPSIS
-    TIMER stage in: 0.... seconds
+    TIMER stage in: ... seconds
     """
 
     def __init__(self) -> None:

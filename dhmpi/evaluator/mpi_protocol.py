@@ -1,5 +1,7 @@
 """Protocol between the search rank and the worker ranks, both ends side by side.
 
+::
+
     worker                      search rank
     HELLO   host             -> the rank is there
     READY                    -> it can evaluate

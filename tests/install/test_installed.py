@@ -90,6 +90,9 @@ def test_every_search_is_a_file(run, prefix, start, tmp_path):
 def test_all_files_are_there(prefix):
     assert (prefix / "share" / "doc" / "dhmpi" / "README.md").read_text() == (ROOT / "README.md").read_text()
     assert (prefix / "share" / "doc" / "dhmpi" / "docs" / "running.md").exists()
+    assert not (prefix / "share" / "doc" / "dhmpi" / "docs" / "conf.py").exists()
+    built = ROOT / "build" / "docs" / "html" / "index.html"  # by scripts/docs, if at all
+    assert (prefix / "share" / "doc" / "dhmpi" / "html" / "index.html").exists() == built.exists()
     installed = prefix / "share" / "dhmpi" / "jobs"
     for script in ROOT.glob("jobs/*.sh"):
         assert os.access(installed / script.name, os.X_OK), f"{script} must be installed as a program"
