@@ -43,6 +43,7 @@ class Function:
         optimum: Smallest value.
         is_smooth: Whether gradients lead somewhere: no categories, no integers, one basin or a regular texture.
         noise: Standard deviation of what is added to an observed value.
+        minimiser: Point of the smallest value, where that is known.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Function:
     optimum: float
     is_smooth: bool = False
     noise: float = 0.0
+    minimiser: Point | None = None
 
     def __call__(self, point: Point) -> float:
         """Return the value of a point, without noise."""
@@ -201,7 +203,9 @@ def _rotated(name: str, landscape: Landscape, num: int, low: float, high: float,
     q, r = np.linalg.qr(rng.standard_normal((num, num)))
     turn = q * np.sign(np.diag(r))  # else the distribution is not uniform
     where = (low + high) / 2 + MIDDLE * (high - low) * (rng.random(num) - 0.5)
-    return _plain(name, lambda x: landscape(turn @ (x - where) + least), _box(num, low, high), 0.0, **more)
+    specs = _box(num, low, high)
+    minimiser = dict(zip(specs, where.tolist(), strict=True))
+    return _plain(name, lambda x: landscape(turn @ (x - where) + least), specs, 0.0, minimiser=minimiser, **more)
 
 
 def _coco(name: str, suite: str, function: int, num: int, **more: Any) -> Function:

@@ -48,12 +48,15 @@ class Sampler:
         space: Where the points lie.
         seed: What they depend on.
         draw: How the points of a block lie to each other: `independent` or `spread`.
+        believed: Every so manieth point is drawn by the beliefs of the space, the first one included; if it has none,
+            it makes no difference.
     """
 
-    def __init__(self, space: Space, seed: int, draw: Draw = independent) -> None:
+    def __init__(self, space: Space, seed: int, draw: Draw = independent, believed: int = 1) -> None:
         self._space, self._seed = space, seed
         self._rng = generator(seed)
         self._draw = draw
+        self._lots = believed if space.beliefs else 1
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
         self._num_drawn = 0
         self._block: list[Point] = []  # the next point is the last one
@@ -81,9 +84,17 @@ class Sampler:
     def _next(self) -> Point:
         while not self._block:
             self._num_drawn += self._size
-            units = self._draw(self._rng, self._size, len(self._space.dimensions))
-            self._block = self._space.allowed_from_unit(units)[::-1]
+            self._block = self._space.allowed_from_unit(self._units())[::-1]
             if not self._block:
                 self._space.require_room()
             self._size = min(2 * self._size, LARGEST_BLOCK)
         return self._block.pop()
+
+    def _units(self) -> Unit:
+        """Return numbers of a block in [0, 1), shape (size, num_dimensions): lots in turns, the first by beliefs."""
+        import numpy as np
+
+        width = len(self._space.dimensions)
+        lots = [self._draw(self._rng, self._size // self._lots, width) for _ in range(self._lots)]
+        lots[0] = self._space.believed(lots[0])
+        return np.stack(lots, axis=1).reshape(-1, width)

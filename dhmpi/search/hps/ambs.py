@@ -152,7 +152,7 @@ class AMBS(HpSearch):
         self._reserve = deque(best_points(self.space, self._knowledge, NUM_EARLIER + NUM_RESERVED)[NUM_EARLIER:])
         # Of a single point there is nothing to learn.
         is_random = self.own_options.learner == "DUMMY" or self.space.size == 1
-        self._sampler = Sampler(self.space, seed, independent if is_random else spread)
+        self._sampler = Sampler(self.space, seed, independent if is_random else spread, believed=2)
         self._proposer: Proposer[Any] | None = None
         if not is_random:
             self._proposer = self._make_proposer(seed)

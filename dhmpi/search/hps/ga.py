@@ -68,7 +68,7 @@ class GA(HpSearch):
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
-        self._sampler = Sampler(self.space, seed, spread)
+        self._sampler = Sampler(self.space, seed, spread, believed=2)
         self._population: list[Individual] = []  # the best first
         named = zip(self.space.names, self.space.dimensions, strict=True)
         self._genes = [(name, dim) for name, dim in named if dim.size != 1]

@@ -11,6 +11,7 @@ from dhmpi.evaluation import Evaluation, Observation, Origin, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.belief import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
@@ -45,6 +46,7 @@ class Surrogates(NamedTuple):
         near: The surrogate over the trust region.
         far: The surrogate over the whole space.
         feasibility: Where evaluations succeed; None if all do.
+        belief: What is left of the beliefs.
         outlook: What had been reported until then.
         num: How many evaluations it was fitted to.
         seconds: How long it took.
@@ -53,6 +55,7 @@ class Surrogates(NamedTuple):
     near: BoxSurrogate
     far: BoxSurrogate
     feasibility: Feasibility | None
+    belief: BeliefTerm
     outlook: Outlook
     num: int
     seconds: float
@@ -245,10 +248,11 @@ class RegionalProposer(Proposer[Surrogates]):
         latest = list(islice(others, MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
         process = surrogate.process(self._with_running(known, outlook), pending, budget)
-        units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
+        units = candidates(surrogates.belief, box, parents, budget.num_candidates, rng)
         if is_far and self._deciding and rng.random() < BRANCH_SHARE:
             units = self._in_other_branches(units, rng)
-        optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
+        allows, belief = surrogate.tabu.allows, surrogates.belief
+        optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, allows, belief)
         feasible = surrogates.feasibility
         feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
@@ -332,6 +336,7 @@ def _refit(task: RegionalTask) -> Surrogates:
         # It knows nothing of earlier campaigns: one point of five is chosen as if there were none.
         fit_surrogate(encoding, whole_box(encoding), landmarks, known, tabu),
         feasibility(encoding, rows, objectives),
+        BeliefTerm.of(encoding, rows, objectives),
         outlook,
         len(rows),
         clock() - begun,

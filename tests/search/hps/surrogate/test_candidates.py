@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dhmpi.search.hps.surrogate.belief import BeliefTerm
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.space.space import Space
@@ -13,7 +14,7 @@ WIDE = Encoding(Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(50)
 def drawn(encoding, num=400, seed=1, parents=3):
     rng = np.random.default_rng(0)
     parents = encoding.encode(encoding.space.sample(rng, parents))
-    return draw(encoding, np.random.default_rng(seed), parents, num), parents
+    return draw(BeliefTerm(encoding, {}, 0), np.random.default_rng(seed), parents, num), parents
 
 
 @pytest.mark.parametrize("encoding", [MIXED, SMALL, WIDE])
