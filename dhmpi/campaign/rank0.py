@@ -381,5 +381,6 @@ def _metadata(search: Search) -> Metadata:
         command=sys.argv,
         maximises=search.maximises,
         labels=dict(getattr(search.problem, "labels", {})),
+        beliefs={name: belief.spec() for name, belief in search.space.beliefs.items()},
         source=problem_source.record(target, search.problem),
     )

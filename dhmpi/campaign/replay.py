@@ -70,6 +70,7 @@ def _search_of(results: Results, problem: Any) -> Search:
         problem = recall(results, None)[0] if has_functions else _problem_of(results)
     search = kind(problem, seed=metadata.seed, **options)
     metadata.require_space(search.space.specs(), search.space.rules.specs())
+    metadata.require_beliefs({name: belief.spec() for name, belief in search.space.beliefs.items()})
     if results.knowledge.observations:
         search.prime(results.knowledge.observations)
     if search.learns and any(not each.origin.model for each in results.evaluations):
@@ -88,7 +89,7 @@ def _problem_of(results: Results) -> Any:
     start = next((each.point for each in results.evaluations if each.origin.model == START), {})
     problem = HpProblem()
     for name, space in metadata.space.items():
-        problem.add_dim(name, space, start.get(name))
+        problem.add_dim(name, space, start.get(name), prior=metadata.beliefs.get(name))
     given = [each for each in results.evaluations if each.origin.model == GIVEN]
     problem.fixed_points = tuple(FixedPoint(each.point, f"evaluation {each.id}") for each in given)
     problem.rules = Rules.read(metadata.rules, problem.dimensions.by_name)
