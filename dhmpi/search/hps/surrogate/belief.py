@@ -13,8 +13,9 @@ import numpy as np
 
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 
-# Weight of a belief after one result; share of candidates that are drawn by beliefs until there are so many results.
-BETA = 10.0
+# Weight of beliefs after so many results; it goes with the square of the inverse.
+WEIGHT, EARLY = 1.0, 10
+# Share of candidates that are drawn by beliefs until there are so many results.
 SHARE, FADING = 0.5, 20
 # Fewer results say nothing about beliefs.
 FEW = 6
@@ -50,17 +51,20 @@ class BeliefTerm(NamedTuple):
         done = ~np.isnan(objectives)
         rows, objectives = rows[done], objectives[done]
         units = encoding.to_unit_cube(rows)
-        trusts = {}
+        trusts, total = {}, np.zeros(len(rows))
         for index in believed:
             on = encoding.is_active(rows, index)
             logs = beliefs[names[index]].log_density(units[on, index])
             trusts[index] = _trust(logs, objectives[on])
-        return cls(encoding, trusts, len(objectives))
+            total[on] += trusts[index] * logs
+        # Few results contradict a single belief clearly, but what is left of all of them together.
+        together = _trust(total, objectives)
+        return cls(encoding, {index: min(trust, together) for index, trust in trusts.items()}, len(objectives))
 
     @property
     def weight(self) -> float:
         """Weight of the logarithms of densities."""
-        return BETA / max(self.num, 1) / math.sqrt(max(len(self.trusts), 1))
+        return WEIGHT * (EARLY / max(self.num, EARLY)) ** 2 / math.sqrt(max(len(self.trusts), 1))
 
     def at(self, units: Matrix, rows: Matrix) -> Matrix:
         """Return by how much bounds are lowered, shape (num,), in standard deviations of the objective.
