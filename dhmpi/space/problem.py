@@ -299,7 +299,7 @@ class HpProblem(Problem):
         """Make a problem of a space of ConfigSpace; its default configuration is the starting point.
 
         Args:
-            space: With hyperparameters without priors, conditions and forbidden clauses.
+            space: With hyperparameters, conditions and forbidden clauses.
 
         Raises:
             ProblemError: Something in it cannot be said here.

@@ -74,12 +74,18 @@ PEAK = {"kind": "c", "x": 0.25, "free": 0.5, "constant": "only"}
 
 
 def test_a_belief_that_results_contradict_is_forgotten_alone():
-    belief = term(
-        encoding([0.6, 0.3, 0.1]), lambda point: -abs(point["x"] - 0.25) + {"a": 0, "b": 0.1, "c": 0.2}[point["kind"]]
-    )
-    kind, x = belief.trusts[0], belief.trusts[1]
+    def evaluate(point):
+        return {"a": 0.0, "b": 0.5, "c": 1.0}[point["kind"]] - abs(point["x"] - 0.25)
+
+    kind, x = list(term(encoding([0.6, 0.3, 0.1]), evaluate, num=60).trusts.values())[:2]
     assert x < 0.01
     assert kind > 0.9
+
+
+def test_results_that_contradict_all_of_them_together_are_enough():
+    """Each by itself is not contradicted clearly by so few."""
+    together = term(encoding(), lambda point: lowered(nothing_known(encoding()), point)[0])
+    assert max(together.trusts.values()) < 0.05
 
 
 def test_few_results_and_failures_contradict_nothing():
