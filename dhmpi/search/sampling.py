@@ -14,6 +14,10 @@ HOPELESS = 100 * LARGEST_BLOCK
 # So many candidates, allowed or not, take a second or two.
 MOST_CANDIDATES = 4 * HOPELESS
 
+# Of the first points of searches that learn, every so manieth one is drawn by beliefs: with every other one, too few were
+# left to begin with where beliefs are wrong.
+EVERY = 3
+
 # Returns numbers in [0, 1), shape (num, num_dimensions).
 Draw: TypeAlias = "Callable[[Generator, int, int], Unit]"
 
@@ -56,7 +60,7 @@ class Sampler:
         self._space, self._seed = space, seed
         self._rng = generator(seed)
         self._draw = draw
-        self._lots = believed if space.beliefs else 1
+        self._every = believed
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
         self._num_drawn = 0
         self._block: list[Point] = []  # the next point is the last one
@@ -91,10 +95,16 @@ class Sampler:
         return self._block.pop()
 
     def _units(self) -> Unit:
-        """Return numbers of a block in [0, 1), shape (size, num_dimensions): lots in turns, the first by beliefs."""
+        """Return numbers of a block in [0, 1), shape (size, num_dimensions)."""
         import numpy as np
 
         width = len(self._space.dimensions)
-        lots = [self._draw(self._rng, self._size // self._lots, width) for _ in range(self._lots)]
-        lots[0] = self._space.believed(lots[0])
-        return np.stack(lots, axis=1).reshape(-1, width)
+        if not self._space.beliefs:
+            return self._draw(self._rng, self._size, width)
+        is_believed = np.arange(self._size) % self._every == 0
+        units = np.empty((self._size, width))
+        num = int(is_believed.sum())
+        units[is_believed] = self._space.believed(self._draw(self._rng, num, width))
+        if num < self._size:
+            units[~is_believed] = self._draw(self._rng, self._size - num, width)
+        return units

@@ -17,8 +17,6 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 WEIGHT, EARLY = 1.0, 10
 # Share of candidates that are drawn by beliefs until there are so many results.
 SHARE, FADING = 0.5, 20
-# Fewer results say nothing about beliefs.
-FEW = 6
 
 
 class BeliefTerm(NamedTuple):
@@ -109,24 +107,23 @@ class BeliefTerm(NamedTuple):
 
 
 def _trust(logs: Matrix, objectives: Matrix) -> float:
-    """Return how far a belief is to be trusted: 1 unless what it likes is worse, by Spearman's rank correlation.
+    """Return how far a belief is to be trusted: how probable it is that what it likes is better.
+
+    That is the probability of a rank correlation (Spearman's) that is at least as large as the one found, if there is
+    none: small where what it likes is worse, near 1 where it is better, and one half where nothing is known.
 
     Args:
         logs: Logarithms of its density at results, shape (num,).
         objectives: Their objectives, shape (num,).
     """
-    if len(logs) < FEW:
-        return 1.0
     one, other = (_ranks(each) for each in (logs, objectives))
     spread = math.sqrt(float(one @ one) * float(other @ other))
     correlation = float(one @ other) / spread if spread > 0 else 0.0
-    # Twice the probability that it is as large by chance.
-    return min(1.0, math.erfc(correlation * math.sqrt((len(logs) - 1) / 2)))
+    return 0.5 * math.erfc(correlation * math.sqrt(max(len(logs) - 1, 0) / 2))
 
 
 def _ranks(values: Matrix) -> Matrix:
     """Return the ranks of values around their mean, the same for equal ones, shape (num,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    ranks = (ends - 0.5 * (counts - 1))[inverse]
-    return np.asarray(ranks - ranks.mean())
+    return np.asarray((ends - 0.5 * (counts - 1))[inverse] - 0.5 * (len(values) + 1))
