@@ -14,8 +14,8 @@ HOPELESS = 100 * LARGEST_BLOCK
 # So many candidates, allowed or not, take a second or two.
 MOST_CANDIDATES = 4 * HOPELESS
 
-# Of the first points of searches that learn, every so manieth one is drawn by beliefs: with every other one, too few were
-# left to begin with where beliefs are wrong.
+# Of the first points of searches that learn, every so manieth one is drawn by beliefs; where these are wrong, half of
+# the points would be too few to begin with.
 EVERY = 3
 
 # Returns numbers in [0, 1), shape (num, num_dimensions).

@@ -2,8 +2,8 @@
 
 After piBO (Hvarfner et al. 2022, Augmenting acquisition functions with user beliefs): the acquisition function is
 multiplied by the belief's density to the power beta / n, so that after n results it matters less and less. Here, the
-lower confidence bound is lowered by the logarithm of that, in standard deviations of the objective; and a belief that
-results contradict is forgotten at once.
+mean is lowered by the logarithm of a density, in standard deviations of the objective, as far as results confirm what
+is believed; so what is wrong is forgotten at once.
 """
 
 import math
@@ -17,6 +17,8 @@ from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 WEIGHT, EARLY = 1.0, 10
 # Share of candidates that are drawn by beliefs until there are so many results.
 SHARE, FADING = 0.5, 20
+# With more results, nothing of the weight is left.
+MOST = 1000
 
 
 class BeliefTerm(NamedTuple):
@@ -24,8 +26,8 @@ class BeliefTerm(NamedTuple):
 
     Attributes:
         encoding: The encoding of the rows; its space has the beliefs.
-        trusts: How far the belief about each dimension is to be trusted, by its place: from 0, if results contradict
-            it, to 1; none for other dimensions.
+        trusts: How far results confirm the belief about each dimension, by its place: from 0, if they contradict it or
+            say nothing, to 1; none for other dimensions.
         num: Number of results.
     """
 
@@ -44,20 +46,20 @@ class BeliefTerm(NamedTuple):
         """
         beliefs, names = encoding.space.beliefs, encoding.space.names
         believed = [index for index, name in enumerate(names) if name in beliefs and index in encoding.columns_of]
-        if not believed:
+        if not believed or len(rows) > MOST:
             return cls(encoding, {}, len(rows))
         done = ~np.isnan(objectives)
         rows, objectives = rows[done], objectives[done]
         units = encoding.to_unit_cube(rows)
-        trusts, total = {}, np.zeros(len(rows))
+        shares, total = {}, np.zeros(len(rows))
         for index in believed:
             on = encoding.is_active(rows, index)
             logs = beliefs[names[index]].log_density(units[on, index])
-            trusts[index] = _trust(logs, objectives[on])
-            total[on] += trusts[index] * logs
-        # Few results contradict a single belief clearly, but what is left of all of them together.
-        together = _trust(total, objectives)
-        return cls(encoding, {index: min(trust, together) for index, trust in trusts.items()}, len(objectives))
+            shares[index] = min(2 * _support(logs, objectives[on]), 1.0)
+            total[on] += logs
+        # Results must speak for all beliefs together, and not against each of them, of which few results say little.
+        together = max(2 * _support(total, objectives) - 1, 0.0)
+        return cls(encoding, {index: together * share for index, share in shares.items()}, len(objectives))
 
     @property
     def weight(self) -> float:
@@ -106,8 +108,8 @@ class BeliefTerm(NamedTuple):
         return guided
 
 
-def _trust(logs: Matrix, objectives: Matrix) -> float:
-    """Return how far a belief is to be trusted: how probable it is that what it likes is better.
+def _support(logs: Matrix, objectives: Matrix) -> float:
+    """Return how probable it is that what a belief likes is better.
 
     That is the probability of a rank correlation (Spearman's) that is at least as large as the one found, if there is
     none: small where what it likes is worse, near 1 where it is better, and one half where nothing is known.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dhmpi.benchmark import HpProblem
-from dhmpi.search.hps.surrogate.belief import BeliefTerm
+from dhmpi.search.hps.surrogate.belief import MOST, BeliefTerm
 from dhmpi.search.hps.surrogate.encoding import Encoding
 
 
@@ -30,30 +30,32 @@ def lowered(belief, *points):
     return belief.at(belief.encoding.to_unit_cube(rows), rows)
 
 
-def nothing_known(made):
-    return BeliefTerm.of(made, np.empty((0, made.num_columns)), np.empty(0))
+def trusted(made):
+    """Beliefs that ten results have confirmed."""
+    names, beliefs = made.space.names, made.space.beliefs
+    return BeliefTerm(made, {names.index(name): 1.0 for name in beliefs if name != "constant"}, 10)
 
 
 def test_what_is_believed_lowers_bounds_more_than_anything_else():
-    belief = nothing_known(encoding())
+    belief = trusted(encoding())
     points = [{"kind": "c", "x": x, "free": 0.5, "constant": "only"} for x in (0.25, 0.35, 0.9)]
     near, beside, far = lowered(belief, *points)
     assert near > beside > 0 > far
 
 
 def test_what_is_inactive_does_not_count():
-    belief = nothing_known(encoding())
+    belief = trusted(encoding())
     without = {"x": 0.25, "free": 0.5, "constant": "only"}
     points = [{"kind": "c"}, {"kind": "a", "n": 3}, {"kind": "a", "n": 9}, {"kind": "b", "act": "s"}]
     found = lowered(belief, *(without | point for point in points))
-    alone = 0.5 * belief.weight * float(belief.encoding.space.beliefs["x"].log_density(np.array([0.25]))[0])
+    alone = belief.weight * float(belief.encoding.space.beliefs["x"].log_density(np.array([0.25]))[0])
     assert found[0] == pytest.approx(alone)
     assert found[1] > found[0] > found[2]
     assert found[3] > found[0]
 
 
 def test_slopes_are_those_of_what_lowers_bounds():
-    belief = nothing_known(encoding())
+    belief = trusted(encoding())
     place = np.array([0.9, 0.31, 0.4, 0.5, 0.5, 0.5])
     slope = belief.slope(place)
     for index in (1, 4):
@@ -73,54 +75,52 @@ def test_beliefs_fade():
 PEAK = {"kind": "c", "x": 0.25, "free": 0.5, "constant": "only"}
 
 
-def test_a_belief_that_results_contradict_is_forgotten_alone():
-    def evaluate(point):
-        return {"a": 0.0, "b": 0.5, "c": 1.0}[point["kind"]] - abs(point["x"] - 0.25)
-
-    kind, x = list(term(encoding([0.6, 0.3, 0.1]), evaluate, num=60).trusts.values())[:2]
-    assert x < 0.01
-    assert kind > 0.9
+def made_of(believed):
+    problem = HpProblem()
+    for index in range(8):
+        problem.add_dim(f"x{index}", (0.0, 1.0), prior=("normal", 0.25, 0.3) if index in believed else None)
+    return Encoding(problem.dimensions)
 
 
-def test_results_that_contradict_all_of_them_together_are_enough():
-    """Each by itself is not contradicted clearly by so few."""
-
-    def made(believed):
-        problem = HpProblem()
-        for index in range(8):
-            problem.add_dim(f"x{index}", (0.0, 1.0), prior=("normal", 0.25, 0.3) if index in believed else None)
-        return Encoding(problem.dimensions)
-
-    def evaluate(point):
-        return -sum(abs(each - 0.25) for each in point.values())
-
-    alone = [term(made([index]), evaluate).trusts[index] for index in range(8)]
-    together = term(made(range(8)), evaluate).trusts.values()
-    assert max(alone) > 0.1
-    assert max(together) < 0.05
+def distance(point):
+    return sum(abs(each - 0.25) for each in point.values())
 
 
-def test_results_that_say_nothing_leave_half_of_the_trust():
+def test_few_results_are_enough_for_or_against_all_beliefs():
+    """Though each by itself is not contradicted clearly."""
+    assert max(term(made_of(range(8)), lambda point: -distance(point), num=12).trusts.values()) == 0.0
+    assert min(term(made_of(range(8)), distance, num=12).trusts.values()) > 0.9
+
+
+def test_a_single_belief_that_results_contradict_is_forgotten_alone():
+    trusts = term(made_of(range(8)), lambda point: distance(point) - 3 * abs(point["x7"] - 0.25), num=60).trusts
+    assert trusts.pop(7) < 0.05
+    assert min(trusts.values()) > 0.5
+
+
+def test_after_very_many_results_nothing_is_left():
+    made = made_of([0])
+    rows = np.full((MOST + 1, 8), 0.25)
+    assert BeliefTerm.of(made, rows, np.zeros(len(rows))).trusts == {}
+
+
+def test_results_that_say_nothing_confirm_nothing():
     made = encoding()
     for objective, num in ((lambda point: np.nan, 20), (lambda point: 1.0, 20), (lambda point: point["x"], 1)):
-        assert set(term(made, objective, num).trusts.values()) == {0.5}
-    assert set(nothing_known(made).trusts.values()) == {0.5}
-
-
-def test_results_that_agree_confirm_beliefs():
-    assert term(encoding(), lambda point: abs(point["x"] - 0.25)).trusts[1] > 0.99
+        assert set(term(made, objective, num).trusts.values()) == {0.0}
+    assert set(BeliefTerm.of(made, np.empty((0, made.num_columns)), np.empty(0)).trusts.values()) == {0.0}
 
 
 def test_candidates_are_drawn_by_beliefs_in_their_box():
-    belief, rng = nothing_known(encoding([0.98, 0.01, 0.01])), np.random.default_rng(1)
+    belief, rng = trusted(encoding([0.98, 0.01, 0.01])), np.random.default_rng(1)
     low, high = np.array([0, 0.2, 0.0, 0.0, 0.6, 0.0]), np.array([1, 0.4, 1.0, 1.0, 0.7, 1.0])
     units = low + (high - low) * rng.random((2000, 6))
     guided = belief.guide(units, low, high, rng)
     assert ((guided >= low) & (guided <= high)).all()
     assert (guided[:, 4:] == units[:, 4:]).all()
     changed = (guided[:, 1] != units[:, 1]).mean()
-    assert 0.2 < changed < 0.3
-    assert (guided[:, 0] < 1 / 3).mean() > 0.45
+    assert 0.45 < changed < 0.55
+    assert (guided[:, 0] < 1 / 3).mean() > 0.5
 
 
 def test_without_beliefs_nothing_changes():
