@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.evaluation import INACTIVE, Point
-from dhmpi.search.hps.surrogate.belief import BeliefTerm
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.sampling import spread
 from dhmpi.space.space import Categorical, Integer, Ordinal

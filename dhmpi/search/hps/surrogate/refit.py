@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dhmpi.search.hps.surrogate.archive import ObjectiveScale
-from dhmpi.search.hps.surrogate.belief import BeliefTerm
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.boosting import Boosting
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw, left
 from dhmpi.search.hps.surrogate.encoding import Matrix

@@ -3,7 +3,7 @@ import pytest
 
 from dhmpi.search.hps.surrogate.acquisition_optimiser import AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
-from dhmpi.search.hps.surrogate.belief import BeliefTerm
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding

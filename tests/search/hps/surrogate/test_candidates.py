@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.belief import BeliefTerm
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.space.space import Space

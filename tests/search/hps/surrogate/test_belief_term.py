@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dhmpi.benchmark import HpProblem
-from dhmpi.search.hps.surrogate.belief import MOST, BeliefTerm
+from dhmpi.search.hps.surrogate.belief_term import MOST, BeliefTerm
 from dhmpi.search.hps.surrogate.encoding import Encoding
 
 
