@@ -53,7 +53,7 @@ def test_or_half_differ_from_a_parent_as_parents_do_from_each_other():
     """Parents that agree in a coordinate have children that agree in it."""
     parents = np.random.default_rng(0).random((5, 50))
     parents[:, 7] = 0.3
-    units = draw(WIDE, np.random.default_rng(1), parents, 1000, is_smooth=False)
+    units = draw(BeliefTerm(WIDE, {}, 0), np.random.default_rng(1), parents, 1000, is_smooth=False)
     units = units[(units[:, 7] == 0.3)]
     assert len(units) == 500
     assert (units >= 0).all()
