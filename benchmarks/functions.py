@@ -43,6 +43,7 @@ class Function:
         optimum: Smallest value.
         is_smooth: Whether gradients lead somewhere: no categories, no integers, one basin or a regular texture.
         noise: Standard deviation of what is added to an observed value.
+        minimiser: Point of the smallest value, where that is known.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Function:
     optimum: float
     is_smooth: bool = False
     noise: float = 0.0
+    minimiser: Point | None = None
 
     def __call__(self, point: Point) -> float:
         """Return the value of a point, without noise."""
@@ -170,6 +172,17 @@ _MLP: dict[str, Spec] = {
 }
 _MLP_OPTIMUM = 0.03603710537142176  # every combination of categories and layers, each by a simplex search
 _HARTMANN_OPTIMUM = -3.3223680114155147
+_HARTMANN_MINIMISER = (0.20168951, 0.15001069, 0.47687398, 0.27533243, 0.31165162, 0.65730053)
+_MLP_MINIMISER: Point = {
+    "learning_rate": 9.12e-4,
+    "num_units": 169,
+    "num_layers": 3,
+    "activation": "relu",
+    "optimizer": "adam",
+    "dropout": 0.35,
+    "batch_size": 32,
+    "weight_decay": 2e-4,
+}
 _NOISE = 1.67  # 5 % of the range of the best tenth of 20,000 random values
 
 
@@ -201,7 +214,9 @@ def _rotated(name: str, landscape: Landscape, num: int, low: float, high: float,
     q, r = np.linalg.qr(rng.standard_normal((num, num)))
     turn = q * np.sign(np.diag(r))  # else the distribution is not uniform
     where = (low + high) / 2 + MIDDLE * (high - low) * (rng.random(num) - 0.5)
-    return _plain(name, lambda x: landscape(turn @ (x - where) + least), _box(num, low, high), 0.0, **more)
+    specs = _box(num, low, high)
+    minimiser = dict(zip(specs, where.tolist(), strict=True))
+    return _plain(name, lambda x: landscape(turn @ (x - where) + least), specs, 0.0, minimiser=minimiser, **more)
 
 
 def _coco(name: str, suite: str, function: int, num: int, **more: Any) -> Function:
@@ -241,9 +256,16 @@ _MAKERS: dict[str, Callable[[], Function]] = {
         partial(_rotated, "rosenbrock10", rosenbrock, 10, -5.0, 10.0, 1.0, is_smooth=True),
         partial(_rotated, "levy10", levy, 10, -10.0, 10.0, 1.0, is_smooth=True),
         partial(_rotated, "rastrigin10", rastrigin, 10, -5.12, 5.12, 0.0),
-        partial(_plain, "hartmann6", hartmann6, _box(6, 0.0, 1.0), _HARTMANN_OPTIMUM),
+        partial(
+            _plain,
+            "hartmann6",
+            hartmann6,
+            _box(6, 0.0, 1.0),
+            _HARTMANN_OPTIMUM,
+            minimiser=dict(zip(_box(6, 0.0, 1.0), _HARTMANN_MINIMISER, strict=True)),
+        ),
         partial(Function, "polynome2", polynome2.Problem.space, polynome2.run, polynome2.problem.OPTIMUM.objective),
-        partial(Function, "mlp", _MLP, mlp, _MLP_OPTIMUM),
+        partial(Function, "mlp", _MLP, mlp, _MLP_OPTIMUM, minimiser=_MLP_MINIMISER),
         partial(_rotated, "noisy6", levy, 6, -10.0, 10.0, 1.0, noise=_NOISE),
         partial(_rotated, "levy30", levy, 30, -10.0, 10.0, 1.0),
         *(

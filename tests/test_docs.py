@@ -69,6 +69,20 @@ def test_an_evaluator_is_driven_by_hand_as_documented(tmp_path):
     assert 2 <= len(lines) == len(set(lines)) <= 10  # the others, as far as they have ended
 
 
+def test_beliefs_are_written_as_documented(tmp_path):
+    page = (ROOT / "docs" / "new-problem.md").read_text()
+    [code] = re.findall(r"^```python\n(# believed.py\n.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "believed.py").write_text(code)
+    done = subprocess.run([sys.executable, "believed.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "  learning_rate: about 0.001, standard deviation 0.5 orders of magnitude\n" in done.stdout
+    for search in ("ambs", "ga", "hps-random"):
+        words = [sys.executable, "-m", "dhmpi", search, "--problem", "believed.py", "--max-evals", "16", "--quiet"]
+        words += ["--isolation", "inline", "--output", f"{search}.h5"]
+        subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, timeout=60)
+        points = [each.point for each in results.read(tmp_path / f"{search}.h5").evaluations]
+        assert sum(88 <= point["units"] <= 168 for point in points) >= 5
+
+
 def test_agents_are_started_from_python_as_documented(tmp_path):
     page = (ROOT / "docs" / "ppo.md").read_text()
     [code] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)

@@ -393,5 +393,6 @@ def _metadata(search: Search) -> Metadata:
         maximises=search.maximises,
         objectives=search.objectives,
         labels=dict(getattr(search.problem, "labels", {})),
+        beliefs={name: belief.spec() for name, belief in search.space.beliefs.items()},
         source=problem_source.record(target, search.problem),
     )

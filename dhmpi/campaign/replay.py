@@ -71,6 +71,7 @@ def _search_of(results: Results, problem: Any) -> Search:
     search = kind(problem, seed=metadata.seed, **options)
     metadata.require_space(search.space.specs(), search.space.rules.specs())
     metadata.require_objectives(search.objectives)
+    metadata.require_beliefs({name: belief.spec() for name, belief in search.space.beliefs.items()})
     if results.knowledge.observations:
         search.prime(results.knowledge.observations)
     if search.learns and any(not each.origin.model for each in results.evaluations):
@@ -89,7 +90,7 @@ def _problem_of(results: Results) -> Any:
     start = next((each.point for each in results.evaluations if each.origin.model == START), {})
     problem = HpProblem()
     for name, space in metadata.space.items():
-        problem.add_dim(name, space, start.get(name))
+        problem.add_dim(name, space, start.get(name), prior=metadata.beliefs.get(name))
     problem.objectives = tuple(metadata.objectives)
     given = [each for each in results.evaluations if each.origin.model == GIVEN]
     problem.fixed_points = tuple(FixedPoint(each.point, f"evaluation {each.id}") for each in given)

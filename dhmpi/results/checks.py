@@ -92,6 +92,10 @@ def _is_source(value: Any) -> bool:
     return are_pairs and _is_text(value.get("module")) and _is_text(value.get("attribute"))
 
 
+def _is_belief(value: Any) -> bool:
+    return _is_mapping(value) and len(value) == 1 and all(_is_list_of(each, _is_number) for each in value.values())
+
+
 def _is_label(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
@@ -100,6 +104,7 @@ def _is_label(value: Any) -> bool:
 _IS: Mapping[str, Callable[[Any], bool]] = {
     "space": lambda value: isinstance(value, dict) and all(map(_is_spec, value.values())),
     "source": _is_source,
+    "beliefs": lambda value: isinstance(value, dict) and all(map(_is_belief, value.values())),
     "labels": lambda value: isinstance(value, dict) and all(map(_is_label, value.values())),
     "objectives": lambda value: isinstance(value, dict) and all(isinstance(each, bool) for each in value.values()),
     "command": lambda value: _is_list_of(value, _is_text),

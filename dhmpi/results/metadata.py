@@ -21,6 +21,7 @@ class Metadata:
         rules: Conditions and constraints of the space, as JSON values; see `Rules.specs`.
         labels: Unit and description of dimensions, by name; of those that have one.
         objectives: Those that the problem has declared, in order; none if run functions return `objective`.
+        beliefs: What is believed of dimensions, by name, as JSON values; see `Belief.spec`.
         options: Options of the search and the evaluator; JSON values.
         seed: Seed of the campaign.
         created: When it began [s since 1970-01-01 UTC].
@@ -55,6 +56,7 @@ class Metadata:
     rules: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     objectives: Sequence[Objective] = ()
+    beliefs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.seed < 2**63:
@@ -127,12 +129,13 @@ class Metadata:
                 and so does where its problem is, if that can be said, and what it says of dimensions.
 
         Raises:
-            ResultsError: The search, the space or an objective is another one.
+            ResultsError: The search, the space, an objective or a belief is another one.
         """
         try:
             if now.search != self.search:
                 raise ResultsError(f"search must be {self.search!r} as in the file, got {now.search!r}")
             self.require_space(now.space, now.rules)
+            self.require_beliefs(now.beliefs)
         except ResultsError as error:
             if "warm_start" not in now.options or self.maximises != now.maximises:
                 raise
@@ -192,6 +195,22 @@ class Metadata:
             old, new = self.rules.get(name), rules.get(name)
             if dumps(old) != dumps(new):
                 raise ResultsError(f"{name} must be {old or 'none'} as in the file, got {new or 'none'}")
+
+    def require_beliefs(self, beliefs: Mapping[str, Any]) -> None:
+        """Check that beliefs are those of the file: with others, its points could not be proposed again.
+
+        Args:
+            beliefs: What is believed of dimensions, by name, as JSON values.
+
+        Raises:
+            ResultsError: They are others.
+        """
+        for name in self.space:
+            old, new = self.beliefs.get(name), beliefs.get(name)
+            if dumps(old) != dumps(new):
+                raise ResultsError(
+                    f"prior of dimension {name!r} must be {old or 'none'} as in the file, got {new or 'none'}"
+                )
 
 
 def _listed(objectives: Sequence[Objective]) -> str:

@@ -109,6 +109,7 @@ ATTRIBUTES = (
     ),
     Column("space", "json", "", "specification of every dimension, by name, in order"),
     Column("rules", "json", "", "conditions and constraints of the space; empty without any", optional=True),
+    Column("beliefs", "json", "", "what is believed of dimensions, by name: normal or weights", optional=True),
     Column("labels", "json", "", "unit and description of dimensions, by name; of those that have one", optional=True),
     Column(
         "objectives",

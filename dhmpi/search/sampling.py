@@ -14,6 +14,10 @@ HOPELESS = 100 * LARGEST_BLOCK
 # So many candidates, allowed or not, take a second or two.
 MOST_CANDIDATES = 4 * HOPELESS
 
+# Of the first points of searches that learn, every so manieth one is drawn by beliefs; where these are wrong, half of
+# the points would be too few to begin with.
+EVERY = 3
+
 # Returns numbers in [0, 1), shape (num, num_dimensions).
 Draw: TypeAlias = "Callable[[Generator, int, int], Unit]"
 
@@ -48,12 +52,15 @@ class Sampler:
         space: Where the points lie.
         seed: What they depend on.
         draw: How the points of a block lie to each other: `independent` or `spread`.
+        believed: Every so manieth point is drawn by the beliefs of the space, the first one included; if it has none,
+            it makes no difference.
     """
 
-    def __init__(self, space: Space, seed: int, draw: Draw = independent) -> None:
+    def __init__(self, space: Space, seed: int, draw: Draw = independent, believed: int = 1) -> None:
         self._space, self._seed = space, seed
         self._rng = generator(seed)
         self._draw = draw
+        self._every = believed
         self._size = FIRST_BLOCK  # small, because the first worker is waiting
         self._num_drawn = 0
         self._block: list[Point] = []  # the next point is the last one
@@ -81,9 +88,23 @@ class Sampler:
     def _next(self) -> Point:
         while not self._block:
             self._num_drawn += self._size
-            units = self._draw(self._rng, self._size, len(self._space.dimensions))
-            self._block = self._space.allowed_from_unit(units)[::-1]
+            self._block = self._space.allowed_from_unit(self._units())[::-1]
             if not self._block:
                 self._space.require_room()
             self._size = min(2 * self._size, LARGEST_BLOCK)
         return self._block.pop()
+
+    def _units(self) -> Unit:
+        """Return numbers of a block in [0, 1), shape (size, num_dimensions)."""
+        import numpy as np
+
+        width = len(self._space.dimensions)
+        if not self._space.beliefs:
+            return self._draw(self._rng, self._size, width)
+        is_believed = np.arange(self._size) % self._every == 0
+        units = np.empty((self._size, width))
+        num = int(is_believed.sum())
+        units[is_believed] = self._space.believed(self._draw(self._rng, num, width))
+        if num < self._size:
+            units[~is_believed] = self._draw(self._rng, self._size - num, width)
+        return units

@@ -32,7 +32,7 @@ class FixedPoint(NamedTuple):
         Args:
             space: Where it lies.
             defaults: Values of dimensions that it does not give, by name.
-            rng: Where others are drawn from, by their priors.
+            rng: Where others are drawn from, by their beliefs.
 
         Raises:
             ProblemError: It does not fulfil the constraints.
@@ -41,7 +41,7 @@ class FixedPoint(NamedTuple):
         lacks = any(name not in known for name in space.names)
         broken: list[str] = []
         for num in DRAWS[: None if lacks else 1]:
-            units = rng.random((num, len(space.names)))
+            units = space.believed(rng.random((num, len(space.names))))
             columns = [
                 [known[name]] * num if name in known else dim.from_unit(column)
                 for name, dim, column in zip(space.names, space.dimensions, units.T, strict=True)

@@ -1,5 +1,6 @@
 """Problems from spaces of ConfigSpace."""
 
+import math
 import operator
 from collections.abc import Iterator
 from keyword import iskeyword
@@ -43,6 +44,10 @@ OPERATIONS = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+NORMAL: tuple[Any, ...] = (ConfigSpace.NormalIntegerHyperparameter, ConfigSpace.NormalFloatHyperparameter)
+BETA: tuple[Any, ...] = (ConfigSpace.BetaIntegerHyperparameter, ConfigSpace.BetaFloatHyperparameter)
+INTEGERS: tuple[Any, ...] = (ConfigSpace.UniformIntegerHyperparameter, NORMAL[0], BETA[0])
+FLOATS: tuple[Any, ...] = (ConfigSpace.UniformFloatHyperparameter, NORMAL[1], BETA[1])
 IN = (ConfigSpace.InCondition, ConfigSpace.ForbiddenInClause)
 ALL: tuple[Any, ...] = (ConfigSpace.AndConjunction, ConfigSpace.ForbiddenAndConjunction)
 ANY: tuple[Any, ...] = (ConfigSpace.OrConjunction, ConfigSpace.ForbiddenOrConjunction)
@@ -95,16 +100,36 @@ def _spec(parameter: Any) -> tuple[Any, dict[str, Any]]:
         return [plain_value(parameter.value)], {}
     if isinstance(parameter, ConfigSpace.OrdinalHyperparameter):
         return [plain_value(each) for each in parameter.sequence], {"ordered": True}
-    if isinstance(parameter, ConfigSpace.CategoricalHyperparameter) and len(set(parameter.weights or ())) < 2:
-        return [plain_value(each) for each in parameter.choices], {}
-    if isinstance(parameter, ConfigSpace.UniformIntegerHyperparameter | ConfigSpace.UniformFloatHyperparameter):
-        number = int if isinstance(parameter, ConfigSpace.UniformIntegerHyperparameter) else float
+    if isinstance(parameter, ConfigSpace.CategoricalHyperparameter):
+        weights = [plain_value(each) for each in parameter.weights or ()]
+        more = {"prior": weights} if len(set(weights)) > 1 else {}
+        return [plain_value(each) for each in parameter.choices], more
+    if isinstance(parameter, INTEGERS + FLOATS):
+        number = int if isinstance(parameter, INTEGERS) else float
         bounds = number(parameter.lower), number(parameter.upper)
-        return (*bounds, "log-uniform") if parameter.log else bounds, {}
-    need = (
-        "a hyperparameter must be uniform, on a linear or logarithmic scale, ordinal, constant or categorical without"
-    )
-    raise ProblemError(f"{need} weights, got {parameter.name!r}, {kind}; call remove_hyperparameter_priors() before")
+        prior = _prior(parameter)
+        return (*bounds, "log-uniform") if parameter.log else bounds, {} if prior is None else {"prior": prior}
+    need = "a hyperparameter must be uniform, normal, beta, ordinal, constant or categorical"
+    raise ProblemError(f"{need}, got {parameter.name!r}, {kind}; call remove_hyperparameter_priors() before")
+
+
+def _prior(parameter: Any) -> tuple[str, float, float] | None:
+    """Return the prior of a range; None if it is uniform.
+
+    A beta distribution becomes the normal one with the same mean and standard deviation.
+    """
+    low, high = float(parameter.lower), float(parameter.upper)
+    if isinstance(parameter, NORMAL):
+        mean, sigma = float(parameter.mu), float(parameter.sigma)
+        # There, a sigma on a logarithmic scale is the distance of lower + sigma from 1.
+        return "normal", mean, abs(math.log10(low + sigma)) if parameter.log else sigma
+    if isinstance(parameter, BETA) and (parameter.alpha, parameter.beta) != (1, 1):
+        alpha, total = float(parameter.alpha), float(parameter.alpha + parameter.beta)
+        mean, std = alpha / total, math.sqrt(alpha * (total - alpha) / (total**2 * (total + 1)))
+        if parameter.log:
+            return "normal", min(max(low * (high / low) ** mean, low), high), std * math.log10(high / low)
+        return "normal", low + mean * (high - low), std * (high - low)
+    return None
 
 
 def _parts(rule: Any, kinds: tuple[Any, ...]) -> Iterator[Any]:

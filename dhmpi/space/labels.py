@@ -1,4 +1,4 @@
-"""Labels of dimensions, for people: units and descriptions."""
+"""Labels of dimensions: units and descriptions, for people."""
 
 import reprlib
 from collections.abc import Mapping
@@ -12,8 +12,12 @@ def labelled(name: str, label: Mapping[str, str]) -> str:
     return f"{name}{f' [{unit}]' if unit else ''}{f': {description}' if description else ''}"
 
 
-def label_of(name: object, unit: object, description: object) -> dict[str, str]:
-    """Return the unit and the description of a dimension, those that are not empty."""
+def read_label(name: object, unit: object, description: object) -> dict[str, str]:
+    """Return the unit and the description of a dimension, those that are not empty.
+
+    Raises:
+        ProblemError: One of them is no text.
+    """
     found = {}
     for key, value in (("unit", unit), ("description", description)):
         if not isinstance(value, str):

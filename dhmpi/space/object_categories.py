@@ -45,6 +45,18 @@ def category_text(value: Any) -> Any:
     return value
 
 
+def without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a space with texts in place of objects, and the objects by their texts."""
+    if not isinstance(space, list):
+        return space, {}
+    try:
+        texts = [category_text(each) for each in space]
+    except ProblemError as error:
+        raise ProblemError(f"dimension {name!r}: {error}") from None
+    objects = {text: each for text, each in zip(texts, space, strict=True) if text is not each}
+    return (type(space)(texts) if objects else space), objects
+
+
 def _check_parts(value: Any, whole: object) -> None:
     """Find out whether a value is one that is written in Python as it is.
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dhmpi.errors import ProblemError
 from dhmpi.evaluation import INACTIVE, Objective
+from dhmpi.space.belief import Belief, read_belief
 from dhmpi.space.choices import Choices, OrderedList
 from dhmpi.space.configspace import translations
 from dhmpi.space.dimension import Dimension, dimension, stepped
 from dhmpi.space.fixed_points import FixedPoint, read_point
-from dhmpi.space.labels import label_of, labelled
+from dhmpi.space.labels import labelled, read_label
 from dhmpi.space.nas_entries import check_data, check_entry
-from dhmpi.space.object_categories import category_text
+from dhmpi.space.object_categories import category_text, without_objects
 from dhmpi.space.objectives import declared, objective_text
 from dhmpi.space.rules import NO_RULES, Condition, Constraint, known_dimension
 from dhmpi.space.space import Space
@@ -139,6 +140,8 @@ class HpProblem(Problem):
         # Units and descriptions, by dimension.
         self.labels: dict[str, dict[str, str]] = {}
         self.fixed_points: tuple[FixedPoint, ...] = ()
+        # What is believed of dimensions, by name.
+        self.beliefs: dict[str, Belief] = {}
 
     def add_dim(
         self,
@@ -151,6 +154,7 @@ class HpProblem(Problem):
         unit: str = "",
         description: str = "",
         formerly: str | Sequence[str] = (),
+        prior: tuple[Any, ...] | Sequence[float] | Mapping[Any, float] | None = None,
     ) -> None:
         """Add a dimension after the present ones.
 
@@ -168,14 +172,17 @@ class HpProblem(Problem):
             unit: Unit of its values, for people.
             description: Description of it, for people.
             formerly: Names that it had in earlier campaigns, whose results `--warm-start` reads.
+            prior: Where you believe the best values to be: `("normal", mean, std)` for numbers, mean and std in their
+                units, but of a log-uniform range std in orders of magnitude; a list of weights for the values of a
+                list, or a dict of them by value. It speeds a search up where it is right.
 
         Raises:
-            ProblemError: If the name, the space, the default or a text is not legal; nothing is added then.
+            ProblemError: If the name, the space, the default, the prior or a text is not legal; nothing is added then.
         """
-        label = label_of(p_name, unit, description)
+        label = read_label(p_name, unit, description)
         if isinstance(p_name, str) and (p_name == "." or "/" in p_name or "\0" in p_name):
             raise ProblemError(f"a dimension's name must not be '.' nor contain '/' or NUL, got {p_name!r}; write '_'")
-        plain, objects = _without_objects(p_name, p_space)
+        plain, objects = without_objects(p_name, p_space)
         new = _dimension(p_name, plain, ordered, step)
         if default is None and isinstance(new, Choices) and new.size == 1:
             default = p_space[0] if isinstance(p_space, list) else p_space  # of a constant there is no other one
@@ -189,8 +196,13 @@ class HpProblem(Problem):
             raise ProblemError(
                 f"dimension {p_name!r}: formerly must be names that it had, got {reprlib.repr(formerly)}"
             )
+        if objects and isinstance(prior, Mapping):
+            prior = {category_text(value): weight for value, weight in prior.items()}
+        belief = None if prior is None else read_belief(p_name, prior, new)
         self._add(p_name, new.spec())
         self._dimensions[p_name] = new
+        if belief is not None:
+            self.beliefs[p_name] = belief
         self._defaults |= defaults
         if objects:
             self.objects[p_name] = objects
@@ -210,7 +222,7 @@ class HpProblem(Problem):
         Raises:
             ProblemError: If there is no dimension.
         """
-        return Space(self._dimensions, self.rules)
+        return Space(self._dimensions, self.rules, self.beliefs)
 
     def add_condition(self, p_name: str, when: str, *, is_in: Collection[Value] | None = None) -> None:
         """Add a condition under which a dimension is active; points have it only then.
@@ -308,7 +320,7 @@ class HpProblem(Problem):
         """Make a problem of a space of ConfigSpace; its default configuration is the starting point.
 
         Args:
-            space: With hyperparameters without priors, conditions and forbidden clauses.
+            space: With hyperparameters, conditions and forbidden clauses.
 
         Raises:
             ProblemError: Something in it cannot be said here.
@@ -353,6 +365,9 @@ class HpProblem(Problem):
         parts = [super().__repr__()]
         if self.labels:
             parts.append("\n".join(["Dimensions", *(f"  {labelled(*each)}" for each in self.labels.items())]))
+        if self.beliefs:
+            lines = [f"  {name}: {each.describe(self._dimensions[name])}" for name, each in self.beliefs.items()]
+            parts.append("\n".join(["Beliefs", *lines]))
         if self.rules.conditions:
             conditions = self.rules.conditions.items()
             lines = [f"  {name} when {each}" for name, several in conditions for each in several]
@@ -365,18 +380,6 @@ class HpProblem(Problem):
         if self.fixed_points:
             parts.append("\n".join(["Points", *(_pretty(each.values) for each in self.fixed_points)]))
         return "\n\n".join(parts)
-
-
-def _without_objects(name: str, space: Any) -> tuple[Any, dict[str, Any]]:
-    """Return a space with texts in place of objects, and the objects by their texts."""
-    if not isinstance(space, list):
-        return space, {}
-    try:
-        texts = [category_text(each) for each in space]
-    except ProblemError as error:
-        raise ProblemError(f"dimension {name!r}: {error}") from None
-    objects = {text: each for text, each in zip(texts, space, strict=True) if text is not each}
-    return (type(space)(texts) if objects else space), objects
 
 
 def _dimension(name: str, space: Any, ordered: bool, step: float | None) -> Dimension:

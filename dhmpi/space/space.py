@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dhmpi.errors import ProblemError, did_you_mean
 from dhmpi.evaluation import INACTIVE
+from dhmpi.space.belief import Belief
 from dhmpi.space.choices import Categorical, Choices, Ordinal
 from dhmpi.space.dimension import Dimension, Integer, Real, dimension
 from dhmpi.space.point_columns import PointColumns
@@ -36,17 +37,21 @@ class Space:
     Args:
         dimensions: At least one dimension, by name.
         rules: Which dimensions are active, and which points are allowed.
+        beliefs: What is believed of dimensions, by name.
 
     Raises:
         ProblemError: If there is no dimension.
     """
 
-    def __init__(self, dimensions: Mapping[str, Dimension], rules: Rules = NO_RULES) -> None:
+    def __init__(
+        self, dimensions: Mapping[str, Dimension], rules: Rules = NO_RULES, beliefs: Mapping[str, Belief] | None = None
+    ) -> None:
         if not dimensions:
             raise ProblemError("a space must have at least one dimension, got none; add one with add_dim(name, space)")
         self.names = tuple(dimensions)
         self.dimensions = tuple(dimensions.values())
         self.rules = rules
+        self.beliefs = {} if beliefs is None else dict(beliefs)
         self._ambiguous = tuple(
             name for name, dim in dimensions.items() if isinstance(dim, Choices) and dim.is_ambiguous
         )
@@ -102,6 +107,14 @@ class Space:
     def every_point(self) -> list[dict[str, Any]] | None:
         """Return all points of a space with rules; None if there are none, or too many points."""
         return None if self.rules == NO_RULES or self._listed is None else list(self._listed.values())
+
+    def believed(self, u: Unit) -> Unit:
+        """Map random numbers in [0, 1), shape (num, num_dimensions), to others that are drawn by the beliefs."""
+        drawn = u.copy()
+        for index, name in enumerate(self.names):
+            if name in self.beliefs:
+                drawn[:, index] = self.beliefs[name].draw(u[:, index])
+        return drawn
 
     def from_unit(self, u: Unit) -> list[dict[str, Any]]:
         """Map the rows of numbers in [0, 1), shape (num, num_dimensions), to points, allowed or not."""

@@ -9,6 +9,7 @@ import ConfigSpace
 
 from dhmpi.errors import ProblemError
 from dhmpi.evaluation import Objective
+from dhmpi.space.belief import Belief, NormalBelief, WeightedBelief
 from dhmpi.space.choices import Categorical, Choices, Ordinal
 from dhmpi.space.dimension import Dimension, Integer
 from dhmpi.space.logic_tree import Junction, Relation, logic_tree
@@ -99,23 +100,28 @@ class _Translation:
         meta: dict[Any, Any] | None = dict(self._problem.labels.get(name, {})) or None
         has_default = given is not None or dim.holds(None)
         default = {"default_value": self._object(name, given)} if has_default else {}
+        belief = self._problem.beliefs.get(name)
+        if belief is not None and (unsaid := _unsaid(belief, dim)):
+            raise ProblemError(f"{unsaid} to be one of ConfigSpace, got a prior of dimension {name!r}; remove it")
         try:
             if isinstance(dim, Choices):
                 values = [self._object(name, each) for each in dim.choices]
                 if len(values) == 1:
                     return ConfigSpace.Constant(name, values[0], meta=meta)
-                kind = (
-                    ConfigSpace.OrdinalHyperparameter
-                    if isinstance(dim, Ordinal)
-                    else ConfigSpace.CategoricalHyperparameter
+                if isinstance(dim, Ordinal):
+                    return ConfigSpace.OrdinalHyperparameter(name, values, meta=meta, **default)
+                weights = list(belief.weights) if isinstance(belief, WeightedBelief) else None
+                return ConfigSpace.CategoricalHyperparameter(name, values, meta=meta, weights=weights, **default)
+            is_log, is_integer = dim.prior == "log-uniform", isinstance(dim, Integer)
+            if isinstance(belief, NormalBelief):
+                normal = (
+                    ConfigSpace.NormalIntegerHyperparameter if is_integer else ConfigSpace.NormalFloatHyperparameter
                 )
-                return kind(name, values, meta=meta, **default)
-            number = (
-                ConfigSpace.UniformIntegerHyperparameter
-                if isinstance(dim, Integer)
-                else ConfigSpace.UniformFloatHyperparameter
-            )
-            return number(name, dim.low, dim.high, log=dim.prior == "log-uniform", meta=meta, **default)
+                # There, a sigma on a logarithmic scale is the distance of lower + sigma from 1.
+                sigma = 10**belief.std - dim.low if is_log else belief.std
+                return normal(name, belief.mean, sigma, dim.low, dim.high, log=is_log, meta=meta, **default)
+            number = ConfigSpace.UniformIntegerHyperparameter if is_integer else ConfigSpace.UniformFloatHyperparameter
+            return number(name, dim.low, dim.high, log=is_log, meta=meta, **default)
         except Exception as error:  # of whatever class
             raise _refused(error) from error
 
@@ -184,6 +190,16 @@ class _Translation:
 def _objectives_in_meta(objectives: Sequence[Objective]) -> dict[str, Any] | None:
     """Return the metadata of a space that tell the objectives, of which ConfigSpace knows nothing."""
     return {OBJECTIVES: {each.name: each.maximises for each in objectives}} if objectives else None
+
+
+def _unsaid(belief: Belief, dim: Dimension) -> str:
+    """Return what must be otherwise for ConfigSpace to have a place for a belief; empty if it has one."""
+    if isinstance(dim, Ordinal):
+        return "an ordered list must have no prior"
+    is_log = isinstance(belief, NormalBelief) and getattr(dim, "prior", "") == "log-uniform"
+    if isinstance(belief, NormalBelief) and is_log and not isinstance(dim, Choices) and 10**belief.std <= dim.low:
+        return f"a standard deviation must be above log10 of {dim.low}"
+    return ""
 
 
 def _beyond(dim: Dimension, value: Any, symbol: str) -> Any:

@@ -54,6 +54,43 @@ def test_a_campaign_is_repeated(output, capsys, search, options):
     assert capsys.readouterr().out == f"the same: {search} proposes all 30 points again\n"
 
 
+BELIEVED = """
+from dhmpi.benchmark import HpProblem
+
+Problem = HpProblem()
+Problem.add_dim("rate", (1e-5, 1e-1, "log-uniform"), 1e-4, prior=("normal", 1e-3, 0.5))
+Problem.add_dim("kind", ["a", "b", (1, 2)], "b", prior={"a": 6, "b": 3, (1, 2): 1})
+Problem.add_dim("layers", (1, 9), 2, prior=("normal", 3, 1))
+Problem.add_condition("layers", when="kind != 'a'")
+
+
+def run(point):
+    return abs(point["rate"] - 1e-3) + len(str(point["kind"])) + abs(point.get("layers", 5) - 4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("search", "options"),
+    [("ambs", []), ("ambs", ["--learner", "RF"]), ("ambs", ["--learner", "GP"]), ("ga", []), ("hps-random", [])],
+)
+def test_beliefs_are_in_the_file(output, tmp_path, capsys, search, options):
+    """All of them are needed to repeat a campaign, and a run that goes on must have the same ones."""
+    problem = tmp_path / "believed.py"
+    problem.write_text(BELIEVED)
+    command = [search, "--problem", str(problem), "--output", str(output), "--quiet", "--isolation", "inline", *options]
+    assert main([*command, "--max-evals", "16"]) == 0
+    assert main([*command, "--max-evals", "24", "--resume"]) == 0
+    capsys.readouterr()
+    other = tmp_path / "otherwise.py"
+    other.write_text(BELIEVED.replace("1e-3, 0.5", "1e-3, 0.6"))
+    assert main([*command, "--problem", str(other), "--max-evals", "30", "--resume"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "prior of dimension 'rate' must be {'normal': [0.001, 0.5]} as in the file, got {'normal': [0.001" in line
+    problem.unlink()
+    assert main(["check", str(output)]) == 0
+    assert capsys.readouterr().out == f"the same: {search} proposes all 24 points again\n"
+
+
 @pytest.mark.parametrize("search", ["ambs", "ga", "hps-random"])
 def test_given_points_are_in_the_file(output, tmp_path, capsys, search):
     """Those of a later run, too, and although the list of them is gone."""

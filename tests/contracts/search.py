@@ -12,6 +12,7 @@ import pytest
 from dhmpi.benchmark import HpProblem
 from dhmpi.errors import EvaluationError, OptionError, ProblemError
 from dhmpi.evaluation import Evaluation, State
+from dhmpi.space.belief import read_belief
 
 
 def mixed_problem():
@@ -73,6 +74,22 @@ def small_nested_problem():
     problem.add_condition("x", when="kind", is_in=["a"])
     problem.add_constraint("x < 3")
     return problem
+
+
+def believed_problem():
+    """The mixed problem, whose best values an expert knows."""
+    problem = HpProblem()
+    problem.add_dim("units", (1, 64), prior=("normal", 30, 2))
+    problem.add_dim("dropout", (0.0, 0.9), prior=("normal", 0.3, 0.03))
+    problem.add_dim("rate", (1e-5, 1.0, "log-uniform"), prior=("normal", 1e-2, 0.1))
+    problem.add_dim("activation", ["relu", "tanh", None, True], prior=[0.9, 0.04, 0.03, 0.03])
+    return problem
+
+
+def is_believed(point):
+    """Return whether most values are as it is believed in the believed problem."""
+    near = (abs(point["units"] - 30) < 8, abs(point["dropout"] - 0.3) < 0.1, 5e-3 < point["rate"] < 2e-2)
+    return sum((*near, point["activation"] == "relu")) >= 3
 
 
 def objective(point):
@@ -164,6 +181,32 @@ class SearchContract:
             assert is_nested_point(point)
             assert search.space.canonical(point) == point
         assert len({point["kernel"] for point in points}) == 3
+
+    def test_beliefs_decide_where_it_begins(self, make):
+        search = make(believed_problem())
+        points = converse(search, 16, lambda id, point: done(id, point, objective(point)))
+        assert sum(map(is_believed, points)) >= 6
+        assert distinct(search, points)
+        assert all(search.space.canonical(point) == point for point in points)
+
+    def test_a_believed_search_goes_on_as_if_it_had_not_stopped(self, make):
+        whole, resumed = (make(believed_problem(), seed=5) for _ in range(2))
+        evaluations = []
+        for id in range(14):
+            [(point, origin)] = whole.proposals(1)
+            evaluations.append(done(id, point, objective(point))._replace(origin=origin))
+            whole.tell(evaluations[-1:])
+        resumed.resume(5, evaluations)
+        assert resumed.ask(1) == whole.ask(1)
+
+    def test_beliefs_hold_where_dimensions_are_active(self, make):
+        problem = nested_problem()
+        for name, prior in (("kernel", [1, 1, 4]), ("gamma", ("normal", 0.1, 0.3)), ("degree", ("normal", 3, 1))):
+            problem.beliefs[name] = read_belief(name, prior, problem.dimensions.by_name[name])
+        search = make(problem)
+        points = converse(search, 25, lambda id, point: done(id, point, nested_objective(point)))
+        assert all(map(is_nested_point, points))
+        assert distinct(search, points)
 
     def test_a_nested_space_is_exhausted(self, make):
         search = make(small_nested_problem())

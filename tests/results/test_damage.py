@@ -127,6 +127,7 @@ RUN = {"started": 1.0, "ended": 2.0, "num_workers": 3, "hosts": [], "layout": ""
         ("command", "[1]"),
         ("options", "[]"),
         *[("labels", text) for text in ("[]", '{"x": 3}', '{"x": {"unit": 3}}')],
+        *[("beliefs", text) for text in ("[]", '{"x": 3}', '{"x": {"normal": ["a", 1]}}', '{"x": {}}')],
         ("statistics", "[]"),
         ("created", 1e300),
         ("created", -1e9),

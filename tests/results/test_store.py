@@ -256,6 +256,15 @@ def test_units_and_descriptions_are_kept_and_renewed(path, metadata):
     assert read(path).metadata.with_unit("x") == "x"
 
 
+def test_beliefs_are_kept_and_stay(path, metadata):
+    believed = replace(metadata, beliefs={"x": {"normal": [1.0, 0.5]}})
+    ResultsStore.create(path, believed).close("")
+    assert read(path).metadata.beliefs == believed.beliefs
+    ResultsStore.resume(path, believed).close("")
+    with pytest.raises(ResultsError, match=r"prior of dimension 'x' must be {'normal': .*} as in the file, got none"):
+        ResultsStore.resume(path, metadata)
+
+
 def test_lost_evaluations_are_submitted_again(path, metadata, running, ended):
     store = write(path, metadata, [ended(0, State.LOST, error="rank 2 is gone")])
     store.submitted([running(0)._replace(submitted=2000.0)])

@@ -115,3 +115,17 @@ def test_a_few_points_of_a_large_space_do_not_keep_it_looking_for_ever(monkeypat
         assert point["n"] < 31
         seen.add(space.key(point))
     assert 5 <= len(seen) <= 30
+
+
+def test_every_third_point_is_drawn_by_beliefs():
+    problem = HpProblem()
+    problem.add_dim("x", (0.0, 1.0), prior=("normal", 0.5, 0.01))
+    problem.add_dim("y", (0.0, 1.0))
+    sampler = Sampler(problem.dimensions, 3, spread, believed=3)
+    points = [sampler.draw(()) for _ in range(16)]
+    lots = points[::3], [each for place, each in enumerate(points) if place % 3]
+    near = [sum(abs(point["x"] - 0.5) < 0.05 for point in lot) for lot in lots]
+    assert near[0] >= 5
+    assert near[1] <= 2
+    for lot in lots:  # each of them is spread
+        assert {int(len(lot) * point["y"]) for point in lot} == set(range(len(lot)))

@@ -131,6 +131,74 @@ def check_that_the_same_is_legal(problem):
     assert num_legal > 0
 
 
+def believed():
+    problem = HpProblem()
+    problem.add_dim("x", (-1.0, 1.5), 0.25, prior=("normal", 0.5, 0.3))
+    problem.add_dim("n", (1, 64), 8, prior=("normal", 20, 5))
+    problem.add_dim("rate", (1e-5, 1.0, "log-uniform"), 1e-3, prior=("normal", 1e-2, 0.5))
+    problem.add_dim("m", (1, 10**6, "log-uniform"), 1000, prior=("normal", 1000, 0.5))
+    problem.add_dim("act", ["relu", "tanh", None], "tanh", prior=[0.5, 0.3, 0.2])
+    return problem
+
+
+def test_beliefs_go_there_and_back():
+    problem = believed()
+    again = HpProblem.from_configspace(problem.to_configspace())
+    assert described(again) == described(problem)
+    for name, belief in problem.beliefs.items():
+        [values] = belief.spec().values()
+        assert next(iter(again.beliefs[name].spec().values())) == pytest.approx(values)
+
+
+def test_beliefs_mean_the_same_there():
+    problem = believed()
+    space = problem.to_configspace()
+    space.seed(0)
+    theirs = space.sample_configuration(4000)
+    ours = problem.dimensions.from_unit(problem.dimensions.believed(np.random.default_rng(0).random((4000, 5))))
+    for name in ("x", "n", "rate", "m"):
+        scale = np.log10 if name in ("rate", "m") else np.array
+        one, other = (scale([point[name] for point in points]) for points in (theirs, ours))
+        quartiles = [np.quantile(each, [0.25, 0.5, 0.75]) for each in (one, other)]
+        width = quartiles[0][2] - quartiles[0][0]
+        assert quartiles[1] == pytest.approx(quartiles[0], abs=0.15 * width), name
+    one, other = (np.mean([point["act"] == "relu" for point in points]) for points in (theirs, ours))
+    assert other == pytest.approx(one, abs=0.04)
+
+
+def test_beta_distributions_become_normal_ones():
+    space = ConfigSpace.ConfigurationSpace()
+    space.add(
+        ConfigSpace.BetaFloatHyperparameter("x", 3, 3, 0.0, 4.0),
+        ConfigSpace.BetaFloatHyperparameter("rate", 3, 3, 1e-4, 1.0, log=True),
+        ConfigSpace.BetaIntegerHyperparameter("n", 1, 1, 1, 9),
+    )
+    problem = HpProblem.from_configspace(space)
+    assert problem.space == {"x": (0.0, 4.0), "rate": (1e-4, 1.0, "log-uniform"), "n": (1, 9)}
+    std = (1 / 28) ** 0.5
+    assert problem.beliefs["x"].spec()["normal"] == pytest.approx([2.0, 4 * std])
+    assert problem.beliefs["rate"].spec()["normal"] == pytest.approx([1e-2, 4 * std])
+    assert "n" not in problem.beliefs
+
+
+@pytest.mark.parametrize(
+    ("spec", "more", "sentence"),
+    [
+        (
+            [1, 2, 4],
+            {"ordered": True, "prior": [1, 2, 3]},
+            "an ordered list must have no prior to be one of ConfigSpace",
+        ),
+        ((16, 1024, "log-uniform"), {"prior": ("normal", 64, 0.5)}, "a standard deviation must be above log10 of 16"),
+    ],
+)
+def test_beliefs_that_cannot_be_said_there_are_a_sentence(spec, more, sentence):
+    problem = HpProblem()
+    problem.add_dim("d", spec, **more)
+    with pytest.raises(ProblemError, match=sentence):
+        problem.to_configspace()
+
+
 def test_names_that_no_expression_can_have():
     space = ConfigSpace.ConfigurationSpace()
     kind = ConfigSpace.CategoricalHyperparameter("classifier:choice", ["tree", "svm", "none"], default_value="svm")
@@ -161,8 +229,11 @@ def test_names_that_no_expression_can_have():
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        (lambda: ConfigSpace.NormalFloatHyperparameter("x", 0, 1, -1, 1), "got 'x', NormalFloat; call remove_hyper"),
-        (lambda: ConfigSpace.CategoricalHyperparameter("c", ["a", "b"], weights=[1, 2]), "got 'c', Categorical; call"),
+        (
+            lambda: ConfigSpace.CategoricalHyperparameter("c", ["a", "b"], weights=[0, 1], default_value="b"),
+            "dimension 'c': a weight must be a number above 0, got 0",
+        ),
+        (lambda: ConfigSpace.NormalFloatHyperparameter("x", 2, 1, -1, 1), "the mean of a prior must be from -1.0 to 1"),
         (
             lambda: ConfigSpace.UniformFloatHyperparameter("a/b", 0, 1),
             "must not be '.' nor contain '/' or NUL, got 'a/b'",

@@ -25,7 +25,7 @@ from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
 from dhmpi.search.hps.hp_search import HpSearch
 from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.latency import Latencies
-from dhmpi.search.sampling import Sampler, independent, spread
+from dhmpi.search.sampling import EVERY, Sampler, independent, spread
 from dhmpi.search.told import as_told
 from dhmpi.support.options import choice, number, option
 from dhmpi.support.wording import counted
@@ -157,7 +157,7 @@ class AMBS(HpSearch):
         self._reserve = deque(best_points(self.space, self._knowledge, NUM_EARLIER + NUM_RESERVED)[NUM_EARLIER:])
         # Of a single point there is nothing to learn.
         is_random = self.own_options.learner == "DUMMY" or self.space.size == 1
-        self._sampler = Sampler(self.space, seed, independent if is_random else spread)
+        self._sampler = Sampler(self.space, seed, independent if is_random else spread, believed=EVERY)
         self._proposer: Proposer[Any] | None = None
         if not is_random:
             self._proposer = self._make_proposer(seed)

@@ -20,7 +20,7 @@ from dhmpi.evaluation import DESIGN, OFFSPRING, RANDOM, Evaluation, Origin, Poin
 from dhmpi.search.hps.earlier_points import WarmStartOptions, best_points
 from dhmpi.search.hps.hp_search import HpSearch
 from dhmpi.search.hps.variation import crossed, mutated, value_at
-from dhmpi.search.sampling import Sampler, generator, spread
+from dhmpi.search.sampling import EVERY, Sampler, generator, spread
 from dhmpi.support.options import integer, number, option
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class GA(HpSearch):
 
     def _begin(self, seed: int) -> None:
         super()._begin(seed)
-        self._sampler = Sampler(self.space, seed, spread)
+        self._sampler = Sampler(self.space, seed, spread, believed=EVERY)
         self._population: list[Individual] = []  # the best first
         named = zip(self.space.names, self.space.dimensions, strict=True)
         self._genes = [(name, dim) for name, dim in named if dim.size != 1]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
@@ -26,6 +27,7 @@ class AcquisitionOptimiser(NamedTuple):
         box: The box.
         units: Candidates in the unit cube, shape (num_candidates, num_dimensions), allowed ones if there are any.
         allows: Returns for rows which of them may be proposed.
+        belief: What lowers the bounds where experts believe good points to be.
     """
 
     encoding: Encoding
@@ -34,6 +36,7 @@ class AcquisitionOptimiser(NamedTuple):
     box: Box
     units: Matrix
     allows: Callable[[Matrix], Ordered]
+    belief: BeliefTerm
 
     def ranked(self, kappa: float, budget: AcquisitionBudget, is_time_left: Callable[[], bool]) -> Iterator[Matrix]:
         """Yield candidates, shape (num_dimensions,), by their lower confidence bounds, the best ones polished.
@@ -55,8 +58,9 @@ class AcquisitionOptimiser(NamedTuple):
 
     def _scores(self, units: Matrix, kappa: float) -> Matrix:
         """Return the lower confidence bounds at points of the unit cube, shape (num,)."""
-        mean, std = self.process.predict(self._rows(units))
-        return mean - kappa * std
+        rows = self.encoding.rows(units)
+        mean, std = self.process.predict(self.surrogate.frame.rows(rows))
+        return mean - kappa * std - self.belief.at(units, rows)
 
     def _polished(self, units: Matrix, kappa: float, num_steps: int, is_time_left: Callable[[], bool]) -> Matrix:
         """Polish candidates, as many as there is time for; return those that end where it is allowed."""
@@ -71,26 +75,25 @@ class AcquisitionOptimiser(NamedTuple):
 
     def several(self, kappas: Matrix) -> Matrix:
         """Return several proposals, one per weight of the standard deviation, shape (num, num_dimensions)."""
-        return self.units[self.process.choose(self._rows(self.units), kappas)]
+        rows = self.encoding.rows(self.units)
+        return self.units[
+            self.process.choose(self.surrogate.frame.rows(rows), kappas, self.belief.at(self.units, rows))
+        ]
 
-    def _rows(self, units: Matrix) -> Matrix:
-        """Return points of the unit cube in the coordinates of the process."""
-        return self.surrogate.frame.rows(self.encoding.rows(units))
 
-
-def candidates(encoding: Encoding, box: Box, parents: Matrix, num: int, rng: np.random.Generator) -> Matrix:
+def candidates(belief: BeliefTerm, box: Box, parents: Matrix, num: int, rng: np.random.Generator) -> Matrix:
     """Draw candidates in a box: some or all coordinates of a parent moved, by steps of all sizes.
 
     Args:
-        encoding: The encoding of the rows.
+        belief: What is believed of the space, by which some of them are drawn.
         box: Where to draw.
         parents: Good points in the unit cube, shape (num, num_dimensions).
         num: How many.
         rng: Where they are drawn from.
     """
-    low, high = box.bounds
+    encoding, (low, high) = belief.encoding, box.bounds
     width = len(low)
-    drawn = low + (high - low) * rng.random((num, width))
+    drawn = belief.guide(low + (high - low) * rng.random((num, width)), low, high, rng)
     origin = parents[rng.integers(len(parents), size=num)]
     shares = np.array([1.0, 0.5, min(1.0, 3 / width)])
     changes = rng.random((num, width)) < shares[rng.integers(len(shares), size=num)][:, None]
@@ -108,7 +111,7 @@ class _Polish:
 
     def __init__(self, optimiser: AcquisitionOptimiser, ordered: Ordered, kappa: float) -> None:
         self._encoding, self._frame, self._process = optimiser.encoding, optimiser.surrogate.frame, optimiser.process
-        self._kappa, self._ordered = kappa, ordered
+        self._kappa, self._ordered, self._belief = kappa, ordered, optimiser.belief
         self._columns = optimiser.encoding.ordered_columns
         self._center, self._half = optimiser.box.center[ordered], optimiser.box.half[ordered]
         low, high = optimiser.box.bounds
@@ -121,15 +124,17 @@ class _Polish:
 
         row = self._encoding.rows(units[None])[0]
         fixed = self._encoding.inactive(row)
-        imputed = row[fixed]
+        imputed, place = row[fixed], units.copy()
 
         def bound(scaled: Matrix) -> tuple[float, Matrix]:
-            row[self._columns] = scaled * self._half + self._center
+            row[self._columns] = place[self._ordered] = scaled * self._half + self._center
             row[fixed] = imputed
             mean, std, mean_slope, std_slope = self._process.slope(self._frame.rows(row))
             slope = self._frame.unit_gradient(mean_slope - self._kappa * std_slope)
+            slope[self._columns] -= self._belief.slope(place)[self._ordered]
             slope[fixed] = 0.0
-            return mean - self._kappa * std, slope[self._columns] * self._half
+            believed = float(self._belief.at(place[None], row[None])[0])
+            return mean - self._kappa * std - believed, slope[self._columns] * self._half
 
         start = self._scaled(units[self._ordered])
         found = minimize(bound, start, jac=True, method="L-BFGS-B", bounds=self._bounds, options={"maxiter": num_steps})

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhmpi.evaluation import INACTIVE, Point
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
 from dhmpi.search.sampling import spread
 from dhmpi.space.space import Categorical, Integer, Ordinal
@@ -23,12 +24,14 @@ class Candidates:
         units: What the points are made from, shape (num, num_dimensions).
 
     Attributes:
+        units: What the points are made from.
         rows: The rows, shape (num, num_columns).
         penalty: 0 for those that are left, infinity for the others, shape (num,).
     """
 
     def __init__(self, encoding: Encoding, units: Matrix) -> None:
         self._names, self._has_conditions = encoding.space.names, bool(encoding.space.rules.conditions)
+        self.units = units
         self._values, self.rows = encoding.decode(units)
         # As bytes, rows are compared at once; they are exact since both sides are encodings of points.
         self._index: dict[bytes, int] = {}
@@ -101,23 +104,24 @@ def left(encoding: Encoding, rng: np.random.Generator, known: Matrix, num: int) 
     return encoding.to_unit_cube(rng.permutation(rows[unknown])[:num])
 
 
-def draw(encoding: Encoding, rng: np.random.Generator, parents: Matrix, num: int, is_smooth: bool = True) -> Matrix:
+def draw(belief: BeliefTerm, rng: np.random.Generator, parents: Matrix, num: int, is_smooth: bool = True) -> Matrix:
     """Return units of new candidates, shape (at most num, num_dimensions); all points if the space is that small.
 
     Args:
-        encoding: The encoding of the rows.
+        belief: What is believed of the space, by which some of them are drawn.
         rng: Where they are drawn from.
         parents: Rows of the best points, about which half of the candidates lie.
         num: How many.
         is_smooth: Whether the model tells neighbours apart; else no step is much smaller than the parents' distances.
     """
+    encoding = belief.encoding
     size = encoding.space.size
     if size is not None and size <= num:
         return encoding.to_unit_cube(encoding.every_row())
     num_local = num // 2
     found = []
     for _ in range(MOST_ROUNDS):
-        wide = spread(rng, num - num_local, len(encoding.space.dimensions))
+        wide = belief.guide(spread(rng, num - num_local, len(encoding.space.dimensions)), 0.0, 1.0, rng)
         local = (_near if is_smooth else _between)(encoding, rng, encoding.to_unit_cube(parents), num_local)
         drawn = np.concatenate([wide, local])
         found.append(drawn[encoding.allowed(drawn)])

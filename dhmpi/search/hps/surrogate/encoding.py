@@ -119,6 +119,14 @@ class Encoding:
         """The columns with the values of ranges, one for each range, in order of dimension."""
         return np.array([span.start for _, _, dim, span in self._columns if not _is_category(dim)], dtype=np.intp)
 
+    def is_active(self, rows: Matrix, index: int) -> npt.NDArray[np.bool_]:
+        """Return in which rows, shape (num, num_columns), a dimension is active, one of more than one value."""
+        name, dim = self.space.names[index], self.space.dimensions[index]
+        if name not in self.space.rules.conditions:
+            return np.ones(len(rows), dtype=bool)
+        own = rows[:, self.columns_of == index]
+        return np.asarray(own.any(axis=1) if _is_category(dim) else own[:, 1] == 1.0)
+
     def inactive(self, row: Matrix) -> Indices:
         """Return the columns of a row, shape (num_columns,), that are imputed."""
         columns: Indices = self.conditional[row[self.conditional + 1] == 0.0]

@@ -11,6 +11,7 @@ from dhmpi.evaluation import Evaluation, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import candidates
 from dhmpi.search.hps.surrogate.archive import Archive, KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
@@ -131,7 +132,9 @@ class FrontProposer(GpProposer[FrontSurrogates]):
 
     def _candidates(self, feasible: Feasibility | None, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
         """Return candidates in the unit cube, shape (num, num_dimensions), that will probably succeed."""
-        units = candidates(self._encoding, whole_box(self._encoding), parents, num, rng)
+        # Nobody can say what is best for all objectives: beliefs end with the first points.
+        nothing = BeliefTerm(self._encoding, {}, 0)
+        units = candidates(nothing, whole_box(self._encoding), parents, num, rng)
         if feasible is None:
             return units
         probability = feasible.probability(self._encoding.rows(units))

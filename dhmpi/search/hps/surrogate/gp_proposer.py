@@ -23,7 +23,7 @@ MOST_PENDING = 512
 
 
 class Fitted(Protocol):
-    """What a refit makes."""
+    """Models that a refit makes."""
 
     @property
     def num(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,18 @@ from dhmpi.search.hps.surrogate.learner import Learner, Places, Posterior
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
 
+class Prospects(NamedTuple):
+    """Prospects of candidates, beside what the learner predicts.
+
+    Attributes:
+        success: How probable their success is, shape (num_candidates,); None if nothing has failed.
+        believed: By how much better than predicted they are taken to be, shape (num_candidates,).
+    """
+
+    success: Matrix | None
+    believed: Matrix
+
+
 class Model:
     """Chooses candidates by a learner that holds a lie for each pending point until the truth comes.
 
@@ -26,7 +39,7 @@ class Model:
         candidates: What to choose from.
         places: Their places, shape (num_candidates, ...).
         task: What the learner was fitted to, and with which options.
-        success: How probable the success of each candidate is, shape (num_candidates,); None if nothing has failed.
+        prospects: What else is known of the candidates.
 
     Attributes:
         outlook: What had been reported by evaluations until then; pending ones that had reported something have their
@@ -41,12 +54,13 @@ class Model:
         candidates: Candidates,
         places: Places,
         task: RefitTask,
-        success: Matrix | None,
+        prospects: Prospects,
     ) -> None:
         self.learner, self.candidates, self._places = learner, candidates, places
         objectives = task.objectives[: task.num]
         self.num_fitted, self.block, self.outlook = len(objectives), task.block, task.outlook
-        self._seed, self._options, self._success = task.seed, task.options, success
+        self._seed, self._options = task.seed, task.options
+        self._success, self._believed = prospects
         self._scale = ObjectiveScale.of(objectives, learner.relative_turn)
         standard = self._scale.standard(objectives)
         lies = {"cl_min": standard.min(), "cl_mean": standard.mean(), "cl_max": standard.max()}
@@ -110,7 +124,7 @@ class Model:
         options, posterior = self._options, self._predictions()
         names = HEDGED if options.acq_func == "gp_hedge" else (options.acq_func,)
         penalty = self._penalty()
-        posterior = posterior._replace(mean=posterior.mean + penalty)
+        posterior = posterior._replace(mean=posterior.mean - self._believed + penalty)
         scores = score(names, posterior, self._best, options.kappa, options.xi)
         return [self.candidates.best(each, penalty) for each in scores]
 

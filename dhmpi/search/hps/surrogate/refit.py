@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dhmpi.search.hps.surrogate.archive import ObjectiveScale
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.boosting import Boosting
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw, left
 from dhmpi.search.hps.surrogate.encoding import Matrix
@@ -13,7 +14,7 @@ from dhmpi.search.hps.surrogate.feasibility import feasibility
 from dhmpi.search.hps.surrogate.forest import Forest
 from dhmpi.search.hps.surrogate.incremental_gp import IncrementalGP
 from dhmpi.search.hps.surrogate.learner import Learner
-from dhmpi.search.hps.surrogate.model import Model
+from dhmpi.search.hps.surrogate.model import Model, Prospects
 from dhmpi.search.hps.surrogate.proposer import guide
 from dhmpi.search.hps.surrogate.refit_task import Change, RefitTask
 
@@ -27,12 +28,14 @@ def refit(task: RefitTask) -> Model:
     values = ObjectiveScale.of(objectives, learner.relative_turn).standard(objectives)
     chosen = subset(values, learner.max_rows, rng)
     learner.fit(rows[chosen], values[chosen])
-    candidates = _candidates(task, objectives, learner)
+    belief = BeliefTerm.of(task.encoding, rows, objectives)
+    candidates = _candidates(task, objectives, learner, belief)
     places = learner.locate(candidates.rows)
     learner.watch(places)
     feasible = feasibility(task.encoding, rows, objectives)
     success = None if feasible is None else feasible.probability(candidates.rows)
-    model = Model(learner, candidates, places, task, success)
+    believed = belief.at(candidates.units, candidates.rows)
+    model = Model(learner, candidates, places, task, Prospects(success, believed))
     model.expect(task.expected)
     later = task.rows[task.num :]
     model.learn(range(len(later)), later, task.objectives[task.num :])
@@ -69,11 +72,11 @@ def subset(values: Matrix, num: int, rng: np.random.Generator) -> np.ndarray[Any
     return np.sort(together[np.sort(first)[:num]])
 
 
-def _candidates(task: RefitTask, objectives: Matrix, learner: Learner) -> Candidates:
+def _candidates(task: RefitTask, objectives: Matrix, learner: Learner, belief: BeliefTerm) -> Candidates:
     rng = np.random.default_rng((task.seed, task.num, task.block))
     num_parents = min(learner.num_parents, max(int(np.isfinite(objectives).sum()), 1))
     parents = task.rows[np.argsort(objectives, kind="stable")[:num_parents]]  # failures come last
-    units, size = draw(task.encoding, rng, parents, learner.num_candidates, learner.is_smooth), task.encoding.space.size
+    units, size = draw(belief, rng, parents, learner.num_candidates, learner.is_smooth), task.encoding.space.size
     if size is not None and len(units) < size < 2 * len(task.rows):  # few of them are new
         units = left(task.encoding, rng, task.rows, learner.num_candidates)
     candidates = Candidates(task.encoding, units)

@@ -12,6 +12,7 @@ from dhmpi.evaluation import Evaluation, Observation, Point
 from dhmpi.search.hps.surrogate.acquisition_optimiser import NUM_PARENTS, AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
 from dhmpi.search.hps.surrogate.background import Background
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box, whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import BoxSurrogate, fit_surrogate
 from dhmpi.search.hps.surrogate.candidates import left
@@ -40,6 +41,7 @@ class Surrogates(NamedTuple):
         near: The surrogate over the trust region.
         far: The surrogate over the whole space.
         feasibility: Where evaluations succeed; None if all do.
+        belief: What is left of the beliefs.
         outlook: What had been reported until then.
         num: How many evaluations it was fitted to.
         seconds: How long it took.
@@ -48,6 +50,7 @@ class Surrogates(NamedTuple):
     near: BoxSurrogate
     far: BoxSurrogate
     feasibility: Feasibility | None
+    belief: BeliefTerm
     outlook: Outlook
     num: int
     seconds: float
@@ -188,10 +191,11 @@ class RegionalProposer(GpProposer[Surrogates]):
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
         process = surrogate.process(self._with_running(known, outlook), budget)
         process = surrogate.imagined(process, pending, budget)
-        units = candidates(self._encoding, box, parents, budget.num_candidates, rng)
+        units = candidates(surrogates.belief, box, parents, budget.num_candidates, rng)
         if is_far and self._deciding and rng.random() < BRANCH_SHARE:
             units = self._in_other_branches(units, rng)
-        optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, surrogate.tabu.allows)
+        allows, belief = surrogate.tabu.allows, surrogates.belief
+        optimiser = AcquisitionOptimiser(self._encoding, surrogate, process, box, units, allows, belief)
         feasible = surrogates.feasibility
         feasible = None if feasible is None else feasible.updated(rows, self._archive.objectives)
         return _permitted(optimiser, feasible, rng)
@@ -275,6 +279,7 @@ def _refit(task: RegionalTask) -> Surrogates:
         # It knows nothing of earlier campaigns: one point of five is chosen as if there were none.
         fit_surrogate(encoding, whole_box(encoding), all_over, known, tabu),
         feasibility(encoding, rows, objectives),
+        BeliefTerm.of(encoding, rows, objectives),
         outlook,
         len(rows),
         clock() - begun,

@@ -122,16 +122,17 @@ class TrendGP:
         variance = self._variance(rows) - (explained**2).sum(axis=0)
         return Posterior(across @ self._weights, np.sqrt(np.maximum(variance, SMALLEST_VARIANCE)))
 
-    def choose(self, rows: Matrix, kappas: Matrix) -> list[int]:
+    def choose(self, rows: Matrix, kappas: Matrix, lowered: Matrix | float = 0.0) -> list[int]:
         """Choose rows by their lower confidence bounds, each as if the ones before were pending.
 
         Args:
             rows: Candidates, shape (num, num_columns).
             kappas: Weight of the standard deviation for each choice, shape (num_choices,).
+            lowered: By how much the bounds are lowered besides, shape (num,).
         """
         across = self._covariance(rows, self._rows, self._shares)
         explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
-        mean = across @ self._weights
+        mean = across @ self._weights - lowered
         variance = self._variance(rows) - (explained**2).sum(axis=0)
         chosen: list[int] = []
         for kappa in kappas.tolist():

@@ -3,6 +3,7 @@ import pytest
 
 from dhmpi.search.hps.surrogate.acquisition_optimiser import AcquisitionOptimiser, candidates
 from dhmpi.search.hps.surrogate.archive import KnownEvaluations
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, fit_surrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding
@@ -34,8 +35,9 @@ def optimiser():
     encoding, rows = Encoding(CUBE), rng.random((40, 3))
     surrogate = fit_surrogate(encoding, WHOLE, np.arange(40), known(rows, bowl(rows)), NOTHING)
     process = surrogate.process(known(rows, bowl(rows)), BUDGET)
+    nothing = BeliefTerm(encoding, {}, 0)
     return AcquisitionOptimiser(
-        encoding, surrogate, process, WHOLE, candidates(encoding, WHOLE, rows[:1], 200, rng), NOTHING.allows
+        encoding, surrogate, process, WHOLE, candidates(nothing, WHOLE, rows[:1], 200, rng), NOTHING.allows, nothing
     )
 
 
@@ -48,7 +50,7 @@ def test_candidates_stay_in_the_box_and_near_their_parents():
     encoding = Encoding(MIXED)
     box = Box(np.full(5, 0.5), np.array([0.1, 0.2, 1.0, 1.0, 0.3]))
     parents = np.full((1, 5), 0.5)
-    units = candidates(encoding, box, parents, 500, np.random.default_rng(2))
+    units = candidates(BeliefTerm(encoding, {}, 0), box, parents, 500, np.random.default_rng(2))
     assert units.shape == (500, 5)
     low, high = box.bounds
     assert ((units >= low) & (units <= high)).all()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.candidates import Candidates, draw
 from dhmpi.search.hps.surrogate.encoding import Encoding
 from dhmpi.space.space import Space
@@ -13,7 +14,7 @@ WIDE = Encoding(Space.from_specs({f"x{index}": (0.0, 1.0) for index in range(50)
 def drawn(encoding, num=400, seed=1, parents=3):
     rng = np.random.default_rng(0)
     parents = encoding.encode(encoding.space.sample(rng, parents))
-    return draw(encoding, np.random.default_rng(seed), parents, num), parents
+    return draw(BeliefTerm(encoding, {}, 0), np.random.default_rng(seed), parents, num), parents
 
 
 @pytest.mark.parametrize("encoding", [MIXED, SMALL, WIDE])
@@ -52,7 +53,7 @@ def test_or_half_differ_from_a_parent_as_parents_do_from_each_other():
     """Parents that agree in a coordinate have children that agree in it."""
     parents = np.random.default_rng(0).random((5, 50))
     parents[:, 7] = 0.3
-    units = draw(WIDE, np.random.default_rng(1), parents, 1000, is_smooth=False)
+    units = draw(BeliefTerm(WIDE, {}, 0), np.random.default_rng(1), parents, 1000, is_smooth=False)
     units = units[(units[:, 7] == 0.3)]
     assert len(units) == 500
     assert (units >= 0).all()
