@@ -1,6 +1,7 @@
 """The proposer of several objectives: a Gaussian process of each, and the hypervolume that a point may add."""
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Self
@@ -107,28 +108,33 @@ class FrontProposer(GpProposer[FrontSurrogates]):
 
     def _search(self, surrogates: FrontSurrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
-        known, mode = self._known(), self._load.mode
+        known, num_at_once = self._known(), self._load.mode.batch
+        # A mode has the budget for one objective.
+        budget = self._load.mode.budget
+        budget = replace(budget, num_candidates=budget.num_candidates // known.shape[1])
         done = ~np.isnan(known).any(axis=1)
         if not done.any():
             return None
         latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
         pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, mode.budget)
+        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, budget)
         kappa = abs(float(rng.normal(scale=KAPPA)))
         hoped = beliefs.bounds(pending, kappa)
-        beliefs = beliefs.with_pending(pending, mode.budget)
+        beliefs = beliefs.with_pending(pending, budget)
         on_front = np.flatnonzero(done)[is_non_dominated(known[done])]
         draw = partial(self._candidates, surrogates.feasibility, rng)
-        units = draw(self._encoding.to_unit_cube(self._archive.rows[on_front]), mode.budget.num_candidates)
+        units = draw(self._encoding.to_unit_cube(self._archive.rows[on_front]), budget.num_candidates)
         bounds = beliefs.bounds(self._encoding.rows(units), kappa)
         gain = HypervolumeGain.of(known[on_front], bounds, rng).with_points(hoped)
-        if mode.batch > 1:
-            self._queue = list(enumerate(self._space.from_unit(units[gain.choose(bounds, mode.batch)])))[::-1]
+        if num_at_once > 1:
+            self._queue = list(enumerate(self._space.from_unit(units[gain.choose(bounds, num_at_once)])))[::-1]
             return self._queued(seen)
-        for point in self._ranked(units, draw, lambda units: gain(beliefs.bounds(self._encoding.rows(units), kappa))):
-            if self._space.key(point) not in seen:
-                return point
-        return None
+
+        def score(units: Matrix) -> Matrix:
+            return gain(beliefs.bounds(self._encoding.rows(units), kappa))
+
+        points = self._ranked(units, gain(bounds), draw, score)
+        return next((point for point in points if self._space.key(point) not in seen), None)
 
     def _candidates(self, feasible: Feasibility | None, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
         """Return candidates in the unit cube, shape (num, num_dimensions), that will probably succeed."""
@@ -141,15 +147,18 @@ class FrontProposer(GpProposer[FrontSurrogates]):
         return units[probability >= required(probability, rng)]
 
     def _ranked(
-        self, units: Matrix, draw: Callable[[Matrix, int], Matrix], score: Callable[[Matrix], Matrix]
+        self,
+        units: Matrix,
+        scores: Matrix,
+        draw: Callable[[Matrix, int], Matrix],
+        score: Callable[[Matrix], Matrix],
     ) -> Iterator[Point]:
         """Yield candidates by their scores, and others that are drawn around the best of them."""
-        budget, scores = self._load.mode.budget, score(units)
-        for _ in range(NUM_ROUNDS if budget.num_polished else 0):
+        num_more = int(ROUND_SHARE * len(units))
+        for _ in range(NUM_ROUNDS if self._load.mode.budget.num_polished and num_more else 0):
             if not self._load.is_time_left():
                 break
-            best = units[np.argsort(-scores, kind="stable")[:NUM_REFINED]]
-            more = draw(best, int(ROUND_SHARE * budget.num_candidates))
+            more = draw(units[np.argsort(-scores, kind="stable")[:NUM_REFINED]], num_more)
             units, scores = np.concatenate([units, more]), np.append(scores, score(more))
         self.detail = self._load.num_polished
         for index in np.argsort(-scores, kind="stable"):

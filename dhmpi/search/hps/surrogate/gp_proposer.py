@@ -27,11 +27,11 @@ class Fitted(Protocol):
 
     @property
     def num(self) -> int:
-        """How many evaluations it was fitted to."""
+        """Number of evaluations that they were fitted to."""
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Time that it took [s]."""
 
 
 Made = TypeVar("Made", bound=Fitted)
