@@ -73,7 +73,7 @@ def test_the_set_is_a_table():
 
 def test_show_says_what_is_better_and_how_good_the_front_is():
     text = printed(terminal.show, campaign())
-    assert "problem     p (1 dimensions, larger accuracy and smaller latency are better)\n" in text
+    assert "problem     p (1 dimension, larger accuracy and smaller latency are better)\n" in text
     assert "Pareto set  3 evaluations; hypervolume 1 (up to the worst: accuracy 0.2, latency 5)\n" in text
     text = printed(terminal.report, campaign(complete=True), "r.h5")
     assert "Pareto set: 3 evaluations; hypervolume 1 (up to the worst: accuracy 0.2, latency 5)\n" in text
