@@ -151,7 +151,8 @@ def _source(config: Mapping[str, Any]) -> Source:
 
 def _entry(config: Mapping[str, Any], name: str) -> Any:
     if name not in config:
-        raise ProblemError(f"the problem must have {name!r}, got only {', '.join(config) or 'nothing'}; add it")
+        found = ", ".join(key for key in config if key != "arch_seq") or "nothing"
+        raise ProblemError(f"a problem of networks to train must have {name!r}, got only {found}; add it")
     return config[name]
 
 
