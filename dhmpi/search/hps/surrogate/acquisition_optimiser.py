@@ -1,19 +1,19 @@
 """Acquisition optimiser over one box: the search for the point of the least lower confidence bound."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import Box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate
 from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.search.hps.surrogate.polish import Flags, Polish, ordered_dimensions
 from dhmpi.search.hps.surrogate.trend_gp import TrendGP
 from dhmpi.space.space import Categorical
 
-Ordered = npt.NDArray[np.bool_]
 NUM_PARENTS = 8
 
 
@@ -35,7 +35,7 @@ class AcquisitionOptimiser(NamedTuple):
     process: TrendGP
     box: Box
     units: Matrix
-    allows: Callable[[Matrix], Ordered]
+    allows: Callable[[Matrix], Flags]
     belief: BeliefTerm
 
     def ranked(self, kappa: float, budget: AcquisitionBudget, is_time_left: Callable[[], bool]) -> Iterator[Matrix]:
@@ -48,7 +48,9 @@ class AcquisitionOptimiser(NamedTuple):
         """
         scores = self._scores(self.units, kappa)
         order = np.argsort(scores, kind="stable")
-        polished = self._polished(self.units[order[: budget.num_polished]], kappa, budget.num_steps, is_time_left)
+        polish = Polish(self.encoding, self.box, partial(self._bound, kappa))
+        best = self.units[order[: budget.num_polished]]
+        polished = polish.several(best, budget.num_steps, self.allows, is_time_left)
         if len(polished):
             reached = self._scores(polished, kappa)
             for index in np.argsort(reached, kind="stable"):
@@ -62,16 +64,13 @@ class AcquisitionOptimiser(NamedTuple):
         mean, std = self.process.predict(self.surrogate.frame.rows(rows))
         return mean - kappa * std - self.belief.at(units, rows)
 
-    def _polished(self, units: Matrix, kappa: float, num_steps: int, is_time_left: Callable[[], bool]) -> Matrix:
-        """Polish candidates, as many as there is time for; return those that end where it is allowed."""
-        dimensions = self.encoding.space.dimensions
-        ordered = np.array([not isinstance(dim, Categorical) and dim.size != 1 for dim in dimensions])
-        if not ordered.any():
-            return units[:0]
-        polish = _Polish(self, ordered, kappa)
-        found = np.array([polish(each, num_steps) for each in units if is_time_left()]).reshape(-1, units.shape[1])
-        reached: Matrix = found[self.allows(self.encoding.rows(found)) & self.encoding.allowed(found)]
-        return reached
+    def _bound(self, kappa: float, place: Matrix, row: Matrix) -> tuple[float, Matrix]:
+        """Return the lower confidence bound at a point and its row, and the gradient by the row."""
+        frame, columns = self.surrogate.frame, self.encoding.ordered_columns
+        mean, std, mean_slope, std_slope = self.process.slope(frame.rows(row))
+        slope = frame.unit_gradient(mean_slope - kappa * std_slope)
+        slope[columns] -= self.belief.slope(place)[ordered_dimensions(self.encoding)]
+        return mean - kappa * std - float(self.belief.at(place[None], row[None])[0]), slope
 
     def several(self, kappas: Matrix) -> Matrix:
         """Return several proposals, one per weight of the standard deviation, shape (num, num_dimensions)."""
@@ -104,44 +103,3 @@ def candidates(belief: BeliefTerm, box: Box, parents: Matrix, num: int, rng: np.
     units: Matrix = np.clip(np.where(changes, moved, origin), 0.0, np.nextafter(1.0, 0.0))
     allowed = encoding.allowed(units)
     return units[allowed] if allowed.any() else parents
-
-
-class _Polish:
-    """Local optimiser (L-BFGS-B) in the ordered dimensions, as if integers had values in between."""
-
-    def __init__(self, optimiser: AcquisitionOptimiser, ordered: Ordered, kappa: float) -> None:
-        self._encoding, self._frame, self._process = optimiser.encoding, optimiser.surrogate.frame, optimiser.process
-        self._kappa, self._ordered, self._belief = kappa, ordered, optimiser.belief
-        self._columns = optimiser.encoding.ordered_columns
-        self._center, self._half = optimiser.box.center[ordered], optimiser.box.half[ordered]
-        low, high = optimiser.box.bounds
-        # In coordinates of the box, so that steps are of the same size however small it is.
-        self._bounds = np.stack([self._scaled(low[ordered]), self._scaled(high[ordered])], axis=1)
-
-    def __call__(self, units: Matrix, num_steps: int) -> Matrix:
-        """Return the point that is reached from a point of the unit cube, both of shape (num_dimensions,)."""
-        from scipy.optimize import minimize  # slow to import, and needed only with the first model
-
-        row = self._encoding.rows(units[None])[0]
-        fixed = self._encoding.inactive(row)
-        imputed, place = row[fixed], units.copy()
-
-        def bound(scaled: Matrix) -> tuple[float, Matrix]:
-            row[self._columns] = place[self._ordered] = scaled * self._half + self._center
-            row[fixed] = imputed
-            mean, std, mean_slope, std_slope = self._process.slope(self._frame.rows(row))
-            slope = self._frame.unit_gradient(mean_slope - self._kappa * std_slope)
-            slope[self._columns] -= self._belief.slope(place)[self._ordered]
-            slope[fixed] = 0.0
-            believed = float(self._belief.at(place[None], row[None])[0])
-            return mean - self._kappa * std - believed, slope[self._columns] * self._half
-
-        start = self._scaled(units[self._ordered])
-        found = minimize(bound, start, jac=True, method="L-BFGS-B", bounds=self._bounds, options={"maxiter": num_steps})
-        better = units.copy()
-        better[self._ordered] = np.clip(found.x * self._half + self._center, 0.0, np.nextafter(1.0, 0.0))
-        return better
-
-    def _scaled(self, units: Matrix) -> Matrix:
-        scaled: Matrix = (units - self._center) / self._half
-        return scaled

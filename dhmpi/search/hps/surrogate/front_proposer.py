@@ -1,10 +1,9 @@
 """The proposer of several objectives: a Gaussian process of each, and the hypervolume that a point may add."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,18 +14,15 @@ from dhmpi.search.hps.surrogate.background import Background
 from dhmpi.search.hps.surrogate.belief_term import BeliefTerm
 from dhmpi.search.hps.surrogate.box import whole_box
 from dhmpi.search.hps.surrogate.box_surrogate import AcquisitionBudget, BoxSurrogate, fit_surrogate
-from dhmpi.search.hps.surrogate.encoding import Encoding, Matrix
+from dhmpi.search.hps.surrogate.encoding import Encoding, Indices, Matrix
 from dhmpi.search.hps.surrogate.feasibility import Feasibility, feasibility, required
+from dhmpi.search.hps.surrogate.front_acquisition import Beliefs, FrontAcquisition
 from dhmpi.search.hps.surrogate.gp_proposer import KAPPA, MOST_PENDING, GpProposer, landmarks
 from dhmpi.search.hps.surrogate.hypervolume_gain import HypervolumeGain
+from dhmpi.search.hps.surrogate.polish import Flags, Polish
 from dhmpi.search.hps.surrogate.tabu import TabuRegions
-from dhmpi.search.hps.surrogate.trend_gp import TrendGP
-from dhmpi.search.hps.surrogate.warp import unwarped
 from dhmpi.space.space import Space
 from dhmpi.support.pareto import is_non_dominated, ranks
-
-# How many of the best candidates have others drawn around them, how often, and how many each time: a share of all.
-NUM_REFINED, NUM_ROUNDS, ROUND_SHARE = 8, 3, 0.25
 
 
 class FrontSurrogates(NamedTuple):
@@ -109,101 +105,75 @@ class FrontProposer(GpProposer[FrontSurrogates]):
     def _search(self, surrogates: FrontSurrogates, seen: Collection[Hashable]) -> Point | None:
         rng = np.random.default_rng((self._seed, len(self._archive), len(self._pending)))
         known, num_at_once = self._known(), self._load.mode.batch
-        # A mode has the budget for one objective.
-        budget = self._load.mode.budget
-        budget = replace(budget, num_candidates=budget.num_candidates // known.shape[1])
         done = ~np.isnan(known).any(axis=1)
         if not done.any():
             return None
-        latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
-        pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
-        beliefs = _Beliefs.of(surrogates.surrogates, self._archive.rows, known, budget)
-        kappa = abs(float(rng.normal(scale=KAPPA)))
-        hoped = beliefs.bounds(pending, kappa)
-        beliefs = beliefs.with_pending(pending, budget)
         on_front = np.flatnonzero(done)[is_non_dominated(known[done])]
-        draw = partial(self._candidates, surrogates.feasibility, rng)
-        units = draw(self._encoding.to_unit_cube(self._archive.rows[on_front]), budget.num_candidates)
-        bounds = beliefs.bounds(self._encoding.rows(units), kappa)
-        gain = HypervolumeGain.of(known[on_front], bounds, rng).with_points(hoped)
+        units, allows = self._candidates(surrogates.feasibility, on_front, rng)
+        acquisition, bounds = self._acquisition(surrogates, known, on_front, units, rng)
         if num_at_once > 1:
-            self._queue = list(enumerate(self._space.from_unit(units[gain.choose(bounds, num_at_once)])))[::-1]
+            chosen = acquisition.gain.choose(bounds, num_at_once)
+            self._queue = list(enumerate(self._space.from_unit(units[chosen])))[::-1]
             return self._queued(seen)
-
-        def score(units: Matrix) -> Matrix:
-            return gain(beliefs.bounds(self._encoding.rows(units), kappa))
-
-        points = self._ranked(units, gain(bounds), draw, score)
-        return next((point for point in points if self._space.key(point) not in seen), None)
-
-    def _candidates(self, feasible: Feasibility | None, rng: np.random.Generator, parents: Matrix, num: int) -> Matrix:
-        """Return candidates in the unit cube, shape (num, num_dimensions), that will probably succeed."""
-        # Nobody can say what is best for all objectives: beliefs end with the first points.
-        nothing = BeliefTerm(self._encoding, {}, 0)
-        units = candidates(nothing, whole_box(self._encoding), parents, num, rng)
-        if feasible is None:
-            return units
-        probability = feasible.probability(self._encoding.rows(units))
-        return units[probability >= required(probability, rng)]
-
-    def _ranked(
-        self,
-        units: Matrix,
-        scores: Matrix,
-        draw: Callable[[Matrix, int], Matrix],
-        score: Callable[[Matrix], Matrix],
-    ) -> Iterator[Point]:
-        """Yield candidates by their scores, and others that are drawn around the best of them."""
-        num_more = int(ROUND_SHARE * len(units))
-        for _ in range(NUM_ROUNDS if self._load.mode.budget.num_polished and num_more else 0):
-            if not self._load.is_time_left():
-                break
-            more = draw(units[np.argsort(-scores, kind="stable")[:NUM_REFINED]], num_more)
-            units, scores = np.concatenate([units, more]), np.append(scores, score(more))
+        scores, budget = acquisition.gain(bounds), self._budget()
+        polish = Polish(self._encoding, whole_box(self._encoding), acquisition.loss)
+        best = units[np.argsort(-scores, kind="stable")[: budget.num_polished]]
+        polished = polish.several(best, budget.num_steps, allows, self._load.is_time_left)
         self.detail = self._load.num_polished
-        for index in np.argsort(-scores, kind="stable"):
-            yield self._space.from_unit(units[index][None])[0]
+        if len(polished):
+            units, scores = np.concatenate([polished, units]), np.append(acquisition.scores(polished), scores)
+        ranked = (self._space.from_unit(units[index][None])[0] for index in np.argsort(-scores, kind="stable"))
+        return next((point for point in ranked if self._space.key(point) not in seen), None)
 
-
-class _Beliefs(NamedTuple):
-    """Beliefs about the objectives, in their own units.
-
-    Attributes:
-        surrogates: The surrogate of each.
-        processes: The same with all that is known now.
-        known: Values of each that its process knows.
-    """
-
-    surrogates: tuple[BoxSurrogate, ...]
-    processes: tuple[TrendGP, ...]
-    known: tuple[Matrix, ...]
-
-    @classmethod
-    def of(
-        cls, surrogates: tuple[BoxSurrogate, ...], rows: Matrix, objectives: Matrix, budget: AcquisitionBudget
-    ) -> Self:
-        """Return what is believed when these evaluations are known."""
-        spreads = np.zeros(len(rows))
-        each_known = [KnownEvaluations(rows, column, spreads) for column in objectives.T]
-        pairs = list(zip(surrogates, each_known, strict=True))
-        return cls(
-            surrogates,
-            tuple(surrogate.process(known, budget) for surrogate, known in pairs),
-            tuple(known.objectives[surrogate.chosen(known, budget)] for surrogate, known in pairs),
+    def _budget(self) -> AcquisitionBudget:
+        """Return the budget of each objective: all of them take about as long as one with all of it."""
+        budget, num = self._load.mode.budget, 1 + len(self._others)
+        return AcquisitionBudget(
+            num_points=2 * budget.num_points // (num + 1),
+            num_pending=2 * budget.num_pending // (num + 1),
+            num_candidates=budget.num_candidates // num,
+            num_polished=-(-budget.num_polished // (num + 1)),
+            num_steps=budget.num_steps // 2,
         )
 
-    def with_pending(self, rows: Matrix, budget: AcquisitionBudget) -> Self:
-        """Return what is believed when rows are pending."""
-        pairs = zip(self.surrogates, self.processes, strict=True)
-        return self._replace(processes=tuple(each.imagined(process, rows, budget) for each, process in pairs))
+    def _acquisition(
+        self,
+        surrogates: FrontSurrogates,
+        known: Matrix,
+        on_front: Indices,
+        units: Matrix,
+        rng: np.random.Generator,
+    ) -> tuple[FrontAcquisition, Matrix]:
+        """Return the acquisition function, and the bounds at candidates, which say how far the front may reach."""
+        latest = list(islice(reversed(self._pending.values()), MOST_PENDING))[::-1]
+        pending = np.array(latest).reshape(len(latest), self._encoding.num_columns)
+        beliefs = Beliefs.of(surrogates.surrogates, self._archive.rows, known, self._budget())
+        kappa = abs(float(rng.normal(scale=KAPPA)))
+        claimed = beliefs.bounds(pending, kappa)
+        beliefs = beliefs.with_pending(pending, self._budget())
+        bounds = beliefs.bounds(self._encoding.rows(units), kappa)
+        gain = HypervolumeGain.of(known[on_front], bounds, rng).with_points(claimed)
+        return FrontAcquisition(self._encoding, beliefs, kappa, gain), bounds
 
-    def bounds(self, rows: Matrix, kappa: float) -> Matrix:
-        """Return what is expected at rows less some standard deviations, shape (num, num_objectives)."""
-        found = []
-        for surrogate, process, known in zip(*self, strict=True):
-            mean, std = process.predict(surrogate.frame.rows(rows))
-            found.append(unwarped(mean - kappa * std, known, surrogate.relative_turn))
-        return np.stack(found, axis=1)
+    def _candidates(
+        self, feasible: Feasibility | None, on_front: Indices, rng: np.random.Generator
+    ) -> tuple[Matrix, Callable[[Matrix], Flags]]:
+        """Return candidates in the unit cube that will probably succeed, and what tells that of rows.
+
+        Args:
+            feasible: What is known of success; None if nothing has failed.
+            on_front: Which evaluations are on the front, around which some candidates lie.
+            rng: Where they are drawn from.
+        """
+        front, whole = self._encoding.to_unit_cube(self._archive.rows[on_front]), whole_box(self._encoding)
+        # Nobody can say what is best for all objectives: beliefs of experts end with the first points.
+        units = candidates(BeliefTerm(self._encoding, {}, 0), whole, front, self._budget().num_candidates, rng)
+        if feasible is None:
+            return units, lambda rows: np.ones(len(rows), bool)
+        feasible = feasible.updated(self._archive.rows, self._archive.objectives)
+        probability = feasible.probability(self._encoding.rows(units))
+        bound = required(probability, rng)
+        return units[probability >= bound], lambda rows: feasible.probability(rows) >= bound
 
 
 def _refit(task: FrontTask) -> FrontSurrogates:

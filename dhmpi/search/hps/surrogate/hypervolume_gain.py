@@ -63,6 +63,23 @@ class HypervolumeGain(NamedTuple):
         """
         return _gain(self.by_direction(objectives))
 
+    def slope(self, objectives: Matrix) -> tuple[float, Matrix]:
+        """Return the gain of a point, and its gradient by the objectives, both of shape (num_objectives,).
+
+        Where nothing is gained, it is that of the direction in which the point comes nearest to it.
+        """
+        units = self.extent * self.directions
+        scaled, rows, num = (self.reference - objectives) / units, np.arange(len(units)), len(objectives)
+        nearest = scaled.argmin(axis=1)
+        least = scaled[rows, nearest]
+        more = np.sign(least) * np.abs(least) ** num - self.reached
+        has_gain = bool((more > 0).any())
+        counts = more > 0 if has_gain else rows == more.argmax()
+        share = len(more) if has_gain else 1
+        turns = np.where(counts, num * np.abs(least) ** (num - 1), 0.0) / units[rows, nearest] / share
+        slope: Matrix = -np.bincount(nearest, turns, minlength=num).astype(float)
+        return float(more[counts].sum()) / share, slope
+
     def choose(self, objectives: Matrix, num: int) -> list[int]:
         """Choose several of some points, each for what it gains beyond those before.
 

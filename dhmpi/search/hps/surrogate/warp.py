@@ -1,6 +1,7 @@
 """Warps of objectives, which make them easier to model."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from dhmpi.search.hps.surrogate.encoding import Matrix
 RELATIVE_TURNS = (np.inf, 1.0, 0.1)
 # Ratios to it are no larger than floats can be, since objectives are scaled to at most 1.
 SMALLEST_TURN = 1e-150
+# Values that differ by less are the same.
+SMALLEST_STD = 1e-300
+# Its exponential is no infinity, also when it is multiplied.
+LARGEST_LOG = 300.0
 # No model is better for knowing how much farther off an outlier is, in distances of the best from the median.
 FARTHEST = 1e3
 
@@ -58,36 +63,66 @@ def warp(values: Matrix, relative_turn: float) -> tuple[Matrix, float]:
     density = 0.0
     if np.isfinite(relative_turn):
         above = values - values.min()
-        turn = max(relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0), SMALLEST_TURN)
+        turn = _turn(above, relative_turn)
         values = np.log1p(above / turn)
         density = -float(np.log(above + turn).sum())
     std = float(values.std())
-    if std < 1e-300:
+    if std < SMALLEST_STD:
         return np.zeros_like(values), density
     return (values - values.mean()) / std, density - len(values) * float(np.log(std))
 
 
-def unwarped(warped: Matrix, objectives: Matrix, relative_turn: float) -> Matrix:
-    """Return the objectives that warped numbers stand for: the inverse of `warp` after `tidy`.
+class Unwarp(NamedTuple):
+    """Inverse of `warp` after `tidy`: objectives that warped numbers stand for.
 
-    Args:
-        warped: Any shape.
-        objectives: What had been warped, shape (num,), NaN for failures.
-        relative_turn: As it was for `warp`.
+    Attributes:
+        unit: What `tidy` has divided objectives by.
+        low: The lowest of them, in units.
+        turn: Where the scale turns from linear to logarithmic, in units; infinity: nowhere.
+        mean: Mean of what was standardised.
+        std: Standard deviation of the same.
     """
-    if np.isnan(objectives).all():
-        return np.zeros_like(warped)
-    values = tidy(objectives)
-    scale = float(np.nanmax(np.abs(objectives))) or 1.0
-    turn = math.inf
-    logs = values
-    if np.isfinite(relative_turn):
-        above = values - values.min()
-        turn = max(relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0), SMALLEST_TURN)
-        logs = np.log1p(above / turn)
-    std = float(logs.std())
-    straight = warped * (std if std >= 1e-300 else 0.0) + logs.mean()
-    if np.isfinite(turn):
-        straight = values.min() + turn * np.expm1(np.minimum(straight, 300.0))
-    found: Matrix = scale * straight
-    return found
+
+    unit: float
+    low: float
+    turn: float
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, objectives: Matrix, relative_turn: float) -> "Unwarp":
+        """Return the inverse for objectives that had been warped.
+
+        Args:
+            objectives: Shape (num,), NaN for failures.
+            relative_turn: As it was for `warp`.
+        """
+        if np.isnan(objectives).all():
+            return cls(1.0, 0.0, math.inf, 0.0, 0.0)
+        values = tidy(objectives)
+        unit, low, turn = float(np.nanmax(np.abs(objectives))) or 1.0, float(values.min()), math.inf
+        if np.isfinite(relative_turn):
+            turn = _turn(values - low, relative_turn)
+            values = np.log1p((values - low) / turn)
+        std = float(values.std())
+        return cls(unit, low, turn, float(values.mean()), std if std >= SMALLEST_STD else 0.0)
+
+    def __call__(self, warped: Matrix) -> Matrix:
+        """Return the objectives, of the same shape."""
+        straight = warped * self.std + self.mean
+        if math.isfinite(self.turn):
+            straight = self.low + self.turn * np.expm1(np.minimum(straight, LARGEST_LOG))
+        found: Matrix = self.unit * straight
+        return found
+
+    def slope(self, warped: float) -> float:
+        """Return by how much the objective grows with the warped number."""
+        if not math.isfinite(self.turn):
+            return self.unit * self.std
+        straight = min(warped * self.std + self.mean, LARGEST_LOG)
+        return self.unit * self.turn * math.exp(straight) * self.std
+
+
+def _turn(above: Matrix, relative_turn: float) -> float:
+    """Return where the scale turns, for the distances of values from the lowest one."""
+    return max(relative_turn * (float(np.median(above)) or float(above.mean()) or 1.0), SMALLEST_TURN)

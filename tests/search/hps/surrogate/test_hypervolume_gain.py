@@ -53,3 +53,14 @@ def test_several_are_chosen_for_what_they_gain_together():
     points = np.array([[0.2, 0.3], [0.21, 0.31], [0.0, 0.9], [0.9, 0.0]])
     assert made([[1, 1]], points).choose(points, 3)[0] == 0
     assert set(made([[1, 1]], points).choose(points, 3)) == {0, 2, 3}
+
+
+@pytest.mark.parametrize("point", [[0.3, 0.2, 0.4], [0.9, 0.05, 0.1], [1.0, 1.1, 0.9]])
+def test_the_slope_is_that_of_the_gain(point):
+    gain = made([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0.5, 0.5, 0.5]], num=500)
+    value, slope = gain.slope(np.array(point))
+    assert value == pytest.approx(gain(np.array([point]))[0])
+    for index in range(3):
+        step = 1e-7 * np.eye(3)[index]
+        above, below = gain(np.array([point + step, point - step]))
+        assert slope[index] == pytest.approx((above - below) / 2e-7, rel=1e-4, abs=1e-6)

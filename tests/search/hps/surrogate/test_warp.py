@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dhmpi.search.hps.surrogate.warp import FARTHEST, RELATIVE_TURNS, tidy, unwarped, warp
+from dhmpi.search.hps.surrogate.warp import FARTHEST, RELATIVE_TURNS, Unwarp, tidy, warp
 
 
 @pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
@@ -61,12 +61,23 @@ def test_extreme_values_stay_finite(values, relative_turn):
 def test_what_is_warped_can_be_unwarped(relative_turn, scale):
     values = scale * (np.random.default_rng(3).exponential(size=50) - 0.3)
     warped, _ = warp(tidy(values), relative_turn)
-    assert unwarped(warped, values, relative_turn) == pytest.approx(values, rel=1e-6, abs=1e-9 * scale)
-    lower, higher = unwarped(np.array([-9.0, 9.0]), values, relative_turn)
+    unwarp = Unwarp.of(values, relative_turn)
+    assert unwarp(warped) == pytest.approx(values, rel=1e-6, abs=1e-9 * scale)
+    lower, higher = unwarp(np.array([-9.0, 9.0]))
     assert lower < values.min() < values.max() < higher
 
 
 @pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
+def test_the_slope_is_that_of_what_is_unwarped(relative_turn):
+    unwarp = Unwarp.of(np.random.default_rng(4).exponential(size=50) - 0.3, relative_turn)
+    for at in (-2.0, 0.0, 1.5):
+        below, above = unwarp(np.array([at - 1e-6, at + 1e-6]))
+        assert unwarp.slope(at) == pytest.approx((above - below) / 2e-6, rel=1e-4)
+
+
+@pytest.mark.parametrize("relative_turn", RELATIVE_TURNS)
 def test_of_equal_values_the_same_is_unwarped(relative_turn):
-    assert unwarped(np.array([-2.0, 0.0, 2.0]), np.full(5, 7.0), relative_turn) == pytest.approx([7, 7, 7])
-    assert unwarped(np.array([1.0]), np.full(5, np.nan), relative_turn).tolist() == [0.0]
+    unwarp = Unwarp.of(np.full(5, 7.0), relative_turn)
+    assert unwarp(np.array([-2.0, 0.0, 2.0])) == pytest.approx([7, 7, 7])
+    assert unwarp.slope(1.0) == 0
+    assert Unwarp.of(np.full(5, np.nan), relative_turn)(np.array([1.0])).tolist() == [0.0]

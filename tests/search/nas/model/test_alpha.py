@@ -247,7 +247,9 @@ def test_a_problem_that_does_not_fit_is_refused(changes, message):
 def test_an_entry_that_is_missing_is_named():
     config = regression()
     del config["load_data"]
-    with pytest.raises(ProblemError, match="a problem of networks to train must have 'load_data', got only regression, preprocessing"):
+    with pytest.raises(
+        ProblemError, match="a problem of networks to train must have 'load_data', got only regression, preprocessing"
+    ):
         alpha.run(config)
 
 
