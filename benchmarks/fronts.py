@@ -210,10 +210,11 @@ def print_table(record: list[dict[str, Any]]) -> None:
         wins = dict.fromkeys(searches, 0)
         for name in names:
             runs = [each for each in record if each["name"] == name]
-            union = front_of([tuple(row) for each in runs for row in each["fronts"][str(CHECKPOINTS[-1])]])
-            table = np.array(union)
+            found_by_all = [tuple(row) for each in runs for row in each["fronts"][str(CHECKPOINTS[-1])]]
+            table = np.array(front_of(found_by_all))
             ideal, nadir = table.min(axis=0), table.max(axis=0)
-            reference = nadir + 0.1 * (nadir - ideal)
+            # One point may dominate all others: then their extent counts.
+            reference = nadir + 0.1 * np.where(nadir > ideal, nadir - ideal, np.max(found_by_all, axis=0) - ideal)
             whole = hypervolume(table, reference)
             medians = {}
             for search in searches:
