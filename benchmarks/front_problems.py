@@ -116,7 +116,9 @@ def _networks(name: str, point: Point) -> Values:
     from nas_bench_graph import Arch
 
     arch = Arch([int(each) for each in point["links"]], [point[f"layer{index}"] for index in range(4)])
-    row = _table(name)[arch.valid_hash()]
+    row = _table(name).get(arch.valid_hash())
+    if row is None:  # it has not been trained: of those there are few, such as one with nothing but skips
+        return 0.0, max(float(each["latency"]) for each in _table(name).values())
     return -float(row["valid_perf"]), float(row["latency"])
 
 
