@@ -9,20 +9,21 @@ what it has is not run again. Hypervolumes are taken between each front and a re
 any search has on its front, and a tenth of their extent beyond.
 """
 
-import argparse
-import json
 import statistics
 import time
 from abc import ABC, abstractmethod
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from front_problems import PROBLEMS, Front
+from recorded import compare
 
 from dhmpi.evaluation import Evaluation, Point, State
 from dhmpi.space.space import Choices
+from dhmpi.support.hypervolume import hypervolume
+from dhmpi.support.pareto import is_non_dominated
 
 CHECKPOINTS = (200, 500)
 NUM_PENDING = 32
@@ -134,32 +135,16 @@ SEARCHES: dict[str, type[Peer]] = {
 }
 
 
-def front_of(values: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """Return those that no other one dominates."""
+def front_of(values: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return those that no other one dominates, each once."""
     table = np.array(values)
-    kept: list[tuple[float, ...]] = []
-    for index in np.lexsort(table.T[::-1]):
-        if not any(all(a <= b for a, b in zip(other, values[index], strict=True)) for other in kept):
-            kept.append(values[index])
-    return kept
+    front: list[list[float]] = np.unique(table[is_non_dominated(table)], axis=0).tolist()
+    return front
 
 
-def hypervolume(front: Any, reference: Any) -> float:
-    """Return the volume between a front, shape (num, 2 or 3), and a reference point."""
-    front = np.asarray(front)
-    front = front[(front < reference).all(axis=1)]
-    if not len(front):
-        return 0.0
-    if front.shape[1] == 2:
-        front = front[np.lexsort(front.T[::-1])]
-        least = np.minimum.accumulate(front[:, 1])
-        widths = np.append(front[1:, 0], reference[0]) - front[:, 0]
-        return float((widths * (reference[1] - least)).sum())
-    front = front[np.argsort(front[:, -1], kind="stable")]
-    heights = np.append(front[1:, -1], reference[-1]) - front[:, -1]
-    return sum(
-        height * hypervolume(front[: index + 1, :-1], reference[:-1]) for index, height in enumerate(heights) if height
-    )
+def volume(front: Any, reference: Any) -> float:
+    """Return the hypervolume of a front of two or three objectives."""
+    return float(hypervolume(np.array(front), reference) or 0.0)
 
 
 def run(name: str, search: str, seed: int) -> dict[str, Any]:
@@ -180,24 +165,7 @@ def run(name: str, search: str, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run what the record lacks until time is over, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"problems; by default {', '.join(PROBLEMS)}")
-    parser.add_argument("--searches", default=",".join(OWN), help="by default %(default)s")
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for how long runs are begun")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where runs are kept: %(default)s")
-    parser.add_argument("--table", action="store_true", help="print the table alone")
-    options = parser.parse_args()
-    lines = options.record.read_text().splitlines() if options.record.exists() else []
-    record = {(each["name"], each["search"], each["seed"]): each for each in map(json.loads, lines)}
-    end = time.monotonic() + 60 * options.minutes
-    for seed, name, search in product(range(options.seeds), options.names or PROBLEMS, options.searches.split(",")):
-        if options.table or time.monotonic() > end or (name, search, seed) in record:
-            continue
-        record[name, search, seed] = run(name, search, seed)
-        with options.record.open("a") as file:
-            file.write(json.dumps(record[name, search, seed]) + "\n")
-    print_table(list(record.values()))
+    compare(__doc__, (RECORD, PROBLEMS, OWN), run, print_table)
 
 
 def print_table(record: list[dict[str, Any]]) -> None:
@@ -215,13 +183,11 @@ def print_table(record: list[dict[str, Any]]) -> None:
             ideal, nadir = table.min(axis=0), table.max(axis=0)
             # One point may dominate all others: then their extent counts.
             reference = nadir + 0.1 * np.where(nadir > ideal, nadir - ideal, np.max(found_by_all, axis=0) - ideal)
-            whole = hypervolume(table, reference)
+            whole = volume(table, reference)
             medians = {}
             for search in searches:
                 found = [
-                    hypervolume(each["fronts"][str(num)], reference) / whole
-                    for each in runs
-                    if each["search"] == search
+                    volume(each["fronts"][str(num)], reference) / whole for each in runs if each["search"] == search
                 ]
                 medians[search] = (statistics.median(found), len(found)) if found else (float("nan"), 0)
             best = max(value for value, count in medians.values() if count)

@@ -9,17 +9,15 @@ evaluations are pending at all times, and end in random order. A run is a line o
 not run again.
 """
 
-import argparse
-import json
 import statistics
 import time
 from abc import ABC, abstractmethod
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nested_problems import PROBLEMS, Nested
+from recorded import compare
 
 from dhmpi.evaluation import INACTIVE, Evaluation, Point, State
 from dhmpi.space.space import Choices, Integer, Ordinal, Space
@@ -222,24 +220,7 @@ def run(name: str, search: str, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run what the record lacks until time is over, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"problems; by default {', '.join(PROBLEMS)}")
-    parser.add_argument("--searches", default=",".join(OWN), help="by default %(default)s")
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for how long runs are begun")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where runs are kept: %(default)s")
-    parser.add_argument("--table", action="store_true", help="print the table alone")
-    options = parser.parse_args()
-    lines = options.record.read_text().splitlines() if options.record.exists() else []
-    record = {(each["name"], each["search"], each["seed"]): each for each in map(json.loads, lines)}
-    end = time.monotonic() + 60 * options.minutes
-    for seed, name, search in product(range(options.seeds), options.names or PROBLEMS, options.searches.split(",")):
-        if options.table or time.monotonic() > end or (name, search, seed) in record:
-            continue
-        record[name, search, seed] = run(name, search, seed)
-        with options.record.open("a") as file:
-            file.write(json.dumps(record[name, search, seed]) + "\n")
-    print_table(list(record.values()))
+    compare(__doc__, (RECORD, PROBLEMS, OWN), run, print_table)
 
 
 def print_table(record: list[dict[str, Any]]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = sorted(Path(__file__).parents[1].glob("benchmarks/*.py"))
-# As `python benchmarks/NAME.py --help` does it. Those without options are only imported.
+# As `python benchmarks/NAME.py --help` does it. Those without options, and parts of others, are
+# only imported.
 CODE = """
 import contextlib, importlib, io, json, runpy, sys, traceback
 
@@ -17,7 +18,8 @@ for name in sys.argv[1:]:
     sys.argv, output = [name, "--help"], io.StringIO()
     with contextlib.redirect_stdout(output):
         try:
-            if "ArgumentParser(" in open(name).read():
+            text = open(name).read()
+            if "__main__" in text and ("ArgumentParser(" in text or "import compare" in text):
                 runpy.run_path(name, run_name="__main__")
             else:
                 importlib.import_module(name.rpartition("/")[2].removesuffix(".py"))

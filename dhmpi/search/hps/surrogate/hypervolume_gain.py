@@ -61,7 +61,7 @@ class HypervolumeGain(NamedTuple):
         Args:
             objectives: Shape (num_points, num_objectives).
         """
-        return _gain(self.by_direction(objectives))
+        return _gain(self._reach(objectives) - self.reached)
 
     def slope(self, objectives: Matrix) -> tuple[float, Matrix]:
         """Return the gain of a point, and its gradient by the objectives, both of shape (num_objectives,).
@@ -94,10 +94,6 @@ class HypervolumeGain(NamedTuple):
             chosen.append(int(gain.argmax()))
             reached = np.maximum(reached, reach[chosen[-1]])
         return chosen
-
-    def by_direction(self, objectives: Matrix) -> Matrix:
-        """Return how much farther each point reaches in each direction, shape (num_points, num_directions)."""
-        return self._reach(objectives) - self.reached
 
     def _reach(self, objectives: Matrix) -> Matrix:
         scaled = (self.reference - objectives) / self.extent
